@@ -1,0 +1,1 @@
+//! Sockets and workers' lives, the schedule of health checks, the admin listener, signals. Runs on one tokio thread.

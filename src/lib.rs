@@ -1,0 +1,30 @@
+//! Ringway: a load balancer, reverse proxy and API gateway in one process, on io_uring, one pinned thread per core.
+//!
+//! Dependencies between the modules point down this list only (`tests/house.rs` checks it):
+//!
+//! | module | duty |
+//! | --- | --- |
+//! | [`cli`] | arguments, one file per subcommand |
+//! | [`control`] | sockets and workers' lives, health checks' schedule, admin listener, signals |
+//! | [`worker`] | the pinned thread: accept, mailbox, drain |
+//! | [`stream`] | L4: the TCP pump |
+//! | [`http`] | heads, bodies and the exchange; the h1 codec at its edge |
+//! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
+//! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
+//! | [`upstream`] | targets, balancing policies, idle connections, health checks |
+//! | [`net`] | the contract with the runtime: the only place with descriptors, tasks, timers and `unsafe` |
+//! | [`observe`] | counters, histograms, access log, operational log |
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod http;
+#[allow(unsafe_code, reason = "the only module that talks to the kernel; every block says why it is sound")]
+pub mod net;
+pub mod observe;
+pub mod plan;
+pub mod stream;
+pub mod upstream;
+pub mod worker;

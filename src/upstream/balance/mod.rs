@@ -1,0 +1,1 @@
+//! Balancing policies: pure types, one file each.

@@ -1,0 +1,1 @@
+//! Active health checks: one state machine per target, probes on the control thread.

@@ -1,0 +1,4 @@
+//! Targets, balancing policies, idle connections, health checks.
+
+pub mod balance;
+pub mod health;

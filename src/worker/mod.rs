@@ -1,0 +1,1 @@
+//! The pinned thread: accept, mailbox, drain.
