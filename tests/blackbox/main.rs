@@ -12,3 +12,17 @@
 mod support;
 
 mod actors;
+mod balance;
+mod behaviours;
+mod config;
+mod drivers;
+mod health;
+mod http_forwarding;
+mod http_framing;
+mod http_reuse;
+mod http_routing;
+mod http_timeouts;
+mod lifecycle;
+mod observe;
+mod tcp;
+mod upgrade;

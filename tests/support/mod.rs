@@ -8,6 +8,7 @@ pub mod hurt;
 pub mod load;
 pub mod proxy;
 pub mod target;
+pub mod toml;
 pub mod wire;
 
 pub use client::Client;
@@ -49,7 +50,10 @@ pub fn rounds(full: usize, quick: usize) -> usize {
 
 /// Bytes that show any loss, swap or repetition: no two places within 16 MiB look alike.
 pub fn pattern(length: usize) -> Vec<u8> {
-    (0..length.div_ceil(4)).flat_map(|word| (word as u32).wrapping_mul(0x9E37_79B1).to_le_bytes()).take(length).collect()
+    (0..length.div_ceil(4))
+        .flat_map(|word| (word as u32).wrapping_mul(0x9E37_79B1).to_le_bytes())
+        .take(length)
+        .collect()
 }
 
 /// Fails with the first place where the two differ, not with megabytes of output.

@@ -165,7 +165,7 @@ impl Drop for Proxy {
 impl Setup {
     pub fn new(config: impl Into<String>) -> Setup {
         let mut command = Command::new(BINARY);
-        command.stdin(Stdio::null()).env_remove("RUST_LOG").env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).env_remove("RINGWAY_LOG").env("NO_COLOR", "1");
         Setup {
             config: config.into(),
             runtime: Vec::new(),
@@ -175,6 +175,12 @@ impl Setup {
             command,
             directory: Directory::new(),
         }
+    }
+
+    /// Another configuration, once the directory is known.
+    pub fn with(mut self, config: impl Into<String>) -> Setup {
+        self.config = config.into();
+        self
     }
 
     pub fn workers(mut self, workers: usize) -> Setup {

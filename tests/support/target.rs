@@ -2,8 +2,8 @@
 //!
 //! Each has a loopback address of its own, so that the port of a killed one is not given to somebody else.
 
-use super::wire::{Head, Wire};
 use super::eventually;
+use super::wire::{Head, Wire};
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::ops::{Deref, DerefMut};
@@ -294,6 +294,13 @@ impl Target {
                 inner.clone().take(socket);
             }
         });
+    }
+}
+
+/// The address, as a configuration names it.
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)
     }
 }
 
