@@ -17,6 +17,7 @@ mod behaviours;
 mod config;
 mod drivers;
 mod health;
+mod hostile;
 mod http_forwarding;
 mod http_framing;
 mod http_reuse;

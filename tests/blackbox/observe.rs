@@ -110,7 +110,7 @@ fn the_json_log_tells_the_whole_exchange() {
     let quoted = "User-Agent: te\"st\\1.0";
     client.ask("GET", "/api/%7Ex?q=1&r=%22", &[quoted, "Referer: http://r.test/"]);
     let record = record(&proxy, "/api/");
-    let expected = [
+    let expected: [(&str, Value); 14] = [
         ("client", "127.0.0.5".into()),
         ("client_port", port.into()),
         ("listener", "web".into()),
@@ -127,7 +127,7 @@ fn the_json_log_tells_the_whole_exchange() {
         ("tries", 1.into()),
     ];
     for (key, value) in expected {
-        assert_eq!(record[key], Value::from(value), "{key} in {record}");
+        assert_eq!(record[key], value, "{key} in {record}");
     }
     assert!(record["total_ms"].as_f64().unwrap() < 60_000.0);
 }

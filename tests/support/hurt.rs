@@ -54,10 +54,9 @@ impl Frozen {
         // a `syscall` instruction of two bytes lies before its instruction pointer.
         unsafe {
             let mut registers: libc::user_regs_struct = std::mem::zeroed();
-            let address = &raw mut registers;
             // Inside a system call the kernel keeps its number here; a busy thread is let go on until it makes one.
             for _ in 0..10_000 {
-                assert_eq!(libc::ptrace(libc::PTRACE_GETREGS, thread, 0, address), 0);
+                assert_eq!(libc::ptrace(libc::PTRACE_GETREGS, thread, 0, &raw mut registers), 0);
                 if registers.orig_rax as i64 >= 0 {
                     break;
                 }
@@ -69,7 +68,7 @@ impl Frozen {
             registers.rax = libc::SYS_exit as u64;
             registers.orig_rax = u64::MAX;
             registers.rdi = 0;
-            assert_eq!(libc::ptrace(libc::PTRACE_SETREGS, thread, 0, address), 0);
+            assert_eq!(libc::ptrace(libc::PTRACE_SETREGS, thread, 0, &raw const registers), 0);
         }
         drop(self);
         eventually("the thread is gone", || threads(pid).iter().all(|(id, _)| *id != thread));

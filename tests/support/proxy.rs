@@ -21,7 +21,7 @@ pub struct Proxy {
     pub log: Lines,
     /// What it wrote to stdout: the access log, where that is configured.
     pub out: Lines,
-    pub directory: Directory,
+    _directory: Directory,
 }
 
 /// How to start one.
@@ -243,7 +243,7 @@ impl Setup {
         let mut child = self.command.spawn().expect("the binary starts");
         let log = Lines::read(child.stderr.take());
         let out = Lines::read(child.stdout.take());
-        Proxy { child, log, out, directory: self.directory }
+        Proxy { child, log, out, _directory: self.directory }
     }
 
     fn text(&self) -> String {

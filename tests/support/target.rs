@@ -444,9 +444,3 @@ fn own_address() -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 1 + high % 250, low, 1 + (n % 254) as u8)
 }
-
-/// Gives a target's connections the time to be gone, so that the next step meets none of them.
-#[track_caller]
-pub fn wait_until_idle(target: &Target) {
-    eventually("the target's connections have ended", || target.open() == 0);
-}
