@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_ringway");
+/// The binary that cargo built for this test, or the one that `RINGWAY_TEST_BINARY` names.
+fn binary() -> String {
+    std::env::var("RINGWAY_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ringway").to_owned())
+}
 
 /// A running Ringway.
 pub struct Proxy {
@@ -164,7 +167,7 @@ impl Drop for Proxy {
 
 impl Setup {
     pub fn new(config: impl Into<String>) -> Setup {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.stdin(Stdio::null()).env_remove("RINGWAY_LOG").env("NO_COLOR", "1");
         Setup {
             config: config.into(),
@@ -265,7 +268,7 @@ impl Setup {
 /// Runs a subcommand to its end: exit code, stdout, stderr.
 #[track_caller]
 pub fn ringway(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut child = Command::new(BINARY)
+    let mut child = Command::new(binary())
         .args(arguments)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
