@@ -1,10 +1,10 @@
 //! The event loop of a worker: monoio on io_uring with the flags that suit one thread, or on epoll.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -77,9 +77,9 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
     drop(monoio::spawn(Guarded { task }));
 }
 
-/// Panics caught in tasks since the process started.
-pub fn panics() -> u64 {
-    PANICS.load(Ordering::Relaxed)
+/// Panics caught in tasks of the calling worker since it last asked.
+pub fn take_panics() -> u64 {
+    PANICS.take()
 }
 
 /// Waits for `duration`.
@@ -92,7 +92,9 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output>
     monoio::time::timeout(limit, future).await.ok()
 }
 
-static PANICS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
 
 fn ring(backend: Backend) -> io_uring::Builder {
     let mut builder = io_uring::IoUring::builder();
@@ -115,7 +117,7 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
         // SAFETY: structural pinning of the only field: it is never moved out, and `Guarded` has no Drop of its own.
         let task = unsafe { self.map_unchecked_mut(|guarded| &mut guarded.task) };
         catch_unwind(AssertUnwindSafe(|| task.poll(cx))).unwrap_or_else(|_| {
-            PANICS.fetch_add(1, Ordering::Relaxed);
+            PANICS.set(PANICS.get() + 1);
             Poll::Ready(())
         })
     }
@@ -124,7 +126,6 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
     use std::rc::Rc;
 
     fn backends() -> Vec<Backend> {
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn a_panic_ends_its_task_alone() {
         for backend in backends() {
-            let before = panics();
+            take_panics();
             let reached = Rc::new(Cell::new(false));
             let flag = reached.clone();
             enter(backend, 0, async move {
@@ -144,7 +145,7 @@ mod tests {
                 sleep(Duration::from_millis(5)).await;
             })
             .unwrap();
-            assert!(reached.get() && panics() > before, "{backend:?}");
+            assert!(reached.get() && take_panics() == 1, "{backend:?}");
         }
     }
 
