@@ -95,16 +95,26 @@ impl Stream {
 
     /// Waits for bytes and adds them to `lease`, which must have room. Returns how many; 0 is the peer's end of stream.
     pub async fn recv_into(&self, lease: &mut Lease) -> io::Result<usize> {
-        debug_assert!(lease.room() > 0);
         loop {
-            if !self.more.get() {
-                self.readable().await?;
-            }
-            if let Some(count) = self.try_recv(lease)? {
-                self.more.set(lease.room() == 0);
+            self.wait().await?;
+            if let Some(count) = self.recv_now(lease)? {
                 return Ok(count);
             }
         }
+    }
+
+    /// Waits until there are bytes to receive, or the end of the stream.
+    pub async fn wait(&self) -> io::Result<()> {
+        if self.more.get() { Ok(()) } else { self.readable().await }
+    }
+
+    /// Adds what has been received to `lease`, which must have room. Returns how many bytes; 0 is the peer's end of
+    /// stream, `None` is nothing yet.
+    pub fn recv_now(&self, lease: &mut Lease) -> io::Result<Option<usize>> {
+        debug_assert!(lease.room() > 0);
+        let count = self.try_recv(lease)?;
+        self.more.set(count.is_some() && lease.room() == 0);
+        Ok(count)
     }
 
     /// Waits until the peer has closed its side or reset the connection. Returns early, with `false`, if it has sent
