@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout};
 /// Connections at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
 /// From the last response to the end of the next request head, too.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// After this a connection ends with its current response,
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 /// which then has this long to get through.
@@ -228,6 +228,15 @@ mod tests {
         assert!(send(address, absolute).await.starts_with("HTTP/1.1 403"));
         assert!(send(address, "GET /healthz HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 403"));
         assert!(is_ours("10.1.2.3", "10.1.2.3".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_no_head_is_closed_in_time() {
+        let (address, _process) = start();
+        for begun in ["", "GET /metrics HTT"] {
+            let answer = send(address, begun).await;
+            assert!(!answer.contains("200"), "{answer}");
+        }
     }
 
     #[tokio::test]
