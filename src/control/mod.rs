@@ -10,4 +10,4 @@ mod crew;
 mod run;
 mod sockets;
 
-pub use run::run;
+pub use run::{Settings, run};
