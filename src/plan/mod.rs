@@ -1,1 +1,4 @@
 //! The configuration compiled into the immutable `Plan`: routers and pools. Pure: no I/O, no clocks.
+
+pub mod host;
+pub mod path;
