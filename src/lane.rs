@@ -9,7 +9,7 @@ use crate::net::{self, Signal};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::{DEFAULT_LIMIT, Latencies};
-use crate::plan::Plan;
+use crate::plan::{Plan, Respond};
 use crate::upstream::Local;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -28,6 +28,8 @@ pub struct Lane {
     pub latencies: RefCell<Latencies>,
     /// Where it logs requests, if anywhere.
     pub log: Option<RefCell<Log>>,
+    /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
+    pub options: Arc<Respond>,
     /// Raised when the process is told to end: answers then say `Connection: close`.
     pub draining: Signal,
     busy: Cell<usize>,
@@ -49,6 +51,7 @@ impl Lane {
             counters,
             latencies,
             log: log.map(RefCell::new),
+            options: Arc::new(Respond { status: 200, body: String::new(), content_type: "text/plain".to_owned() }),
             draining: Signal::default(),
             busy: Cell::new(0),
             date: RefCell::default(),

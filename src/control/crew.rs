@@ -5,14 +5,12 @@ use crate::net::{self, Backend, Post};
 use crate::observe::access::{Format, Log};
 use crate::observe::file::Queue;
 use crate::observe::counters::WorkerCounters;
-use crate::observe::latency::LatenciesSnapshot;
 use crate::plan::Plan;
 use crate::worker::{self, Admission, Message, Orders, Pulse};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// All workers of the process.
 pub struct Crew {
@@ -106,20 +104,14 @@ impl Crew {
         }
     }
 
-    /// Asks every worker for its histograms; the answers come over the channel, which closes after the last.
-    pub fn snapshots(&self) -> mpsc::Receiver<LatenciesSnapshot> {
-        let (sender, receiver) = mpsc::channel(self.members.len().max(1));
-        for member in &self.members {
-            let sender = sender.clone();
-            let _ = member.post.send(Message::Snapshot(Box::new(move |snapshot| {
-                let _ = sender.try_send(snapshot);
-            })));
-        }
-        receiver
+    /// The ways to all workers, as they are now.
+    pub fn posts(&self) -> Vec<Post<Message>> {
+        self.members.iter().map(|member| member.post.clone()).collect()
     }
 
-    /// Looks after every worker once: to be called several times a second.
-    pub fn watch(&mut self) {
+    /// Looks after every worker once: to be called several times a second. Returns whether one was started again.
+    pub fn watch(&mut self) -> bool {
+        let mut replaced = false;
         for index in 0..self.members.len() {
             let member = &mut self.members[index];
             let beats = member.pulse.beats();
@@ -129,12 +121,16 @@ impl Crew {
             }
             let still = member.since.elapsed() >= STILL;
             match (member.state, gone, still) {
-                (_, true, _) => self.replace(index),
+                (_, true, _) => {
+                    self.replace(index);
+                    replaced = true;
+                }
                 (State::Well, false, true) => self.stand_in(index),
                 (State::StandingStill, false, false) => self.give_back(index),
                 _ => {}
             }
         }
+        replaced
     }
 
     fn hire(&self, index: usize) -> io::Result<Member> {

@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod crew;
+mod report;
 mod run;
 mod sockets;
 

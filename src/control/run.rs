@@ -1,25 +1,18 @@
 //! The process's life, from binding to the last exchange.
 
-use super::admin::{self, AdminState};
+use super::admin;
 use super::crew::{Crew, LogTo};
+use super::report::Report;
 use super::sockets::Sockets;
 use crate::config::model::{AccessLog, Admin, LogFormat, LogPath};
 use crate::net::{self, Address};
 use crate::observe::access::Format;
-use crate::observe::counters::ControlCounters;
 use crate::observe::file::{Destination, FileThread};
-use crate::observe::latency::LatenciesSnapshot;
-use crate::observe::log;
-use crate::observe::process::Process;
-use crate::observe::scrape::Scrape;
 use crate::plan::Plan;
 use crate::upstream::health;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
 
 /// What control runs beyond the plan.
 pub struct Settings {
@@ -33,8 +26,6 @@ pub struct Settings {
 const TICK: Duration = Duration::from_millis(100);
 /// Descriptors that are no connections: slots, rings, logs, checks, admin.
 const RESERVED: usize = 256;
-/// How long a scrape waits for the histograms of the workers.
-const SNAPSHOT: Duration = Duration::from_millis(500);
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -46,7 +37,10 @@ pub fn run(plan: Plan, settings: &Settings) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
-    LocalSet::new().block_on(&runtime, live(Arc::new(plan), settings))
+    let result = runtime.block_on(live(Arc::new(plan), settings));
+    // What the blocking pool still does must not hold up the exit.
+    runtime.shutdown_background();
+    result
 }
 
 async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
@@ -64,127 +58,81 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     tracing::info!(workers = plan.runtime.workers, driver = ?backend, max_connections, "starting");
     let crew = Crew::start(plan.clone(), sockets, backend, max_connections, log)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
-    let control = Rc::new(Control {
-        health: Rc::new(ControlCounters::new(&plan.shape)),
-        crew: RefCell::new(crew),
-        file,
-        draining: Cell::new(false),
-        plan,
-    });
-    start_checks(&control);
+    let report = Arc::new(Report::new(plan.clone(), &crew, file));
+    start_checks(&plan, &report);
     if let Some(listener) = admin {
-        let served = admin::serve(listener, control.clone());
-        spawn_local(async move {
+        let served = admin::serve(listener, report.clone());
+        tokio::spawn(async move {
             if let Err(error) = served.await {
                 tracing::error!(%error, "the admin listener ended");
             }
         });
     }
-    control.run(&mut signals).await;
-    let Ok(control) = Rc::try_unwrap(control).map(|control| control.file) else { return Ok(()) };
-    if let Some(file) = control {
-        file.shutdown(LAST_LINES);
-    }
+    let mut control = Control { plan, crew, report };
+    control.watch(&mut signals).await;
+    control.drain(&mut signals).await;
+    control.report.close_log(LAST_LINES);
     Ok(())
 }
 
-/// Control's own state, shared by its tasks on its one thread.
 struct Control {
     plan: Arc<Plan>,
-    crew: RefCell<Crew>,
-    health: Rc<ControlCounters>,
-    file: Option<FileThread>,
-    draining: Cell<bool>,
+    crew: Crew,
+    report: Arc<Report>,
 }
 
 impl Control {
-    /// Looks after the workers until a signal says stop, then drains.
-    async fn run(&self, signals: &mut Signals) {
+    /// Looks after the workers until a signal says stop.
+    async fn watch(&mut self, signals: &mut Signals) {
         let mut announced = false;
         let mut tick = tokio::time::interval(TICK / 10);
         loop {
             tokio::select! {
                 _ = tick.tick() => {
                     if announced {
-                        self.crew.borrow_mut().watch();
-                    } else if self.crew.borrow().is_ready() {
+                        if self.crew.watch() {
+                            self.report.reach(&self.crew);
+                        }
+                    } else if self.crew.is_ready() {
                         announced = true;
                         tick = tokio::time::interval(TICK);
+                        self.report.set_ready(true);
                         tracing::info!("ready");
                     }
                 }
-                _ = signals.reopen.recv() => {
-                    if let Some(file) = &self.file {
-                        file.reopen();
-                    }
-                }
-                _ = signals.stop() => break,
+                _ = signals.reopen.recv() => self.report.reopen_log(),
+                () = signals.stop() => return,
             }
         }
-        self.drain(signals).await;
     }
 
-    async fn drain(&self, signals: &mut Signals) {
+    async fn drain(&mut self, signals: &mut Signals) {
         let limit = self.plan.runtime.shutdown_timeout;
         tracing::info!(?limit, "stopping: no new connections, live exchanges end first; a second signal ends at once");
-        self.draining.set(true);
-        self.crew.borrow().drain();
+        self.report.set_ready(false);
+        self.crew.drain();
         let deadline = Instant::now() + limit;
         let mut tick = tokio::time::interval(TICK / 5);
         loop {
             tokio::select! {
                 _ = tick.tick() => {
-                    if self.crew.borrow().is_gone() {
+                    if self.crew.is_gone() {
                         tracing::info!("stopped");
                         return;
                     }
                     if Instant::now() >= deadline {
                         let left: u64 =
-                            self.crew.borrow().counters().iter().map(|counters| counters.worker.connections.get()).sum();
+                            self.crew.counters().iter().map(|counters| counters.worker.connections.get()).sum();
                         tracing::warn!(connections = left, "stopped: shutdown_timeout is over, what was live is cut");
                         return;
                     }
                 }
-                _ = signals.stop() => {
+                () = signals.stop() => {
                     tracing::warn!("stopped at once, as asked twice");
                     return;
                 }
             }
         }
-    }
-
-    async fn latencies(&self) -> LatenciesSnapshot {
-        let mut answers = self.crew.borrow().snapshots();
-        let mut merged = LatenciesSnapshot::default();
-        let collect = async {
-            while let Some(snapshot) = answers.recv().await {
-                merged.merge(&snapshot);
-            }
-        };
-        // A worker that stands still costs the scrape its histograms, not its answer.
-        let _ = tokio::time::timeout(SNAPSHOT, collect).await;
-        merged
-    }
-}
-
-impl AdminState for Control {
-    async fn metrics(&self) -> String {
-        let latencies = self.latencies().await;
-        let crew = self.crew.borrow();
-        Scrape {
-            shape: &self.plan.shape,
-            workers: crew.counters(),
-            control: &self.health,
-            latencies: &latencies,
-            access_log: self.file.as_ref().map(FileThread::lines),
-            log_lines_dropped: log::dropped(),
-            process: Process::read(),
-        }
-        .text()
-    }
-
-    fn is_ready(&self) -> bool {
-        !self.draining.get() && self.crew.borrow().is_ready()
     }
 }
 
@@ -253,16 +201,12 @@ fn max_connections(plan: &Plan) -> usize {
     }
 }
 
-fn start_checks(control: &Rc<Control>) {
-    let specs = control.plan.checks.iter().map(|check| check.spec.clone()).collect();
-    let (plan, counters) = (control.plan.clone(), control.health.clone());
-    let report = move |index: usize, change: health::Report| {
+fn start_checks(plan: &Arc<Plan>, report: &Report) {
+    let specs = plan.checks.iter().map(|check| check.spec.clone()).collect();
+    let plan = plan.clone();
+    let change = move |index: usize, transition: health::Transition| {
         let check = &plan.checks[index];
-        let seen = counters.target(check.pool, check.target);
-        if let Some(up) = change.transition {
-            plan.pools[check.pool].shared.targets[check.target].set_up(up);
-            seen.up.set(u64::from(up));
-        }
+        plan.pools[check.pool].shared.targets[check.target].set_up(transition.up);
     };
-    spawn_local(health::run(specs, report));
+    tokio::spawn(health::run(specs, fastrand::u64(..), report.health().clone(), change));
 }

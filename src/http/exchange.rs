@@ -4,18 +4,21 @@
 //! and logged exactly once, when the exchange is finished.
 
 use super::connection::{Connection, linger};
-use super::forward;
-use super::h1::{self, Framing, HeadScan, Parsed};
-use super::head::{RequestHead, ResponseHead, Version};
+use super::forward::{self, Path};
+use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
+use super::head::{Method, RequestHead, ResponseHead, TargetForm};
 use super::outcome::Outcome;
-use super::reply::Reply;
+use super::reply::{Reply, owes_body};
 use super::request::{self, View};
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
-use crate::plan::{Action, Forward, path};
+use crate::plan::host::{self, canonical};
+use crate::plan::path::{self, Verdict};
+use crate::plan::{Action, Forward};
 use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
@@ -34,8 +37,6 @@ pub(super) struct Exchange<'a> {
 pub(super) struct Heads {
     pub(super) request: RequestHead,
     pub(super) response: ResponseHead,
-    /// The host in its one form; empty if there is none.
-    pub(super) host: Vec<u8>,
     /// The normalised path, where it differs from what the client sent.
     pub(super) path: Vec<u8>,
     /// Room for comparisons.
@@ -44,13 +45,15 @@ pub(super) struct Heads {
 
 /// What is to be done with a request.
 enum Decision {
-    Forward { forward: Forward, path: path::Forward, matched: usize },
+    Forward(Arc<Forward>, Path),
     Reply(Reply),
 }
 
 thread_local! {
     static HEADS: RefCell<Vec<Heads>> = const { RefCell::new(Vec::new()) };
 }
+/// The port that the scheme of a listener has by default.
+const OWN_PORT: u16 = 80;
 /// Sets of heads that a worker keeps.
 const HEADS_KEPT: usize = 64;
 
@@ -71,7 +74,7 @@ pub(super) async fn run(connection: Connection<'_>, held: Lease) -> Option<Lease
 
 impl Exchange<'_> {
     async fn drive(&mut self, held: Lease) -> Option<Lease> {
-        let (parsed, received) = match self.read_head(held).await {
+        let (incoming, received) = match self.read_head(held).await {
             Ok(read) => read,
             Err(Some(reply)) => {
                 self.answer(reply, true).await;
@@ -81,51 +84,47 @@ impl Exchange<'_> {
             Err(None) => return None,
         };
         self.outcome.head_read();
-        self.keep_alive = parsed.keep_alive && !self.connection.lane.draining.is_raised();
-        match self.decide() {
-            Decision::Forward { forward, path, matched } => {
-                forward::forward(self, &forward, path, matched, &parsed, received).await
-            }
-            Decision::Reply(reply) => self.answer_with_body_unread(reply, parsed.framing, received).await,
+        self.keep_alive = incoming.keep_alive && !self.connection.lane.draining.is_raised();
+        match self.decide(&incoming) {
+            Decision::Forward(forward, path) => forward::forward(self, &forward, path, &incoming, received).await,
+            Decision::Reply(reply) => self.answer_with_body_unread(reply, &incoming, received).await,
         }
     }
 
     /// Reads until the head is complete. `Err(None)`: the client left.
-    async fn read_head(&mut self, mut held: Lease) -> Result<(Parsed, Lease), Option<Reply>> {
+    async fn read_head(&mut self, mut held: Lease) -> Result<(Incoming, Lease), Option<Reply>> {
         let limits = &self.connection.lane.plan.limits;
-        let limits = h1::Limits { head: limits.request_head, fields: limits.headers };
-        let mut scan = HeadScan::default();
+        let limits = Limits { head: limits.request_head, fields: limits.headers };
+        let mut scan = Scan::default();
         let mut waited = false;
         loop {
-            match h1::parse_request(&held, &limits, &mut scan, &mut self.heads.request) {
-                Ok(Some(parsed)) => {
-                    let received = held.split_off(parsed.head_len);
+            let begun = match h1::parse_request(&held, &limits, &mut scan, &mut self.heads.request) {
+                Ok(Parsed::Complete(incoming)) => {
+                    let received = held.split_off(incoming.head_len);
                     self.text = held;
-                    self.outcome.bytes_in = parsed.head_len as u64;
-                    return Ok((parsed, received));
+                    self.outcome.bytes_in = incoming.head_len as u64;
+                    return Ok((incoming, received));
                 }
-                Ok(None) => {}
+                Ok(Parsed::Partial { begun }) => begun,
                 Err(reject) => {
+                    self.outcome.bytes_in = held.len() as u64;
                     self.text = held;
-                    return Err(Some(Reply::refusal(reject.status, reject.reason)));
+                    return Err(Some(Reply::reject(reject)));
                 }
-            }
+            };
             if !std::mem::replace(&mut waited, true) {
                 self.connection.client.set_deadline(Some(self.connection.listener.timeouts.request_head));
             }
             if held.room() == 0 {
-                held.reserve(held.len());
+                let more = held.len();
+                held.reserve(more);
             }
             match self.connection.client.recv_into(&mut held).await {
-                Ok(0) => {
-                    self.outcome.client_left();
-                    return Err(None);
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && begun => {
                     return Err(Some(Reply::refusal(408, Reason::HeadTimeout)));
                 }
-                Err(_) => {
+                _ => {
                     self.outcome.client_left();
                     return Err(None);
                 }
@@ -134,56 +133,45 @@ impl Exchange<'_> {
     }
 
     /// Finds what the plan says about this request.
-    fn decide(&mut self) -> Decision {
+    fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, http, peer, .. } = self.connection;
-        let Heads { request, host, path, spare, .. } = &mut self.heads;
+        let Heads { request, path, spare, .. } = &mut self.heads;
         let text: &[u8] = &self.text;
         self.outcome.client = request::client_address(http, peer, request, text);
-        if let Err(reason) = request::canonical_host(request, text, host) {
-            return Decision::Reply(Reply::refusal(400, reason));
-        }
+        let mut buffer = host::Buffer::new();
+        let host = match canonical(request.authority.of(text), OWN_PORT, &mut buffer) {
+            Ok(host) => host.name,
+            Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
+        };
         if http.redirect_https {
             return Decision::Reply(Reply::to_https(request, text, host));
         }
-        path.clear();
-        let raw = request.path.of(text);
-        let verdict = path::normalise(raw, path);
-        let (normal, forms) = match &verdict {
-            path::Verdict::Plain => (raw, path::Forms::NONE),
-            path::Verdict::Changed(forms) => (&path[..], *forms),
-        };
-        let view = View { head: request, text, host, path: normal, client: self.outcome.client.ip() };
-        let found = http.router.find(&view);
-        let route = found.as_ref().and_then(|found| Some((http.routes.get(found.route)?, found.matched)));
-        let allowed = route.map_or(path::Forms::NONE, |(&route, _)| lane.plan.routes[route].allowed);
-        let path = match path::forward(forms, allowed) {
-            Ok(path) => path,
-            Err(_) => return Decision::Reply(Reply::refusal(400, Reason::AmbiguousPath)),
-        };
-        if forms.intersects(path::Forms::PARAMETER) {
-            let mut other = false;
-            path::readings(normal, forms, spare, |reading| {
-                let read = http.router.find(&View { path: reading, ..view });
-                other |= read.map(|found| found.route) != found.as_ref().map(|found| found.route);
-                !other
-            });
-            if other {
-                return Decision::Reply(Reply::refusal(400, Reason::AmbiguousPath));
-            }
+        if incoming.final_hop {
+            return Decision::Reply(Reply::fixed(&lane.options));
         }
-        match route {
-            Some((&route, matched)) => {
-                self.outcome.route = route;
-                match &lane.plan.routes[route].action {
-                    Action::Forward(forward) => Decision::Forward { forward: forward.clone(), path, matched },
-                    Action::Respond(respond) => Decision::Reply(Reply::respond(respond)),
-                    Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host)),
-                }
-            }
-            None => match http.fallback {
-                Some(pool) => Decision::Forward { forward: Forward::to(pool), path, matched: 0 },
+        let raw = match (request.form, request.path.of(text)) {
+            (TargetForm::Asterisk, _) | (_, b"") => b"/",
+            (_, raw) => raw,
+        };
+        let verdict = path::normalise(raw, path);
+        let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
+        let view = View { head: request, text, host, path: normal, client: self.outcome.client.ip() };
+        let admitted = match http.router.admit(&view, verdict, spare) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Decision::Reply(Reply::ambiguous_path(refusal.reason())),
+        };
+        let path = Path { plain: verdict == Verdict::Plain, send: admitted.forward };
+        let Some(&route) = admitted.found.and_then(|found| http.routes.get(found.route)) else {
+            return match &http.fallback {
+                Some(forward) => Decision::Forward(forward.clone(), path),
                 None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
-            },
+            };
+        };
+        self.outcome.route = route;
+        match &lane.plan.routes[route].action {
+            Action::Forward(forward) => Decision::Forward(forward.clone(), path),
+            Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
+            Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host)),
         }
     }
 
@@ -191,14 +179,18 @@ impl Exchange<'_> {
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, client, listener, .. } = self.connection;
         self.keep_alive &= !close;
-        if let Some(reason) = reply.reason {
-            self.outcome.refused(reason);
+        if let Some((reason, word)) = reply.refusal {
+            self.outcome.refused(reason, word);
         }
         let mut out = Lease::new();
-        let head_only = self.heads.request.method_text.of(&self.text) == b"HEAD";
+        // The head may not have been understood; a HEAD that was must get no body.
+        let is_head = self.text.starts_with(b"HEAD ");
+        let method = if is_head { Method::Head } else { self.heads.request.method };
         let id = self.outcome.request_id();
         lane.with_date(|date| {
-            reply.encode(out.buffer(), date, &id, head_only, self.keep_alive, self.heads.request.version);
+            let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
+            let asker = Asker { version, method, keep_alive, date: date.as_bytes() };
+            reply.encode(out.buffer(), asker, &id);
         });
         self.outcome.status = reply.status;
         let length = out.len() as u64;
@@ -209,13 +201,8 @@ impl Exchange<'_> {
     }
 
     /// Answers without having read the body: the connection goes on only if there is none left to read.
-    pub(super) async fn answer_with_body_unread(
-        &mut self,
-        reply: Reply,
-        framing: Framing,
-        received: Lease,
-    ) -> Option<Lease> {
-        let unread = !matches!(framing, Framing::None | Framing::Length(0));
+    async fn answer_with_body_unread(&mut self, reply: Reply, incoming: &Incoming, received: Lease) -> Option<Lease> {
+        let unread = owes_body(incoming);
         self.answer(reply, unread).await;
         if self.keep_alive {
             return Some(received);
@@ -224,11 +211,6 @@ impl Exchange<'_> {
             linger(self.connection.client).await;
         }
         None
-    }
-
-    /// Whether the client can be sent interim responses and chunks.
-    pub(super) fn client_version(&self) -> Version {
-        self.heads.request.version
     }
 
     fn finish(mut self) {

@@ -77,9 +77,9 @@ impl Outcome {
     }
 
     /// We refused the request.
-    pub(super) fn refused(&mut self, reason: Reason) {
+    pub(super) fn refused(&mut self, reason: Reason, word: &'static str) {
         self.refusal = Some(reason);
-        self.end(reason.word(), Cause::Proxy, Phase::Request);
+        self.end(word, Cause::Proxy, Phase::Request);
     }
 
     /// The client left before it had its answer.

@@ -251,6 +251,19 @@ impl WorkerCounters {
         }
     }
 
+    /// Sets back what counts the living: the worker that did is gone and so are they. For control alone, while no
+    /// worker writes.
+    pub fn clear_gauges(&self) {
+        self.worker.connections.set(0);
+        self.worker.idle_connections.set(0);
+        self.worker.buffer_bytes.set(0);
+        self.listeners.iter().for_each(|listener| listener.open.set(0));
+        for pool in &self.pools {
+            pool.in_flight.set(0);
+            pool.targets.iter().for_each(|target| target.in_flight.set(0));
+        }
+    }
+
     /// Listener `i` of the shape. Panics when there is none: an index comes from the same plan as the shape.
     #[inline]
     pub fn listener(&self, i: usize) -> &ListenerSet {

@@ -133,7 +133,7 @@ impl FileThread {
 
     /// Writes what is queued and ends the thread, waiting for at most `limit`. False if there was not enough time; the
     /// rest is lost. Workers must have flushed before.
-    pub fn shutdown(self, limit: Duration) -> bool {
+    pub fn shutdown(&self, limit: Duration) -> bool {
         self.queue.shared.closing.store(true, Ordering::Release);
         self.queue.shared.wake.notify_one();
         // The thread holds the other end and sends nothing: its end shows as a closed channel.

@@ -3,7 +3,7 @@
 use super::router::{Conditions, Router};
 use super::{
     Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
-    Respond, Route, Runtime, path,
+    Respond, Route, Runtime,
 };
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
@@ -136,9 +136,9 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
     for (pool, (_, model)) in config.pools.iter().enumerate() {
         let Some(health) = &model.health else { continue };
         for (target, entry) in pools[pool].shared.targets.iter().enumerate() {
-            let kind = match &health.kind {
-                model::HealthKind::Tcp => health::Kind::Tcp,
-                model::HealthKind::Http { path, host, expect } => health::Kind::Http {
+            let probe = match &health.kind {
+                model::HealthKind::Tcp => health::Probe::Tcp,
+                model::HealthKind::Http { path, host, expect } => health::Probe::Http {
                     path: path.clone(),
                     host: host.clone().unwrap_or_else(|| host_of(&entry.address)),
                     expect: expect.clone(),
@@ -147,8 +147,9 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
             let spec = health::CheckSpec {
                 pool: pools[pool].shared.name.clone(),
                 target: entry.name.clone(),
-                address: entry.address.clone(),
-                kind,
+                place: (pool, target),
+                address: check_address(&entry.address),
+                probe,
                 interval: health.interval.0,
                 timeout: health.timeout.0,
                 rise: health.rise,
@@ -158,6 +159,13 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
         }
     }
     checks
+}
+
+fn check_address(address: &net::Address) -> health::Address {
+    match address {
+        net::Address::Ip(ip) => health::Address::Ip(*ip),
+        net::Address::Unix(path) => health::Address::Unix(path.clone()),
+    }
 }
 
 fn host_of(address: &net::Address) -> String {
@@ -174,11 +182,11 @@ fn compile_route(
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
     let conditions = Conditions::compile(route).map_err(|found| {
-        faults.extend(found.into_iter().map(|(key, what, help)| fault(&["routes", name, key], what, help)));
+        faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
     let action = match (&route.pool, &route.respond, &route.redirect) {
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
-            Some(&pool) => Some(Action::Forward(Forward {
+            Some(&pool) => Some(Action::Forward(Arc::new(Forward {
                 pool,
                 strip_prefix: route.strip_prefix.clone(),
                 host: match &route.host {
@@ -189,17 +197,17 @@ fn compile_route(
                 attempts: route.retry.attempts,
                 retry_connect: route.retry.on.contains(&model::RetryOn::Connect),
                 retry_reset: route.retry.on.contains(&model::RetryOn::Reset),
-            })),
+            }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
                 None
             }
         },
-        (None, Some(respond), None) => Some(Action::Respond(Respond {
+        (None, Some(respond), None) => Some(Action::Respond(Arc::new(Respond {
             status: respond.status,
             body: respond.body.clone(),
             content_type: respond.content_type.clone(),
-        })),
+        }))),
         (None, None, Some(redirect)) => Some(Action::Redirect(Redirect {
             scheme: redirect.scheme.clone(),
             host: redirect.host.clone(),
@@ -212,10 +220,9 @@ fn compile_route(
             None
         }
     };
-    let allowed = path::Forms::from_names(&route.allow_in_path);
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => {
-            Ok((Route { name: name.to_owned(), action, allowed }, conditions))
+            Ok((Route { name: name.to_owned(), action }, conditions))
         }
         _ => Err(faults),
     }
@@ -259,17 +266,17 @@ fn compile_listener(
             let router = Router::new(named).map_err(|ties| {
                 ties.into_iter()
                     .map(|tie| Fault {
-                        at: key_path(&["routes", &tie.second]),
-                        also: Some((key_path(&["routes", &tie.first]), format!("`{}` is here", tie.first))),
-                        what: format!("routes `{}` and `{}` tie: a request could take either", tie.first, tie.second),
-                        help: Some("make one of them more specific, or give one a `priority`".to_owned()),
+                        help: Some(tie.help()),
+                        what: tie.to_string(),
+                        at: key_path(&["routes", &tie.routes[1]]),
+                        also: Some((key_path(&["routes", &tie.routes[0]]), "the other one is here".to_owned())),
                     })
                     .collect::<Vec<_>>()
             })?;
             Protocol::Http(Http {
                 router,
                 routes,
-                fallback: pool,
+                fallback: pool.map(|pool| Arc::new(Forward::to(pool))),
                 redirect_https: listener.redirect.is_some(),
                 trusted_proxies: listener.trusted_proxies.clone(),
                 x_forwarded: matches!(listener.forwarded, model::Forwarded::Xff | model::Forwarded::Both),

@@ -97,8 +97,8 @@ pub struct Http {
     pub router: Router,
     /// The routes on this listener, as positions in the plan.
     pub routes: Vec<usize>,
-    /// Position of the pool that takes what no route does.
-    pub fallback: Option<usize>,
+    /// Where goes what no route takes.
+    pub fallback: Option<Arc<Forward>>,
     /// Whether everything is redirected to https.
     pub redirect_https: bool,
     /// Whose forwarding headers count.
@@ -131,17 +131,15 @@ pub struct Route {
     pub name: String,
     /// What it does.
     pub action: Action,
-    /// Path forms that it lets through although a target could read them otherwise.
-    pub allowed: path::Forms,
 }
 
 /// What a route does.
 #[derive(Debug)]
 pub enum Action {
     /// Forwards to a pool.
-    Forward(Forward),
+    Forward(Arc<Forward>),
     /// Answers by itself.
-    Respond(Respond),
+    Respond(Arc<Respond>),
     /// Sends the client elsewhere.
     Redirect(Redirect),
 }
