@@ -3,6 +3,7 @@
 use super::glob;
 use super::report::{Entry, File, Place};
 use super::schema::KINDS;
+use super::sources::KeyPath;
 use super::tree::{Node, Planter, Table, Value};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -22,13 +23,16 @@ pub struct Reading {
     pub root: Table,
     /// What was wrong.
     pub entries: Vec<Entry>,
-    /// Whether something of the text is lost: then what seems missing may not be.
+    /// The tables that have a line with a syntax error: what seems missing there may not be.
+    pub gaps: BTreeSet<KeyPath>,
+    /// Whether whole tables or files are lost.
     pub torn: bool,
 }
 
 /// Reads `path` and what it includes.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Reading {
-    let reading = Reading { files: Vec::new(), root: Table::new(), entries: Vec::new(), torn: false };
+    let reading =
+        Reading { files: Vec::new(), root: Table::new(), entries: Vec::new(), gaps: BTreeSet::new(), torn: false };
     let mut reader = Reader { env, reading, open: Vec::new(), seen: BTreeSet::new() };
     reader.file(path, None);
     reader.reading
@@ -65,14 +69,24 @@ impl Reader<'_> {
         let mut broken = BTreeSet::new();
         for error in errors {
             let place = Place::new(index, error.span().unwrap_or(0..0));
-            broken.insert(line_of(&text, place.start));
+            broken.insert(place.start);
+            if is_unclosed(&text, &place, error.message()) {
+                let help = "an array, a table or a string before this line is not closed";
+                self.reading.entries.push(Entry::at(&place, error.message()).help(Some(help.into())));
+                self.reading.torn = true;
+                break;
+            }
             self.reading.entries.push(syntax(&text, &place, error.message()));
-            self.reading.torn = true;
         }
         let mut planter = Planter { file: index, text: &text, env: self.env, faults: Vec::new() };
         let mut table = planter.table(document.into_inner());
         self.reading.entries.append(&mut planter.faults);
-        drop_broken(&mut table, &text, &broken);
+        if let Some(&first) = broken.first() {
+            self.reading.torn |= is_torn(&table, &text, first);
+            self.reading.gaps.extend(broken.iter().map(|&at| table_of(&table, at)));
+            let lines = broken.iter().map(|&at| line_of(&text, at)).collect();
+            drop_broken(&mut table, &text, &lines);
+        }
         let include = table.remove("include");
         self.merge(table);
         if let Some(include) = include {
@@ -176,6 +190,17 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
+/// Whether the parser took a line of its own for part of what was opened before: all that it says after is a guess.
+fn is_unclosed(text: &str, place: &Place, message: &str) -> bool {
+    let (before, after) = text.split_at_checked(place.start).unwrap_or((text, ""));
+    let line = after.lines().next().unwrap_or_default();
+    let key = line.split('=').next().unwrap_or_default().trim_end();
+    let own = line.starts_with('[')
+        || (key.len() < line.len() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let begins = before.is_empty() || before.ends_with('\n');
+    begins && own && ["comma", "inline table", "array"].iter().any(|part| message.contains(part))
+}
+
 fn syntax(text: &str, place: &Place, message: &str) -> Entry {
     if message != "duplicate key" {
         return Entry::at(place, message);
@@ -220,9 +245,6 @@ fn line_of(text: &str, at: usize) -> usize {
 
 /// What the parser recovered on a line with a syntax error is a guess: nothing further is said about it.
 fn drop_broken(table: &mut Table, text: &str, broken: &BTreeSet<usize>) {
-    if broken.is_empty() {
-        return;
-    }
     table.retain(|_, node| match &mut node.value {
         Value::Table(inner) => {
             drop_broken(inner, text, broken);
@@ -233,4 +255,39 @@ fn drop_broken(table: &mut Table, text: &str, broken: &BTreeSet<usize>) {
             !broken.iter().any(|line| lines.contains(line))
         }
     });
+}
+
+/// Whether a header after the first syntax error is missing from what the parser recovered.
+fn is_torn(table: &Table, text: &str, first: usize) -> bool {
+    let mut headers = BTreeSet::new();
+    each_table(table, &KeyPath::default(), &mut |_, node| {
+        headers.insert(node.at.start);
+    });
+    let mut start = text[..first.min(text.len())].rfind('\n').map_or(0, |n| n + 1);
+    text[start..].split_inclusive('\n').any(|line| {
+        let at = start + line.len() - line.trim_start().len();
+        start += line.len();
+        line.trim_start().starts_with('[') && !headers.contains(&at)
+    })
+}
+
+/// The table that a line belongs to: the last one whose header is before it.
+fn table_of(table: &Table, at: usize) -> KeyPath {
+    let mut last = (0, KeyPath::default());
+    each_table(table, &KeyPath::default(), &mut |path, node| {
+        if (last.0..=at).contains(&node.at.start) {
+            last = (node.at.start, path.clone());
+        }
+    });
+    last.1
+}
+
+fn each_table(table: &Table, path: &KeyPath, look: &mut dyn FnMut(&KeyPath, &Node)) {
+    for (key, node) in table {
+        if let Value::Table(inner) = &node.value {
+            let path = path.child(key);
+            look(&path, node);
+            each_table(inner, &path, look);
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub enum Value {
     Table(Table),
     /// What no key takes: a date, a fraction.
     Other(&'static str),
+    /// A string whose placeholders could not be replaced; that was reported.
+    Lost,
 }
 
 impl Node {
@@ -48,6 +50,7 @@ impl Node {
             Value::List(_) => "an array",
             Value::Table(_) => "a table",
             Value::Other(kind) => kind,
+            Value::Lost => "a string",
         }
     }
 
@@ -140,6 +143,7 @@ impl Planter<'_> {
 
     fn string(&mut self, text: &str, at: &Place) -> Value {
         let expanded = expand(text, self.env);
+        let lost = !expanded.broken.is_empty();
         for (placeholder, invalid) in expanded.broken {
             let raw = self.text.get(at.start..at.end).unwrap_or_default();
             let place = match raw.find(&placeholder) {
@@ -148,7 +152,7 @@ impl Planter<'_> {
             };
             self.faults.push(Entry::at(&place, invalid.what).help(invalid.help));
         }
-        Value::Text { text: expanded.text, secret: expanded.secret }
+        if lost { Value::Lost } else { Value::Text { text: expanded.text, secret: expanded.secret } }
     }
 }
 

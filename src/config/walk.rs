@@ -36,9 +36,10 @@ impl Outcome {
     }
 }
 
-/// Checks a whole configuration. `torn` says that text was lost, so that nothing can be called missing.
-pub fn walk(root: &Table, schema: &Json, files: &[File], torn: bool) -> Outcome {
-    let mut walker = Walker { schema, files, outcome: Outcome { torn, ..Outcome::default() } };
+/// Checks a whole configuration. Nothing can be called missing from the tables in `gaps`, or from any if it is `torn`.
+pub fn walk(root: &Table, schema: &Json, files: &[File], gaps: BTreeSet<KeyPath>, torn: bool) -> Outcome {
+    let outcome = Outcome { misnamed: gaps, torn, ..Outcome::default() };
+    let mut walker = Walker { schema, files, outcome };
     let top = Place::new(0, 0..0);
     let json = walker.table(root, &top, false, schema, &KeyPath::default());
     if let Some(Json::Object(mut json)) = json {
@@ -56,7 +57,14 @@ struct Walker<'a> {
 
 impl<'a> Walker<'a> {
     fn value(&mut self, node: &Node, schema: &'a Json, path: &KeyPath) -> Option<Json> {
-        let schema = self.resolve(schema, node);
+        if matches!(node.value, Value::Lost) {
+            self.outcome.faulty.insert(path.clone());
+            return None;
+        }
+        let schema = match self.branch(self.target(schema), node) {
+            Ok(schema) => schema,
+            Err(noun) => return self.wrong_type(node, &noun, None, path),
+        };
         if let Some(words) = words(schema) {
             return self.word(node, &words, path);
         }
@@ -146,7 +154,9 @@ impl<'a> Walker<'a> {
             (None, None) => format!("the keys here are {}", listed(&known)),
         };
         let whose = if path.keys().is_empty() { String::new() } else { format!(" in `{path}`") };
-        self.outcome.misnamed.insert(path.clone());
+        if node.table().is_some() || !path.keys().is_empty() {
+            self.outcome.misnamed.insert(path.clone());
+        }
         self.report(node.inherited, Entry::at(&node.key, format!("unknown key `{name}`{whose}")).help(help));
     }
 
@@ -177,7 +187,8 @@ impl<'a> Walker<'a> {
     fn formatted(&mut self, node: &Node, schema: &'a Json, format: &Format, path: &KeyPath) -> Option<Json> {
         let text = match &node.value {
             Value::Text { text, .. } => text.clone(),
-            Value::Integer(number) => number.to_string(),
+            Value::Integer(number) if admits(schema, "integer") => number.to_string(),
+            Value::Integer(number) if format.name == "duration" => number.to_string(),
             _ => return self.wrong_type(node, format.noun, Some(format.help.into()), path),
         };
         let folder = self.files[node.at.file].path.parent().unwrap_or(Path::new(""));
@@ -193,9 +204,6 @@ impl<'a> Walker<'a> {
                 return self.fault(node, &node.at, what, Some(help.unwrap_or_else(|| format.help.into())), path);
             }
         };
-        if matches!(node.value, Value::Integer(_)) && !admits(schema, "integer") {
-            return self.wrong_type(node, format.noun, Some(format.help.into()), path);
-        }
         let bound = |key: &str| schema[key].as_str();
         let beyond = |bound: Option<&str>, wrong: fn(&u128, &u128) -> bool| {
             let measures = (format.measure)(&read).zip(bound.and_then(format.measure));
@@ -240,20 +248,20 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Follows references, and takes the branch that fits the kind of value.
-    fn resolve(&self, schema: &'a Json, node: &Node) -> &'a Json {
-        let schema = self.target(schema);
-        let Some(branches) = schema["anyOf"].as_array() else { return schema };
+    /// The alternative that takes this kind of value, or what the alternatives take.
+    fn branch(&self, schema: &'a Json, node: &Node) -> Result<&'a Json, String> {
+        let Some(branches) = schema["anyOf"].as_array() else { return Ok(schema) };
         let kind = match &node.value {
             Value::Table(_) => "object",
             Value::List(_) => "array",
             Value::Boolean(_) => "boolean",
             Value::Integer(_) => "integer",
-            Value::Text { .. } | Value::Other(_) => "string",
+            Value::Text { .. } | Value::Lost => "string",
+            Value::Other(_) => "nothing",
         };
-        let branches = || branches.iter().map(|branch| self.target(branch));
-        let fits = branches().find(|branch| admits(branch, kind));
-        fits.or_else(|| branches().find(|branch| admits(branch, "string"))).unwrap_or(schema)
+        let branches: Vec<&Json> = branches.iter().map(|branch| self.target(branch)).collect();
+        let fitting = branches.iter().find(|branch| admits(branch, kind));
+        fitting.copied().ok_or_else(|| one_of(branches.iter().map(|branch| noun(branch).to_owned())))
     }
 
     fn target(&self, schema: &'a Json) -> &'a Json {
