@@ -5,8 +5,8 @@
 
 use super::body::{Body, BodyError};
 use super::exchange::Exchange;
-use super::h1::{self, Framing, Limits, Parsed, Question, Scan};
-use super::head::{Name, Version};
+use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
+use super::head::{Name, RequestHead, Version};
 use super::reply::Reply;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, race};
@@ -211,7 +211,7 @@ impl<'a> Answer<'a> {
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
-            h1::encode_response(out.buffer(), &exchange.heads.response, &held, framing, exchange.keep_alive, date);
+            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward(exchange, framing, date));
         });
         held.advance(answer.head_len);
         let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
@@ -281,8 +281,12 @@ impl<'a> Answer<'a> {
 
     /// Passes a `101 Switching Protocols` on.
     async fn switch(&self, exchange: &mut Exchange<'_>, answer: &h1::Answer, mut held: Lease) -> Result<Passed, Broken> {
+        if !is_accepted(exchange, &held) {
+            return Err(self.broken(Failure::BadResponse, true));
+        }
         let mut out = Lease::new();
-        h1::encode_switch(out.buffer(), &exchange.heads.response, &held);
+        let backward = Backward { tunnel: true, ..backward(exchange, Framing::None, "") };
+        h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
         exchange.outcome.status = 101;
         exchange.keep_alive = false;
         self.stage.set(Stage::Final);
@@ -310,6 +314,18 @@ impl<'a> Answer<'a> {
 const RESPONSE_HEAD: usize = 64 << 10;
 /// Field lines of a response head.
 const RESPONSE_FIELDS: usize = 256;
+
+/// Whether the target has proven that it speaks WebSocket (RFC 6455 §4.1).
+fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
+    let key = exchange.heads.request.find(Name::SecWebSocketKey).map(|field| field.value.of(&exchange.text));
+    let accept = exchange.heads.response.find(Name::SecWebSocketAccept).map(|field| field.value.of(text));
+    key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
+}
+
+fn backward<'a>(exchange: &Exchange<'_>, framing: Framing, date: &'a str) -> Backward<'a> {
+    let RequestHead { version, method, .. } = exchange.heads.request;
+    Backward { version, method, framing, keep_alive: exchange.keep_alive, tunnel: false, date: date.as_bytes() }
+}
 
 /// Event streams are silent for as long as they like; only a tunnel's timeout bounds them.
 fn is_event_stream(exchange: &Exchange<'_>, text: &[u8]) -> bool {

@@ -17,6 +17,8 @@ pub(super) struct Connection<'a> {
     pub(super) http: &'a Http,
     pub(super) client: &'a Stream,
     pub(super) peer: Peer,
+    /// The port of ours that the client dialled.
+    pub(super) port: u16,
 }
 
 /// How long a closing connection may go on sending before it is cut.
@@ -26,8 +28,8 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP connection. Between requests it holds no buffer.
 pub async fn serve(lane: &Rc<Lane>, listener: &Listener, http: &Http, accepted: Accepted) {
-    let Accepted { stream, peer } = accepted;
-    let connection = Connection { lane, listener, http, client: &stream, peer };
+    let Accepted { stream, peer, port } = accepted;
+    let connection = Connection { lane, listener, http, client: &stream, peer, port };
     let mut held = Lease::empty();
     let mut first = true;
     loop {

@@ -4,13 +4,14 @@
 //! (RFC 9110 §9.2.2), all of its body is still held, and not a byte of an answer has come. One that must not be sent
 //! twice goes out on a fresh connection or one that was used just now (RFC 9112 §9.3.1).
 
+use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
 use super::connection::linger;
 use super::exchange::Exchange;
-use super::h1::Parsed;
+use super::h1::Incoming;
 use super::reply::Reply;
 use super::request;
-use super::transfer::{self, Broken, Passed, Transfer};
+use super::transfer::{Transfer, transfer};
 use crate::net::{self, Lease, Stream};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
@@ -19,18 +20,26 @@ use crate::upstream::{Attempt, Tried};
 use std::io::ErrorKind;
 use std::time::Duration;
 
+/// How the path was read, and what the target gets of it.
+#[derive(Clone, Copy)]
+pub(super) struct Path {
+    /// Whether the raw path is its own normal form; if not, that is in the exchange's buffer.
+    pub(super) plain: bool,
+    /// Which of the two goes on.
+    pub(super) send: path::Forward,
+}
+
 /// Forwards the request and passes the answer on. Returns what was received beyond it if the client's connection goes on.
 pub(super) async fn forward(
     exchange: &mut Exchange<'_>,
     rule: &plan::Forward,
-    path: path::Forward,
-    matched: usize,
-    parsed: &Parsed,
+    path: Path,
+    incoming: &Incoming,
     received: Lease,
 ) -> Option<Lease> {
-    let limit = exchange.connection.lane.plan.limits.request_body.unwrap_or(u64::MAX);
-    exchange.outcome.bytes_in += received.len() as u64;
-    let mut body = match Body::new(parsed.framing, received, limit) {
+    let lane = exchange.connection.lane;
+    let limit = lane.plan.limits.request_body.unwrap_or(u64::MAX);
+    let mut body = match Body::new(incoming.framing, received, limit) {
         Ok(body) => body,
         Err(error) => {
             exchange.answer(refusal_of(&error), true).await;
@@ -38,41 +47,36 @@ pub(super) async fn forward(
             return None;
         }
     };
-    let lane = exchange.connection.lane;
+    exchange.outcome.bytes_in += body.first().len() as u64;
     let counters = lane.counters.pool(rule.pool);
     counters.requests.inc();
     counters.in_flight.add(1);
-    let result = Forwarding { exchange, rule, path, matched, parsed }.run(&mut body).await;
+    let result = Forwarding { exchange, rule, path, incoming }.run(&mut body).await;
     counters.in_flight.sub(1);
-    match result {
-        Ok(Passed { client_ok: true, .. }) if exchange.keep_alive && body.is_ended() => Some(body.into_beyond()),
-        Ok(passed) => {
-            if passed.client_ok && (!body.is_ended() || body.has_beyond()) {
-                linger(exchange.connection.client).await;
-            }
-            None
-        }
+    let answered = match result {
+        Ok(()) => true,
         Err(Some(reply)) => {
-            let framed = body.is_ended();
-            exchange.answer(reply, !framed).await;
-            if exchange.keep_alive {
-                return Some(body.into_beyond());
-            }
-            if !framed || body.has_beyond() {
-                linger(exchange.connection.client).await;
-            }
+            exchange.answer(reply, !body.is_ended()).await;
+            true
+        }
+        Err(None) => false,
+    };
+    let quiet = body.is_ended() && !body.has_beyond();
+    match (answered, exchange.keep_alive && body.is_ended()) {
+        (true, true) => Some(body.into_beyond()),
+        (true, false) if !quiet => {
+            linger(exchange.connection.client).await;
             None
         }
-        Err(None) => None,
+        _ => None,
     }
 }
 
 struct Forwarding<'e, 'a> {
     exchange: &'e mut Exchange<'a>,
     rule: &'e plan::Forward,
-    path: path::Forward,
-    matched: usize,
-    parsed: &'e Parsed,
+    path: Path,
+    incoming: &'e Incoming,
 }
 
 /// A stream to a target, and whether it has carried an exchange before.
@@ -83,7 +87,7 @@ struct Leased {
 
 impl Forwarding<'_, '_> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
-    async fn run(&mut self, body: &mut Body) -> Result<Passed, Option<Reply>> {
+    async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
         let lane = self.exchange.connection.lane;
         let local = &lane.pools[self.rule.pool];
         let counters = lane.counters.pool(self.rule.pool);
@@ -128,13 +132,15 @@ impl Forwarding<'_, '_> {
             };
             let reused = leased.reused;
             match self.attempt(&attempt, leased, body).await {
-                Ok(passed) => {
-                    if self.exchange.outcome.tries > 1 && passed.target_ok {
-                        self.exchange.outcome.recovered();
+                Ok(()) => return Ok(()),
+                Err(Broken::Client(reply)) => {
+                    match &reply {
+                        Some(_) => {}
+                        None => self.exchange.outcome.client_left(),
                     }
-                    return Ok(passed);
+                    counters.failures.failed(Failure::ClientAbort);
+                    return Err(reply);
                 }
-                Err(Broken::Client(reply)) => return Err(reply),
                 Err(Broken::Target { failure, answered, unsent }) => {
                     counters.failures.failed(failure);
                     target.failures.inc();
@@ -145,17 +151,19 @@ impl Forwarding<'_, '_> {
                         if reused && !fresh {
                             fresh = true;
                             again = Some(attempt);
+                            self.exchange.outcome.recovered();
                             continue;
                         }
                         if self.rule.retry_reset && tries_left {
                             tried.add(attempt.index());
                             last = Some(failure);
+                            self.exchange.outcome.recovered();
                             continue;
                         }
                     }
-                    return Err((!answered).then(|| Reply::failure(failure)));
+                    return Err(Some(Reply::failure(failure)));
                 }
-                Err(Broken::Cut { failure }) => {
+                Err(Broken::Cut(failure)) => {
                     counters.failures.failed(failure);
                     target.failures.inc();
                     self.exchange.outcome.target_failed(failure);
@@ -166,11 +174,10 @@ impl Forwarding<'_, '_> {
     }
 
     fn key(&self) -> u64 {
-        let plan = &self.exchange.connection.lane.plan;
-        match &plan.pools[self.rule.pool].key {
-            Some(key) => request::hash_key(key, &self.exchange.heads, &self.exchange.text, self.exchange.outcome.client),
-            None => 0,
-        }
+        let Exchange { connection, heads, text, outcome, .. } = &*self.exchange;
+        let Some(key) = &connection.lane.plan.pools[self.rule.pool].key else { return 0 };
+        let path = if self.path.plain { heads.request.path.of(text) } else { &heads.path };
+        request::hash_key(key, heads, text, outcome.client.ip(), path)
     }
 
     async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool) -> Result<Leased, Failure> {
@@ -200,39 +207,51 @@ impl Forwarding<'_, '_> {
     }
 
     /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again.
-    async fn attempt(&mut self, attempt: &Attempt, leased: Leased, body: &mut Body) -> Result<Passed, Broken> {
-        let lane = self.exchange.connection.lane;
-        let local = &lane.pools[self.rule.pool];
-        let transfer = Transfer {
-            connection: self.exchange.connection,
+    async fn attempt(&mut self, attempt: &Attempt, leased: Leased, body: &mut Body) -> Result<(), Broken> {
+        let connection = self.exchange.connection;
+        let local = &connection.lane.pools[self.rule.pool];
+        let timeouts = local.pool().timeouts;
+        let try_at = Transfer {
+            connection,
             target: &leased.stream,
-            timeouts: local.pool().timeouts,
+            timeouts,
             attempt,
             rule: self.rule,
             path: self.path,
-            matched: self.matched,
-            parsed: self.parsed,
+            incoming: self.incoming,
         };
-        let passed = transfer::transfer(&transfer, self.exchange, body).await?;
-        if let Some(first) = passed.first_byte {
-            local.observe(attempt.index(), first, net::coarse_now());
+        let passed = transfer(&try_at, self.exchange, body).await?;
+        local.observe(attempt.index(), passed.first_byte, net::coarse_now());
+        let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
+        connection.lane.latencies.borrow_mut().first_byte(self.rule.pool, first_byte);
+        match passed {
+            Passed { switched: Some(received), .. } => {
+                let sent = std::mem::replace(body.beyond(), Lease::empty());
+                self.tunnel(&leased.stream, timeouts.tunnel, sent, received).await;
+            }
+            Passed { reusable: true, keep_alive, .. } => local.keep(attempt.index(), leased.stream, keep_alive),
+            _ => {}
         }
-        if passed.switched {
-            self.tunnel(&leased.stream, local.pool().timeouts.tunnel).await;
-        } else if passed.reusable {
-            local.keep(attempt.index(), leased.stream, passed.keep_alive);
-        }
-        Ok(passed)
+        Ok(())
     }
 
-    /// Joins client and target after a `101 Switching Protocols`.
-    async fn tunnel(&mut self, target: &Stream, silence: Duration) {
+    /// Joins client and target after a `101 Switching Protocols`. Each may have sent bytes for the tunnel already.
+    async fn tunnel(&mut self, target: &Stream, silence: Duration, sent: Lease, received: Lease) {
         let connection = self.exchange.connection;
         let stall = connection.listener.timeouts.write_stall;
-        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
+        let (early_sent, early_received) = (sent.len() as u64, received.len() as u64);
+        let early = async {
+            target.send(sent, stall).await?;
+            connection.client.send(received, stall).await
+        };
         let outcome = &mut self.exchange.outcome;
-        outcome.bytes_in += done.sent;
-        outcome.bytes_out += done.received;
+        if early.await.is_err() {
+            outcome.target_failed(Failure::Reset);
+            return;
+        }
+        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
+        outcome.bytes_in += early_sent + done.sent;
+        outcome.bytes_out += early_received + done.received;
         match done.end {
             End::Both => {}
             End::Client(_) => outcome.client_left(),

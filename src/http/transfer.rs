@@ -7,15 +7,17 @@ use super::answer::{Answer, Broken, Passed};
 use super::body::{Body, BodyError};
 use super::connection::Connection;
 use super::exchange::Exchange;
-use super::forward::refusal_of;
-use super::h1::{self, Framing, Incoming};
+use super::forward::{Path, refusal_of};
+use super::exchange::Heads;
+use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
 use super::reply::Reply;
 use crate::net::{self, Lease, Stream};
-use crate::plan::{self, path};
+use crate::plan::{self, Host, path};
 use crate::upstream::{Attempt, Timeouts};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -27,8 +29,7 @@ pub(super) struct Transfer<'a> {
     pub(super) timeouts: Timeouts,
     pub(super) attempt: &'a Attempt,
     pub(super) rule: &'a plan::Forward,
-    pub(super) path: path::Forward,
-    pub(super) matched: usize,
+    pub(super) path: Path,
     pub(super) incoming: &'a Incoming,
 }
 
@@ -46,7 +47,7 @@ pub(super) async fn transfer(
     let stall = transfer.connection.listener.timeouts.write_stall;
     let framing = transfer.incoming.framing;
     let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len());
-    encode_head(transfer, exchange, &mut out);
+    transfer.encode_head(exchange, out.buffer());
     push_content(framing, body.first(), out.buffer());
     if body.is_ended() {
         push_end(framing, body.trailers(), out.buffer());
@@ -137,9 +138,85 @@ fn client_reply(error: &BodyError) -> Option<Reply> {
     }
 }
 
-/// Writes the head that the target gets.
-fn encode_head(transfer: &Transfer<'_>, exchange: &Exchange<'_>, out: &mut Lease) {
-    h1::encode_request(out.buffer(), &exchange.heads.request, &exchange.text);
+impl Transfer<'_> {
+    /// Whether the request goes out as a WebSocket handshake.
+    pub(super) fn websocket(&self) -> bool {
+        self.incoming.websocket && self.connection.http.websocket
+    }
+
+    /// Writes the head that the target gets.
+    fn encode_head(&self, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+        let Transfer { connection, rule, incoming, .. } = *self;
+        let target = self.attempt.target();
+        let host = match &rule.host {
+            Host::Client => HostLine::Client { fallback: target.authority() },
+            Host::Target => HostLine::Fixed(target.authority()),
+            Host::Fixed(host) => HostLine::Fixed(host.as_bytes()),
+        };
+        let http = connection.http;
+        let peer = PeerText::new(connection.peer.ip);
+        let mut port = itoa::Buffer::new();
+        let forwarding = Forwarding {
+            style: match (http.x_forwarded, http.forwarded) {
+                (true, true) => Style::Both,
+                (true, false) => Style::XForwarded,
+                (false, true) => Style::Rfc7239,
+                (false, false) => Style::None,
+            },
+            trusted: !http.trusted_proxies.is_empty() && http.trusts(connection.peer.ip),
+            peer: peer.bytes(),
+            scheme: b"http",
+            port: port.format(connection.port).as_bytes(),
+        };
+        let Heads { request, path, .. } = &exchange.heads;
+        let onward = Onward {
+            path: self.onward_path(request.path.of(&exchange.text), path),
+            host,
+            framing: incoming.framing,
+            expects_continue: incoming.expects_continue,
+            websocket: self.websocket(),
+            accepts_trailers: incoming.accepts_trailers,
+            forwarding,
+        };
+        h1::encode_request(out, request, &exchange.text, &onward);
+    }
+
+    /// The path to send if it is not just the client's.
+    fn onward_path<'p>(&self, raw: &'p [u8], normal: &'p [u8]) -> Option<&'p [u8]> {
+        let normal = if self.path.plain { raw } else { normal };
+        let prefix = self.rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/').as_bytes());
+        let cut = prefix.filter(|prefix| {
+            normal.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        });
+        let sent = match (self.path.send, cut) {
+            (path::Forward::Raw, None) => return None,
+            (path::Forward::Raw, Some(cut)) => &raw[path::raw_offset(raw, cut.len())..],
+            (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
+        };
+        Some(if sent.is_empty() { b"/" } else { sent })
+    }
+}
+
+/// An address as text, without a place on the heap.
+struct PeerText {
+    text: [u8; 46],
+    length: usize,
+}
+
+impl PeerText {
+    fn new(ip: IpAddr) -> Self {
+        let mut text = [0; 46];
+        let mut room = &mut text[..];
+        // The longest address has 45 bytes.
+        let written = write!(room, "{ip}");
+        debug_assert!(written.is_ok());
+        let length = 46 - room.len();
+        Self { text, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
 }
 
 /// Appends content in its framing.

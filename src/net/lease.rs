@@ -4,7 +4,7 @@
 //! [`KEPT`] of each class, and [`trim`] lets go of what a burst left behind.
 
 use std::cell::RefCell;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// The sizes that buffers come in, from a head to bulk.
 pub(super) const CLASSES: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
@@ -95,6 +95,12 @@ impl Deref for Lease {
 
     fn deref(&self) -> &[u8] {
         &self.bytes[self.at..]
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.at..]
     }
 }
 

@@ -17,7 +17,7 @@ const RETRIES: usize = 3;
 /// Serves one TCP connection: connects to a target of pool `pool` and pumps until both sides have ended.
 pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: Accepted) {
     let _busy = lane.enter();
-    let Accepted { stream: client, peer } = accepted;
+    let Accepted { stream: client, peer, .. } = accepted;
     let Some((attempt, target)) = connect(lane, pool, peer.ip).await else {
         client.reset_on_close();
         return;

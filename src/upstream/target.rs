@@ -75,6 +75,14 @@ impl Target {
         Self { address, name, id, weight, backup, up, in_flight }
     }
 
+    /// What a `Host` field that names the target says.
+    pub fn authority(&self) -> &[u8] {
+        match &self.address {
+            Address::Ip(_) => self.name.as_bytes(),
+            Address::Unix(_) => b"localhost",
+        }
+    }
+
     /// Whether the last check left it up.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
