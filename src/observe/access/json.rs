@@ -3,75 +3,77 @@
 use super::stamp::Stamp;
 use super::{Record, escape, number};
 
+/// A key with the comma before it and the colon after it.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 /// Writes `record` without the line feed.
 pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     stamp.rfc3339(out);
     out.push(b'"');
     if let Some(client) = record.client {
-        out.extend_from_slice(b",\"client\":\"");
+        out.extend_from_slice(key!("client"));
+        out.push(b'"');
         super::client_ip(Some(client), out);
         out.push(b'"');
-        integer("client_port", u64::from(client.port()), out);
+        integer(key!("client_port"), u64::from(client.port()), out);
     }
-    text("listener", record.listener.as_bytes(), out);
-    text("route", record.route.as_bytes(), out);
-    text("pool", record.pool.as_bytes(), out);
-    text("target", record.target.as_bytes(), out);
+    text(key!("listener"), record.listener.as_bytes(), out);
+    text(key!("route"), record.route.as_bytes(), out);
+    text(key!("pool"), record.pool.as_bytes(), out);
+    text(key!("target"), record.target.as_bytes(), out);
     if let Some(http) = &record.http {
-        text("request_id", http.request_id, out);
-        text("method", http.method, out);
-        text("uri", http.target, out);
-        text("protocol", if http.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" }, out);
-        text("host", http.host, out);
+        text(key!("request_id"), http.request_id, out);
+        text(key!("method"), http.method, out);
+        text(key!("uri"), http.target, out);
+        text(key!("protocol"), if http.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" }, out);
+        text(key!("host"), http.host, out);
         if http.status != 0 {
-            integer("status", u64::from(http.status), out);
+            integer(key!("status"), u64::from(http.status), out);
         }
-        integer("body_bytes_out", http.body_out, out);
-        text("user_agent", http.user_agent, out);
-        text("referer", http.referer, out);
+        integer(key!("body_bytes_out"), http.body_out, out);
+        text(key!("user_agent"), http.user_agent, out);
+        text(key!("referer"), http.referer, out);
     } else {
-        text("protocol", b"TCP", out);
+        text(key!("protocol"), b"TCP", out);
     }
-    integer("bytes_in", record.bytes_in, out);
-    integer("bytes_out", record.bytes_out, out);
-    duration("request_head_ms", record.times.request_head, out);
-    duration("queue_ms", record.times.queue, out);
-    duration("connect_ms", record.times.connect, out);
-    duration("first_byte_ms", record.times.first_byte, out);
-    duration("total_ms", Some(record.times.total), out);
-    integer("tries", u64::from(record.tries), out);
-    text("reason", record.reason.as_bytes(), out);
+    integer(key!("bytes_in"), record.bytes_in, out);
+    integer(key!("bytes_out"), record.bytes_out, out);
+    duration(key!("request_head_ms"), record.times.request_head, out);
+    duration(key!("queue_ms"), record.times.queue, out);
+    duration(key!("connect_ms"), record.times.connect, out);
+    duration(key!("first_byte_ms"), record.times.first_byte, out);
+    duration(key!("total_ms"), Some(record.times.total), out);
+    integer(key!("tries"), u64::from(record.tries), out);
+    text(key!("reason"), record.reason.as_bytes(), out);
     let letters = record.termination.letters();
-    text("termination", if record.http.is_some() { &letters } else { &letters[..2] }, out);
+    text(key!("termination"), if record.http.is_some() { &letters } else { &letters[..2] }, out);
     out.push(b'}');
 }
 
-fn key(key: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
+fn text(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     if !value.is_empty() {
-        key(name, out);
+        out.extend_from_slice(key);
         out.push(b'"');
         escape::json(value, out);
         out.push(b'"');
     }
 }
 
-fn integer(name: &str, value: u64, out: &mut Vec<u8>) {
-    key(name, out);
+fn integer(key: &[u8], value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
     number(value, out);
 }
 
 /// Milliseconds with three decimals.
-fn duration(name: &str, ns: Option<u64>, out: &mut Vec<u8>) {
+fn duration(key: &[u8], ns: Option<u64>, out: &mut Vec<u8>) {
     if let Some(ns) = ns {
         let us = ns / 1_000;
-        integer(name, us / 1_000, out);
+        integer(key, us / 1_000, out);
         let digit = |n: u64| b'0' + (n % 10) as u8;
         out.extend_from_slice(&[b'.', digit(us / 100), digit(us / 10), digit(us)]);
     }

@@ -7,10 +7,13 @@
 //! Output is whole lines. When a write breaks off within a line, the rest of that line is written before anything
 //! else; every other line of the batch is dropped whole.
 
+mod output;
+mod writer;
+
 use super::counters::Counter;
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,17 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
-use tokio_uring::buf::BoundedBuf;
+use writer::Writer;
 
 /// Batches that may wait for the file thread; with what a batch holds, about 8 MiB.
 const QUEUE_BATCHES: usize = 128;
-/// A spent buffer larger than this is freed and not used again.
-const SPARE_BYTES: usize = 128 * 1024;
-/// How long to wait for a non-blocking output that takes no byte.
-const FULL_PAUSE: Duration = Duration::from_millis(20);
-/// Losses are told at most this often.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Whole lines on their way to the file thread.
 #[derive(Debug, Default)]
@@ -148,17 +144,7 @@ impl FileThread {
         let queue = Queue { batches, spares, shared: shared.clone() };
         let thread = move || {
             let _alive = alive;
-            run(ring, |ring| Writer {
-                output: Output::new(output, ring),
-                destination,
-                queued,
-                spent,
-                shared,
-                torn: Vec::new(),
-                failing: false,
-                untold: 0,
-                next_tell: None,
-            });
+            writer::run(ring, |ring| Writer::new(output, ring, destination, queued, spent, shared));
         };
         std::thread::Builder::new().name("ringway-files".into()).spawn(thread)?;
         Ok(Self { queue, finished })
@@ -190,211 +176,6 @@ fn open(path: &Path) -> io::Result<File> {
     let is_pipe = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo());
     let flags = if is_pipe { libc::O_NONBLOCK } else { 0 };
     OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
-}
-
-/// Runs the writer to its end on tokio-uring, or on plain tokio where there is no ring.
-fn run(ring: bool, writer: impl FnOnce(bool) -> Writer) {
-    if ring {
-        match tokio_uring::Runtime::new(tokio_uring::builder().entries(16)) {
-            Ok(runtime) => return runtime.block_on(async { writer(true).run().await }),
-            Err(error) => tracing::warn!(%error, "no io_uring for log files: plain writes instead"),
-        }
-    }
-    match tokio::runtime::Builder::new_current_thread().enable_time().build() {
-        Ok(runtime) => runtime.block_on(writer(false).run()),
-        Err(error) => tracing::error!(%error, "the file thread cannot start: all access log lines will be lost"),
-    }
-}
-
-/// The thread's state.
-struct Writer {
-    output: Output,
-    destination: Destination,
-    queued: Receiver<Batch>,
-    spent: Sender<Vec<u8>>,
-    shared: Arc<Shared>,
-    /// The rest of a line whose beginning is written.
-    torn: Vec<u8>,
-    failing: bool,
-    /// Lines lost and not told yet.
-    untold: u64,
-    next_tell: Option<Instant>,
-}
-
-impl Writer {
-    async fn run(mut self) {
-        loop {
-            // Asked before the queue is emptied, so that what was sent before `shutdown` is written.
-            let closing = self.shared.closing.load(Ordering::Acquire);
-            while let Ok(batch) = self.queued.try_recv() {
-                self.reopen_if_asked().await;
-                self.write(batch).await;
-            }
-            self.reopen_if_asked().await;
-            if closing {
-                self.next_tell = None;
-            }
-            self.tell();
-            if closing {
-                return;
-            }
-            match self.next_tell.filter(|_| self.untold > 0) {
-                Some(at) => drop(tokio::time::timeout_at(at, self.shared.wake.notified()).await),
-                None => self.shared.wake.notified().await,
-            }
-        }
-    }
-
-    async fn write(&mut self, batch: Batch) {
-        self.untold += u64::from(batch.lost_before);
-        if !self.finish_torn().await {
-            return self.lose(u64::from(batch.lines));
-        }
-        let (mut bytes, written, result) = self.output.write_all(batch.bytes).await;
-        let settled = Settled::after(&bytes, written);
-        self.shared.lines.written.add(settled.whole);
-        match result {
-            Ok(()) => self.failing = false,
-            Err(error) => {
-                self.torn.extend_from_slice(settled.torn);
-                self.fail(&error);
-                self.lose(u64::from(batch.lines) - settled.whole - u64::from(!settled.torn.is_empty()));
-            }
-        }
-        self.tell();
-        if bytes.capacity() <= SPARE_BYTES {
-            bytes.clear();
-            // Full means that there are enough.
-            let _ = self.spent.try_send(bytes);
-        }
-    }
-
-    /// Writes the rest of a torn line; false if that failed again.
-    async fn finish_torn(&mut self) -> bool {
-        if self.torn.is_empty() {
-            return true;
-        }
-        let (mut bytes, written, result) = self.output.write_all(std::mem::take(&mut self.torn)).await;
-        match result {
-            Ok(()) => self.shared.lines.written.inc(),
-            Err(error) => {
-                bytes.drain(..written);
-                self.torn = bytes;
-                self.fail(&error);
-            }
-        }
-        self.torn.is_empty()
-    }
-
-    async fn reopen_if_asked(&mut self) {
-        if !self.shared.reopen.swap(false, Ordering::AcqRel) || self.destination == Destination::Stdout {
-            return;
-        }
-        match self.destination.open() {
-            Ok(file) => {
-                if !self.finish_torn().await {
-                    self.torn.clear();
-                    self.lose(1);
-                }
-                self.output = Output::new(file, self.output.is_ring());
-                self.failing = false;
-                tracing::info!(path = %self.destination, "access log reopened");
-            }
-            Err(error) => tracing::error!(%error, "the access log stays with its old file"),
-        }
-    }
-
-    /// Says once per spell of failures what is wrong.
-    fn fail(&mut self, error: &io::Error) {
-        if !self.failing {
-            self.failing = true;
-            tracing::error!(path = %self.destination, %error, "cannot write the access log: lines are lost until it works");
-        }
-    }
-
-    fn lose(&mut self, lines: u64) {
-        self.shared.lines.lost.add(lines);
-        self.untold += lines;
-    }
-
-    fn tell(&mut self) {
-        let now = Instant::now();
-        if self.untold > 0 && !self.failing && self.next_tell.is_none_or(|at| at <= now) {
-            tracing::warn!(path = %self.destination, "access log: lost {} lines", self.untold);
-            self.untold = 0;
-            self.next_tell = Some(now + TELL_EVERY);
-        }
-    }
-}
-
-/// What a write that broke off left behind.
-#[derive(Debug, PartialEq)]
-struct Settled<'a> {
-    /// Lines written whole.
-    whole: u64,
-    /// The rest of the line within which it broke off.
-    torn: &'a [u8],
-}
-
-impl<'a> Settled<'a> {
-    fn after(bytes: &'a [u8], written: usize) -> Self {
-        let (done, rest) = bytes.split_at(written);
-        let whole = memchr::memchr_iter(b'\n', done).count() as u64;
-        let is_torn = done.last().is_some_and(|last| *last != b'\n');
-        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-        Self { whole, torn: if is_torn { &rest[..end] } else { &[] } }
-    }
-}
-
-/// An open output. Always written at its own position: a file is in append mode, a pipe has none, and what the shell
-/// redirected stdout to may be shared.
-enum Output {
-    Ring(tokio_uring::fs::File),
-    Plain(File),
-}
-
-impl Output {
-    /// As the offset of a ring's write it means the file's own position.
-    const OWN_POSITION: u64 = u64::MAX;
-
-    fn new(file: File, ring: bool) -> Self {
-        if ring { Self::Ring(tokio_uring::fs::File::from_std(file)) } else { Self::Plain(file) }
-    }
-
-    fn is_ring(&self) -> bool {
-        matches!(self, Self::Ring(_))
-    }
-
-    /// Writes all of `bytes` unless an error ends it, and says how many were written.
-    async fn write_all(&self, mut bytes: Vec<u8>) -> (Vec<u8>, usize, io::Result<()>) {
-        let mut written = 0;
-        while written < bytes.len() {
-            let result;
-            (bytes, result) = self.write(bytes, written).await;
-            match result {
-                Ok(0) => return (bytes, written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(FULL_PAUSE).await,
-                Err(error) => return (bytes, written, Err(error)),
-            }
-        }
-        (bytes, written, Ok(()))
-    }
-
-    async fn write(&self, bytes: Vec<u8>, from: usize) -> (Vec<u8>, io::Result<usize>) {
-        match self {
-            Self::Ring(file) => {
-                let (result, slice) = file.write_at(bytes.slice(from..), Self::OWN_POSITION).submit().await;
-                (slice.into_inner(), result)
-            }
-            Self::Plain(file) => {
-                let mut file: &File = file;
-                let result = file.write(&bytes[from..]);
-                (bytes, result)
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -503,14 +284,35 @@ mod tests {
         }
     }
 
+    /// The reader of a named pipe leaves within a line; the next one goes on reading where it left.
     #[test]
-    fn a_write_that_broke_off_leaves_at_most_one_line_to_finish() {
-        let after = |written| Settled::after(b"one\ntwo\nthree\n", written);
-        assert_eq!(after(0), Settled { whole: 0, torn: b"" });
-        assert_eq!(after(2), Settled { whole: 0, torn: b"e\n" });
-        assert_eq!(after(4), Settled { whole: 1, torn: b"" });
-        assert_eq!(after(7), Settled { whole: 1, torn: b"\n" });
-        assert_eq!(after(14), Settled { whole: 3, torn: b"" });
+    fn a_line_that_broke_off_is_finished_before_others() {
+        for ring in [true, false] {
+            let path = scratch("fifo");
+            assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let read_only = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+            let (mut first, mut text) = (read_only(), vec![0; 10_500]);
+            let thread = FileThread::start(Destination::File(path.clone()), ring).unwrap();
+            let line = format!("{}\n", "x".repeat(999));
+            thread.queue().send(batch(&line.repeat(100))).unwrap();
+            wait_until("the pipe fills", || first.read_exact(&mut text).is_ok());
+            // Whoever waits for room in the pipe now finds that nobody reads.
+            drop(first);
+            wait_until("lines are lost", || thread.lines().lost.get() > 0);
+            let mut second = read_only();
+            thread.queue().send(batch(&line.repeat(5))).unwrap();
+            let lines = thread.queue().shared;
+            wait_until("all lines are settled", || {
+                let _ = second.read_to_end(&mut text);
+                lines.lines.written.get() + lines.lines.lost.get() == 105
+            });
+            assert!(thread.shutdown(Duration::from_secs(5)));
+            second.read_to_end(&mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.ends_with('\n') && text.lines().all(|line| line.len() == 999));
+            assert_eq!(text.lines().count() as u64, lines.lines.written.get());
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]
