@@ -101,7 +101,7 @@ impl Control {
                     }
                 }
                 _ = signals.reopen.recv() => self.report.reopen_log(),
-                () = signals.stop() => return,
+                () = signals.stop.asked() => return,
             }
         }
     }
@@ -127,7 +127,7 @@ impl Control {
                         return;
                     }
                 }
-                () = signals.stop() => {
+                () = signals.stop.asked() => {
                     tracing::warn!("stopped at once, as asked twice");
                     return;
                 }
@@ -138,21 +138,26 @@ impl Control {
 
 /// The signals that control listens for.
 struct Signals {
+    stop: Stop,
+    reopen: Signal,
+}
+
+struct Stop {
     terminate: Signal,
     interrupt: Signal,
-    reopen: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            stop: Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? },
             reopen: signal(SignalKind::user_defined1())?,
         })
     }
+}
 
-    async fn stop(&mut self) {
+impl Stop {
+    async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

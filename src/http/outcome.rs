@@ -1,12 +1,11 @@
 //! What an exchange came to: gathered on the way, counted and logged once at its end.
 
 use super::connection::Connection;
-use super::head::{Name, RequestHead, Version};
+use super::head::{RequestHead, Version};
 use crate::lane::Lane;
 use crate::net;
 use crate::observe::access::{Http, Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
-use crate::upstream::Attempt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -139,7 +138,7 @@ impl Outcome {
     fn record<'a>(
         &self,
         connection: &Connection<'a>,
-        head: &RequestHead,
+        head: &'a RequestHead,
         text: &'a [u8],
         id: &'a [u8],
     ) -> Record<'a> {

@@ -159,7 +159,7 @@ impl Transfer<'_> {
         let forwarding = Forwarding {
             style: match (http.x_forwarded, http.forwarded) {
                 (true, true) => Style::Both,
-                (true, false) => Style::XForwarded,
+                (true, false) => Style::Xff,
                 (false, true) => Style::Rfc7239,
                 (false, false) => Style::None,
             },

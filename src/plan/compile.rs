@@ -8,7 +8,8 @@ use super::{
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::upstream::{self, balance::Kind, health};
-use crate::{net, observe};
+use crate::net;
+use crate::observe::counters::Shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         faults.dedup_by(|a, b| a.at == b.at && a.what == b.what);
         return Err(faults);
     }
-    let shape = observe::Shape {
+    let shape = Shape {
         listeners: config.listeners.keys().cloned().collect(),
         routes: config.routes.keys().cloned().chain([NO_ROUTE.to_owned()]).collect(),
         pools: pools
@@ -140,7 +141,7 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
                 model::HealthKind::Tcp => health::Probe::Tcp,
                 model::HealthKind::Http { path, host, expect } => health::Probe::Http {
                     path: path.clone(),
-                    host: host.clone().unwrap_or_else(|| host_of(&entry.address)),
+                    host: host.clone(),
                     expect: expect.clone(),
                 },
             };
@@ -165,13 +166,6 @@ fn check_address(address: &net::Address) -> health::Address {
     match address {
         net::Address::Ip(ip) => health::Address::Ip(*ip),
         net::Address::Unix(path) => health::Address::Unix(path.clone()),
-    }
-}
-
-fn host_of(address: &net::Address) -> String {
-    match address {
-        net::Address::Ip(ip) => ip.to_string(),
-        net::Address::Unix(_) => "localhost".to_owned(),
     }
 }
 

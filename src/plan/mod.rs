@@ -10,7 +10,7 @@ pub mod path;
 pub mod router;
 
 use crate::net::{self, Address};
-use crate::observe;
+use crate::observe::counters::Shape;
 use crate::upstream;
 use ipnet::IpNet;
 use router::Router;
@@ -36,7 +36,7 @@ pub struct Plan {
     /// Health checks to run, for pools that have them.
     pub checks: Vec<Check>,
     /// What the counters are counted under; its last route stands for requests that no route took.
-    pub shape: observe::Shape,
+    pub shape: Shape,
 }
 
 /// Process-wide settings.
