@@ -9,6 +9,7 @@
 //! | [`worker`] | the pinned thread: accept, mailbox, drain |
 //! | [`stream`] | L4: the TCP pump |
 //! | [`http`] | heads, bodies and the exchange; the h1 codec at its edge |
+//! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod http;
+pub mod lane;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel; every block says why it is sound")]
 pub mod net;
 pub mod observe;

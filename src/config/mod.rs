@@ -1,4 +1,73 @@
-//! The TOML model (serde), reading, includes, environment, diagnostics with spans, JSON Schema.
+//! The configuration: the TOML model (serde), reading, includes, environment, diagnostics with spans, JSON Schema.
+//!
+//! [`load`] goes through it in one direction: `read` makes one tree of all files, `defaults` fills it, `walk` checks it
+//! against the schema that the `model` gives, serde reads the model, `sense` looks at the whole. Every step keeps going
+//! after a fault, so that a user sees all faults at once. Uses no other module of the crate; reads files, opens nothing.
 
+mod address;
+mod defaults;
+mod environment;
+mod formats;
+mod glob;
 pub mod model;
+mod patterns;
+mod read;
+mod report;
+pub mod schema;
+mod sense;
+mod sources;
+mod tree;
 pub mod units;
+mod walk;
+pub mod words;
+
+pub use report::Report;
+pub use sources::{Fault, KeyPath, Sources};
+
+use model::Config;
+use report::Entry;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What is configured.
+    pub config: Config,
+    /// Where it was written, for what is found wrong later.
+    pub sources: Sources,
+    /// What is allowed but likely a mistake; may be empty.
+    pub warnings: Report,
+}
+
+/// Reads a file with what it includes; `env` gives the values for `${NAME}`. Binds nothing and changes nothing.
+///
+/// # Errors
+/// All faults of all files: what cannot be read, is no TOML, is unknown, has a wrong type or an impossible value, or makes
+/// no sense together.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    let read::Reading { files, mut root, mut entries, gaps, torn } = read::read(path, env);
+    let files = Arc::new(files);
+    if files.is_empty() {
+        return Err(Report::faults(files, entries));
+    }
+    defaults::apply(&mut root);
+    let mut outcome = walk::walk(&root, &schema::schema(), &files, gaps, torn);
+    entries.append(&mut outcome.entries);
+    let sources = Sources { files: files.clone(), root };
+    let config: Config = match serde_json::from_value(std::mem::take(&mut outcome.json).into()) {
+        Ok(config) => config,
+        Err(error) => {
+            let what = format!("the configuration cannot be read: {error}");
+            entries.push(Entry { at: None, also: None, what, help: None });
+            return Err(Report::faults(files, entries));
+        }
+    };
+    let findings = sense::check(&config, &sources, &outcome);
+    entries.extend(sources.entries(&findings.faults));
+    if !entries.is_empty() {
+        return Err(Report::faults(files, entries));
+    }
+    let warnings = sources.warn(&findings.warnings);
+    Ok(Loaded { config, sources, warnings })
+}

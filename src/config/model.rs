@@ -1,280 +1,283 @@
 //! The configuration as the user writes it, after includes, environment and defaults tables are applied.
 //!
-//! Names are identities: maps are ordered by name. Values are checked one by one here; what concerns several values
-//! (dangling names, ties) is checked by `plan`.
+//! This is the one source of truth: the JSON Schema, the checks of keys, types and values, the defaults and the reading
+//! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
+//! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod pool;
+mod route;
+
+pub use pool::*;
+pub use route::*;
+
+use super::formats::{CountOrAuto, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
 use super::units::{Share, Size, Span};
+use super::words;
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A whole configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Threads and limits of the process.
     pub runtime: Runtime,
+    /// The listener for metrics and probes. Absent: none.
     pub admin: Option<Admin>,
+    /// One record per exchange or TCP session. Absent: none are written.
     pub access_log: Option<AccessLog>,
+    /// What a client may send.
     pub limits: Limits,
+    /// Where connections come from, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub listeners: BTreeMap<String, Listener>,
+    /// Which requests go where, by name. The most specific route wins: exact host, wildcard host, any host; then exact
+    /// path, longest prefix, regex; then method, headers, query.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub routes: BTreeMap<String, Route>,
+    /// Targets that share one kind of work, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,
 }
 
 /// `[runtime]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Runtime {
-    /// Data-plane threads; `None` is "auto": one per allowed CPU.
+    /// Data-plane threads, each pinned to a core; "auto" is one per allowed CPU.
+    #[serde(with = "words::auto")]
+    #[schemars(with = "CountOrAuto", extend("x-minimum" = "1", "x-maximum" = "1024"))]
     pub workers: Option<usize>,
+    /// How workers do I/O.
     pub driver: Driver,
+    /// How long live exchanges get when the process is told to end.
+    #[schemars(extend("x-maximum" = "24h"))]
     pub shutdown_timeout: Span,
-    /// `None` is "auto": bounded by the file limit.
+    /// Client connections at once, over all listeners; "auto" is bounded by the file limit.
+    #[serde(with = "words::auto")]
+    #[schemars(with = "CountOrAuto", extend("x-minimum" = "1", "x-maximum" = "100000000"))]
     pub max_connections: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { workers: None, driver: Driver::Auto, shutdown_timeout: Span::secs(30), max_connections: None }
+    }
+}
+
+/// How workers do I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Driver {
+    /// io_uring, with a logged fallback to epoll where it is not allowed.
     Auto,
+    /// io_uring or nothing.
     IoUring,
+    /// epoll.
     Epoll,
 }
 
 /// `[admin]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// Loopback only in this version: there is no token yet.
-    pub listen: std::net::SocketAddr,
+    /// Where /metrics, /healthz and /readyz are served. Loopback only, because nobody is asked for a token.
+    #[schemars(with = "LoopbackAddress")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)) }
+    }
 }
 
 /// `[access_log]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct AccessLog {
+    /// "stdout" or a file, reopened on SIGUSR1. Relative to the file that names it.
     pub path: LogPath,
+    /// The form of a record.
     pub format: LogFormat,
+    /// The share of exchanges that are recorded.
     pub sample: Share,
 }
 
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self { path: LogPath::Stdout, format: LogFormat::Json, sample: Share(1.0) }
+    }
+}
+
+/// Where the access log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogPath {
+    /// The process's standard output.
     Stdout,
+    /// A file that is appended to.
     File(PathBuf),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The form of an access log's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
+    /// One JSON object per line.
     Json,
+    /// Apache's combined format.
     Combined,
+    /// HAProxy's HTTP or TCP format.
     Haproxy,
 }
 
 /// `[limits]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Bytes of a request's line and headers together; more is answered with 431, or 414 where the line alone is longer.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1MiB"))]
     pub request_head: Size,
+    /// Headers of a request; more are answered with 431.
+    #[schemars(range(min = 8, max = 1024))]
     pub headers: usize,
-    /// `None` is "unlimited".
+    /// Bytes of a request's body; more are answered with 413. "unlimited" streams any length.
+    #[serde(with = "words::unlimited")]
+    #[schemars(with = "SizeOrUnlimited", extend("x-minimum" = "1B"))]
     pub request_body: Option<Size>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_head: Size(32 << 10), headers: 128, request_body: None }
+    }
 }
 
 /// Where to listen or connect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
-    Ip(std::net::SocketAddr),
+    /// An IP address and a port.
+    Ip(SocketAddr),
     /// `unix:/path`
     Unix(PathBuf),
 }
 
 /// `[listeners.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["listen"]))]
 pub struct Listener {
+    /// Addresses to bind: "0.0.0.0:80", "[::]:80", ":80" (all of IPv4), "unix:/run/x.sock". Port 0 picks a free port
+    /// and prints it.
+    #[schemars(with = "Vec<ListenAddress>")]
     pub listen: Vec<Address>,
+    /// What clients speak.
     pub protocol: Protocol,
+    /// The pool of a tcp listener; on an http listener, where requests go that no route takes (without it they get 404).
+    #[schemars(with = "Option<Name>")]
     pub pool: Option<String>,
-    /// `redirect = "https"`
+    /// Sends every request of this listener to the same URL with another scheme, before routing.
     pub redirect: Option<SchemeRedirect>,
+    /// Address ranges of proxies in front, whose X-Forwarded-* and Forwarded count. Others' are replaced.
+    #[schemars(with = "Vec<Network>")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Which headers tell the target about the client.
     pub forwarded: Forwarded,
-    /// Only "websocket" is allowed.
+    /// The Upgrade tokens that may make a tunnel. An empty list forbids all.
+    #[schemars(with = "Vec<UpgradeToken>")]
     pub upgrades: Vec<String>,
+    /// How long clients may take.
     pub timeouts: ListenerTimeouts,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            protocol: Protocol::Http,
+            pool: None,
+            redirect: None,
+            trusted_proxies: Vec::new(),
+            forwarded: Forwarded::Xff,
+            upgrades: vec!["websocket".into()],
+            timeouts: ListenerTimeouts::default(),
+        }
+    }
+}
+
+/// What clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
+    /// HTTP/1.0 and HTTP/1.1.
     Http,
+    /// Any protocol over TCP: bytes are passed on as they come.
     Tcp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The scheme that a listener redirects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum SchemeRedirect {
+    /// To `https://`, default port.
     Https,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which headers tell the target about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Forwarded {
+    /// X-Forwarded-For, -Proto, -Host, -Port.
     Xff,
+    /// Forwarded (RFC 7239).
     Rfc7239,
+    /// Both of them.
     Both,
+    /// Neither of them.
     None,
 }
 
-#[derive(Clone, Debug)]
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "carries the accepted words into the schema")]
+enum UpgradeToken {
+    /// WebSocket (RFC 6455).
+    Websocket,
+}
+
+/// How long clients may take.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
+    /// What must precede the first byte of the protocol.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub handshake: Span,
+    /// First byte to end of a request's head; then 408.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub request_head: Span,
+    /// Longest silence of a client that owes bytes of a body.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
     pub client_body: Span,
+    /// Longest a peer may take no byte that we have for it.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
     pub write_stall: Span,
+    /// Keep-alive between requests.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
     pub idle: Span,
 }
 
-/// `[routes.NAME]`. Exactly one of `pool`, `respond`, `redirect` is set.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Empty: all http listeners.
-    pub listeners: Vec<String>,
-    pub hosts: Vec<String>,
-    pub paths: Vec<String>,
-    pub methods: Vec<String>,
-    pub headers: BTreeMap<String, ValueMatch>,
-    pub query: BTreeMap<String, ValueMatch>,
-    pub client_ip: Vec<IpNet>,
-    pub priority: i64,
-    pub pool: Option<String>,
-    pub respond: Option<Respond>,
-    pub redirect: Option<Redirect>,
-    pub strip_prefix: Option<String>,
-    pub host: HostPolicy,
-    pub retry: Retry,
-    /// Path forms that are refused unless named here: "%2F", "%5C", "%00", "\\", ";", "dot-segments" (encoded ones).
-    pub allow_in_path: Vec<String>,
-}
-
-/// How a header or a query parameter must look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValueMatch {
-    /// `true`
-    Present,
-    /// `false`
-    Absent,
-    /// A plain string, compared byte by byte.
-    Exact(String),
-    /// `"~regex"`
-    Regex(String),
-}
-
-#[derive(Clone, Debug)]
-pub struct Respond {
-    pub status: u16,
-    pub body: String,
-    pub content_type: String,
-}
-
-/// At least one of scheme, host, port, path is set; the rest stays as the client sent it.
-#[derive(Clone, Debug)]
-pub struct Redirect {
-    pub scheme: Option<String>,
-    pub host: Option<String>,
-    pub port: Option<u16>,
-    pub path: Option<String>,
-    pub status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPolicy {
-    Client,
-    Target,
-    Fixed(String),
-}
-
-#[derive(Clone, Debug)]
-pub struct Retry {
-    /// Tries beyond the first.
-    pub attempts: u32,
-    pub on: Vec<RetryOn>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryOn {
-    Connect,
-    Reset,
-}
-
-/// `[pools.NAME]`
-#[derive(Clone, Debug)]
-pub struct Pool {
-    pub balance: Balance,
-    /// For `hash`.
-    pub key: HashKey,
-    pub targets: Vec<Target>,
-    pub all_down: AllDown,
-    pub health: Option<Health>,
-    pub keepalive: Keepalive,
-    pub timeouts: PoolTimeouts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
-    RoundRobin,
-    LeastConn,
-    Latency,
-    Random,
-    Hash,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HashKey {
-    ClientIp,
-    Path,
-    Header(String),
-    Cookie(String),
-    Query(String),
-}
-
-#[derive(Clone, Debug)]
-pub struct Target {
-    pub address: Address,
-    /// 1 to 256.
-    pub weight: u32,
-    pub backup: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AllDown {
-    Closed,
-    Open,
-}
-
-#[derive(Clone, Debug)]
-pub struct Health {
-    pub kind: HealthKind,
-    pub interval: Span,
-    pub timeout: Span,
-    pub rise: u32,
-    pub fall: u32,
-}
-
-#[derive(Clone, Debug)]
-pub enum HealthKind {
-    Tcp,
-    Http {
-        path: String,
-        /// Host header; `None`: the target's address.
-        host: Option<String>,
-        /// Inclusive status ranges.
-        expect: Vec<(u16, u16)>,
-    },
-}
-
-#[derive(Clone, Debug)]
-pub struct Keepalive {
-    /// Idle connections kept per process and target.
-    pub max_idle: usize,
-    pub idle: Span,
-}
-
-#[derive(Clone, Debug)]
-pub struct PoolTimeouts {
-    pub connect: Span,
-    pub response_head: Span,
-    pub response_idle: Span,
-    pub tunnel: Span,
+impl Default for ListenerTimeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Span::secs(5),
+            request_head: Span::secs(10),
+            client_body: Span::secs(30),
+            write_stall: Span::secs(30),
+            idle: Span::secs(60),
+        }
+    }
 }

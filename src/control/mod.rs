@@ -1,1 +1,14 @@
 //! Sockets and workers' lives, the schedule of health checks, the admin listener, signals. Runs on one tokio thread.
+//!
+//! What always holds: control owns every listening socket for as long as its listener exists; a worker that stands still
+//! or is gone has its slots accepted from by its siblings within a second, and a gone one is started again.
+//!
+//! May depend on everything below it in the list of `lib.rs`.
+
+pub mod admin;
+mod crew;
+mod report;
+mod run;
+mod sockets;
+
+pub use run::{Settings, run};

@@ -1,3 +1,21 @@
 //! Protocol-neutral heads, bodies and the exchange; the h1 codec at the edge.
+//!
+//! The way of one request: [`serve`] waits for bytes → `exchange` reads a head and finds what the plan says → `forward`
+//! chooses targets → `transfer` sends the request while `answer` passes the answer on → `outcome` counts and logs.
+//!
+//! May depend on `stream` (tunnels), `lane` and what is below it.
+
+mod answer;
+mod body;
+mod connection;
+mod exchange;
+mod forward;
 
 pub mod h1;
+pub mod head;
+mod outcome;
+mod reply;
+mod request;
+mod transfer;
+
+pub use connection::serve;

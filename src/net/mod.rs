@@ -1,1 +1,40 @@
-//! The contract with the runtime.
+//! The contract with the runtime: the only module that names monoio or a raw descriptor, spawns, sleeps, or opens a
+//! socket, and the only one with `unsafe`.
+//!
+//! What always holds:
+//! - Receiving waits for readiness, takes a [`Lease`] from the worker's pool and reads at once: an idle connection holds
+//!   no buffer, and dropping any future of a [`Stream`] loses no received byte, descriptor or buffer.
+//! - Sending hands the bytes to the ring, so that one enter carries what a turn of the loop produced.
+//! - Deadlines are coarse: a stream carries its deadline as a field and [`sweep`] wakes what is overdue. Timers of their
+//!   own ([`sleep`], [`timeout`]) are for rare things.
+//! - A task that panics ends alone: [`spawn`] catches and counts it.
+//!
+//! May depend on nothing else in the crate.
+
+mod clock;
+mod connect;
+mod deadline;
+mod lease;
+mod ledger;
+mod listener;
+mod mailbox;
+mod race;
+mod runtime;
+mod signal;
+mod socket;
+mod stream;
+mod thread;
+
+pub use clock::{coarse_now, now};
+pub use connect::connect;
+pub use deadline::sweep;
+pub use lease::{Lease, trim as trim_leases};
+pub use ledger::abandon;
+pub use listener::{Accepted, Listener};
+pub use mailbox::{Mailbox, Post, mailbox};
+pub use race::{Either, join, race};
+pub use runtime::{Backend, Driver, enter, probe, sleep, spawn, take_panics, timeout};
+pub use signal::Signal;
+pub use socket::{Address, Peer, Slot, bind, file_limit, probe as probe_bind};
+pub use stream::Stream;
+pub use thread::{allowed_cores, name_thread, pin, thread_alive, thread_id};

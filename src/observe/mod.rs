@@ -1,1 +1,15 @@
-//! Counters, histograms, access log, operational log. A leaf: depends on no other module.
+//! What Ringway tells about itself: counters, latency histograms, access log, operational log.
+//!
+//! A leaf: it depends on no other module of the crate. What runs on a worker (counters, histograms, formatting a
+//! record) takes no lock, makes no system call per request and allocates only when something is seen for the first
+//! time; what may wait (files, terminals, `/proc`) runs on threads of its own or on control's.
+
+pub mod access;
+pub mod counters;
+pub mod file;
+pub mod latency;
+pub mod log;
+pub mod process;
+pub mod prometheus;
+pub mod reason;
+pub mod scrape;

@@ -1,1 +1,248 @@
-//! The configuration compiled into the immutable `Plan`: routers and pools. Pure: no I/O, no clocks.
+//! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure: no I/O, no clocks.
+//!
+//! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
+//!
+//! May depend on `config`, `upstream`, `net` (addresses) and `observe` (the shape of the counters).
+
+mod compile;
+pub mod host;
+pub mod path;
+pub mod router;
+
+use crate::net::{self, Address};
+use crate::observe::counters::Shape;
+use crate::upstream;
+use ipnet::IpNet;
+use router::Router;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use compile::compile;
+
+/// What a process runs: immutable, shared by all threads.
+#[derive(Debug)]
+pub struct Plan {
+    /// Process-wide settings.
+    pub runtime: Runtime,
+    /// Bounds on what clients may send.
+    pub limits: Limits,
+    /// In the order of their names.
+    pub listeners: Vec<Arc<Listener>>,
+    /// In the order of their names.
+    pub routes: Vec<Route>,
+    /// In the order of their names.
+    pub pools: Vec<Pool>,
+    /// Health checks to run, for pools that have them.
+    pub checks: Vec<Check>,
+    /// What the counters are counted under; its last route stands for requests that no route took.
+    pub shape: Shape,
+}
+
+/// Process-wide settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Runtime {
+    /// Data-plane threads.
+    pub workers: usize,
+    /// What the workers run on.
+    pub driver: net::Driver,
+    /// How long live exchanges get when the process is told to end.
+    pub shutdown_timeout: Duration,
+    /// Client connections; `None`: as the file limit allows.
+    pub max_connections: Option<usize>,
+}
+
+/// Bounds on what clients may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub request_head: usize,
+    /// Header lines.
+    pub headers: usize,
+    /// Bytes of a request body; `None`: any.
+    pub request_body: Option<u64>,
+}
+
+/// A listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its position in the plan.
+    pub index: usize,
+    /// What to bind.
+    pub addresses: Vec<Address>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Bounds on what clients may take.
+    pub timeouts: ListenerTimeouts,
+}
+
+/// What a listener speaks.
+#[derive(Debug)]
+pub enum Protocol {
+    /// Bytes to one pool.
+    Tcp {
+        /// Position of the pool.
+        pool: usize,
+    },
+    /// HTTP/1.
+    Http(Http),
+}
+
+/// What is particular to an HTTP listener.
+#[derive(Debug)]
+pub struct Http {
+    /// Finds positions in [`Http::routes`].
+    pub router: Router,
+    /// The routes on this listener, as positions in the plan.
+    pub routes: Vec<usize>,
+    /// Where goes what no route takes.
+    pub fallback: Option<Arc<Forward>>,
+    /// Whether everything is redirected to https.
+    pub redirect_https: bool,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether `X-Forwarded-*` are written.
+    pub x_forwarded: bool,
+    /// Whether `Forwarded` (RFC 7239) is written.
+    pub forwarded: bool,
+    /// Whether `Upgrade: websocket` makes a tunnel.
+    pub websocket: bool,
+}
+
+/// Bounds on what clients may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerTimeouts {
+    /// From a request's first byte to the end of its head.
+    pub request_head: Duration,
+    /// Silence of a client that owes body bytes.
+    pub client_body: Duration,
+    /// How long a peer may take no byte.
+    pub write_stall: Duration,
+    /// Between requests.
+    pub idle: Duration,
+}
+
+/// A route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a route does.
+#[derive(Debug)]
+pub enum Action {
+    /// Forwards to a pool.
+    Forward(Arc<Forward>),
+    /// Answers by itself.
+    Respond(Arc<Respond>),
+    /// Sends the client elsewhere.
+    Redirect(Redirect),
+}
+
+/// How a request is forwarded.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Position of the pool.
+    pub pool: usize,
+    /// Removed from the front of the path.
+    pub strip_prefix: Option<String>,
+    /// The `Host` that the target sees.
+    pub host: Host,
+    /// Tries beyond the first.
+    pub attempts: u32,
+    /// Whether a failed connect is tried again.
+    pub retry_connect: bool,
+    /// Whether a reset before any response byte is tried again (idempotent methods only).
+    pub retry_reset: bool,
+}
+
+/// The `Host` that a target sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// As the client sent it.
+    Client,
+    /// The target's address.
+    Target,
+    /// This one.
+    Fixed(String),
+}
+
+/// An answer by the route itself.
+#[derive(Clone, Debug)]
+pub struct Respond {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Its media type.
+    pub content_type: String,
+}
+
+/// Where a redirect points; what is `None` stays as the client sent it.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// The scheme.
+    pub scheme: Option<String>,
+    /// The host.
+    pub host: Option<String>,
+    /// The port; without it the scheme's own.
+    pub port: Option<u16>,
+    /// The path; with it the query goes too.
+    pub path: Option<String>,
+    /// The status: 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// A pool and what the `hash` policy goes by.
+#[derive(Debug)]
+pub struct Pool {
+    /// What all workers share.
+    pub shared: Arc<upstream::Pool>,
+    /// The key; `None` where the policy needs none.
+    pub key: Option<Key>,
+}
+
+/// What the `hash` policy goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The client's address.
+    ClientIp,
+    /// The normalised path.
+    Path,
+    /// A header's value.
+    Header(String),
+    /// A cookie's value.
+    Cookie(String),
+    /// A query parameter's value.
+    Query(String),
+}
+
+/// A health check of one target.
+#[derive(Debug)]
+pub struct Check {
+    /// Position of the pool.
+    pub pool: usize,
+    /// Position of the target in its pool.
+    pub target: usize,
+    /// How to check it.
+    pub spec: upstream::health::CheckSpec,
+}
+
+impl Http {
+    /// Whether forwarding headers from `peer` count.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+impl Forward {
+    /// To `pool`, with the defaults of a route.
+    pub fn to(pool: usize) -> Self {
+        Self { pool, strip_prefix: None, host: Host::Client, attempts: 2, retry_connect: true, retry_reset: true }
+    }
+}

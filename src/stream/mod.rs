@@ -1,1 +1,12 @@
-//! L4: the TCP pump.
+//! L4: a client's bytes to a target and back.
+//!
+//! What always holds: each side's end of stream reaches the other side as such, a broken side breaks the other, and what
+//! is held of either direction is one buffer while it moves.
+//!
+//! May depend on `lane` and what is below it.
+
+mod pump;
+mod serve;
+
+pub use pump::{Done, End, Tunnel, tunnel};
+pub use serve::serve;

@@ -1,1 +1,192 @@
 //! The pinned thread: accept, mailbox, drain.
+//!
+//! What always holds: a worker accepts from the slots it was dealt and, while a sibling is stuck or dead, from that
+//! sibling's; it beats its [`Pulse`] about ten times a second; it returns only when it was told to drain and nothing
+//! is live any more.
+//!
+//! May depend on `stream`, `http`, `lane` and what is below them.
+
+mod accept;
+
+use crate::lane::Lane;
+use crate::net::{self, Backend, Mailbox, Signal, Slot};
+use crate::observe::access::Log;
+use crate::observe::counters::WorkerCounters;
+use crate::observe::latency::LatenciesSnapshot;
+use crate::plan::{Listener, Plan};
+use accept::accept;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use accept::Admission;
+
+/// All that a worker starts with.
+pub struct Orders {
+    /// Which worker it is.
+    pub index: usize,
+    /// The core to run on.
+    pub core: usize,
+    /// What to run on.
+    pub backend: Backend,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Where to accept.
+    pub posts: Vec<Place>,
+    /// Where control's messages come in.
+    pub mailbox: Mailbox<Message>,
+    /// What it counts.
+    pub counters: Arc<WorkerCounters>,
+    /// Whether there is room for another connection.
+    pub admission: Arc<Admission>,
+    /// Where it logs requests.
+    pub log: Option<Log>,
+    /// How control sees that it lives.
+    pub pulse: Arc<Pulse>,
+}
+
+/// A slot and the listener that it belongs to.
+pub struct Place {
+    /// The slot.
+    pub slot: Slot,
+    /// Its listener.
+    pub listener: Arc<Listener>,
+}
+
+/// What control tells a worker.
+pub enum Message {
+    /// Accept from the slots of worker `of` too.
+    TakeOver {
+        /// Whose slots they are.
+        of: usize,
+        /// The slots.
+        places: Vec<Place>,
+    },
+    /// Worker `of` accepts by itself again.
+    GiveBack {
+        /// Whose slots they are.
+        of: usize,
+    },
+    /// Send a copy of the histograms.
+    Snapshot(Box<dyn FnOnce(LatenciesSnapshot) + Send>),
+    /// Stop accepting, finish what is live, and return.
+    Drain,
+}
+
+/// How control sees that a worker lives.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    beats: AtomicU64,
+    thread: AtomicI32,
+}
+
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two looks at the pool of buffers.
+const TRIM_EVERY: u64 = 20;
+
+/// Runs a worker on the calling thread until it has drained. Fails if its event loop cannot be made.
+pub fn run(orders: Orders) -> io::Result<()> {
+    net::name_thread(&format!("ringway-w{}", orders.index));
+    if !net::pin(orders.core) {
+        tracing::warn!(worker = orders.index, core = orders.core, "the kernel did not let the worker be pinned");
+    }
+    let (backend, index) = (orders.backend, orders.index);
+    net::enter(backend, index, serve(orders))?
+}
+
+async fn serve(orders: Orders) -> io::Result<()> {
+    let Orders { index, plan, posts, mailbox, counters, admission, log, pulse, .. } = orders;
+    let lane = Rc::new(Lane::new(plan, index, counters, log));
+    for place in posts {
+        net::spawn(accept(lane.clone(), place, admission.clone(), lane.draining.clone()));
+    }
+    let borrowed: Rc<RefCell<Vec<(usize, Signal)>>> = Rc::default();
+    let handler = {
+        let (lane, borrowed) = (lane.clone(), borrowed.clone());
+        move |message| handle(message, &lane, &admission, &borrowed)
+    };
+    net::spawn(async move {
+        if let Err(error) = mailbox.receive(handler).await {
+            tracing::error!(worker = index, %error, "the worker cannot hear control");
+        }
+    });
+    pulse.start();
+    tick(&lane, &pulse).await;
+    Ok(())
+}
+
+fn handle(message: Message, lane: &Rc<Lane>, admission: &Arc<Admission>, borrowed: &RefCell<Vec<(usize, Signal)>>) {
+    match message {
+        Message::TakeOver { of, places } => {
+            let stop = Signal::default();
+            for place in places {
+                net::spawn(accept(lane.clone(), place, admission.clone(), stop.clone()));
+            }
+            borrowed.borrow_mut().push((of, stop));
+        }
+        Message::GiveBack { of } => borrowed.borrow_mut().retain(|(owner, stop)| {
+            if *owner == of {
+                stop.raise();
+            }
+            *owner != of
+        }),
+        Message::Snapshot(reply) => reply(lane.latencies.borrow().snapshot()),
+        Message::Drain => {
+            lane.draining.raise();
+            borrowed.take().iter().for_each(|(_, stop)| stop.raise());
+        }
+    }
+}
+
+/// The worker's own time: deadlines, idle connections, its pulse; returns when it has drained.
+async fn tick(lane: &Lane, pulse: &Pulse) {
+    let mut last = net::now();
+    let mut drained = 0;
+    for round in 1u64.. {
+        net::sleep(TICK).await;
+        let now = net::now();
+        let late = (now - last).saturating_sub(TICK);
+        last = now;
+        let worker = &lane.counters.worker;
+        worker.longest_turn.record(nanos(late), nanos(net::coarse_now()));
+        net::sweep();
+        lane.sweep();
+        pulse.beat();
+        if round.is_multiple_of(TRIM_EVERY) {
+            net::trim_leases();
+        }
+        // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
+        drained = if lane.draining.is_raised() && lane.busy() == 0 { drained + 1 } else { 0 };
+        if drained == 2 {
+            return;
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Pulse {
+    /// Beats since the worker started; 0 until it accepts.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Acquire)
+    }
+
+    /// The kernel's id of the worker's thread, once it accepts.
+    pub fn thread(&self) -> Option<i32> {
+        Some(self.thread.load(Ordering::Acquire)).filter(|&id| id != 0)
+    }
+
+    fn start(&self) {
+        self.thread.store(net::thread_id(), Ordering::Release);
+        self.beat();
+    }
+
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,4 @@
+//! `ringway demo`.
+use std::process::ExitCode;
+/// Demo.
+pub fn demo() -> ExitCode { ExitCode::SUCCESS }

@@ -1,0 +1,52 @@
+//! `ringway run`: reads the configuration and runs it.
+
+use crate::config::{self, Report};
+use crate::control::{self, Settings};
+use crate::net;
+use crate::observe::log::Logger;
+use crate::plan;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long exit waits for the last lines of the operational log.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Runs the configuration at `path` until the process is told to end.
+pub fn run(path: &Path) -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let loaded = match config::load(path, &environment) {
+        Ok(loaded) => loaded,
+        Err(report) => return refuse(&report),
+    };
+    let workers = loaded.config.runtime.workers.unwrap_or_else(|| net::allowed_cores().len());
+    let plan = match plan::compile(&loaded.config, workers) {
+        Ok(plan) => plan,
+        Err(faults) => return refuse(&loaded.sources.report(&faults)),
+    };
+    let logger = match Logger::start() {
+        Ok(logger) => logger,
+        Err(error) => {
+            eprintln!("ringway: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}", loaded.warnings);
+    }
+    let settings = Settings { admin: loaded.config.admin, access_log: loaded.config.access_log };
+    let result = control::run(plan, &settings);
+    logger.flush(LAST_LINES);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(report: &Report) -> ExitCode {
+    eprintln!("{report}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,56 @@
+//! `[defaults.…]` put under each named thing, key by key.
+
+use super::schema::KINDS;
+use super::tree::{Node, Table, Value};
+
+/// The keys of a listener that mean something only for HTTP.
+pub const HTTP_ONLY: [&str; 4] = ["redirect", "trusted_proxies", "forwarded", "upgrades"];
+
+/// The keys of a route of which one says what becomes of a request.
+pub const OUTCOMES: [&str; 3] = ["pool", "respond", "redirect"];
+
+/// Gives each thing what it does not say itself. The defaults stay in the tree, so that they are checked once even where
+/// nothing takes them.
+pub fn apply(root: &mut Table) {
+    let Some(defaults) = root.get("defaults").and_then(Node::table).cloned() else { return };
+    for (kind, plural, _) in KINDS {
+        let Some(Value::Table(default)) = defaults.get(kind).map(|node| node.clone().inherit().value) else { continue };
+        let Some(Value::Table(things)) = root.get_mut(plural).map(|node| &mut node.value) else { continue };
+        for thing in things.values_mut() {
+            if let Value::Table(thing) = &mut thing.value {
+                fill(thing, &fitting(&default, thing, kind));
+            }
+        }
+    }
+}
+
+/// Leaves out the defaults that a thing cannot have beside what it says itself.
+fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
+    let text = |key: &str| thing.get(key).or(default.get(key)).and_then(Node::text);
+    let mut fitting = default.clone();
+    match kind {
+        "listener" if text("protocol") == Some("tcp") => fitting.retain(|key, _| !HTTP_ONLY.contains(&key.as_str())),
+        "route" if OUTCOMES.iter().any(|key| thing.contains_key(*key)) => {
+            fitting.retain(|key, _| !OUTCOMES.contains(&key.as_str()) || thing.contains_key(key));
+        }
+        "pool" if text("balance") != Some("hash") => drop(fitting.remove("key")),
+        _ => {}
+    }
+    fitting
+}
+
+fn fill(table: &mut Table, default: &Table) {
+    for (key, value) in default {
+        match (table.get_mut(key).map(|node| &mut node.value), &value.value) {
+            (None, _) => drop(table.insert(key.clone(), value.clone())),
+            (Some(Value::Table(own)), Value::Table(default)) if same_type(own, default) => fill(own, default),
+            _ => {}
+        }
+    }
+}
+
+/// A table of another `type` has other keys: it stands alone.
+fn same_type(own: &Table, default: &Table) -> bool {
+    let of = |table: &Table| table.get("type").and_then(Node::text).map(str::to_owned);
+    of(own).is_none() || of(default).is_none() || of(own) == of(default)
+}

@@ -1,0 +1,155 @@
+//! The formats of the schema: how a text is checked, what it is called, and the form the model reads. The schema names a
+//! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
+
+use super::model::{Address, HashKey, HostPolicy, LogPath, ValueMatch};
+use super::patterns;
+use super::units::{Invalid, Share, Size, Span};
+use super::words::StatusRanges;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use std::path::Path;
+
+/// One format of the schema.
+pub struct Format {
+    /// Its name in the schema.
+    pub name: &'static str,
+    /// What a value is called: "a duration".
+    pub noun: &'static str,
+    /// What a good value looks like.
+    pub help: &'static str,
+    /// Checks a text and gives the form that the model reads; relative paths are joined to the folder of their file.
+    pub read: fn(&str, &Path) -> Result<String, Invalid>,
+    /// How large a value is, where the schema may bound it with `x-minimum` and `x-maximum`.
+    pub measure: fn(&str) -> Option<u128>,
+    /// Words that stand beside the grammar, for the nearest good one.
+    pub words: &'static [&'static str],
+}
+
+/// The format of that name.
+pub fn find(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Defines the table and, for each format, what carries it into the schema: a type of the model itself, or (`mark`) a type
+/// that exists only for that. A format of keys needs neither.
+macro_rules! formats {
+    ($($name:literal $kinds:tt $(mark $mark:ident)? $(type $type:ty)?, $noun:literal, $help:literal,
+        $read:expr $(, measure $measure:expr)? $(, words $words:expr)?;)+) => {
+        static FORMATS: &[Format] = &[$(Format {
+            name: $name,
+            noun: $noun,
+            help: $help,
+            read: $read,
+            measure: formats!(@or |_| None $(, $measure)?),
+            words: formats!(@or &[] $(, $words)?),
+        }),+];
+        $(
+            $(
+                #[doc = concat!("Carries the format `", $name, "` into the schema.")]
+                pub struct $mark;
+                formats!(@schema $mark, $name, $kinds);
+            )?
+            $(formats!(@schema $type, $name, $kinds);)?
+        )+
+    };
+    (@or $default:expr) => { $default };
+    (@or $default:expr, $given:expr) => { $given };
+    (@schema $type:ty, $name:literal, $kinds:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": $kinds, "format": $name })
+            }
+        }
+    };
+}
+
+formats! {
+    "duration" ["string"] type Span, "a duration", "a duration is a number with a unit: \"250ms\", \"5s\", \"1h\"",
+        |text, _| text.parse::<Span>().map(|s| s.to_string()),
+        measure |text| text.parse::<Span>().ok().map(|s| s.0.as_millis());
+    "size" ["string", "integer"] type Size, "a size", "a size is a number of bytes with a unit: \"64KiB\", \"10MiB\"",
+        |text, _| text.parse::<Size>().map(|s| s.to_string()), measure bytes;
+    "size-or-unlimited" ["string", "integer"] mark SizeOrUnlimited, "a size",
+        "write a size (\"10MiB\") or \"unlimited\"",
+        |text, _| if text == "unlimited" { Ok(text.into()) } else { text.parse::<Size>().map(|s| s.to_string()) },
+        measure bytes, words &["unlimited"];
+    "share" ["string"] type Share, "a share", "a share is a percentage: \"20%\"",
+        |text, _| text.parse::<Share>().map(|s| s.to_string());
+    "count-or-auto" ["string", "integer"] mark CountOrAuto, "a number or \"auto\"", "write a whole number or \"auto\"",
+        |text, _| if text == "auto" { Ok(text.into()) } else { count(text).map(|n| n.to_string()) },
+        measure |text| text.parse().ok(), words &["auto"];
+    "listen-address" ["string"] mark ListenAddress, "an address to listen on",
+        "write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" for all of IPv4, or \"unix:/path\"",
+        |text, folder| text.parse::<Address>()?.based_on(folder).map(|a| a.to_string());
+    "target-address" ["string"] type Address, "a target's address",
+        "write \"10.0.0.1:8080\", \"[fd00::1]:8080\", or \"unix:/path\"; names are not resolved",
+        |text, folder| Address::parse_target(text)?.based_on(folder).map(|a| a.to_string());
+    "loopback-address" ["string"] mark LoopbackAddress, "an address for the admin listener",
+        "write a loopback address: \"127.0.0.1:9901\"",
+        |text, _| Address::parse_loopback(text).map(|a| a.to_string());
+    "network" ["string"] mark Network, "an address range", "write \"10.0.0.0/8\", \"fd00::/8\", or one address",
+        |text, _| patterns::network(text);
+    "log-path" ["string"] type LogPath, "a log's path", "write \"stdout\" or the path of a file",
+        |text, folder| text.parse::<LogPath>().map(|p| match p {
+            LogPath::Stdout => text.to_owned(),
+            LogPath::File(path) => folder.join(path).display().to_string(),
+        });
+    "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
+        |text, _| patterns::name(text);
+    "host-pattern" ["string"] mark HostPattern, "a host", "write \"www.example.com\" or \"*.example.com\"",
+        |text, _| patterns::host_pattern(text);
+    "host-name" ["string"] mark HostName, "a host name", "write \"www.example.com\"",
+        |text, _| patterns::host_name(text);
+    "path-pattern" ["string"] mark PathPattern, "a path",
+        "write \"/prefix/\", \"=/exact\", or \"~^/regex/[0-9]+$\"", |text, _| patterns::path_pattern(text);
+    "path" ["string"] mark PlainPath, "a path", "write \"/v1\"", |text, _| patterns::plain_path(text);
+    "request-target" ["string"] mark RequestTarget, "a path", "write \"/healthz\"",
+        |text, _| patterns::request_target(text);
+    "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
+    "header-name" ["string"], "a header's name", "write \"x-tenant\"",
+        |text, _| patterns::header_name(text);
+    "value-pattern" ["string"] mark ValuePattern, "a value", "write \"value\" or \"~regex\"",
+        |text, _| patterns::value_pattern(text);
+    "media-type" ["string"] mark MediaType, "a media type", "write \"text/plain\"",
+        |text, _| patterns::media_type(text);
+    "host-policy" ["string"] type HostPolicy, "a Host to send", "write \"client\", \"target\", or a host name",
+        |text, _| text.parse::<HostPolicy>().map(|p| p.to_string());
+    "hash-key" ["string"] type HashKey, "a key to hash",
+        "write \"client-ip\", \"path\", \"header:NAME\", \"cookie:NAME\", or \"query:NAME\"",
+        |text, _| text.parse::<HashKey>().map(|k| k.to_string()), words &["client-ip", "path"];
+    "status-ranges" ["string", "integer"] type StatusRanges, "a set of status codes",
+        "write \"200-399\" or \"200, 204\"", |text, _| text.parse::<StatusRanges>().map(|r| r.to_string());
+}
+
+impl JsonSchema for ValueMatch {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ValueMatch".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, ValuePattern::json_schema(generator)] })
+    }
+}
+
+fn bytes(text: &str) -> Option<u128> {
+    text.parse::<Size>().ok().map(|s| s.0.into())
+}
+
+fn count(text: &str) -> Result<u64, Invalid> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(count) if digits => Ok(count),
+        _ if digits => Err(Invalid::new("it is too large")),
+        _ => Err(Invalid::new("it is no whole number")),
+    }
+}

@@ -1,0 +1,305 @@
+//! `[pools.NAME]`: targets, how one is chosen, whether it is up.
+
+use super::Address;
+use crate::config::formats::{HostName, RequestTarget};
+use crate::config::units::Span;
+use crate::config::words::StatusRanges;
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// `[pools.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("required" = ["targets"], "additionalProperties" = false), transform = add_protocol)]
+pub struct Pool {
+    /// How a target is chosen.
+    pub balance: Balance,
+    /// What `balance = "hash"` hashes: "client-ip", "path", "header:NAME", "cookie:NAME", "query:NAME".
+    pub key: HashKey,
+    /// The targets: "10.0.0.1:8080", or tables with weight and backup.
+    pub targets: Vec<Target>,
+    /// What happens while no target is up.
+    pub all_down: AllDown,
+    /// Active health checks. Absent: targets are taken to be up.
+    pub health: Option<Health>,
+    /// Connections kept for the next request.
+    pub keepalive: Keepalive,
+    /// How long targets may take.
+    pub timeouts: PoolTimeouts,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            balance: Balance::Random,
+            key: HashKey::ClientIp,
+            targets: Vec::new(),
+            all_down: AllDown::Closed,
+            health: None,
+            keepalive: Keepalive::default(),
+            timeouts: PoolTimeouts::default(),
+        }
+    }
+}
+
+/// `protocol` has a single value, which the model need not carry.
+fn add_protocol(schema: &mut Schema) {
+    if let Some(properties) = schema.get_mut("properties").and_then(|p| p.as_object_mut()) {
+        let protocol = json_schema!({
+            "description": "What targets speak to http listeners.",
+            "oneOf": [{ "type": "string", "const": "h1", "description": "HTTP/1.1." }],
+            "default": "h1",
+        });
+        properties.insert("protocol".into(), protocol.into());
+    }
+}
+
+/// How a target is chosen; all policies are weighted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// In turn, smoothly by weight.
+    RoundRobin,
+    /// The one with the fewest exchanges in flight.
+    LeastConn,
+    /// The one that has answered fastest of late (peak EWMA).
+    Latency,
+    /// The less loaded of two drawn at random.
+    Random,
+    /// By `key`, consistently, with bounded load.
+    Hash,
+}
+
+/// What a hash is taken of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address.
+    ClientIp,
+    /// The normalised path.
+    Path,
+    /// A header's value; the name is in lower case.
+    Header(String),
+    /// A cookie's value.
+    Cookie(String),
+    /// A query parameter's value.
+    Query(String),
+}
+
+/// One target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "TargetForm")]
+#[schemars(with = "TargetForm")]
+pub struct Target {
+    /// Where it listens.
+    pub address: Address,
+    /// 0 to 256; 0 takes no new work.
+    pub weight: u32,
+    /// Used only while no target that is not a backup is up.
+    pub backup: bool,
+}
+
+/// A target as written: its address, or a table.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum TargetForm {
+    Bare(Address),
+    Table(TargetTable),
+}
+
+/// A target with its properties.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TargetTable {
+    /// Where it listens: "10.0.0.1:8080", "[fd00::1]:8080", "unix:/run/app.sock". Names are not resolved.
+    address: Address,
+    /// Its part of the work beside the others'; 0 takes no new work.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 256))]
+    weight: u32,
+    /// Used only while no target that is not a backup is up.
+    #[serde(default)]
+    backup: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl From<TargetForm> for Target {
+    fn from(form: TargetForm) -> Self {
+        match form {
+            TargetForm::Bare(address) => Self { address, weight: one(), backup: false },
+            TargetForm::Table(TargetTable { address, weight, backup }) => Self { address, weight, backup },
+        }
+    }
+}
+
+/// What happens while no target is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllDown {
+    /// Requests get 503, TCP connections are closed.
+    Closed,
+    /// The checks are not believed: work goes to all targets.
+    Open,
+}
+
+/// Active health checks.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "HealthTable")]
+#[schemars(with = "HealthTable")]
+pub struct Health {
+    /// What a check does.
+    pub kind: HealthKind,
+    /// Between the starts of two checks, jitter aside.
+    pub interval: Span,
+    /// Until a check has failed.
+    pub timeout: Span,
+    /// Good checks in a row until a target is up.
+    pub rise: u32,
+    /// Failed checks in a row until a target is down.
+    pub fall: u32,
+}
+
+/// What a health check does.
+#[derive(Clone, Debug)]
+pub enum HealthKind {
+    /// Makes a connection.
+    Tcp,
+    /// Sends a GET.
+    Http {
+        /// The path, with a query or without.
+        path: String,
+        /// Host header; `None`: the target's address.
+        host: Option<String>,
+        /// Inclusive status ranges.
+        expect: Vec<(u16, u16)>,
+    },
+}
+
+/// Active health checks, once per target and process.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct HealthTable {
+    /// What a check does.
+    #[serde(rename = "type")]
+    kind: HealthType,
+    /// What a check of type http asks for.
+    #[serde(default = "root_path")]
+    #[schemars(with = "RequestTarget")]
+    path: String,
+    /// The Host header of a check of type http. Absent: the target's address.
+    #[schemars(with = "Option<HostName>")]
+    host: Option<String>,
+    /// The status codes that are good for a check of type http.
+    #[serde(default = "good_status")]
+    expect: StatusRanges,
+    /// From check to check, jitter aside.
+    #[serde(default = "two_seconds")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    interval: Span,
+    /// Until a check has failed.
+    #[serde(default = "one_second")]
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
+    timeout: Span,
+    /// Good checks in a row until a target is up.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 100))]
+    rise: u32,
+    /// Failed checks in a row until a target is down.
+    #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 100))]
+    fall: u32,
+}
+
+/// The types of health checks.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum HealthType {
+    /// A connection can be made.
+    Tcp,
+    /// A GET is answered with an expected status.
+    Http,
+}
+
+fn root_path() -> String {
+    "/".into()
+}
+
+fn good_status() -> StatusRanges {
+    StatusRanges(vec![(200, 399)])
+}
+
+fn two_seconds() -> Span {
+    Span::secs(2)
+}
+
+fn one_second() -> Span {
+    Span::secs(1)
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn three() -> u32 {
+    3
+}
+
+impl From<HealthTable> for Health {
+    fn from(table: HealthTable) -> Self {
+        let HealthTable { kind, path, host, expect, interval, timeout, rise, fall } = table;
+        let kind = match kind {
+            HealthType::Tcp => HealthKind::Tcp,
+            HealthType::Http => HealthKind::Http { path, host, expect: expect.0 },
+        };
+        Self { kind, interval, timeout, rise, fall }
+    }
+}
+
+/// Connections kept for the next request.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keepalive {
+    /// Idle connections kept per process and target; 0 keeps none.
+    #[schemars(range(min = 0, max = 65536))]
+    pub max_idle: usize,
+    /// How long one is kept. Shorter than the target's own limit, or its close meets our request.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub idle: Span,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { max_idle: 256, idle: Span::secs(4) }
+    }
+}
+
+/// How long targets may take.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolTimeouts {
+    /// To make a connection; then the next target is tried.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub connect: Span,
+    /// From the end of the request to the end of the answer's head; then 504.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
+    pub response_head: Span,
+    /// Silence in mid-response.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
+    pub response_idle: Span,
+    /// Silence both ways of TCP, WebSocket and event streams.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "30d"))]
+    pub tunnel: Span,
+}
+
+impl Default for PoolTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Span::secs(2),
+            response_head: Span::secs(60),
+            response_idle: Span::secs(300),
+            tunnel: Span::secs(3600),
+        }
+    }
+}

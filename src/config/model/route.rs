@@ -1,0 +1,185 @@
+//! `[routes.NAME]`: which requests, and what becomes of them.
+
+use crate::config::formats::{HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `[routes.NAME]`. Exactly one of `pool`, `respond`, `redirect` is set.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Route {
+    /// The listeners it is on. Empty: all http listeners.
+    #[schemars(with = "Vec<Name>")]
+    pub listeners: Vec<String>,
+    /// Hosts: "www.example.com", or "*.example.com" for all names below. Empty: every host. Ports are ignored.
+    #[schemars(with = "Vec<HostPattern>")]
+    pub hosts: Vec<String>,
+    /// Paths: "/v1/" is a prefix on segment borders, "=/v1" exact, "~^/v[0-9]+/" a regex. Empty: every path.
+    #[schemars(with = "Vec<PathPattern>")]
+    pub paths: Vec<String>,
+    /// Methods, in the client's case. Empty: every method.
+    #[schemars(with = "Vec<Method>")]
+    pub methods: Vec<String>,
+    /// What headers must be, all of them: a value, "~regex", true for present, false for absent.
+    #[schemars(extend("propertyNames" = { "format": "header-name" }))]
+    pub headers: BTreeMap<String, ValueMatch>,
+    /// What query parameters must be, in the same forms.
+    pub query: BTreeMap<String, ValueMatch>,
+    /// Address ranges of clients. Empty: every client.
+    #[schemars(with = "Vec<Network>")]
+    pub client_ip: Vec<IpNet>,
+    /// Goes before how specific a route is: the higher wins.
+    #[schemars(range(min = -1_000_000, max = 1_000_000))]
+    pub priority: i64,
+    /// The pool that answers.
+    #[schemars(with = "Option<Name>")]
+    pub pool: Option<String>,
+    /// A fixed answer, made here.
+    pub respond: Option<Respond>,
+    /// An answer that sends the client elsewhere.
+    pub redirect: Option<Redirect>,
+    /// What is taken from the front of the path before the target sees it.
+    #[schemars(with = "Option<PlainPath>")]
+    pub strip_prefix: Option<String>,
+    /// The Host sent to the target: "client" as the client sent it, "target" the target's address, or a name.
+    pub host: HostPolicy,
+    /// Further tries on other targets.
+    pub retry: Retry,
+    /// Path forms that are refused with 400 unless named here.
+    #[schemars(with = "Vec<PathForm>")]
+    pub allow_in_path: Vec<String>,
+}
+
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "carries the accepted words into the schema")]
+enum PathForm {
+    /// An encoded slash.
+    #[serde(rename = "%2F")]
+    Slash,
+    /// An encoded backslash.
+    #[serde(rename = "%5C")]
+    EncodedBackslash,
+    /// An encoded zero byte.
+    #[serde(rename = "%00")]
+    Zero,
+    /// A backslash.
+    #[serde(rename = "\\")]
+    Backslash,
+    /// A path parameter.
+    #[serde(rename = ";")]
+    Semicolon,
+    /// Encoded dot segments.
+    #[serde(rename = "dot-segments")]
+    DotSegments,
+}
+
+/// How a header or a query parameter must look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueMatch {
+    /// `true`
+    Present,
+    /// `false`
+    Absent,
+    /// A plain string, compared byte by byte.
+    Exact(String),
+    /// `"~regex"`
+    Regex(String),
+}
+
+/// An answer made here.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// The status code.
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// The media type of the body.
+    #[serde(default = "plain_text")]
+    #[schemars(with = "MediaType")]
+    pub content_type: String,
+}
+
+fn plain_text() -> String {
+    "text/plain; charset=utf-8".into()
+}
+
+/// At least one of scheme, host, port, path is set; the rest stays as the client sent it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redirect {
+    /// "http" or "https".
+    #[schemars(with = "Option<Scheme>")]
+    pub scheme: Option<String>,
+    /// The new host, without a port.
+    #[schemars(with = "Option<HostName>")]
+    pub host: Option<String>,
+    /// The new port. A changed scheme or host alone takes the scheme's own port.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<u16>,
+    /// The new path; the query stays.
+    #[schemars(with = "Option<PlainPath>")]
+    pub path: Option<String>,
+    /// 301 and 308 are permanent and cached; 307 and 308 keep the method.
+    #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
+    pub status: u16,
+}
+
+impl Default for Redirect {
+    fn default() -> Self {
+        Self { scheme: None, host: None, port: None, path: None, status: 302 }
+    }
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "carries the accepted words into the schema")]
+enum Scheme {
+    /// Clear text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// The Host that a target gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostPolicy {
+    /// As the client sent it.
+    #[default]
+    Client,
+    /// The target's address.
+    Target,
+    /// A name, with a port or without.
+    Fixed(String),
+}
+
+/// Further tries.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Tries beyond the first.
+    #[schemars(range(min = 0, max = 10))]
+    pub attempts: u32,
+    /// What is tried again.
+    pub on: Vec<RetryOn>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 2, on: vec![RetryOn::Connect, RetryOn::Reset] }
+    }
+}
+
+/// A failure that is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryOn {
+    /// No connection could be made: nothing was sent, any method is safe.
+    Connect,
+    /// A reused connection ended before a byte of the answer: idempotent methods only.
+    Reset,
+}

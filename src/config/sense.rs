@@ -1,0 +1,312 @@
+//! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
+//! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
+
+use super::defaults::{HTTP_ONLY, OUTCOMES};
+use super::model::{Address, Balance, Config, HealthKind, Listener, Pool, Protocol, Redirect, Route};
+use super::sources::{Fault, KeyPath, Sources};
+use super::walk::{Outcome, listed, nearest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What makes no sense, and what is likely a mistake.
+#[derive(Default)]
+pub struct Findings {
+    /// What keeps the configuration from being used.
+    pub faults: Vec<Fault>,
+    /// What does not.
+    pub warnings: Vec<Fault>,
+}
+
+/// Looks at a whole configuration.
+pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings {
+    let mut sense = Sense { config, sources, outcome, findings: Findings::default() };
+    if config.listeners.is_empty() && sources.names("listeners").is_some_and(|n| n.is_empty()) && sense.is_complete([])
+    {
+        sense.fault(
+            Fault::new([], "there is no listener: nothing would be served")
+                .help("add [listeners.web] with listen = [\"127.0.0.1:8080\"] and a pool"),
+        );
+    }
+    config.listeners.iter().for_each(|(name, listener)| sense.listener(name, listener));
+    sense.binds();
+    config.routes.iter().for_each(|(name, route)| sense.route(name, route));
+    config.pools.iter().for_each(|(name, pool)| sense.pool(name, pool));
+    sense.unused_pools();
+    sense.findings
+}
+
+struct Sense<'a> {
+    config: &'a Config,
+    sources: &'a Sources,
+    outcome: &'a Outcome,
+    findings: Findings,
+}
+
+impl Sense<'_> {
+    fn listener(&mut self, name: &str, listener: &Listener) {
+        let at = KeyPath::from(["listeners", name]);
+        if listener.listen.is_empty() && self.has(&at, "listen") && self.is_sound(&at, "listen") {
+            self.fault(
+                Fault::new(at.child("listen"), format!("listener `{name}` listens nowhere"))
+                    .help("write listen = [\"127.0.0.1:8080\"]"),
+            );
+        }
+        if let Some(pool) = &listener.pool {
+            self.dangling(&at.child("pool"), "pool", "pools", pool);
+        }
+        if !self.is_sound(&at, "protocol") || !self.is_complete(at.clone()) {
+            return;
+        }
+        match listener.protocol {
+            Protocol::Tcp => self.tcp_listener(name, &at),
+            Protocol::Http => {
+                let answered = self.has(&at, "pool") || self.has(&at, "redirect") || self.may_be_routed(name);
+                if !answered && self.is_complete([]) {
+                    self.fault(
+                        Fault::new(at, format!("nothing answers on listener `{name}`"))
+                            .help("give it a pool or a redirect, or define a route"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn tcp_listener(&mut self, name: &str, at: &KeyPath) {
+        if !self.has(at, "pool") {
+            self.fault(Fault::new(at.clone(), format!("tcp listener `{name}` has no pool")).help("add pool = \"…\""));
+        }
+        for key in HTTP_ONLY {
+            if self.sources.has_own(&at.child(key)) {
+                self.fault(
+                    Fault::new(at.child(key), format!("`{key}` means nothing on a tcp listener"))
+                        .help("remove it, or set protocol = \"http\""),
+                );
+            }
+        }
+    }
+
+    /// Whether a route could be on a listener, be it only once its faults are mended.
+    fn may_be_routed(&self, listener: &str) -> bool {
+        let Some(routes) = self.sources.names("routes") else { return true };
+        routes.iter().any(|name| match self.config.routes.get(*name) {
+            None => true,
+            Some(route) => {
+                let sound = self.is_sound(&KeyPath::from(["routes", name]), "listeners");
+                !sound || route.listeners.is_empty() || route.listeners.iter().any(|l| l == listener)
+            }
+        })
+    }
+
+    fn binds(&mut self) {
+        let mut bound: BTreeMap<&Address, KeyPath> = BTreeMap::new();
+        let admin = self.config.admin.as_ref().map(|admin| Address::Ip(admin.listen));
+        if let Some(admin) = admin.as_ref().filter(|_| self.is_sound(&KeyPath::from(["admin"]), "listen")) {
+            bound.insert(admin, KeyPath::from(["admin", "listen"]));
+        }
+        for (name, listener) in &self.config.listeners {
+            let list = KeyPath::from(["listeners", name, "listen"]);
+            if !self.outcome.is_sound(&list) {
+                continue;
+            }
+            for (index, address) in listener.listen.iter().enumerate() {
+                if matches!(address, Address::Ip(socket) if socket.port() == 0) {
+                    continue;
+                }
+                let here = list.child(index);
+                match bound.get(address) {
+                    Some(first) => self.findings.faults.push(
+                        Fault::new(here, format!("`{address}` is bound twice")).also(first.clone(), "first bound here"),
+                    ),
+                    None => drop(bound.insert(address, here)),
+                }
+            }
+        }
+    }
+
+    fn route(&mut self, name: &str, route: &Route) {
+        let at = KeyPath::from(["routes", name]);
+        self.outcome_of(name, &at);
+        self.route_listeners(&at, route);
+        if let Some(pool) = &route.pool {
+            self.dangling(&at.child("pool"), "pool", "pools", pool);
+        }
+        if let Some(redirect) = &route.redirect {
+            self.redirect(&at.child("redirect"), redirect);
+        }
+        if let Some(respond) = &route.respond
+            && matches!(respond.status, 204 | 205 | 304)
+            && !respond.body.is_empty()
+        {
+            let what = format!("an answer with status {} has no body", respond.status);
+            self.fault(Fault::new(at.child("respond").child("body"), what).help("remove the body"));
+        }
+        if let Some(prefix) = &route.strip_prefix
+            && self.is_sound(&at, "paths")
+            && !route.paths.is_empty()
+            && !route.paths.iter().any(|path| starts_with(path, prefix))
+        {
+            self.fault(
+                Fault::new(at.child("strip_prefix"), format!("no path of route `{name}` starts with `{prefix}`"))
+                    .also(at.child("paths"), "its paths"),
+            );
+        }
+    }
+
+    fn outcome_of(&mut self, name: &str, at: &KeyPath) {
+        let set: Vec<&str> = OUTCOMES.into_iter().filter(|key| self.has(at, key)).collect();
+        match &set[..] {
+            [] if self.is_complete(at.clone()) => self.fault(
+                Fault::new(at.clone(), format!("route `{name}` does nothing"))
+                    .help("give it one of `pool`, `respond`, `redirect`"),
+            ),
+            [first, second, ..] => self.fault(
+                Fault::new(at.child(second), format!("route `{name}` has both `{first}` and `{second}`"))
+                    .also(at.child(first), "the other one")
+                    .help("a route has exactly one of `pool`, `respond`, `redirect`"),
+            ),
+            ["respond" | "redirect"] => {
+                for key in ["strip_prefix", "host", "retry"] {
+                    if self.sources.has_own(&at.child(key)) {
+                        let what = format!("`{key}` means nothing without a pool");
+                        self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn route_listeners(&mut self, at: &KeyPath, route: &Route) {
+        let list = at.child("listeners");
+        if !self.outcome.is_sound(&list) {
+            return;
+        }
+        for (index, listener) in route.listeners.iter().enumerate() {
+            let here = list.child(index);
+            self.dangling(&here, "listener", "listeners", listener);
+            let tcp = self.config.listeners.get(listener).is_some_and(|l| l.protocol == Protocol::Tcp);
+            if tcp && self.is_sound(&KeyPath::from(["listeners", listener]), "protocol") {
+                self.fault(
+                    Fault::new(here, format!("`{listener}` is a tcp listener: routes need HTTP"))
+                        .also(["listeners", listener, "protocol"], "declared here"),
+                );
+            }
+        }
+        let http = self.config.listeners.values().any(|listener| listener.protocol == Protocol::Http);
+        if route.listeners.is_empty() && !http && !self.config.listeners.is_empty() {
+            self.findings.warnings.push(
+                Fault::new(at.clone(), format!("route `{}` is on no listener", at.keys()[1]))
+                    .help("routes are on http listeners, and there is none"),
+            );
+        }
+    }
+
+    fn redirect(&mut self, at: &KeyPath, redirect: &Redirect) {
+        let Redirect { scheme, host, port, path, .. } = redirect;
+        let nowhere = scheme.is_none() && host.is_none() && port.is_none() && path.is_none();
+        if nowhere && self.outcome.is_sound(at) && self.is_complete(at.clone()) {
+            self.fault(
+                Fault::new(at.clone(), "the redirect leads to where it came from")
+                    .help("set one of `scheme`, `host`, `port`, `path`"),
+            );
+        }
+    }
+
+    fn pool(&mut self, name: &str, pool: &Pool) {
+        let at = KeyPath::from(["pools", name]);
+        let targets = at.child("targets");
+        if self.sources.has(&targets) && self.outcome.is_sound(&targets) {
+            self.targets(name, pool, &targets);
+        }
+        if self.sources.has_own(&at.child("key")) && pool.balance != Balance::Hash && self.is_sound(&at, "balance") {
+            self.fault(
+                Fault::new(at.child("key"), "`key` means nothing unless the balance is \"hash\"")
+                    .help("set balance = \"hash\", or remove `key`"),
+            );
+        }
+        if pool.health.as_ref().is_some_and(|health| matches!(health.kind, HealthKind::Tcp)) {
+            for key in ["path", "host", "expect"] {
+                let here = at.child("health").child(key);
+                if self.sources.has_own(&here) {
+                    let what = format!("`{key}` means nothing for a health check of type \"tcp\"");
+                    self.fault(Fault::new(here, what).help("set type = \"http\", or remove it"));
+                }
+            }
+        }
+    }
+
+    fn targets(&mut self, name: &str, pool: &Pool, at: &KeyPath) {
+        if pool.targets.is_empty() {
+            let what = format!("pool `{name}` is empty");
+            return self.fault(Fault::new(at.clone(), what).help("write targets = [\"127.0.0.1:9000\"]"));
+        }
+        if pool.targets.iter().all(|target| target.weight == 0) {
+            self.fault(
+                Fault::new(at.clone(), format!("all targets of pool `{name}` have weight 0"))
+                    .help("a target of weight 0 takes no new work: give one a weight of 1 or more"),
+            );
+        }
+        let mut seen: BTreeMap<&Address, usize> = BTreeMap::new();
+        for (index, target) in pool.targets.iter().enumerate() {
+            match seen.get(&target.address) {
+                Some(first) => self.findings.faults.push(
+                    Fault::new(at.child(index), format!("target `{}` is in pool `{name}` twice", target.address))
+                        .also(at.child(first), "first named here")
+                        .help("name it once, and use `weight` to give it more of the work"),
+                ),
+                None => drop(seen.insert(&target.address, index)),
+            }
+        }
+    }
+
+    fn unused_pools(&mut self) {
+        let config = self.config;
+        let asked = config.routes.values().filter_map(|route| route.pool.as_ref());
+        let used: BTreeSet<&String> =
+            config.listeners.values().filter_map(|listener| listener.pool.as_ref()).chain(asked).collect();
+        for name in config.pools.keys().filter(|name| !used.contains(name)) {
+            self.findings.warnings.push(
+                Fault::new(["pools", name], format!("nothing uses pool `{name}`"))
+                    .help("name it as the pool of a listener or a route"),
+            );
+        }
+    }
+
+    fn dangling(&mut self, at: &KeyPath, kind: &str, plural: &str, name: &str) {
+        let Some(known) = self.sources.names(plural).filter(|_| self.is_complete([])) else { return };
+        if known.contains(&name) {
+            return;
+        }
+        let help = match nearest(name, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("define [{plural}.{name}]"),
+            None => format!("the {plural} are {}", listed(&known)),
+        };
+        self.fault(Fault::new(at.clone(), format!("no {kind} is named `{name}`")).help(help));
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.findings.faults.push(fault);
+    }
+
+    fn has(&self, at: &KeyPath, key: &str) -> bool {
+        self.sources.has(&at.child(key))
+    }
+
+    fn is_sound(&self, at: &KeyPath, key: &str) -> bool {
+        self.outcome.is_sound(&at.child(key))
+    }
+
+    fn is_complete(&self, at: impl Into<KeyPath>) -> bool {
+        self.outcome.is_complete(&at.into())
+    }
+}
+
+/// Whether a path pattern begins with a prefix on a segment border. What a regex begins with cannot be told.
+fn starts_with(pattern: &str, prefix: &str) -> bool {
+    if pattern.starts_with('~') {
+        return true;
+    }
+    let path = pattern.strip_prefix('=').unwrap_or(pattern);
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

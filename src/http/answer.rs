@@ -1,0 +1,343 @@
+//! The answer of a target on its way to the client.
+//!
+//! What always holds: interim answers go on, exactly one final answer does, and one that ends early is never made to
+//! look complete.
+
+use super::body::{Body, BodyError};
+use super::exchange::Exchange;
+use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
+use super::head::{Name, RequestHead, Version};
+use super::reply::Reply;
+use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
+use crate::net::{Either, Lease, race};
+use crate::observe::reason::Failure;
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+/// An answer that was passed on.
+pub(super) struct Passed {
+    /// Whether the target's connection may carry another exchange.
+    pub(super) reusable: bool,
+    /// What the target's `Keep-Alive: timeout` allows.
+    pub(super) keep_alive: Option<Duration>,
+    /// What the target sent behind a `101 Switching Protocols`: both sides are to be joined now.
+    pub(super) switched: Option<Lease>,
+    /// How long the target took to its first byte.
+    pub(super) first_byte: Duration,
+}
+
+/// Why a try did not come to an answer.
+pub(super) enum Broken {
+    /// The client failed us; what to say to it, if anything can be said.
+    Client(Option<Reply>),
+    /// The target failed before the client got its final answer.
+    Target {
+        /// How.
+        failure: Failure,
+        /// Whether any byte of an answer had come.
+        answered: bool,
+        /// Whether not a byte of the request can have reached it.
+        unsent: bool,
+    },
+    /// The target failed in mid-answer: the client's connection is cut.
+    Cut(Failure),
+}
+
+/// An answer on its way.
+pub(super) struct Answer<'a> {
+    pub(super) transfer: &'a Transfer<'a>,
+    /// Whether not a byte of the request can have reached the target.
+    pub(super) unsent: bool,
+    sent_at: Instant,
+    /// What has come of the head so far.
+    held: RefCell<Lease>,
+    first_byte: Cell<Option<Duration>>,
+    stage: Cell<Stage>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Waiting for bytes of a head: nothing is lost if the wait is begun anew.
+    Waiting,
+    /// An interim answer is on its way to the client.
+    Interim,
+    /// The final answer is.
+    Final,
+}
+
+/// How long an answer may take before the client is watched for leaving.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+impl<'a> Answer<'a> {
+    /// The answer to a request that was sent at `sent_at`.
+    pub(super) fn new(transfer: &'a Transfer<'a>, sent_at: Instant) -> Self {
+        Self {
+            transfer,
+            unsent: false,
+            sent_at,
+            held: RefCell::new(Lease::empty()),
+            first_byte: Cell::new(None),
+            stage: Cell::new(Stage::Waiting),
+        }
+    }
+
+    /// Whether nothing is lost if [`Answer::pass`] is begun anew.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.stage.get() == Stage::Waiting
+    }
+
+    /// Whether the client has got bytes of the final answer.
+    pub(super) fn is_begun(&self) -> bool {
+        self.stage.get() == Stage::Final
+    }
+
+    /// Reads the answer and passes it on. Its head must come within `limit`; without one the request is still being
+    /// sent, and whoever sends it bounds the wait.
+    pub(super) async fn pass(&self, exchange: &mut Exchange<'_>, limit: Option<Duration>) -> Result<Passed, Broken> {
+        loop {
+            self.stage.set(Stage::Waiting);
+            let (answer, mut held) = self.read_head(exchange, limit).await?;
+            if answer.tunnel {
+                return self.switch(exchange, &answer, held).await;
+            }
+            if !answer.interim {
+                return self.pass_final(exchange, &answer, held).await;
+            }
+            // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0.
+            if exchange.heads.request.version == Version::Http11 {
+                self.stage.set(Stage::Interim);
+                let mut out = Lease::new();
+                h1::encode_interim(out.buffer(), &exchange.heads.response, &held);
+                self.send(exchange, out).await?;
+            }
+            held.advance(answer.head_len);
+            self.held.replace(held);
+        }
+    }
+
+    async fn read_head(
+        &self,
+        exchange: &mut Exchange<'_>,
+        limit: Option<Duration>,
+    ) -> Result<(h1::Answer, Lease), Broken> {
+        let limits = Limits { head: RESPONSE_HEAD, fields: RESPONSE_FIELDS };
+        let websocket = self.transfer.websocket();
+        let question = Question { method: exchange.heads.request.method, websocket };
+        let mut scan = Scan::default();
+        loop {
+            let held = self.held.take();
+            if !held.is_empty() {
+                match h1::parse_response(&held, &question, &limits, &mut scan, &mut exchange.heads.response) {
+                    Ok(Parsed::Complete(answer)) => return Ok((answer, held)),
+                    Ok(Parsed::Partial { .. }) => {}
+                    Err(bad) => {
+                        tracing::debug!(target = self.transfer.attempt.target().name, bad.reason, "bad response");
+                        return Err(self.broken(Failure::BadResponse, true));
+                    }
+                }
+            }
+            self.held.replace(held);
+            self.wait(limit).await?;
+            if self.first_byte.get().is_none() {
+                let took = self.sent_at.elapsed();
+                self.first_byte.set(Some(took));
+                exchange.outcome.first_byte(took);
+            }
+        }
+    }
+
+    /// Waits for more bytes of the head.
+    async fn wait(&self, limit: Option<Duration>) -> Result<(), Broken> {
+        let target = self.transfer.target;
+        let Some(limit) = limit else { return self.receive().await.map_err(|error| self.failed(&error)) };
+        target.set_deadline(Some(limit.min(PATIENCE)));
+        match self.receive().await {
+            Err(error) if error.kind() == ErrorKind::TimedOut && limit > PATIENCE => {}
+            result => return result.map_err(|error| self.failed(&error)),
+        }
+        target.set_deadline(Some(limit - PATIENCE));
+        let client = self.transfer.connection.client;
+        client.set_deadline(None);
+        match race(self.receive(), client.closed()).await {
+            Either::Left(result) => result.map_err(|error| self.failed(&error)),
+            Either::Right(true) => Err(Broken::Client(None)),
+            // The client has sent its next request: it is still there, and can be watched no further.
+            Either::Right(false) => self.receive().await.map_err(|error| self.failed(&error)),
+        }
+    }
+
+    /// One receive behind what is held. Given up, it loses nothing.
+    async fn receive(&self) -> io::Result<()> {
+        let target = self.transfer.target;
+        if self.held.borrow().is_empty() {
+            let received = target.recv().await?;
+            if received.is_empty() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.held.replace(received);
+            return Ok(());
+        }
+        target.wait().await?;
+        let mut held = self.held.borrow_mut();
+        if held.room() == 0 {
+            let more = held.len();
+            held.reserve(more);
+        }
+        match target.recv_now(&mut held)? {
+            Some(0) => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> Broken {
+        let failure = if error.kind() == ErrorKind::TimedOut { Failure::ResponseTimeout } else { Failure::Reset };
+        self.broken(failure, self.first_byte.get().is_some())
+    }
+
+    fn broken(&self, failure: Failure, answered: bool) -> Broken {
+        Broken::Target { failure, answered, unsent: self.unsent }
+    }
+
+    async fn pass_final(
+        &self,
+        exchange: &mut Exchange<'_>,
+        answer: &h1::Answer,
+        mut held: Lease,
+    ) -> Result<Passed, Broken> {
+        let Transfer { connection, timeouts, .. } = *self.transfer;
+        let framing = answer.framing.towards(exchange.heads.request.version);
+        exchange.keep_alive &= framing != Framing::UntilClose;
+        let streams = is_event_stream(exchange, &held);
+        let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
+        connection.lane.with_date(|date| {
+            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward(exchange, framing, date));
+        });
+        held.advance(answer.head_len);
+        let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
+        counters.received.add((answer.head_len + held.len()) as u64);
+        let mut body = Body::new(answer.framing, held, u64::MAX)
+            .map_err(|_| Broken::Target { failure: Failure::BadResponse, answered: true, unsent: false })?;
+        let inline = body.first().len() <= INLINE;
+        if inline {
+            push_content(framing, body.first(), out.buffer());
+            exchange.outcome.body_out += body.first().len() as u64;
+            if body.is_ended() {
+                push_end(framing, body.trailers(), out.buffer());
+            }
+        }
+        exchange.outcome.status = exchange.heads.response.status;
+        self.stage.set(Stage::Final);
+        let passed = Passed {
+            reusable: false,
+            keep_alive: answer.keep_alive_timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            switched: None,
+            first_byte: self.first_byte.get().unwrap_or_default(),
+        };
+        self.send(exchange, out).await?;
+        if !(inline && body.is_ended()) {
+            let silence = if streams { timeouts.tunnel } else { timeouts.response_idle };
+            let first = if inline { Lease::empty() } else { body.take_first() };
+            self.pass_body(exchange, &mut body, first, framing, silence).await?;
+        }
+        Ok(Passed { reusable: answer.keep_alive && !body.has_beyond(), ..passed })
+    }
+
+    /// Passes on `first` and what comes after it.
+    async fn pass_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Body,
+        first: Lease,
+        framing: Framing,
+        silence: Duration,
+    ) -> Result<(), Broken> {
+        let Transfer { connection, target, .. } = *self.transfer;
+        let stall = connection.listener.timeouts.write_stall;
+        let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
+        let mut next = Some(first);
+        while let Some(content) = next {
+            if !content.is_empty() {
+                let length = content.len() as u64;
+                send_content(connection.client, framing, content, stall).await.map_err(|_| Broken::Client(None))?;
+                exchange.outcome.bytes_out += length;
+                exchange.outcome.body_out += length;
+            }
+            next = body.next(target, silence).await.map_err(|error| {
+                if framing == Framing::UntilClose {
+                    connection.client.reset_on_close();
+                }
+                Broken::Cut(cut_by(&error))
+            })?;
+            counters.received.add(next.as_ref().map_or(0, |content| content.len() as u64));
+        }
+        if framing == Framing::Chunked {
+            let mut last = Lease::new();
+            push_end(framing, body.trailers(), last.buffer());
+            self.send(exchange, last).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes a `101 Switching Protocols` on.
+    async fn switch(&self, exchange: &mut Exchange<'_>, answer: &h1::Answer, mut held: Lease) -> Result<Passed, Broken> {
+        if !is_accepted(exchange, &held) {
+            return Err(self.broken(Failure::BadResponse, true));
+        }
+        let mut out = Lease::new();
+        let backward = Backward { tunnel: true, ..backward(exchange, Framing::None, "") };
+        h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+        exchange.outcome.status = 101;
+        exchange.keep_alive = false;
+        self.stage.set(Stage::Final);
+        self.send(exchange, out).await?;
+        held.advance(answer.head_len);
+        Ok(Passed {
+            reusable: false,
+            keep_alive: None,
+            switched: Some(held),
+            first_byte: self.first_byte.get().unwrap_or_default(),
+        })
+    }
+
+    async fn send(&self, exchange: &mut Exchange<'_>, out: Lease) -> Result<(), Broken> {
+        let connection = self.transfer.connection;
+        let length = out.len() as u64;
+        let sent = connection.client.send(out, connection.listener.timeouts.write_stall).await;
+        sent.map_err(|_| Broken::Client(None))?;
+        exchange.outcome.bytes_out += length;
+        Ok(())
+    }
+}
+
+/// Bytes of a response head.
+const RESPONSE_HEAD: usize = 64 << 10;
+/// Field lines of a response head.
+const RESPONSE_FIELDS: usize = 256;
+
+/// Whether the target has proven that it speaks WebSocket (RFC 6455 §4.1).
+fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
+    let key = exchange.heads.request.find(Name::SecWebSocketKey).map(|field| field.value.of(&exchange.text));
+    let accept = exchange.heads.response.find(Name::SecWebSocketAccept).map(|field| field.value.of(text));
+    key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
+}
+
+fn backward<'a>(exchange: &Exchange<'_>, framing: Framing, date: &'a str) -> Backward<'a> {
+    let RequestHead { version, method, .. } = exchange.heads.request;
+    Backward { version, method, framing, keep_alive: exchange.keep_alive, tunnel: false, date: date.as_bytes() }
+}
+
+/// Event streams are silent for as long as they like; only a tunnel's timeout bounds them.
+fn is_event_stream(exchange: &Exchange<'_>, text: &[u8]) -> bool {
+    let kind = exchange.heads.response.find(Name::ContentType).map(|field| field.value.of(text));
+    const EVENTS: &[u8] = b"text/event-stream";
+    kind.and_then(|kind| kind.get(..EVENTS.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+}
+
+fn cut_by(error: &BodyError) -> Failure {
+    match error {
+        BodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Failure::IdleTimeout,
+        BodyError::Io(_) | BodyError::Truncated => Failure::Reset,
+        BodyError::Malformed(_) | BodyError::TooLarge => Failure::BadResponse,
+    }
+}

@@ -1,0 +1,213 @@
+//! The body of a message as it comes in: its framing taken off, within its bounds.
+//!
+//! Invariants: bytes beyond the end of the body are kept apart and never sent on; a body that ends before its framing
+//! says so is an error, never an end.
+
+use super::h1::{BadChunk, ChunkDecoder, Framing};
+use crate::net::{Lease, Stream};
+use std::io;
+use std::time::Duration;
+
+/// What is left to come of a body.
+pub(super) struct Body {
+    state: State,
+    /// Content bytes that came along with the head.
+    first: Lease,
+    /// Bytes beyond the end of the body.
+    beyond: Lease,
+    /// Content bytes that may still come.
+    allowance: u64,
+    /// Whether bytes were read that came later than the head.
+    touched: bool,
+}
+
+enum State {
+    Length(u64),
+    Chunked(Box<ChunkDecoder>),
+    UntilClose,
+    Ended(Option<Box<ChunkDecoder>>),
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    /// Its framing is wrong; the word says how.
+    Malformed(&'static str),
+    /// It ended early.
+    Truncated,
+    /// It is larger than its bound.
+    TooLarge,
+    /// Its stream failed or was too slow.
+    Io(io::Error),
+}
+
+impl Body {
+    /// The body behind a head, with what has been received of it and at most `limit` content bytes.
+    pub(super) fn new(framing: Framing, received: Lease, limit: u64) -> Result<Self, BodyError> {
+        let state = match framing {
+            Framing::None => State::Ended(None),
+            Framing::Length(0) => State::Ended(None),
+            Framing::Length(length) if length > limit => return Err(BodyError::TooLarge),
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(Box::default()),
+            Framing::UntilClose => State::UntilClose,
+        };
+        let mut body = Self {
+            state,
+            first: Lease::empty(),
+            beyond: Lease::empty(),
+            allowance: limit,
+            touched: false,
+        };
+        if !received.is_empty() {
+            body.first = body.take(received)?;
+        }
+        Ok(body)
+    }
+
+    /// Whether all of it has been read.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// Whether all of it came along with the head and is still held, so that it can be sent again.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_ended() && !self.touched
+    }
+
+    /// The content that came along with the head.
+    pub(super) fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// Gives away the content that came along with the head.
+    pub(super) fn take_first(&mut self) -> Lease {
+        std::mem::take(&mut self.first)
+    }
+
+    /// The field lines of the trailer section, once the body has ended.
+    pub(super) fn trailers(&self) -> &[u8] {
+        match &self.state {
+            State::Ended(Some(decoder)) => decoder.trailers(),
+            _ => &[],
+        }
+    }
+
+    /// What came behind the end of the body, to be taken or added to.
+    pub(super) fn beyond(&mut self) -> &mut Lease {
+        &mut self.beyond
+    }
+
+    /// What came behind the end of the body.
+    pub(super) fn into_beyond(self) -> Lease {
+        self.beyond
+    }
+
+    /// Whether anything came behind the end of the body.
+    pub(super) fn has_beyond(&self) -> bool {
+        !self.beyond.is_empty()
+    }
+
+    /// The next content bytes from `stream`, in which `silence` is the longest wait. `None`: the body has ended.
+    pub(super) async fn next(&mut self, stream: &Stream, silence: Duration) -> Result<Option<Lease>, BodyError> {
+        while !self.is_ended() {
+            self.touched = true;
+            stream.set_deadline(Some(silence));
+            let received = stream.recv().await.map_err(BodyError::Io)?;
+            if received.is_empty() {
+                if matches!(self.state, State::UntilClose) {
+                    self.state = State::Ended(None);
+                    return Ok(None);
+                }
+                return Err(BodyError::Truncated);
+            }
+            let content = self.take(received)?;
+            if !content.is_empty() {
+                return Ok(Some(content));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the framing off `received`.
+    fn take(&mut self, mut received: Lease) -> Result<Lease, BodyError> {
+        match &mut self.state {
+            State::Ended(_) => {
+                self.beyond = received;
+                return Ok(Lease::empty());
+            }
+            State::UntilClose => {}
+            State::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(received.len());
+                self.beyond = received.split_off(here);
+                *left -= here as u64;
+                if *left == 0 {
+                    self.state = State::Ended(None);
+                }
+            }
+            State::Chunked(decoder) => {
+                if let Some(beyond) = unchunk(decoder, &mut received)? {
+                    self.beyond = beyond;
+                    self.state = State::Ended(Some(std::mem::take(decoder)));
+                }
+            }
+        }
+        self.allowance = self.allowance.checked_sub(received.len() as u64).ok_or(BodyError::TooLarge)?;
+        Ok(received)
+    }
+}
+
+/// Leaves only the content of the chunks in `received`. Returns what came behind the last chunk, once it has come.
+fn unchunk(decoder: &mut ChunkDecoder, received: &mut Lease) -> Result<Option<Lease>, BodyError> {
+    let (mut read, mut written) = (0, 0);
+    while read < received.len() {
+        let step = decoder.decode(&received[read..]).map_err(|BadChunk { reason }| BodyError::Malformed(reason))?;
+        let data = read + step.data.start..read + step.data.end;
+        let length = data.len();
+        if data.start > written {
+            received.copy_within(data, written);
+        }
+        written += length;
+        read += step.consumed;
+        if step.end {
+            let beyond = received.split_off(read);
+            received.truncate(written);
+            return Ok(Some(beyond));
+        }
+        debug_assert!(step.consumed > 0, "a decoder that wants more has consumed all");
+    }
+    received.truncate(written);
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(bytes: &[u8]) -> Lease {
+        let mut lease = Lease::new();
+        lease.buffer().extend_from_slice(bytes);
+        lease
+    }
+
+    #[test]
+    fn a_length_keeps_what_is_beyond_apart() {
+        let body = Body::new(Framing::Length(3), lease(b"abcGET /"), 3).unwrap_or_else(|_| panic!("a body"));
+        assert!(body.is_ended() && body.is_held());
+        assert_eq!((body.first(), &body.into_beyond()[..]), (&b"abc"[..], &b"GET /"[..]));
+    }
+
+    #[test]
+    fn chunks_are_joined_and_trailers_kept() {
+        let body = Body::new(Framing::Chunked, lease(b"3\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\nrest"), 5);
+        let body = body.unwrap_or_else(|_| panic!("a body"));
+        assert_eq!((body.first(), body.trailers()), (&b"abcde"[..], &b"X-T: 1\r\n"[..]));
+        assert_eq!(&body.into_beyond()[..], b"rest");
+    }
+
+    #[test]
+    fn bodies_beyond_their_bound_are_refused() {
+        assert!(matches!(Body::new(Framing::Length(4), Lease::empty(), 3), Err(BodyError::TooLarge)));
+        assert!(matches!(Body::new(Framing::Chunked, lease(b"4\r\nabcd\r\n"), 3), Err(BodyError::TooLarge)));
+    }
+}

@@ -1,0 +1,227 @@
+//! One request and its answer: the head is read, a route is found, and the route's action is carried out.
+//!
+//! What always holds: every request that was understood gets exactly one answer or a closed connection, and is counted
+//! and logged exactly once, when the exchange is finished.
+
+use super::connection::{Connection, linger};
+use super::forward::{self, Path};
+use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
+use super::head::{Method, RequestHead, ResponseHead, TargetForm};
+use super::outcome::Outcome;
+use super::reply::{Reply, owes_body};
+use super::request::{self, View};
+use crate::lane::Busy;
+use crate::net::Lease;
+use crate::observe::reason::Reason;
+use crate::plan::host::{self, canonical};
+use crate::plan::path::{self, Verdict};
+use crate::plan::{Action, Forward};
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// One request and its answer.
+pub(super) struct Exchange<'a> {
+    pub(super) connection: Connection<'a>,
+    pub(super) heads: Heads,
+    /// The bytes of the request's head.
+    pub(super) text: Lease,
+    pub(super) outcome: Outcome,
+    /// Whether the client's connection may carry another exchange.
+    pub(super) keep_alive: bool,
+    _busy: Busy,
+}
+
+/// What an exchange parses into. Reused by the next one, so that reading a head allocates nothing.
+#[derive(Default)]
+pub(super) struct Heads {
+    pub(super) request: RequestHead,
+    pub(super) response: ResponseHead,
+    /// The normalised path, where it differs from what the client sent.
+    pub(super) path: Vec<u8>,
+    /// Room for comparisons.
+    pub(super) spare: Vec<u8>,
+}
+
+/// What is to be done with a request.
+enum Decision {
+    Forward(Arc<Forward>, Path),
+    Reply(Reply),
+}
+
+thread_local! {
+    static HEADS: RefCell<Vec<Heads>> = const { RefCell::new(Vec::new()) };
+}
+/// The port that the scheme of a listener has by default.
+const OWN_PORT: u16 = 80;
+/// Sets of heads that a worker keeps.
+const HEADS_KEPT: usize = 64;
+
+/// Runs one exchange that begins with `held`. Returns what was received beyond it if the connection goes on.
+pub(super) async fn run(connection: Connection<'_>, held: Lease) -> Option<Lease> {
+    let mut exchange = Exchange {
+        connection,
+        heads: HEADS.with_borrow_mut(Vec::pop).unwrap_or_default(),
+        text: Lease::empty(),
+        outcome: Outcome::begin(connection.lane),
+        keep_alive: false,
+        _busy: connection.lane.enter(),
+    };
+    let next = exchange.drive(held).await;
+    exchange.finish();
+    next
+}
+
+impl Exchange<'_> {
+    async fn drive(&mut self, held: Lease) -> Option<Lease> {
+        let (incoming, received) = match self.read_head(held).await {
+            Ok(read) => read,
+            Err(Some(reply)) => {
+                self.answer(reply, true).await;
+                linger(self.connection.client).await;
+                return None;
+            }
+            Err(None) => return None,
+        };
+        self.outcome.head_read();
+        self.keep_alive = incoming.keep_alive && !self.connection.lane.draining.is_raised();
+        match self.decide(&incoming) {
+            Decision::Forward(forward, path) => forward::forward(self, &forward, path, &incoming, received).await,
+            Decision::Reply(reply) => self.answer_with_body_unread(reply, &incoming, received).await,
+        }
+    }
+
+    /// Reads until the head is complete. `Err(None)`: the client left.
+    async fn read_head(&mut self, mut held: Lease) -> Result<(Incoming, Lease), Option<Reply>> {
+        let limits = &self.connection.lane.plan.limits;
+        let limits = Limits { head: limits.request_head, fields: limits.headers };
+        let mut scan = Scan::default();
+        let mut waited = false;
+        loop {
+            let begun = match h1::parse_request(&held, &limits, &mut scan, &mut self.heads.request) {
+                Ok(Parsed::Complete(incoming)) => {
+                    let received = held.split_off(incoming.head_len);
+                    self.text = held;
+                    self.outcome.bytes_in = incoming.head_len as u64;
+                    return Ok((incoming, received));
+                }
+                Ok(Parsed::Partial { begun }) => begun,
+                Err(reject) => {
+                    self.outcome.bytes_in = held.len() as u64;
+                    self.text = held;
+                    return Err(Some(Reply::reject(reject)));
+                }
+            };
+            if !std::mem::replace(&mut waited, true) {
+                self.connection.client.set_deadline(Some(self.connection.listener.timeouts.request_head));
+            }
+            if held.room() == 0 {
+                let more = held.len();
+                held.reserve(more);
+            }
+            match self.connection.client.recv_into(&mut held).await {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && begun => {
+                    return Err(Some(Reply::refusal(408, Reason::HeadTimeout)));
+                }
+                _ => {
+                    self.outcome.client_left();
+                    return Err(None);
+                }
+            }
+        }
+    }
+
+    /// Finds what the plan says about this request.
+    fn decide(&mut self, incoming: &Incoming) -> Decision {
+        let Connection { lane, http, peer, .. } = self.connection;
+        let Heads { request, path, spare, .. } = &mut self.heads;
+        let text: &[u8] = &self.text;
+        self.outcome.client = request::client_address(http, peer, request, text);
+        let mut buffer = host::Buffer::new();
+        let host = match canonical(request.authority.of(text), OWN_PORT, &mut buffer) {
+            Ok(host) => host.name,
+            Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
+        };
+        if http.redirect_https {
+            return Decision::Reply(Reply::to_https(request, text, host));
+        }
+        if incoming.final_hop {
+            return Decision::Reply(Reply::fixed(&lane.options));
+        }
+        let raw = match (request.form, request.path.of(text)) {
+            (TargetForm::Asterisk, _) | (_, b"") => b"/",
+            (_, raw) => raw,
+        };
+        let verdict = path::normalise(raw, path);
+        let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
+        let view = View { head: request, text, host, path: normal, client: self.outcome.client.ip() };
+        let admitted = match http.router.admit(&view, verdict, spare) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Decision::Reply(Reply::ambiguous_path(refusal.reason())),
+        };
+        let path = Path { plain: verdict == Verdict::Plain, send: admitted.forward };
+        let Some(&route) = admitted.found.and_then(|found| http.routes.get(found.route)) else {
+            return match &http.fallback {
+                Some(forward) => Decision::Forward(forward.clone(), path),
+                None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
+            };
+        };
+        self.outcome.route = route;
+        match &lane.plan.routes[route].action {
+            Action::Forward(forward) => Decision::Forward(forward.clone(), path),
+            Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
+            Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host)),
+        }
+    }
+
+    /// Sends an answer of our own. `close` says that it is the last one on this connection.
+    pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
+        let Connection { lane, client, listener, .. } = self.connection;
+        self.keep_alive &= !close;
+        if let Some((reason, word)) = reply.refusal {
+            self.outcome.refused(reason, word);
+        }
+        let mut out = Lease::new();
+        // The head may not have been understood; a HEAD that was must get no body.
+        let is_head = self.text.starts_with(b"HEAD ");
+        let method = if is_head { Method::Head } else { self.heads.request.method };
+        let id = self.outcome.request_id();
+        lane.with_date(|date| {
+            let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
+            let asker = Asker { version, method, keep_alive, date: date.as_bytes() };
+            reply.encode(out.buffer(), asker, &id);
+        });
+        self.outcome.status = reply.status;
+        let length = out.len() as u64;
+        match client.send(out, listener.timeouts.write_stall).await {
+            Ok(()) => self.outcome.bytes_out += length,
+            Err(_) => self.keep_alive = false,
+        }
+    }
+
+    /// Answers without having read the body: the connection goes on only if there is none left to read.
+    async fn answer_with_body_unread(&mut self, reply: Reply, incoming: &Incoming, received: Lease) -> Option<Lease> {
+        let unread = owes_body(incoming);
+        self.answer(reply, unread).await;
+        if self.keep_alive {
+            return Some(received);
+        }
+        if unread || !received.is_empty() {
+            linger(self.connection.client).await;
+        }
+        None
+    }
+
+    fn finish(mut self) {
+        self.outcome.finish(&self.connection, &self.heads.request, &self.text);
+        let mut heads = std::mem::take(&mut self.heads);
+        heads.request.clear();
+        heads.response.clear();
+        HEADS.with_borrow_mut(|kept| {
+            if kept.len() < HEADS_KEPT {
+                kept.push(heads);
+            }
+        });
+    }
+}

@@ -1,0 +1,271 @@
+//! A request to a pool: a target is chosen, tried, and another one where that is allowed.
+//!
+//! What always holds: a request that may have reached a target is sent again only if its method is idempotent
+//! (RFC 9110 §9.2.2), all of its body is still held, and not a byte of an answer has come. One that must not be sent
+//! twice goes out on a fresh connection or one that was used just now (RFC 9112 §9.3.1).
+
+use super::answer::{Broken, Passed};
+use super::body::{Body, BodyError};
+use super::connection::linger;
+use super::exchange::Exchange;
+use super::h1::Incoming;
+use super::reply::Reply;
+use super::request;
+use super::transfer::{Transfer, transfer};
+use crate::net::{self, Lease, Stream};
+use crate::observe::reason::{Failure, Reason};
+use crate::plan::{self, path};
+use crate::stream::{End, Tunnel, tunnel};
+use crate::upstream::{Attempt, Tried};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+/// How the path was read, and what the target gets of it.
+#[derive(Clone, Copy)]
+pub(super) struct Path {
+    /// Whether the raw path is its own normal form; if not, that is in the exchange's buffer.
+    pub(super) plain: bool,
+    /// Which of the two goes on.
+    pub(super) send: path::Forward,
+}
+
+/// Forwards the request and passes the answer on. Returns what was received beyond it if the client's connection goes on.
+pub(super) async fn forward(
+    exchange: &mut Exchange<'_>,
+    rule: &plan::Forward,
+    path: Path,
+    incoming: &Incoming,
+    received: Lease,
+) -> Option<Lease> {
+    let lane = exchange.connection.lane;
+    let limit = lane.plan.limits.request_body.unwrap_or(u64::MAX);
+    let mut body = match Body::new(incoming.framing, received, limit) {
+        Ok(body) => body,
+        Err(error) => {
+            exchange.answer(refusal_of(&error), true).await;
+            linger(exchange.connection.client).await;
+            return None;
+        }
+    };
+    exchange.outcome.bytes_in += body.first().len() as u64;
+    let counters = lane.counters.pool(rule.pool);
+    counters.requests.inc();
+    counters.in_flight.add(1);
+    let result = Forwarding { exchange, rule, path, incoming }.run(&mut body).await;
+    counters.in_flight.sub(1);
+    let answered = match result {
+        Ok(()) => true,
+        Err(Some(reply)) => {
+            exchange.answer(reply, !body.is_ended()).await;
+            true
+        }
+        Err(None) => false,
+    };
+    let quiet = body.is_ended() && !body.has_beyond();
+    match (answered, exchange.keep_alive && body.is_ended()) {
+        (true, true) => Some(body.into_beyond()),
+        (true, false) if !quiet => {
+            linger(exchange.connection.client).await;
+            None
+        }
+        _ => None,
+    }
+}
+
+struct Forwarding<'e, 'a> {
+    exchange: &'e mut Exchange<'a>,
+    rule: &'e plan::Forward,
+    path: Path,
+    incoming: &'e Incoming,
+}
+
+/// A stream to a target, and whether it has carried an exchange before.
+struct Leased {
+    stream: Stream,
+    reused: bool,
+}
+
+impl Forwarding<'_, '_> {
+    /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
+    async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
+        let lane = self.exchange.connection.lane;
+        let local = &lane.pools[self.rule.pool];
+        let counters = lane.counters.pool(self.rule.pool);
+        let key = self.key();
+        let mut tried = Tried::default();
+        let mut last = None;
+        let mut fresh = false;
+        let mut again: Option<Attempt> = None;
+        loop {
+            let chosen = again.take().or_else(|| local.choose(key, &tried, net::coarse_now()));
+            let Some(attempt) = chosen else {
+                let failure = last.unwrap_or(Failure::NoTarget);
+                if last.is_none() {
+                    counters.failures.failed(failure);
+                }
+                self.exchange.outcome.target_failed(failure);
+                return Err(Some(Reply::failure(failure)));
+            };
+            let outcome = &mut self.exchange.outcome;
+            outcome.target = Some((self.rule.pool, attempt.index()));
+            outcome.tries += 1;
+            if outcome.tries > 1 {
+                counters.retries.inc();
+            }
+            let target = counters.target(attempt.index());
+            target.requests.inc();
+            let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
+            let tries_left = self.exchange.outcome.tries <= self.rule.attempts;
+            let leased = match self.connect(&attempt, !repeatable, fresh).await {
+                Ok(leased) => leased,
+                Err(failure) => {
+                    counters.failures.failed(failure);
+                    target.failures.inc();
+                    last = Some(failure);
+                    tried.add(attempt.index());
+                    if self.rule.retry_connect && tries_left {
+                        continue;
+                    }
+                    self.exchange.outcome.target_failed(failure);
+                    return Err(Some(Reply::failure(failure)));
+                }
+            };
+            let reused = leased.reused;
+            match self.attempt(&attempt, leased, body).await {
+                Ok(()) => return Ok(()),
+                Err(Broken::Client(reply)) => {
+                    match &reply {
+                        Some(_) => {}
+                        None => self.exchange.outcome.client_left(),
+                    }
+                    counters.failures.failed(Failure::ClientAbort);
+                    return Err(reply);
+                }
+                Err(Broken::Target { failure, answered, unsent }) => {
+                    counters.failures.failed(failure);
+                    target.failures.inc();
+                    self.exchange.outcome.target_failed(failure);
+                    let may_repeat = !answered && body.is_held() && (repeatable || unsent);
+                    if may_repeat && failure == Failure::Reset {
+                        // A connection that the target had just closed says nothing about the target.
+                        if reused && !fresh {
+                            fresh = true;
+                            again = Some(attempt);
+                            self.exchange.outcome.recovered();
+                            continue;
+                        }
+                        if self.rule.retry_reset && tries_left {
+                            tried.add(attempt.index());
+                            last = Some(failure);
+                            self.exchange.outcome.recovered();
+                            continue;
+                        }
+                    }
+                    return Err(Some(Reply::failure(failure)));
+                }
+                Err(Broken::Cut(failure)) => {
+                    counters.failures.failed(failure);
+                    target.failures.inc();
+                    self.exchange.outcome.target_failed(failure);
+                    return Err(None);
+                }
+            }
+        }
+    }
+
+    fn key(&self) -> u64 {
+        let Exchange { connection, heads, text, outcome, .. } = &*self.exchange;
+        let Some(key) = &connection.lane.plan.pools[self.rule.pool].key else { return 0 };
+        let path = if self.path.plain { heads.request.path.of(text) } else { &heads.path };
+        request::hash_key(key, heads, text, outcome.client.ip(), path)
+    }
+
+    async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool) -> Result<Leased, Failure> {
+        let lane = self.exchange.connection.lane;
+        let local = &lane.pools[self.rule.pool];
+        if !fresh
+            && let Some(stream) = local.lease(attempt.index(), once)
+        {
+            self.exchange.outcome.connected(Duration::ZERO);
+            return Ok(Leased { stream, reused: true });
+        }
+        let started = net::now();
+        match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
+            Ok(stream) => {
+                let took = started.elapsed();
+                lane.counters.pool(self.rule.pool).target(attempt.index()).connects.inc();
+                lane.latencies.borrow_mut().connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+                self.exchange.outcome.connected(took);
+                Ok(Leased { stream, reused: false })
+            }
+            Err(error) => {
+                tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
+                let timed_out = error.kind() == ErrorKind::TimedOut;
+                Err(if timed_out { Failure::ConnectTimeout } else { Failure::Connect })
+            }
+        }
+    }
+
+    /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again.
+    async fn attempt(&mut self, attempt: &Attempt, leased: Leased, body: &mut Body) -> Result<(), Broken> {
+        let connection = self.exchange.connection;
+        let local = &connection.lane.pools[self.rule.pool];
+        let timeouts = local.pool().timeouts;
+        let try_at = Transfer {
+            connection,
+            target: &leased.stream,
+            timeouts,
+            attempt,
+            rule: self.rule,
+            path: self.path,
+            incoming: self.incoming,
+        };
+        let passed = transfer(&try_at, self.exchange, body).await?;
+        local.observe(attempt.index(), passed.first_byte, net::coarse_now());
+        let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
+        connection.lane.latencies.borrow_mut().first_byte(self.rule.pool, first_byte);
+        match passed {
+            Passed { switched: Some(received), .. } => {
+                let sent = std::mem::replace(body.beyond(), Lease::empty());
+                self.tunnel(&leased.stream, timeouts.tunnel, sent, received).await;
+            }
+            Passed { reusable: true, keep_alive, .. } => local.keep(attempt.index(), leased.stream, keep_alive),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Joins client and target after a `101 Switching Protocols`. Each may have sent bytes for the tunnel already.
+    async fn tunnel(&mut self, target: &Stream, silence: Duration, sent: Lease, received: Lease) {
+        let connection = self.exchange.connection;
+        let stall = connection.listener.timeouts.write_stall;
+        let (early_sent, early_received) = (sent.len() as u64, received.len() as u64);
+        let early = async {
+            target.send(sent, stall).await?;
+            connection.client.send(received, stall).await
+        };
+        let outcome = &mut self.exchange.outcome;
+        if early.await.is_err() {
+            outcome.target_failed(Failure::Reset);
+            return;
+        }
+        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
+        outcome.bytes_in += early_sent + done.sent;
+        outcome.bytes_out += early_received + done.received;
+        match done.end {
+            End::Both => {}
+            End::Client(_) => outcome.client_left(),
+            End::Target(_) => outcome.target_failed(Failure::Reset),
+            End::Silence => outcome.target_failed(Failure::TunnelTimeout),
+        }
+    }
+}
+
+/// The answer to a body that could not be read.
+pub(super) fn refusal_of(error: &BodyError) -> Reply {
+    match error {
+        BodyError::Malformed(_) | BodyError::Truncated => Reply::refusal(400, Reason::BadFraming),
+        BodyError::TooLarge => Reply::refusal(413, Reason::BodyTooLarge),
+        BodyError::Io(_) => Reply::refusal(408, Reason::BodyTimeout),
+    }
+}

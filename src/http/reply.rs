@@ -1,0 +1,129 @@
+//! Answers of Ringway's own: refusals, failures of targets, fixed answers and redirects.
+
+use super::h1::{self, Asker, Incoming, Reject};
+use super::head::RequestHead;
+use crate::observe::reason::{Failure, Reason};
+use crate::plan::{Redirect, Respond};
+use std::sync::Arc;
+
+/// An answer of Ringway's own.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The status.
+    pub(super) status: u16,
+    /// Why the request was refused, if it was.
+    pub(super) refusal: Option<(Reason, &'static str)>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The status in words and the request's id.
+    Error,
+    /// What a route says.
+    Fixed(Arc<Respond>),
+    /// Elsewhere.
+    Location(Vec<u8>),
+}
+
+impl Reply {
+    /// A request that we do not serve.
+    pub(super) fn refusal(status: u16, reason: Reason) -> Self {
+        Self { status, refusal: Some((reason, reason.word())), content: Content::Error }
+    }
+
+    /// A path that could be read in two ways.
+    pub(super) fn ambiguous_path(word: &'static str) -> Self {
+        Self { status: 400, refusal: Some((Reason::AmbiguousPath, word)), content: Content::Error }
+    }
+
+    /// A head that the codec does not take.
+    pub(super) fn reject(reject: Reject) -> Self {
+        let reason = match (reject.status, reject.reason) {
+            (414, _) | (_, "head-too-large") => Reason::HeadTooLarge,
+            (431, _) => Reason::TooManyHeaders,
+            (413, _) => Reason::BodyTooLarge,
+            (505, _) => Reason::Version,
+            (417, _) => Reason::Expectation,
+            (426, _) => Reason::Upgrade,
+            (501, "connect" | "trace" | "unknown-method") => Reason::Method,
+            (_, word) if word.contains("websocket") => Reason::Upgrade,
+            (_, word) if word.contains("host") => Reason::BadHost,
+            (_, word) if ["length", "coding"].iter().any(|part| word.contains(part)) => Reason::BadFraming,
+            _ => Reason::BadRequest,
+        };
+        Self { status: reject.status, refusal: Some((reason, reject.reason)), content: Content::Error }
+    }
+
+    /// A target that failed: 502, 503 or 504 (RFC 9110 §15.6).
+    pub(super) fn failure(failure: Failure) -> Self {
+        let status = match failure {
+            Failure::NoTarget => 503,
+            Failure::ConnectTimeout | Failure::ResponseTimeout => 504,
+            Failure::Internal => 500,
+            _ => 502,
+        };
+        Self { status, refusal: None, content: Content::Error }
+    }
+
+    /// What a route says.
+    pub(super) fn fixed(respond: &Arc<Respond>) -> Self {
+        Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
+    }
+
+    /// To where a route points.
+    pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: &[u8]) -> Self {
+        let mut location = Vec::with_capacity(text.len());
+        location.extend_from_slice(to.scheme.as_deref().unwrap_or("http").as_bytes());
+        location.extend_from_slice(b"://");
+        location.extend_from_slice(to.host.as_deref().map_or(host, str::as_bytes));
+        if let Some(port) = to.port {
+            location.push(b':');
+            location.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
+        }
+        match &to.path {
+            Some(path) => location.extend_from_slice(path.as_bytes()),
+            None => {
+                let path = head.path.of(text);
+                // RFC 9112 §3.2.2: an absolute form may leave the path out.
+                location.extend_from_slice(if path.starts_with(b"/") { path } else { b"/" });
+                if let Some(query) = head.query {
+                    location.push(b'?');
+                    location.extend_from_slice(query.of(text));
+                }
+            }
+        }
+        Self { status: to.status, refusal: None, content: Content::Location(location) }
+    }
+
+    /// To the same place over TLS.
+    pub(super) fn to_https(head: &RequestHead, text: &[u8], host: &[u8]) -> Self {
+        let to = Redirect { scheme: Some("https".to_owned()), host: None, port: None, path: None, status: 308 };
+        Self::redirect(&to, head, text, host)
+    }
+
+    /// Appends the reply to `out`.
+    pub(super) fn encode(&self, out: &mut Vec<u8>, asker: Asker<'_>, request_id: &str) {
+        let plain = |extra, body| h1::Reply { status: self.status, extra, content_type: b"text/plain", body, asker };
+        match &self.content {
+            Content::Error if self.status == 426 => {
+                let body = b"426 Upgrade Required\n";
+                h1::encode_reply(out, &plain(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", body));
+            }
+            Content::Error => h1::encode_error(out, self.status, request_id, asker),
+            Content::Fixed(respond) => {
+                let (content_type, body) = (respond.content_type.as_bytes(), respond.body.as_bytes());
+                h1::encode_reply(out, &h1::Reply { content_type, ..plain(b"", body) });
+            }
+            Content::Location(location) => {
+                let extra = [b"Location: ", &location[..], b"\r\n"].concat();
+                h1::encode_reply(out, &plain(&extra, b""));
+            }
+        }
+    }
+}
+
+/// Whether a body may still come that has not been read.
+pub(super) fn owes_body(incoming: &Incoming) -> bool {
+    !matches!(incoming.framing, h1::Framing::None | h1::Framing::Length(0))
+}

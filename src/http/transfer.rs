@@ -1,0 +1,252 @@
+//! One try at one target: the request goes out while the answer may come in.
+//!
+//! What always holds: the answer is read while the body is still being sent, so that an early one reaches the client
+//! (RFC 9112 §9.6), and bytes go on as they come.
+
+use super::answer::{Answer, Broken, Passed};
+use super::body::{Body, BodyError};
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::forward::{Path, refusal_of};
+use super::exchange::Heads;
+use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
+use super::reply::Reply;
+use crate::net::{self, Lease, Stream};
+use crate::plan::{self, Host, path};
+use crate::upstream::{Attempt, Timeouts};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// What a try needs to know.
+pub(super) struct Transfer<'a> {
+    pub(super) connection: Connection<'a>,
+    pub(super) target: &'a Stream,
+    pub(super) timeouts: Timeouts,
+    pub(super) attempt: &'a Attempt,
+    pub(super) rule: &'a plan::Forward,
+    pub(super) path: Path,
+    pub(super) incoming: &'a Incoming,
+}
+
+/// How long a target that takes no more bytes gets to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Content up to this size is copied behind the head and sent with it.
+pub(super) const INLINE: usize = 16 << 10;
+
+/// Sends the request of `exchange` to the target and passes the answer on.
+pub(super) async fn transfer(
+    transfer: &Transfer<'_>,
+    exchange: &mut Exchange<'_>,
+    body: &mut Body,
+) -> Result<Passed, Broken> {
+    let stall = transfer.connection.listener.timeouts.write_stall;
+    let framing = transfer.incoming.framing;
+    let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len());
+    transfer.encode_head(exchange, out.buffer());
+    push_content(framing, body.first(), out.buffer());
+    if body.is_ended() {
+        push_end(framing, body.trailers(), out.buffer());
+    }
+    let counters = transfer.connection.lane.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
+    counters.sent.add(out.len() as u64);
+    let sent_at = net::now();
+    let sent = transfer.target.send(out, stall).await;
+    let mut answer = Answer::new(transfer, sent_at);
+    if let Err(error) = sent {
+        answer.unsent = error.kind() == ErrorKind::BrokenPipe;
+        return answer.pass(exchange, Some(LAST_WORDS)).await;
+    }
+    if body.is_ended() {
+        return answer.pass(exchange, Some(transfer.timeouts.response_head)).await;
+    }
+    both(&answer, exchange, body).await
+}
+
+/// Sends the rest of the body while the answer is awaited.
+async fn both(answer: &Answer<'_>, exchange: &mut Exchange<'_>, body: &mut Body) -> Result<Passed, Broken> {
+    let transfer = answer.transfer;
+    let (received, uploaded) = (Cell::new(0), Cell::new(false));
+    transfer.target.set_deadline(None);
+    let early = {
+        let mut up = pin!(upload(transfer, body, &received));
+        let mut down = pin!(answer.pass(exchange, None));
+        let mut sending = true;
+        poll_fn(|cx| {
+            if sending && let Poll::Ready(sent) = up.as_mut().poll(cx) {
+                sending = false;
+                match sent {
+                    Ok(()) => uploaded.set(true),
+                    Err(UploadError::Target) => transfer.target.set_deadline(Some(LAST_WORDS)),
+                    Err(UploadError::Client(error)) => {
+                        let reply = if answer.is_begun() { None } else { client_reply(&error) };
+                        return Poll::Ready(Some(Err(Broken::Client(reply))));
+                    }
+                }
+            }
+            match down.as_mut().poll(cx) {
+                Poll::Ready(passed) => Poll::Ready(Some(passed)),
+                // All is sent and nothing has come: from here on it is the wait of any other request.
+                Poll::Pending if uploaded.get() && answer.is_waiting() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    };
+    exchange.outcome.bytes_in += received.get();
+    let result = match early {
+        Some(result) => result,
+        None => answer.pass(exchange, Some(transfer.timeouts.response_head)).await,
+    };
+    if matches!(&result, Err(Broken::Client(None))) {
+        exchange.outcome.client_left();
+    }
+    result.map(|passed| Passed { reusable: passed.reusable && uploaded.get(), ..passed })
+}
+
+enum UploadError {
+    Client(BodyError),
+    Target,
+}
+
+async fn upload(transfer: &Transfer<'_>, body: &mut Body, received: &Cell<u64>) -> Result<(), UploadError> {
+    let timeouts = &transfer.connection.listener.timeouts;
+    let framing = transfer.incoming.framing;
+    loop {
+        let next = body.next(transfer.connection.client, timeouts.client_body).await.map_err(UploadError::Client)?;
+        let Some(content) = next else { break };
+        received.set(received.get() + content.len() as u64);
+        send_content(transfer.target, framing, content, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+    }
+    let mut last = Lease::empty();
+    if framing == Framing::Chunked {
+        push_end(framing, body.trailers(), last.buffer());
+        transfer.target.send(last, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+    }
+    Ok(())
+}
+
+/// What to say to a client whose body could not be read; nothing if it has left.
+fn client_reply(error: &BodyError) -> Option<Reply> {
+    match error {
+        BodyError::Io(error) if error.kind() != ErrorKind::TimedOut => None,
+        error => Some(refusal_of(error)),
+    }
+}
+
+impl Transfer<'_> {
+    /// Whether the request goes out as a WebSocket handshake.
+    pub(super) fn websocket(&self) -> bool {
+        self.incoming.websocket && self.connection.http.websocket
+    }
+
+    /// Writes the head that the target gets.
+    fn encode_head(&self, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+        let Transfer { connection, rule, incoming, .. } = *self;
+        let target = self.attempt.target();
+        let host = match &rule.host {
+            Host::Client => HostLine::Client { fallback: target.authority() },
+            Host::Target => HostLine::Fixed(target.authority()),
+            Host::Fixed(host) => HostLine::Fixed(host.as_bytes()),
+        };
+        let http = connection.http;
+        let peer = PeerText::new(connection.peer.ip);
+        let mut port = itoa::Buffer::new();
+        let forwarding = Forwarding {
+            style: match (http.x_forwarded, http.forwarded) {
+                (true, true) => Style::Both,
+                (true, false) => Style::Xff,
+                (false, true) => Style::Rfc7239,
+                (false, false) => Style::None,
+            },
+            trusted: !http.trusted_proxies.is_empty() && http.trusts(connection.peer.ip),
+            peer: peer.bytes(),
+            scheme: b"http",
+            port: port.format(connection.port).as_bytes(),
+        };
+        let Heads { request, path, .. } = &exchange.heads;
+        let onward = Onward {
+            path: self.onward_path(request.path.of(&exchange.text), path),
+            host,
+            framing: incoming.framing,
+            expects_continue: incoming.expects_continue,
+            websocket: self.websocket(),
+            accepts_trailers: incoming.accepts_trailers,
+            forwarding,
+        };
+        h1::encode_request(out, request, &exchange.text, &onward);
+    }
+
+    /// The path to send if it is not just the client's.
+    fn onward_path<'p>(&self, raw: &'p [u8], normal: &'p [u8]) -> Option<&'p [u8]> {
+        let normal = if self.path.plain { raw } else { normal };
+        let prefix = self.rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/').as_bytes());
+        let cut = prefix.filter(|prefix| {
+            normal.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        });
+        let sent = match (self.path.send, cut) {
+            (path::Forward::Raw, None) => return None,
+            (path::Forward::Raw, Some(cut)) => &raw[path::raw_offset(raw, cut.len())..],
+            (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
+        };
+        Some(if sent.is_empty() { b"/" } else { sent })
+    }
+}
+
+/// An address as text, without a place on the heap.
+struct PeerText {
+    text: [u8; 46],
+    length: usize,
+}
+
+impl PeerText {
+    fn new(ip: IpAddr) -> Self {
+        let mut text = [0; 46];
+        let mut room = &mut text[..];
+        // The longest address has 45 bytes.
+        let written = write!(room, "{ip}");
+        debug_assert!(written.is_ok());
+        let length = 46 - room.len();
+        Self { text, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+}
+
+/// Appends content in its framing.
+pub(super) fn push_content(framing: Framing, content: &[u8], out: &mut Vec<u8>) {
+    if content.is_empty() {
+        return;
+    }
+    if framing == Framing::Chunked {
+        h1::push_chunk_size(out, content.len());
+        out.extend_from_slice(content);
+        out.extend_from_slice(h1::CHUNK_END);
+    } else {
+        out.extend_from_slice(content);
+    }
+}
+
+/// Appends what ends a body in its framing.
+pub(super) fn push_end(framing: Framing, trailers: &[u8], out: &mut Vec<u8>) {
+    if framing == Framing::Chunked {
+        h1::push_last_chunk(out, trailers);
+    }
+}
+
+/// Sends content in its framing. Without chunks it goes on in the buffer in which it came.
+pub(super) async fn send_content(to: &Stream, framing: Framing, content: Lease, stall: Duration) -> io::Result<()> {
+    if framing != Framing::Chunked {
+        return to.send(content, stall).await;
+    }
+    let mut framed = Lease::with_room(content.len() + 32);
+    push_content(framing, &content, framed.buffer());
+    drop(content);
+    to.send(framed, stall).await
+}

@@ -1,0 +1,64 @@
+//! Accepting from a slot.
+
+use super::socket::{Address, Peer, Slot};
+use super::stream::{Readiness, Stream};
+use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// A worker's view of one listening socket. Dropping it does not close the slot, which control owns.
+pub struct Listener {
+    readiness: Readiness,
+    port: u16,
+}
+
+/// A connection that has just been accepted.
+pub struct Accepted {
+    /// The connection.
+    pub stream: Stream,
+    /// Who dialled.
+    pub peer: Peer,
+    /// The port that was dialled; 0 for a Unix socket.
+    pub port: u16,
+}
+
+impl Listener {
+    /// Watches a duplicate of the slot.
+    pub fn new(slot: &Slot) -> io::Result<Self> {
+        let port = match slot.address() {
+            Address::Ip(ip) => ip.port(),
+            Address::Unix(_) => 0,
+        };
+        Ok(Self { readiness: Readiness::new(slot.duplicate()?)?, port })
+    }
+
+    /// Waits until a connection waits in the queue. Another worker may still take it first.
+    pub async fn ready(&self) -> io::Result<()> {
+        self.readiness.readable().await
+    }
+
+    /// Takes one connection from the queue, if there is one. Fails if descriptors or memory are short.
+    pub fn accept(&self) -> io::Result<Option<Accepted>> {
+        loop {
+            let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+            let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            // SAFETY: the storage is as large as `len` says and outlives the call.
+            let fd = unsafe { libc::accept4(self.readiness.fd(), storage.as_mut_ptr().cast(), &raw mut len, flags) };
+            if fd < 0 {
+                let error = io::Error::last_os_error();
+                match error.kind() {
+                    ErrorKind::WouldBlock => return Ok(None),
+                    // The client left while it waited in the queue: the next one may be there.
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,
+                    _ => return Err(error),
+                }
+            }
+            // SAFETY: accept4 has just made this descriptor; nobody else has it.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            // SAFETY: zeroed storage is valid, and the kernel wrote an address of `len` bytes into it.
+            let peer = Peer::from_storage(unsafe { storage.assume_init_ref() });
+            return Ok(Some(Accepted { stream: Stream::new(fd)?, peer, port: self.port }));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Listening sockets: slots that control binds and owns, and the addresses they have.
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+/// Where to listen or connect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// An IP address and port.
+    Ip(SocketAddr),
+    /// A Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The other end of an accepted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address; the loopback address for a Unix socket.
+    pub ip: IpAddr,
+    /// The client's port; 0 for a Unix socket.
+    pub port: u16,
+}
+
+impl Peer {
+    pub(super) fn from_storage(storage: &libc::sockaddr_storage) -> Self {
+        let pointer: *const libc::sockaddr_storage = storage;
+        match i32::from(storage.ss_family) {
+            libc::AF_INET => {
+                // SAFETY: the family says that the storage holds this type, which is smaller and no more aligned.
+                let inet = unsafe { &*pointer.cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(inet.sin_addr.s_addr.to_ne_bytes());
+                Self { ip: ip.into(), port: u16::from_be(inet.sin_port) }
+            }
+            libc::AF_INET6 => {
+                // SAFETY: as above.
+                let inet = unsafe { &*pointer.cast::<libc::sockaddr_in6>() };
+                let ip = Ipv6Addr::from(inet.sin6_addr.s6_addr);
+                Self { ip: ip.to_canonical(), port: u16::from_be(inet.sin6_port) }
+            }
+            _ => Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0 },
+        }
+    }
+}
+
+/// A bound, listening socket.
+pub struct Slot {
+    socket: Socket,
+    address: Address,
+}
+
+impl Slot {
+    /// What it is bound to: the real port where the configuration said 0.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Another slot on the same queue.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone() })
+    }
+
+    /// The socket as the standard library's listener, for control's own servers.
+    pub fn into_std(self) -> std::net::TcpListener {
+        self.socket.into()
+    }
+
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        Ok(self.socket.try_clone()?.into())
+    }
+}
+
+const BACKLOG: i32 = 4096;
+
+/// Binds and listens. With `shared`, others of this process may bind the same address (`SO_REUSEPORT`).
+///
+/// A Unix socket's file that nobody listens on is replaced. Fails with the kernel's reason.
+pub fn bind(address: &Address, shared: bool) -> io::Result<Slot> {
+    match address {
+        Address::Ip(ip) => bind_ip(*ip, shared),
+        Address::Unix(path) => bind_unix(path),
+    }
+}
+
+/// Fails with `AddrInUse` if another process listens on `address`: binding with `SO_REUSEPORT` would not tell.
+pub fn probe(address: &Address) -> io::Result<()> {
+    match address {
+        Address::Ip(ip) if ip.port() != 0 => open_ip(*ip, false).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// How many descriptors this process may have, after raising the soft limit to the hard one.
+pub fn file_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a local that outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return 1024;
+    }
+    if limit.rlim_cur < limit.rlim_max {
+        let raised = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+        // SAFETY: as above; where it is refused the old limit stands.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
+            limit = raised;
+        }
+    }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
+fn bind_ip(ip: SocketAddr, shared: bool) -> io::Result<Slot> {
+    let socket = open_ip(ip, shared)?;
+    socket.listen(BACKLOG)?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(ip);
+    Ok(Slot { socket, address: Address::Ip(address) })
+}
+
+fn open_ip(ip: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let domain = if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if ip.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    // Accepted sockets inherit it, which saves a call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SockAddr::from(ip))?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &Path) -> io::Result<Slot> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    let address = SockAddr::unix(path)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_dead_socket(path, &address) => {
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        result => result?,
+    }
+    socket.listen(BACKLOG)?;
+    Ok(Slot { socket, address: Address::Unix(path.to_owned()) })
+}
+
+fn is_dead_socket(path: &Path, address: &SockAddr) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    let refused = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)
+        .and_then(|socket| socket.connect(address))
+        .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    is_socket && refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_found_by_the_probe_and_not_by_a_shared_bind() {
+        let any = Address::Ip("127.0.0.1:0".parse().unwrap());
+        let first = bind(&any, true).unwrap();
+        assert_eq!(probe(first.address()).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(bind(first.address(), true).is_ok());
+    }
+
+    #[test]
+    fn ipv6_leaves_the_port_to_ipv4() {
+        let Ok(six) = bind(&Address::Ip("[::1]:0".parse().unwrap()), true) else { return };
+        let Address::Ip(address) = six.address() else { panic!("an IP address") };
+        let wildcard = Address::Ip(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
+        let all = bind(&wildcard, true).unwrap();
+        let Address::Ip(all) = all.address() else { panic!("an IP address") };
+        assert!(bind(&Address::Ip(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), all.port())), false).is_ok());
+        assert_ne!(address.port(), 0);
+    }
+
+    #[test]
+    fn a_dead_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let path = std::env::temp_dir().join(format!("ringway-bind-{}.sock", std::process::id()));
+        let address = Address::Unix(path.clone());
+        let first = bind(&address, false).unwrap();
+        assert_eq!(bind(&address, false).err().unwrap().kind(), ErrorKind::AddrInUse);
+        drop(first);
+        assert!(bind(&address, false).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "no socket").unwrap();
+        assert!(bind(&address, false).is_err());
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,36 @@
+//! Threads: which cores they may use, their names, whether they still exist.
+
+use core_affinity::CoreId;
+
+/// The cores that this process may run on, in order.
+pub fn allowed_cores() -> Vec<usize> {
+    let mut cores: Vec<usize> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+    cores.sort_unstable();
+    if cores.is_empty() { vec![0] } else { cores }
+}
+
+/// Pins the calling thread to `core`. Returns whether the kernel allowed it.
+pub fn pin(core: usize) -> bool {
+    core_affinity::set_for_current(CoreId { id: core })
+}
+
+/// The kernel's id of the calling thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Whether the thread `id` of this process still exists.
+pub fn thread_alive(id: i32) -> bool {
+    // SAFETY: signal 0 only asks; a stale id yields ESRCH.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, 0) == 0 }
+}
+
+/// Names the calling thread for `top -H` and `/proc` (15 bytes at most).
+pub fn name_thread(name: &str) {
+    let mut text = [0u8; 16];
+    let len = name.len().min(15);
+    text[..len].copy_from_slice(&name.as_bytes()[..len]);
+    // SAFETY: the buffer ends in a NUL and outlives the call.
+    unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
+}

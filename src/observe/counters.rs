@@ -1,0 +1,397 @@
+//! Counters that one thread writes and anyone reads.
+//!
+//! Each worker has a [`WorkerCounters`] of its own and is its only writer; control has a [`ControlCounters`]. That is
+//! why adding needs no atomic read-modify-write: it is a plain load, add and store that other threads may observe at
+//! any moment. A second writer would lose counts, never worse. Every set has cache lines of its own, so that two
+//! workers never share one.
+//!
+//! Sets are reached by index, in the order of the [`Shape`] they were made from.
+
+use super::reason::{Class, Failure, Reason};
+use crossbeam::utils::CachePadded;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that only grows. One writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`, wrapping at 2⁶⁴.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// The value; any thread may ask.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A number that goes up and down, never below zero. One writer.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Takes `n` away again.
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        let now = self.0.load(Relaxed);
+        debug_assert!(now >= n, "a gauge gave back more than it took: {now} - {n}");
+        self.0.store(now.saturating_sub(n), Relaxed);
+    }
+
+    /// Sets the value.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// The value; any thread may ask.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The largest value of the last minute or two. One writer.
+///
+/// It rotates by time and not when it is read, so that several readers see the same and a scrape every minute misses
+/// nothing.
+#[derive(Debug, Default)]
+pub struct Peak {
+    current: AtomicU64,
+    previous: AtomicU64,
+    window: AtomicU64,
+}
+
+impl Peak {
+    const WINDOW_NS: u64 = 60_000_000_000;
+
+    /// Notes `value`, seen at `now_ns` of a monotonic clock.
+    #[inline]
+    pub fn record(&self, value: u64, now_ns: u64) {
+        let window = now_ns / Self::WINDOW_NS;
+        let last = self.window.load(Relaxed);
+        if window != last {
+            let previous = if window == last + 1 { self.current.load(Relaxed) } else { 0 };
+            self.previous.store(previous, Relaxed);
+            self.current.store(value, Relaxed);
+            self.window.store(window, Relaxed);
+        } else if value > self.current.load(Relaxed) {
+            self.current.store(value, Relaxed);
+        }
+    }
+
+    /// The largest value noted in this window and the one before.
+    pub fn get(&self) -> u64 {
+        self.current.load(Relaxed).max(self.previous.load(Relaxed))
+    }
+}
+
+/// One [`Counter`] per value of a closed vocabulary.
+#[derive(Debug)]
+pub struct Counters<const N: usize>([Counter; N]);
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Counters<{ Class::COUNT }> {
+    /// Counts one response of `status`; 0 means that none was sent.
+    #[inline]
+    pub fn status(&self, status: u16) {
+        self.0[Class::of(status).index()].inc();
+    }
+}
+
+impl Counters<{ Reason::COUNT }> {
+    /// Counts one refusal.
+    #[inline]
+    pub fn refused(&self, reason: Reason) {
+        self.0[reason.index()].inc();
+    }
+}
+
+impl Counters<{ Failure::COUNT }> {
+    /// Counts one failure.
+    #[inline]
+    pub fn failed(&self, failure: Failure) {
+        self.0[failure.index()].inc();
+    }
+}
+
+impl<const N: usize> Counters<N> {
+    /// The values, by the index of the vocabulary.
+    pub fn get(&self) -> [u64; N] {
+        std::array::from_fn(|i| self.0[i].get())
+    }
+}
+
+/// What there is to count for: the names of a plan's listeners, routes, pools and targets, in the plan's order. The
+/// names become label values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Names of the listeners.
+    pub listeners: Vec<String>,
+    /// Names of the routes.
+    pub routes: Vec<String>,
+    /// Names of the pools, each with its targets' addresses.
+    pub pools: Vec<(String, Vec<String>)>,
+}
+
+/// All counters of one worker.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    /// The thread's own.
+    pub worker: CachePadded<WorkerSet>,
+    listeners: Box<[CachePadded<ListenerSet>]>,
+    routes: Box<[CachePadded<RouteSet>]>,
+    pools: Box<[CachePadded<PoolSet>]>,
+}
+
+/// What a worker counts about itself.
+#[derive(Debug, Default)]
+pub struct WorkerSet {
+    /// Turns of the event loop.
+    pub turns: Counter,
+    /// The longest recent turn, ns.
+    pub longest_turn: Peak,
+    /// Times that accepting stopped because the connection or file limit was reached.
+    pub accept_pauses: Counter,
+    /// Client connections open now.
+    pub connections: Gauge,
+    /// Panics caught; each ended one connection.
+    pub panics: Counter,
+    /// Access log lines dropped because the file thread did not keep up.
+    pub log_lines_dropped: Counter,
+    /// Bytes of stream buffers out of the pool now.
+    pub buffer_bytes: Gauge,
+    /// Connections to targets that wait to be used again.
+    pub idle_connections: Gauge,
+}
+
+/// Per listener.
+#[derive(Debug, Default)]
+pub struct ListenerSet {
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Connections open now.
+    pub open: Gauge,
+    /// Bytes received from clients.
+    pub received: Counter,
+    /// Bytes sent to clients.
+    pub sent: Counter,
+    /// HTTP requests by class of the status sent.
+    pub requests: Counters<{ Class::COUNT }>,
+    /// Requests and connections that Ringway refused.
+    pub refusals: Counters<{ Reason::COUNT }>,
+}
+
+/// Per route.
+#[derive(Debug, Default)]
+pub struct RouteSet {
+    /// Requests by class of the status sent.
+    pub requests: Counters<{ Class::COUNT }>,
+}
+
+/// Per pool.
+#[derive(Debug, Default)]
+pub struct PoolSet {
+    /// Exchanges (HTTP) or connections (TCP) given to the pool.
+    pub requests: Counter,
+    /// Tries beyond the first.
+    pub retries: Counter,
+    /// Exchanges in flight now.
+    pub in_flight: Gauge,
+    /// What went wrong; a try that was repeated with success counts too.
+    pub failures: Counters<{ Failure::COUNT }>,
+    targets: Box<[CachePadded<TargetSet>]>,
+}
+
+/// Per target.
+#[derive(Debug, Default)]
+pub struct TargetSet {
+    /// Tries sent to the target.
+    pub requests: Counter,
+    /// Tries in flight now.
+    pub in_flight: Gauge,
+    /// Connections opened to it; the rest of the requests went over used ones.
+    pub connects: Counter,
+    /// Tries that failed.
+    pub failures: Counter,
+    /// Bytes sent to the target.
+    pub sent: Counter,
+    /// Bytes received from the target.
+    pub received: Counter,
+}
+
+impl WorkerCounters {
+    /// All zero, for `shape`.
+    pub fn new(shape: &Shape) -> Self {
+        let pool = |targets: &Vec<String>| PoolSet { targets: zeroed(targets.len()), ..PoolSet::default() };
+        Self {
+            worker: CachePadded::default(),
+            listeners: zeroed(shape.listeners.len()),
+            routes: zeroed(shape.routes.len()),
+            pools: shape.pools.iter().map(|(_, targets)| CachePadded::new(pool(targets))).collect(),
+        }
+    }
+
+    /// Sets back what counts the living: the worker that did is gone and so are they. For control alone, while no
+    /// worker writes.
+    pub fn clear_gauges(&self) {
+        self.worker.connections.set(0);
+        self.worker.idle_connections.set(0);
+        self.worker.buffer_bytes.set(0);
+        self.listeners.iter().for_each(|listener| listener.open.set(0));
+        for pool in &self.pools {
+            pool.in_flight.set(0);
+            pool.targets.iter().for_each(|target| target.in_flight.set(0));
+        }
+    }
+
+    /// Listener `i` of the shape. Panics when there is none: an index comes from the same plan as the shape.
+    #[inline]
+    pub fn listener(&self, i: usize) -> &ListenerSet {
+        &self.listeners[i]
+    }
+
+    /// Route `i` of the shape; panics as [`Self::listener`] does.
+    #[inline]
+    pub fn route(&self, i: usize) -> &RouteSet {
+        &self.routes[i]
+    }
+
+    /// Pool `i` of the shape; panics as [`Self::listener`] does.
+    #[inline]
+    pub fn pool(&self, i: usize) -> &PoolSet {
+        &self.pools[i]
+    }
+}
+
+impl PoolSet {
+    /// Target `i` of the pool; panics as [`WorkerCounters::listener`] does.
+    #[inline]
+    pub fn target(&self, i: usize) -> &TargetSet {
+        &self.targets[i]
+    }
+}
+
+/// What the control thread counts; it is the only writer.
+#[derive(Debug)]
+pub struct ControlCounters {
+    /// How late checks started, ns: the longest recent delay.
+    pub check_lateness: Peak,
+    targets: Box<[Box<[TargetHealth]>]>,
+}
+
+/// A target's state as health checks see it.
+#[derive(Debug)]
+pub struct TargetHealth {
+    /// 1 while the target may be used, 0 while it is down.
+    pub up: Gauge,
+    /// Checks passed.
+    pub passed: Counter,
+    /// Checks failed.
+    pub failed: Counter,
+    /// Changes from up to down and back.
+    pub changes: Counter,
+}
+
+impl ControlCounters {
+    /// No check has run and every target of `shape` is up.
+    pub fn new(shape: &Shape) -> Self {
+        let up = || {
+            let up = Gauge::default();
+            up.set(1);
+            TargetHealth { up, passed: Counter::default(), failed: Counter::default(), changes: Counter::default() }
+        };
+        Self {
+            check_lateness: Peak::default(),
+            targets: shape.pools.iter().map(|(_, targets)| targets.iter().map(|_| up()).collect()).collect(),
+        }
+    }
+
+    /// Target `target` of pool `pool` of the shape; panics as [`WorkerCounters::listener`] does.
+    pub fn target(&self, pool: usize, target: usize) -> &TargetHealth {
+        &self.targets[pool][target]
+    }
+}
+
+fn zeroed<T: Default>(count: usize) -> Box<[CachePadded<T>]> {
+    (0..count).map(|_| CachePadded::default()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_on_another_thread_sees_what_the_writer_added() {
+        let shape = Shape { listeners: vec!["web".into()], ..Shape::default() };
+        let counters = std::sync::Arc::new(WorkerCounters::new(&shape));
+        let writer = counters.clone();
+        std::thread::spawn(move || (0..10_000).for_each(|_| writer.listener(0).sent.add(3))).join().unwrap();
+        assert_eq!(counters.listener(0).sent.get(), 30_000);
+    }
+
+    #[test]
+    fn two_workers_share_no_cache_line() {
+        let shape = Shape { pools: vec![("a".into(), vec!["t".into()])], ..Shape::default() };
+        let counters = WorkerCounters::new(&shape);
+        let line = std::mem::align_of::<CachePadded<u8>>();
+        for (start, size) in [
+            (&raw const *counters.worker as usize, std::mem::size_of_val(&counters.worker)),
+            (counters.pool(0) as *const _ as usize, std::mem::size_of::<CachePadded<PoolSet>>()),
+            (counters.pool(0).target(0) as *const _ as usize, std::mem::size_of::<CachePadded<TargetSet>>()),
+        ] {
+            assert_eq!(start % line, 0);
+            assert_eq!(size % line, 0);
+        }
+    }
+
+    #[test]
+    fn a_peak_lasts_at_least_a_minute_and_then_fades() {
+        const SECOND: u64 = 1_000_000_000;
+        let peak = Peak::default();
+        peak.record(900, 59 * SECOND);
+        peak.record(5, 61 * SECOND);
+        assert_eq!(peak.get(), 900, "a scrape two seconds later still sees it");
+        peak.record(7, 121 * SECOND);
+        assert_eq!(peak.get(), 7);
+        peak.record(3, 600 * SECOND);
+        assert_eq!(peak.get(), 3, "a window without records is no reason to keep the old peak");
+    }
+
+    #[test]
+    fn requests_are_counted_by_class_and_by_reason() {
+        let set = ListenerSet::default();
+        set.requests.status(204);
+        set.requests.status(200);
+        set.requests.status(0);
+        set.refusals.refused(Reason::NoRoute);
+        assert_eq!(set.requests.get()[Class::Success.index()], 2);
+        assert_eq!(set.requests.get()[Class::None.index()], 1);
+        assert_eq!(set.refusals.get()[Reason::NoRoute.index()], 1);
+    }
+
+    #[test]
+    fn targets_start_up() {
+        let shape = Shape { pools: vec![("a".into(), vec!["x".into(), "y".into()])], ..Shape::default() };
+        assert_eq!(ControlCounters::new(&shape).target(0, 1).up.get(), 1);
+    }
+}

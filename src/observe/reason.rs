@@ -1,0 +1,241 @@
+//! The closed vocabularies of metrics and logs: why a request was refused, how a target failed it, classes of status.
+//!
+//! Label values come only from here and from the configuration, so the number of series has a bound that no client
+//! can move.
+
+/// A fieldless enum with a fixed word per value, usable as an index and as a label.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// All values, in the order of their index.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// How many values there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The word that labels and log lines show.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The place of this value in an array of [`Self::COUNT`].
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// Why Ringway itself refused a request or a connection. `Other` is the rest, so that the set stays closed.
+    Reason {
+        /// The head breaks RFC 9112 (400).
+        BadRequest = "bad-request",
+        /// The path could be read by a target in another way than by the router (400).
+        AmbiguousPath = "ambiguous-path",
+        /// Host is missing, repeated or malformed (400).
+        BadHost = "bad-host",
+        /// Content-Length and Transfer-Encoding do not frame the body without doubt (400, 501).
+        BadFraming = "bad-framing",
+        /// The head is larger than `limits.request_head` (431, or 414 where the target alone is).
+        HeadTooLarge = "head-too-large",
+        /// More header lines than `limits.headers` (431).
+        TooManyHeaders = "too-many-headers",
+        /// The body is larger than `limits.request_body` (413).
+        BodyTooLarge = "body-too-large",
+        /// Not HTTP/1.0 or 1.1 (505).
+        Version = "version",
+        /// A method that is not passed on: CONNECT (405, 501).
+        Method = "method",
+        /// An Upgrade token that the listener does not allow, or a malformed handshake.
+        Upgrade = "upgrade",
+        /// An expectation other than 100-continue (417).
+        Expectation = "expectation",
+        /// No route takes the request and the listener has no pool (404).
+        NoRoute = "no-route",
+        /// The head did not arrive within `request_head` (408).
+        HeadTimeout = "head-timeout",
+        /// The client owed body bytes for longer than `client_body` (408).
+        BodyTimeout = "body-timeout",
+        /// The client took no byte for longer than `write_stall`.
+        WriteStall = "write-stall",
+        /// The connection limit was reached.
+        ConnectionLimit = "connection-limit",
+        /// The process is stopping.
+        Draining = "draining",
+        /// Our own fault (500).
+        Internal = "internal",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+words! {
+    /// How an exchange with a target went wrong.
+    Failure {
+        /// The connection was refused or the target could not be reached.
+        Connect = "connect",
+        /// No connection within `timeouts.connect`.
+        ConnectTimeout = "connect-timeout",
+        /// The target closed or reset the connection before its response was complete.
+        Reset = "reset",
+        /// No response head within `timeouts.response_head`.
+        ResponseTimeout = "response-timeout",
+        /// Silence in mid-response for longer than `timeouts.response_idle`.
+        IdleTimeout = "idle-timeout",
+        /// The target took no byte for longer than `write_stall`.
+        WriteStall = "write-stall",
+        /// A tunnel was silent for longer than `timeouts.tunnel`.
+        TunnelTimeout = "tunnel-timeout",
+        /// The target's answer breaks RFC 9112 or the WebSocket handshake.
+        BadResponse = "bad-response",
+        /// The client left before the response was complete.
+        ClientAbort = "client-abort",
+        /// The pool had no target to choose: all are down.
+        NoTarget = "no-target",
+        /// Our own fault.
+        Internal = "internal",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+words! {
+    /// The class of an HTTP status (RFC 9110 §15).
+    Class {
+        /// 100–199; 101 is the one that ends an exchange.
+        Informational = "1xx",
+        /// 200–299.
+        Success = "2xx",
+        /// 300–399.
+        Redirection = "3xx",
+        /// 400–499.
+        ClientError = "4xx",
+        /// 500–599.
+        ServerError = "5xx",
+        /// No status was sent: the client left, or the connection was cut without an answer.
+        None = "none",
+    }
+}
+
+impl Class {
+    /// The class of `status`; [`Class::None`] for anything outside 100–599.
+    pub const fn of(status: u16) -> Self {
+        match status / 100 {
+            1 => Self::Informational,
+            2 => Self::Success,
+            3 => Self::Redirection,
+            4 => Self::ClientError,
+            5 => Self::ServerError,
+            _ => Self::None,
+        }
+    }
+}
+
+/// What ended an exchange or a connection: the first two letters of HAProxy's termination state ("Session state at
+/// disconnection" in its manual). Cookies play no part, so the last two letters are always `--`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Termination {
+    /// Who or what ended it.
+    pub cause: Cause,
+    /// How far it had come; [`Phase::Done`] for a normal end.
+    pub phase: Phase,
+}
+
+/// The first letter of a [`Termination`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cause {
+    /// Normal end.
+    Done = b'-',
+    /// The client aborted.
+    Client = b'C',
+    /// The target aborted or refused.
+    Target = b'S',
+    /// We refused or cut it: a limit, a malformed message.
+    Proxy = b'P',
+    /// Answered here: redirect, respond, no route.
+    Local = b'L',
+    /// We ran out of something: memory, descriptors, ports.
+    Resource = b'R',
+    /// Our own fault.
+    Internal = b'I',
+    /// Ended because its target went down.
+    Down = b'D',
+    /// Ended by the operator.
+    Killed = b'K',
+    /// A timeout while waiting for the client.
+    ClientTimeout = b'c',
+    /// A timeout while waiting for the target.
+    TargetTimeout = b's',
+}
+
+/// The second letter of a [`Termination`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Nothing was left to do.
+    Done = b'-',
+    /// Waiting for a complete request head.
+    Request = b'R',
+    /// Waiting in a queue.
+    Queue = b'Q',
+    /// Connecting to a target.
+    Connect = b'C',
+    /// Waiting for the response head.
+    Headers = b'H',
+    /// Moving data.
+    Data = b'D',
+    /// The target was done, the last bytes were on their way to the client.
+    Last = b'L',
+}
+
+impl Termination {
+    /// A normal end.
+    pub const DONE: Self = Self { cause: Cause::Done, phase: Phase::Done };
+
+    /// The four letters of an HTTP record; a TCP record shows the first two.
+    pub const fn letters(self) -> [u8; 4] {
+        [self.cause as u8, self.phase as u8, b'-', b'-']
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_indexes_match_their_place() {
+        for (place, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), place);
+            assert_eq!(Reason::ALL.iter().filter(|r| r.word() == reason.word()).count(), 1);
+        }
+        assert_eq!(Reason::Other.index(), Reason::COUNT - 1);
+    }
+
+    #[test]
+    fn a_status_outside_http_has_no_class() {
+        assert_eq!(Class::of(101), Class::Informational);
+        assert_eq!(Class::of(599), Class::ServerError);
+        for status in [0, 99, 600, 999] {
+            assert_eq!(Class::of(status), Class::None);
+        }
+    }
+
+    #[test]
+    fn letters_are_haproxys() {
+        assert_eq!(&Termination::DONE.letters(), b"----");
+        let aborted = Termination { cause: Cause::Client, phase: Phase::Data };
+        assert_eq!(&aborted.letters(), b"CD--");
+    }
+}

@@ -1,0 +1,322 @@
+//! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
+//! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
+
+use super::counters::{
+    ControlCounters, ListenerSet, PoolSet, Shape, TargetHealth, TargetSet, WorkerCounters, WorkerSet,
+};
+use super::file::Lines;
+use super::latency::{Kind, LatenciesSnapshot};
+use super::process::Process;
+use super::prometheus::{Family, Page};
+use super::reason::{Class, Failure, Reason};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// The label value of the series that takes what is beyond the limit of histograms.
+const OVERFLOW: &str = "(overflow)";
+
+/// All that a page is made from.
+#[derive(Debug)]
+pub struct Scrape<'a> {
+    /// The names behind the indexes; the same that the counters were made from.
+    pub shape: &'a Shape,
+    /// Every worker's counters, by the worker's number.
+    pub workers: &'a [Arc<WorkerCounters>],
+    /// Control's counters.
+    pub control: &'a ControlCounters,
+    /// The workers' histograms, merged.
+    pub latencies: &'a LatenciesSnapshot,
+    /// What the file thread did with access log lines; `None` without an access log.
+    pub access_log: Option<&'a Lines>,
+    /// Operational log lines dropped, as [`super::log::dropped`] has them.
+    pub log_lines_dropped: u64,
+    /// The process, read just before.
+    pub process: Process,
+}
+
+impl Scrape<'_> {
+    /// Writes the page.
+    pub fn text(&self) -> String {
+        let mut page = Page::default();
+        page.gauge("ringway_build_info", "Always 1; the label says which version runs.")
+            .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        self.write_workers(&mut page);
+        self.write_listeners(&mut page);
+        self.write_routes(&mut page);
+        self.write_pools(&mut page);
+        self.write_targets(&mut page);
+        self.write_health(&mut page);
+        self.write_logs(&mut page);
+        self.write_process(&mut page);
+        page.into_text()
+    }
+
+    fn write_workers(&self, page: &mut Page) {
+        self.per_worker(page.counter("ringway_worker_turns_total", "Turns of the event loop."), |w| w.turns.get());
+        let help = "Longest turn of the event loop in the last one to two minutes.";
+        self.per_worker(page.gauge("ringway_worker_longest_turn_seconds", help), |w| seconds(w.longest_turn.get()));
+        let help = "Client connections open on the worker.";
+        self.per_worker(page.gauge("ringway_worker_connections", help), |w| w.connections.get());
+        let help = "Connections to targets kept for reuse by the worker.";
+        self.per_worker(page.gauge("ringway_worker_idle_connections", help), |w| w.idle_connections.get());
+        let help = "Bytes of stream buffers in use.";
+        self.per_worker(page.gauge("ringway_worker_buffer_bytes", help), |w| w.buffer_bytes.get());
+        let help = "Times that accepting paused at the connection or file limit.";
+        self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
+        let help = "Panics caught; each ended one connection.";
+        self.per_worker(page.counter("ringway_worker_panics_total", help), |w| w.panics.get());
+    }
+
+    fn write_listeners(&self, page: &mut Page) {
+        let help = "Connections accepted.";
+        self.per_listener(page.counter("ringway_connections_accepted_total", help), |l| l.accepted.get());
+        let help = "Client connections open.";
+        self.per_listener(page.gauge("ringway_connections_open", help), |l| l.open.get());
+        let help = "Bytes received from clients.";
+        self.per_listener(page.counter("ringway_received_bytes_total", help), |l| l.received.get());
+        let help = "Bytes sent to clients.";
+        self.per_listener(page.counter("ringway_sent_bytes_total", help), |l| l.sent.get());
+
+        let mut requests = page.counter("ringway_http_requests_total", "HTTP requests by class of the status sent.");
+        for (i, listener) in self.shape.listeners.iter().enumerate() {
+            let classes = self.sums(|w| w.listener(i).requests.get());
+            for (class, count) in Class::ALL.iter().zip(classes) {
+                requests.sample(&[("listener", listener), ("code_class", class.word())], count);
+            }
+        }
+        let mut refused = page.counter("ringway_refused_total", "Requests and connections that Ringway refused.");
+        for (i, listener) in self.shape.listeners.iter().enumerate() {
+            let reasons = self.sums(|w| w.listener(i).refusals.get());
+            for (reason, count) in Reason::ALL.iter().zip(reasons) {
+                refused.sample(&[("listener", listener), ("reason", reason.word())], count);
+            }
+        }
+    }
+
+    fn write_routes(&self, page: &mut Page) {
+        let mut requests = page.counter("ringway_route_requests_total", "HTTP requests by route and class of status.");
+        for (i, route) in self.shape.routes.iter().enumerate() {
+            let classes = self.sums(|w| w.route(i).requests.get());
+            for (class, count) in Class::ALL.iter().zip(classes) {
+                requests.sample(&[("route", route), ("code_class", class.word())], count);
+            }
+        }
+        let help = "First byte of the request to last byte of the response.";
+        let family = page.histogram("ringway_http_request_duration_seconds", help);
+        self.histograms(family, Kind::Request, "route", |i| self.shape.routes.get(i).map(String::as_str));
+    }
+
+    fn write_pools(&self, page: &mut Page) {
+        let help = "Exchanges and TCP connections given to the pool.";
+        self.per_pool(page.counter("ringway_pool_requests_total", help), |p| p.requests.get());
+        self.per_pool(page.counter("ringway_pool_retries_total", "Tries beyond the first."), |p| p.retries.get());
+        let help = "Exchanges and TCP connections in flight.";
+        self.per_pool(page.gauge("ringway_pool_in_flight", help), |p| p.in_flight.get());
+
+        let mut failures = page.counter("ringway_pool_errors_total", "Failed tries by kind.");
+        for (i, (pool, _)) in self.shape.pools.iter().enumerate() {
+            let kinds = self.sums(|w| w.pool(i).failures.get());
+            for (kind, count) in Failure::ALL.iter().zip(kinds) {
+                failures.sample(&[("pool", pool), ("kind", kind.word())], count);
+            }
+        }
+        let name_of = |i: usize| self.shape.pools.get(i).map(|(pool, _)| pool.as_str());
+        let family = page.histogram("ringway_pool_connect_duration_seconds", "Time to connect to a target.");
+        self.histograms(family, Kind::Connect, "pool", name_of);
+        let help = "Request sent to first byte of the response.";
+        let family = page.histogram("ringway_pool_first_byte_duration_seconds", help);
+        self.histograms(family, Kind::FirstByte, "pool", name_of);
+    }
+
+    fn write_targets(&self, page: &mut Page) {
+        self.per_target(page.counter("ringway_target_requests_total", "Tries sent."), |t| t.requests.get());
+        self.per_target(page.gauge("ringway_target_in_flight", "Tries in flight."), |t| t.in_flight.get());
+        self.per_target(page.counter("ringway_target_connects_total", "Connections opened."), |t| t.connects.get());
+        self.per_target(page.counter("ringway_target_errors_total", "Tries that failed."), |t| t.failures.get());
+        let help = "Bytes sent to the target.";
+        self.per_target(page.counter("ringway_target_sent_bytes_total", help), |t| t.sent.get());
+        let help = "Bytes received from the target.";
+        self.per_target(page.counter("ringway_target_received_bytes_total", help), |t| t.received.get());
+    }
+
+    fn write_health(&self, page: &mut Page) {
+        let help = "1 while the target may be used, 0 while it is down.";
+        self.per_health(page.gauge("ringway_target_up", help), |h| h.up.get());
+        let help = "Health checks passed.";
+        self.per_health(page.counter("ringway_target_checks_passed_total", help), |h| h.passed.get());
+        let help = "Health checks failed.";
+        self.per_health(page.counter("ringway_target_checks_failed_total", help), |h| h.failed.get());
+        let help = "Changes between up and down.";
+        self.per_health(page.counter("ringway_target_changes_total", help), |h| h.changes.get());
+        page.gauge("ringway_health_lateness_seconds", "Latest start of a check in the last one to two minutes.")
+            .sample(&[], seconds(self.control.check_lateness.get()));
+    }
+
+    fn write_logs(&self, page: &mut Page) {
+        if let Some(lines) = self.access_log {
+            page.counter("ringway_access_log_lines_total", "Access log lines written.")
+                .sample(&[], lines.written.get());
+            let dropped = self.sum(|w| w.worker.log_lines_dropped.get());
+            let mut lost = page.counter("ringway_access_log_lines_lost_total", "Access log lines lost.");
+            lost.sample(&[("where", "queue")], dropped);
+            lost.sample(&[("where", "write")], lines.lost.get());
+        }
+        page.counter("ringway_log_lines_lost_total", "Operational log lines lost.").sample(&[], self.log_lines_dropped);
+    }
+
+    fn write_process(&self, page: &mut Page) {
+        let p = &self.process;
+        let mut gauge = |name, help, value: Option<&dyn Display>| {
+            if let Some(value) = value {
+                page.gauge(name, help).sample(&[], value);
+            }
+        };
+        gauge("process_resident_memory_bytes", "Resident memory.", show(&p.resident_bytes));
+        gauge("process_virtual_memory_bytes", "Address space.", show(&p.virtual_bytes));
+        gauge("process_threads", "Threads.", show(&p.threads));
+        gauge("process_open_fds", "Open descriptors.", show(&p.open_fds));
+        gauge("process_max_fds", "Limit of open descriptors.", show(&p.max_fds));
+        gauge("process_start_time_seconds", "Start of the process, seconds since 1970.", show(&p.start_seconds));
+        if let Some(cpu) = p.cpu_seconds {
+            page.counter("process_cpu_seconds_total", "CPU time, user and system.").sample(&[], cpu);
+        }
+    }
+
+    fn per_worker<V: Display>(&self, mut family: Family<'_>, value: impl Fn(&WorkerSet) -> V) {
+        for (i, worker) in self.workers.iter().enumerate() {
+            family.sample(&[("worker", &i.to_string())], value(&worker.worker));
+        }
+    }
+
+    fn per_listener(&self, mut family: Family<'_>, value: impl Fn(&ListenerSet) -> u64) {
+        for (i, listener) in self.shape.listeners.iter().enumerate() {
+            family.sample(&[("listener", listener)], self.sum(|w| value(w.listener(i))));
+        }
+    }
+
+    fn per_pool(&self, mut family: Family<'_>, value: impl Fn(&PoolSet) -> u64) {
+        for (i, (pool, _)) in self.shape.pools.iter().enumerate() {
+            family.sample(&[("pool", pool)], self.sum(|w| value(w.pool(i))));
+        }
+    }
+
+    fn per_target(&self, mut family: Family<'_>, value: impl Fn(&TargetSet) -> u64) {
+        for (pool, target, labels) in self.targets() {
+            family.sample(&labels, self.sum(|w| value(w.pool(pool).target(target))));
+        }
+    }
+
+    fn per_health(&self, mut family: Family<'_>, value: impl Fn(&TargetHealth) -> u64) {
+        for (pool, target, labels) in self.targets() {
+            family.sample(&labels, value(self.control.target(pool, target)));
+        }
+    }
+
+    /// Every target: its pool's index, its own, and its labels.
+    fn targets(&self) -> impl Iterator<Item = (usize, usize, [(&str, &str); 2])> {
+        self.shape.pools.iter().enumerate().flat_map(|(p, (pool, targets))| {
+            targets
+                .iter()
+                .enumerate()
+                .map(move |(t, target)| (p, t, [("pool", pool.as_str()), ("target", target.as_str())]))
+        })
+    }
+
+    fn histograms<'n>(
+        &self,
+        mut family: Family<'_>,
+        kind: Kind,
+        label: &str,
+        name_of: impl Fn(usize) -> Option<&'n str>,
+    ) {
+        for (index, series) in self.latencies.series(kind) {
+            if let Some(name) = index.map_or(Some(OVERFLOW), &name_of) {
+                family.buckets(&[(label, name)], series);
+            }
+        }
+    }
+
+    fn sum(&self, value: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.workers.iter().map(|worker| value(worker)).fold(0, u64::wrapping_add)
+    }
+
+    fn sums<const N: usize>(&self, values: impl Fn(&WorkerCounters) -> [u64; N]) -> [u64; N] {
+        let mut sums = [0u64; N];
+        for worker in self.workers {
+            for (sum, value) in sums.iter_mut().zip(values(worker)) {
+                *sum = sum.wrapping_add(value);
+            }
+        }
+        sums
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+fn show<T: Display>(value: &Option<T>) -> Option<&dyn Display> {
+    value.as_ref().map(|value| value as &dyn Display)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::latency::Latencies;
+    use super::super::prometheus::tests::{Sample, parse};
+    use super::*;
+
+    fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
+        let is = |s: &&Sample| s.name == name && labels.iter().all(|(k, v)| s.labels.get(*k).is_some_and(|l| l == v));
+        let found: Vec<_> = samples.iter().filter(is).collect();
+        assert_eq!(found.len(), 1, "{name} {labels:?}");
+        found[0].value
+    }
+
+    #[test]
+    fn a_page_sums_the_workers_and_parses_strictly() {
+        let shape = Shape {
+            listeners: vec!["web".into(), "we\"b\\2".into()],
+            routes: vec!["api".into(), "site".into()],
+            pools: vec![("a".into(), vec!["10.0.0.1:80".into(), "10.0.0.2:80".into()]), ("empty".into(), vec![])],
+        };
+        let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();
+        let control = ControlCounters::new(&shape);
+        let mut latencies = LatenciesSnapshot::default();
+        for worker in &workers {
+            worker.listener(1).requests.status(204);
+            worker.listener(1).refusals.refused(Reason::NoRoute);
+            worker.pool(0).failures.failed(Failure::Reset);
+            worker.pool(0).target(1).received.add(7);
+            worker.worker.longest_turn.record(2_000_000, 5);
+            worker.worker.log_lines_dropped.add(4);
+            let mut own = Latencies::new(2, 2, 1);
+            own.request(0, 3_000_000);
+            own.request(1, 3_000_000);
+            latencies.merge(&own.snapshot());
+        }
+        control.target(0, 1).up.set(0);
+        let page = Scrape {
+            shape: &shape,
+            workers: &workers,
+            control: &control,
+            latencies: &latencies,
+            access_log: Some(&Lines::default()),
+            log_lines_dropped: 1,
+            process: Process::read(),
+        }
+        .text();
+        let samples = parse(&page);
+        let get = |name, labels: &[(&str, &str)]| value(&samples, name, labels);
+        assert_eq!(get("ringway_http_requests_total", &[("listener", "we\"b\\2"), ("code_class", "2xx")]), 2.0);
+        assert_eq!(get("ringway_refused_total", &[("listener", "we\"b\\2"), ("reason", "no-route")]), 2.0);
+        assert_eq!(get("ringway_pool_errors_total", &[("pool", "a"), ("kind", "reset")]), 2.0);
+        assert_eq!(get("ringway_target_received_bytes_total", &[("target", "10.0.0.2:80")]), 14.0);
+        assert_eq!(get("ringway_target_up", &[("target", "10.0.0.1:80")]), 1.0);
+        assert_eq!(get("ringway_target_up", &[("target", "10.0.0.2:80")]), 0.0);
+        assert_eq!(get("ringway_worker_longest_turn_seconds", &[("worker", "1")]), 0.002);
+        assert_eq!(get("ringway_access_log_lines_lost_total", &[("where", "queue")]), 8.0);
+        assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", "api")]), 2.0);
+        assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", OVERFLOW)]), 2.0);
+        assert!(get("process_resident_memory_bytes", &[]) > 0.0);
+    }
+}

@@ -1,0 +1,294 @@
+//! From the configuration to the plan.
+
+use super::router::{Conditions, Router};
+use super::{
+    Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
+    Respond, Route, Runtime,
+};
+use crate::config::model::{self, Config};
+use crate::config::{Fault, KeyPath};
+use crate::upstream::{self, balance::Kind, health};
+use crate::net;
+use crate::observe::counters::Shape;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Compiles a configuration. Fails with every fault that concerns several of its values, such as routes that tie.
+///
+/// `workers` is how many threads will run it.
+pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
+    let pools: Vec<Pool> = config.pools.iter().enumerate().map(|(i, (name, pool))| compile_pool(i, name, pool, workers)).collect();
+    let mut routes = Vec::new();
+    let mut conditions = Vec::new();
+    for (name, route) in &config.routes {
+        match compile_route(name, route, &pool_index) {
+            Ok((route, condition)) => {
+                routes.push(route);
+                conditions.push(condition);
+            }
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut listeners = Vec::new();
+    for (index, (name, listener)) in config.listeners.iter().enumerate() {
+        match compile_listener(index, name, listener, config, &pool_index, &conditions) {
+            Ok(listener) => listeners.push(Arc::new(listener)),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        faults.dedup_by(|a, b| a.at == b.at && a.what == b.what);
+        return Err(faults);
+    }
+    let shape = Shape {
+        listeners: config.listeners.keys().cloned().collect(),
+        routes: config.routes.keys().cloned().chain([NO_ROUTE.to_owned()]).collect(),
+        pools: pools
+            .iter()
+            .map(|pool| {
+                (pool.shared.name.clone(), pool.shared.targets.iter().map(|target| target.name.clone()).collect())
+            })
+            .collect(),
+    };
+    let checks = compile_checks(config, &pools);
+    Ok(Plan {
+        runtime: Runtime {
+            workers,
+            driver: match config.runtime.driver {
+                model::Driver::Auto => net::Driver::Auto,
+                model::Driver::IoUring => net::Driver::IoUring,
+                model::Driver::Epoll => net::Driver::Epoll,
+            },
+            shutdown_timeout: config.runtime.shutdown_timeout.0,
+            max_connections: config.runtime.max_connections,
+        },
+        limits: Limits {
+            request_head: usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX),
+            headers: config.limits.headers,
+            request_body: config.limits.request_body.map(|size| size.0),
+        },
+        listeners,
+        routes,
+        pools,
+        checks,
+        shape,
+    })
+}
+
+/// The label of requests that no route took. No configured name has parentheses.
+const NO_ROUTE: &str = "(none)";
+
+fn fault(at: &[&str], what: impl Into<String>, help: Option<String>) -> Fault {
+    Fault { at: key_path(at), also: None, what: what.into(), help }
+}
+
+fn key_path(at: &[&str]) -> KeyPath {
+    at.iter().map(|&segment| segment.to_owned()).collect()
+}
+
+fn address(address: &model::Address) -> net::Address {
+    match address {
+        model::Address::Ip(ip) => net::Address::Ip(*ip),
+        model::Address::Unix(path) => net::Address::Unix(path.clone()),
+    }
+}
+
+fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) -> Pool {
+    let balance = match pool.balance {
+        model::Balance::RoundRobin => Kind::RoundRobin,
+        model::Balance::LeastConn => Kind::LeastConn,
+        model::Balance::Latency => Kind::Latency,
+        model::Balance::Random => Kind::Random,
+        model::Balance::Hash => Kind::Hash,
+    };
+    let key = (pool.balance == model::Balance::Hash).then(|| match &pool.key {
+        model::HashKey::ClientIp => Key::ClientIp,
+        model::HashKey::Path => Key::Path,
+        model::HashKey::Header(name) => Key::Header(name.to_ascii_lowercase()),
+        model::HashKey::Cookie(name) => Key::Cookie(name.clone()),
+        model::HashKey::Query(name) => Key::Query(name.clone()),
+    });
+    let targets =
+        pool.targets.iter().map(|t| upstream::Target::new(address(&t.address), t.weight, t.backup, workers)).collect();
+    let shared = Arc::new(upstream::Pool {
+        name: name.to_owned(),
+        index,
+        balance,
+        targets,
+        open_when_down: pool.all_down == model::AllDown::Open,
+        timeouts: upstream::Timeouts {
+            connect: pool.timeouts.connect.0,
+            response_head: pool.timeouts.response_head.0,
+            response_idle: pool.timeouts.response_idle.0,
+            tunnel: pool.timeouts.tunnel.0,
+        },
+        keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
+    });
+    Pool { shared, key }
+}
+
+fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (pool, (_, model)) in config.pools.iter().enumerate() {
+        let Some(health) = &model.health else { continue };
+        for (target, entry) in pools[pool].shared.targets.iter().enumerate() {
+            let probe = match &health.kind {
+                model::HealthKind::Tcp => health::Probe::Tcp,
+                model::HealthKind::Http { path, host, expect } => health::Probe::Http {
+                    path: path.clone(),
+                    host: host.clone(),
+                    expect: expect.clone(),
+                },
+            };
+            let spec = health::CheckSpec {
+                pool: pools[pool].shared.name.clone(),
+                target: entry.name.clone(),
+                place: (pool, target),
+                address: check_address(&entry.address),
+                probe,
+                interval: health.interval.0,
+                timeout: health.timeout.0,
+                rise: health.rise,
+                fall: health.fall,
+            };
+            checks.push(Check { pool, target, spec });
+        }
+    }
+    checks
+}
+
+fn check_address(address: &net::Address) -> health::Address {
+    match address {
+        net::Address::Ip(ip) => health::Address::Ip(*ip),
+        net::Address::Unix(path) => health::Address::Unix(path.clone()),
+    }
+}
+
+fn compile_route(
+    name: &str,
+    route: &model::Route,
+    pools: &BTreeMap<&str, usize>,
+) -> Result<(Route, Conditions), Vec<Fault>> {
+    let mut faults = Vec::new();
+    let conditions = Conditions::compile(route).map_err(|found| {
+        faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
+    });
+    let action = match (&route.pool, &route.respond, &route.redirect) {
+        (Some(pool), None, None) => match pools.get(pool.as_str()) {
+            Some(&pool) => Some(Action::Forward(Arc::new(Forward {
+                pool,
+                strip_prefix: route.strip_prefix.clone(),
+                host: match &route.host {
+                    model::HostPolicy::Client => Host::Client,
+                    model::HostPolicy::Target => Host::Target,
+                    model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
+                },
+                attempts: route.retry.attempts,
+                retry_connect: route.retry.on.contains(&model::RetryOn::Connect),
+                retry_reset: route.retry.on.contains(&model::RetryOn::Reset),
+            }))),
+            None => {
+                faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
+                None
+            }
+        },
+        (None, Some(respond), None) => Some(Action::Respond(Arc::new(Respond {
+            status: respond.status,
+            body: respond.body.clone(),
+            content_type: respond.content_type.clone(),
+        }))),
+        (None, None, Some(redirect)) => Some(Action::Redirect(Redirect {
+            scheme: redirect.scheme.clone(),
+            host: redirect.host.clone(),
+            port: redirect.port,
+            path: redirect.path.clone(),
+            status: redirect.status,
+        })),
+        _ => {
+            faults.push(fault(&["routes", name], "a route has one of `pool`, `respond` and `redirect`", None));
+            None
+        }
+    };
+    match (conditions, action) {
+        (Ok(conditions), Some(action)) if faults.is_empty() => {
+            Ok((Route { name: name.to_owned(), action }, conditions))
+        }
+        _ => Err(faults),
+    }
+}
+
+fn compile_listener(
+    index: usize,
+    name: &str,
+    listener: &model::Listener,
+    config: &Config,
+    pools: &BTreeMap<&str, usize>,
+    conditions: &[Conditions],
+) -> Result<Listener, Vec<Fault>> {
+    let pool = listener.pool.as_ref().map(|pool| {
+        pools.get(pool.as_str()).copied().ok_or_else(|| {
+            vec![fault(&["listeners", name, "pool"], format!("no pool is named `{pool}`"), None)]
+        })
+    });
+    let pool = pool.transpose()?;
+    let protocol = match listener.protocol {
+        model::Protocol::Tcp => {
+            let Some(pool) = pool else {
+                return Err(vec![fault(&["listeners", name], "a tcp listener needs a `pool`", None)]);
+            };
+            Protocol::Tcp { pool }
+        }
+        model::Protocol::Http => {
+            let on_it = |route: &model::Route| {
+                route.listeners.is_empty() || route.listeners.iter().any(|listener| listener == name)
+            };
+            let routes: Vec<usize> =
+                config.routes.values().enumerate().filter(|(_, route)| on_it(route)).map(|(i, _)| i).collect();
+            let named: Vec<(String, Conditions)> = config
+                .routes
+                .keys()
+                .zip(conditions)
+                .enumerate()
+                .filter(|(i, _)| routes.contains(i))
+                .map(|(_, (name, conditions))| (name.clone(), conditions.clone()))
+                .collect();
+            let router = Router::new(named).map_err(|ties| {
+                ties.into_iter()
+                    .map(|tie| Fault {
+                        help: Some(tie.help()),
+                        what: tie.to_string(),
+                        at: key_path(&["routes", &tie.routes[1]]),
+                        also: Some((key_path(&["routes", &tie.routes[0]]), "the other one is here".to_owned())),
+                    })
+                    .collect::<Vec<_>>()
+            })?;
+            Protocol::Http(Http {
+                router,
+                routes,
+                fallback: pool.map(|pool| Arc::new(Forward::to(pool))),
+                redirect_https: listener.redirect.is_some(),
+                trusted_proxies: listener.trusted_proxies.clone(),
+                x_forwarded: matches!(listener.forwarded, model::Forwarded::Xff | model::Forwarded::Both),
+                forwarded: matches!(listener.forwarded, model::Forwarded::Rfc7239 | model::Forwarded::Both),
+                websocket: listener.upgrades.iter().any(|token| token == "websocket"),
+            })
+        }
+    };
+    Ok(Listener {
+        name: name.to_owned(),
+        index,
+        addresses: listener.listen.iter().map(address).collect(),
+        protocol,
+        timeouts: ListenerTimeouts {
+            request_head: listener.timeouts.request_head.0,
+            client_body: listener.timeouts.client_body.0,
+            write_stall: listener.timeouts.write_stall.0,
+            idle: listener.timeouts.idle.0,
+        },
+    })
+}

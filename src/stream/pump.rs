@@ -1,0 +1,110 @@
+//! Bytes both ways between two streams.
+
+use crate::net::{Either, Lease, Stream, join, race};
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+/// Two streams to be joined.
+#[derive(Clone, Copy)]
+pub struct Tunnel<'a> {
+    /// Who dialled us.
+    pub client: &'a Stream,
+    /// Whom we dialled.
+    pub target: &'a Stream,
+    /// How long both sides may be silent.
+    pub silence: Duration,
+    /// How long a side may take no byte that we have for it.
+    pub stall: Duration,
+}
+
+/// How a tunnel went.
+#[derive(Debug)]
+pub struct Done {
+    /// Bytes that went to the target.
+    pub sent: u64,
+    /// Bytes that came from the target.
+    pub received: u64,
+    /// What ended it.
+    pub end: End,
+}
+
+/// What ended a tunnel.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both sides said that they were done.
+    Both,
+    /// The client's side broke.
+    Client(ErrorKind),
+    /// The target's side broke.
+    Target(ErrorKind),
+    /// Neither side had anything to say for too long.
+    Silence,
+}
+
+/// Pumps until both sides have ended or one is broken. A broken side makes the other's close a reset.
+pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
+    let (sent, received) = (Cell::new(0), Cell::new(0));
+    let (client, target) = (tunnel.client, tunnel.target);
+    let up = half(&tunnel, client, target, &sent);
+    let down = half(&tunnel, target, client, &received);
+    let end = match both(up, down).await {
+        Ok(()) => End::Both,
+        Err(Broken { kind: ErrorKind::TimedOut, reading: true, .. }) => End::Silence,
+        // Going up we read from the client and write to the target; going down it is the other way round.
+        Err(Broken { kind, reading, up }) if reading == up => End::Client(kind),
+        Err(Broken { kind, .. }) => End::Target(kind),
+    };
+    match end {
+        End::Both | End::Silence => {}
+        End::Client(_) => target.reset_on_close(),
+        End::Target(_) => client.reset_on_close(),
+    }
+    Done { sent: sent.get(), received: received.get(), end }
+}
+
+struct Broken {
+    kind: ErrorKind,
+    reading: bool,
+    up: bool,
+}
+
+struct HalfBroken {
+    kind: ErrorKind,
+    reading: bool,
+}
+
+async fn half(tunnel: &Tunnel<'_>, from: &Stream, to: &Stream, count: &Cell<u64>) -> Result<(), HalfBroken> {
+    let broken = |reading| move |error: io::Error| HalfBroken { kind: error.kind(), reading };
+    loop {
+        // Either direction's traffic keeps both alive.
+        tunnel.client.set_deadline(Some(tunnel.silence));
+        tunnel.target.set_deadline(Some(tunnel.silence));
+        let bytes: Lease = from.recv().await.map_err(broken(true))?;
+        if bytes.is_empty() {
+            to.shutdown();
+            return Ok(());
+        }
+        count.set(count.get() + bytes.len() as u64);
+        to.send(bytes, tunnel.stall).await.map_err(broken(false))?;
+    }
+}
+
+/// Waits for both halves, or for the first that breaks.
+async fn both(
+    up: impl Future<Output = Result<(), HalfBroken>>,
+    down: impl Future<Output = Result<(), HalfBroken>>,
+) -> Result<(), Broken> {
+    let failed: Cell<Option<Broken>> = Cell::new(None);
+    let stop = crate::net::Signal::default();
+    let watch = async |half_is_up, result: Result<(), HalfBroken>| {
+        if let Err(HalfBroken { kind, reading }) = result {
+            failed.set(Some(Broken { kind, reading, up: half_is_up }));
+            stop.raise();
+        }
+    };
+    let halves = join(async { watch(true, up.await).await }, async { watch(false, down.await).await });
+    match race(stop.raised(), halves).await {
+        Either::Left(()) | Either::Right(_) => failed.take().map_or(Ok(()), Err),
+    }
+}

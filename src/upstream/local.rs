@@ -1,0 +1,213 @@
+//! One worker's side of a pool: its balancer and its idle connections.
+//!
+//! Invariants: an idle connection is armed, and is handed out only while it is quiet, so that neither a target's close nor
+//! bytes that nobody asked for reach the next exchange. Each [`Attempt`] counts once in its target's in-flight.
+
+use super::balance::{Balancer, Seed, Targets};
+use super::target::{Pool, Target};
+use crate::net::{self, Stream};
+use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The targets that an exchange has tried already.
+#[derive(Clone, Debug, Default)]
+pub struct Tried(SmallVec<[u16; 4]>);
+
+/// One worker's side of a pool.
+pub struct Local {
+    pool: Arc<Pool>,
+    balancer: RefCell<Balancer>,
+    idle: Vec<RefCell<Vec<Idle>>>,
+    max_idle: usize,
+    worker: usize,
+}
+
+/// A target's turn in an exchange or tunnel: counted as in flight until it is dropped.
+pub struct Attempt {
+    pool: Arc<Pool>,
+    target: usize,
+    worker: usize,
+}
+
+struct Idle {
+    stream: Stream,
+    since: Duration,
+    until: Duration,
+}
+
+/// Longest idle time of a connection that may carry a request which must not be sent twice: well under what any server
+/// keeps idle connections for.
+const JUST_USED: Duration = Duration::from_millis(500);
+
+impl Tried {
+    /// Remembers that `target` was tried.
+    pub fn add(&mut self, target: usize) {
+        if let Ok(target) = u16::try_from(target)
+            && !self.0.contains(&target)
+        {
+            self.0.push(target);
+        }
+    }
+
+    /// Whether `target` was tried.
+    pub fn contains(&self, target: usize) -> bool {
+        self.0.iter().any(|&tried| usize::from(tried) == target)
+    }
+
+    /// How many targets were tried.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Local {
+    /// The side of worker `worker` of `workers`.
+    pub fn new(pool: Arc<Pool>, worker: usize, workers: usize) -> Self {
+        let seed = Seed { worker, workers, random: fastrand::u64(..) };
+        let view = View { pool: &pool, tried: &Tried::default(), ignore_health: true };
+        let balancer = RefCell::new(Balancer::new(pool.balance, &view, seed));
+        let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
+        let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
+        Self { balancer, idle, max_idle, worker, pool }
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Chooses a target that was not tried yet and counts the attempt; `None` if there is no such target.
+    ///
+    /// `key` is the hash that the `hash` policy goes by.
+    pub fn choose(&self, key: u64, tried: &Tried, now: Duration) -> Option<Attempt> {
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let mut balancer = self.balancer.borrow_mut();
+        let mut pick = |ignore_health| balancer.pick(&View { pool: &self.pool, tried, ignore_health }, key, now);
+        let target = match pick(false) {
+            None if self.pool.open_when_down && !self.pool.any_up() => pick(true),
+            picked => picked,
+        }?;
+        self.pool.targets[target].enter(self.worker);
+        Some(Attempt { pool: self.pool.clone(), target, worker: self.worker })
+    }
+
+    /// Tells the balancer how long `target` took to its first byte.
+    pub fn observe(&self, target: usize, took: Duration, now: Duration) {
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self.balancer.borrow_mut().observe(target, nanos(took), nanos(now));
+    }
+
+    /// An idle connection to `target`, the one used last. With `once`, for a request that must not be sent twice, only
+    /// one that was used just now and that the kernel knows to be quiet.
+    pub fn lease(&self, target: usize, once: bool) -> Option<Stream> {
+        let mut idle = self.idle.get(target)?.borrow_mut();
+        let now = net::coarse_now();
+        while let Some(entry) = idle.pop() {
+            if now >= entry.until || !entry.stream.is_quiet() {
+                continue;
+            }
+            if !once {
+                return Some(entry.stream);
+            }
+            if now.saturating_sub(entry.since) > JUST_USED {
+                idle.push(entry);
+                return None;
+            }
+            if entry.stream.is_quiet_now() {
+                return Some(entry.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next exchange. `hint` is what the target's own `Keep-Alive: timeout` allows.
+    pub fn keep(&self, target: usize, stream: Stream, hint: Option<Duration>) {
+        let Some(idle) = self.idle.get(target) else { return };
+        let mut idle = idle.borrow_mut();
+        if idle.len() >= self.max_idle {
+            return;
+        }
+        stream.set_deadline(None);
+        stream.arm();
+        let since = net::coarse_now();
+        // A target counts its timeout from when it sent the answer, so we stop a little earlier.
+        let hint = hint.map_or(Duration::MAX, |hint| hint.saturating_sub(Duration::from_millis(100)));
+        let until = since.saturating_add(self.pool.keepalive.idle.min(hint));
+        idle.push(Idle { stream, since, until });
+    }
+
+    /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten times a second.
+    pub fn sweep(&self) {
+        let now = net::coarse_now();
+        for (idle, target) in self.idle.iter().zip(&self.pool.targets) {
+            let mut idle = idle.borrow_mut();
+            let up = target.is_up() || self.pool.open_when_down;
+            idle.retain(|entry| up && now < entry.until && entry.stream.is_quiet());
+            if idle.is_empty() {
+                idle.shrink_to(8);
+            }
+        }
+    }
+
+    /// Idle connections held now.
+    pub fn idle(&self) -> usize {
+        self.idle.iter().map(|idle| idle.borrow().len()).sum()
+    }
+}
+
+impl Attempt {
+    /// The target's position in its pool.
+    pub fn index(&self) -> usize {
+        self.target
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.pool.targets[self.target]
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.target().leave(self.worker);
+    }
+}
+
+struct View<'a> {
+    pool: &'a Pool,
+    tried: &'a Tried,
+    ignore_health: bool,
+}
+
+impl Targets for View<'_> {
+    fn len(&self) -> usize {
+        self.pool.targets.len()
+    }
+
+    fn weight(&self, index: usize) -> u32 {
+        self.pool.targets[index].weight
+    }
+
+    fn backup(&self, index: usize) -> bool {
+        self.pool.targets[index].backup
+    }
+
+    fn usable(&self, index: usize) -> bool {
+        (self.ignore_health || self.pool.targets[index].is_up()) && !self.tried.contains(index)
+    }
+
+    fn in_flight(&self, index: usize) -> u32 {
+        self.pool.targets[index].in_flight()
+    }
+
+    fn id(&self, index: usize) -> u64 {
+        self.pool.targets[index].id
+    }
+}
