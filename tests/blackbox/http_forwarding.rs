@@ -263,15 +263,60 @@ fn options_star_is_passed_on_and_connect_is_not() {
 }
 
 #[test]
-fn the_path_goes_on_byte_by_byte() {
+fn the_query_goes_on_byte_by_byte() {
     let target = Target::echo("a");
     let proxy = Proxy::start(http(&[&target]));
     let mut client = proxy.client();
-    for path in ["/a//b", "/%7Euser/%41", "/a%20b?q=%2F..%2F&x=a;b", "/caf%C3%A9", "/?", "/a?b?c", "/@:!$&'()*+,="] {
+    for path in
+        ["/%7Euser/%41", "/a%20b?q=%2F..%2F&x=a;b", "/caf%C3%A9", "/?", "/a?b?c", "/a?//../%00\\", "/@:!$&'()*+,="]
+    {
         assert_eq!(client.get(path).status, 200, "{path}");
-        let seen = target.last().path;
-        assert_eq!(seen, path);
+        assert_eq!(target.last().path, path);
     }
+}
+
+/// The one table of paths: what a target gets of each, through the real binary.
+#[test]
+fn every_path_of_the_table_reaches_the_target_as_the_table_says() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let table = include_str!("../data/paths.txt");
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let raw = unescape(columns[0]);
+        let before = target.requests();
+        let mut client = proxy.client();
+        client.send([b"GET ", raw.as_slice(), b" HTTP/1.1\r\nHost: site.test\r\n\r\n"].concat());
+        let status = client.response().status;
+        match columns[1] {
+            // A question mark begins the query and is no part of a path.
+            _ if columns[0].contains('?') => {}
+            "refuse" => {
+                assert_eq!((status, target.requests() - before), (400, 0), "{line}");
+            }
+            action => {
+                assert_eq!(status, 200, "{line}");
+                let want = if action == "raw" { raw } else { unescape(columns[2]) };
+                assert_eq!(target.last().path, String::from_utf8_lossy(&want), "{line}");
+            }
+        }
+    }
+}
+
+/// `\xHH` is a byte, `\\` a backslash.
+fn unescape(text: &str) -> Vec<u8> {
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
+    while at < bytes.len() {
+        let (byte, used) = match &bytes[at..] {
+            [b'\\', b'x', ..] => (u8::from_str_radix(&text[at + 2..at + 4], 16).unwrap(), 4),
+            [b'\\', b'\\', ..] => (b'\\', 2),
+            [byte, ..] => (*byte, 1),
+            [] => break,
+        };
+        out.push(byte);
+        at += used;
+    }
+    out
 }
 
 #[test]

@@ -41,7 +41,12 @@ fn dribbling_does_not_stretch_the_heads_time() {
     let proxy = short(&target, "request_head = \"1s\"", "");
     let begun = Instant::now();
     let head = "GET / HTTP/1.1\r\n".to_owned() + &"X-Slow: 1\r\n".repeat(100);
-    let mut client = proxy.client().dribbled(head, 5, Duration::from_millis(50));
+    let mut client = proxy.client();
+    for part in head.as_bytes().chunks(5) {
+        if client.try_send(part).is_err() || !client.quiet(Duration::from_millis(50)) {
+            break;
+        }
+    }
     assert_eq!(client.response().status, 408);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     assert_eq!(target.requests(), 0);

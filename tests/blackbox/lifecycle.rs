@@ -217,10 +217,10 @@ fn the_ready_page_says_no_while_it_stops() {
 fn the_file_limit_pauses_accepting_and_no_more() {
     let target = Target::echo("a");
     let config = http(&[&target]);
-    let mut proxy = Setup::new(config).before(file_limit(128)).start();
+    let mut proxy = Setup::new(config).before(file_limit(400)).start();
     let mut served: Vec<Client> = Vec::new();
     let mut waiting: Vec<Client> = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..400 {
         let mut client = proxy.client();
         client.send(request("GET", "/", &["Connection: keep-alive"]));
         match client.head(GLANCE) {

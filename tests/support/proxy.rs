@@ -78,7 +78,10 @@ impl Proxy {
     /// The address of the admin listener.
     #[track_caller]
     pub fn admin(&self) -> String {
-        let line = self.log.find(|line| line.contains("listening admin")).expect("an admin listener");
+        let line = self
+            .log
+            .find(|line| line.contains("admin listening") || line.contains("listening admin"))
+            .expect("an admin listener");
         value(&line, "address").expect("its address")
     }
 
