@@ -206,7 +206,7 @@ fn the_ready_page_says_no_while_it_stops() {
     proxy.signal(libc::SIGTERM);
     eventually("not ready, or gone", || {
         let Ok(mut client) = Client::try_to(&admin) else { return true };
-        let _ = client.try_send(request("GET", "/readyz", &["Connection: close"]));
+        let _ = client.try_send("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         client.response_to("GET").is_ok_and(|response| response.status == 503)
     });
     assert!(proxy.running());

@@ -1,7 +1,7 @@
 //! Metrics, logs and error replies: what an operator sees, and what a client does not. Protects log/log_uri,
 //! log/wrong_ip_port_logging, stream/unique-id and the case "nobody reads the log pipe".
 
-use crate::support::client::{get, request};
+use crate::support::client::request;
 use crate::support::load;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::target::refused;
@@ -26,7 +26,7 @@ fn metrics_are_well_formed_prometheus_text() {
     let target = Target::echo("a");
     let proxy = Proxy::start(http_with("", &[&target], "health = { type = \"tcp\" }"));
     proxy.get("/");
-    let response = get(&proxy.admin(), "/metrics");
+    let response = proxy.ask_admin("GET", "/metrics");
     assert!(response.field("content-type").unwrap().starts_with("text/plain"), "{:?}", response.head);
     let (mut families, mut series) = (std::collections::HashMap::new(), std::collections::HashSet::new());
     for line in response.text().lines() {
@@ -93,11 +93,10 @@ fn in_flight_is_seen_while_it_lasts() {
 fn health_pages_say_that_it_lives_and_serves() {
     let target = Target::echo("a");
     let proxy = Proxy::start(http(&[&target]));
-    let admin = proxy.admin();
-    assert_eq!(get(&admin, "/healthz").status, 200);
-    assert_eq!(get(&admin, "/readyz").status, 200);
-    assert_eq!(get(&admin, "/nothing").status, 404);
-    assert_eq!(get(&proxy.web(), "/metrics").target(), "a", "a listener has no such page");
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/nothing", 404)] {
+        assert_eq!(proxy.ask_admin("GET", path).status, status, "{path}");
+    }
+    assert_eq!(proxy.get("/metrics").target(), "a", "a listener has no such page");
 }
 
 /// log/log_uri, log/wrong_ip_port_logging: the logged URI and addresses are the real ones.
@@ -336,8 +335,9 @@ fn a_full_disk_costs_lines_and_no_request() {
 #[test]
 fn the_admin_page_refuses_what_it_does_not_know() {
     let proxy = Proxy::start(http(&[refused()]));
-    let response = crate::support::client::fetch(&proxy.admin(), "POST", "/metrics", &["Content-Length: 0"]);
-    assert_eq!(response.status, 405);
+    assert_eq!(proxy.ask_admin("POST", "/metrics").status, 405);
+    // A browser that another site's name led here (DNS rebinding) learns nothing.
+    assert_eq!(crate::support::client::get(&proxy.admin(), "/metrics").status, 403);
     let (code, out, err) = {
         let directory = crate::support::proxy::Directory::new();
         let file = directory.write("r.toml", &(http(&["127.0.0.1:1"]) + "[admin]\nlisten = \"0.0.0.0:0\"\n"));

@@ -97,10 +97,18 @@ impl Proxy {
         client::get(&self.web(), path)
     }
 
+    /// One request to the admin listener.
+    #[track_caller]
+    pub fn ask_admin(&self, method: &str, path: &str) -> client::Response {
+        let mut client = client::Client::to(&self.admin());
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        client.response_to(method).unwrap_or_else(|e| panic!("no response from the admin listener: {e:?}"))
+    }
+
     /// The Prometheus text.
     #[track_caller]
     pub fn metrics(&self) -> String {
-        let response = client::get(&self.admin(), "/metrics");
+        let response = self.ask_admin("GET", "/metrics");
         assert_eq!(response.status, 200);
         response.text()
     }
