@@ -125,7 +125,8 @@ fn canonical_literal<'a>(raw: &'a [u8], own_port: u16, out: &'a mut Buffer) -> R
     let mut room = &mut text[..];
     let written = write!(room, "[{address}]");
     debug_assert!(written.is_ok());
-    let length = text.len() - room.len();
+    let left = room.len();
+    let length = text.len() - left;
     out.clear();
     out.extend_from_slice(&text[..length]);
     Ok(Host { name: out, port })

@@ -54,9 +54,6 @@ impl Forms {
             | Self::BACKSLASH.0
             | Self::HIDDEN_DOTS.0,
     );
-    /// Fine as long as every reading of the path takes the same route.
-    const READINGS: Forms = Forms(Self::BY_NAME.0 | Self::PARAMETER.0 | Self::ENCODED_RESERVED.0);
-
     /// What may stand in `allow_in_path`.
     pub const NAMES: [(&'static str, Forms); 7] = [
         ("%2F", Forms::ENCODED_SLASH),
@@ -106,6 +103,11 @@ impl Forms {
     /// These, less `other`.
     pub const fn without(self, other: Forms) -> Forms {
         Forms(self.0 & !other.0)
+    }
+
+    /// What is in both.
+    pub const fn and(self, other: Forms) -> Forms {
+        Forms(self.0 & other.0)
     }
 
     /// The word for the gravest of them in the log, `"path"` for none.
@@ -201,7 +203,7 @@ pub fn normalise(raw: &[u8], out: &mut Vec<u8>) -> Verdict {
 /// # Errors
 /// The forms for which the path is refused.
 pub fn forward(forms: Forms, allowed: Forms) -> Result<Forward, Refusal> {
-    let refused = Forms(forms.0 & (Forms::NEVER.0 | Forms::BY_NAME.0 & !allowed.0));
+    let refused = forms.and(Forms::NEVER | Forms::BY_NAME.without(allowed));
     if !refused.is_empty() {
         return Err(Refusal::new(refused));
     }
@@ -210,22 +212,28 @@ pub fn forward(forms: Forms, allowed: Forms) -> Result<Forward, Refusal> {
 }
 
 /// What a target could make of a path beyond its normal form: calls `each` with every other reading, brought into
-/// normal form itself, until it returns `false`. Only paths with forms that allow other readings have any.
+/// normal form itself, and the forms that it rests on, until it returns `false`.
 ///
 /// The readings decode reserved characters, cut off parameters, take `\` for `/` and end at NUL, alone and together.
-pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8]) -> bool) {
-    if !forms.intersects(Forms::READINGS) {
-        return;
-    }
-    let decodes = forms.intersects(Forms::READINGS.without(Forms::BACKSLASH | Forms::HIDDEN_DOTS));
-    for (decode, cut) in [(false, false), (true, false), (false, true), (true, true)] {
-        if decode && !decodes || cut && !forms.contains(Forms::PARAMETER) {
+pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8], Forms) -> bool) {
+    let always = forms.and(Forms::BACKSLASH | Forms::HIDDEN_DOTS);
+    let by_decoding = forms.and(Forms::BY_NAME | Forms::PARAMETER | Forms::ENCODED_RESERVED).without(always);
+    let by_cutting = forms.and(Forms::PARAMETER);
+    for (decode, cut) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut used = always;
+        if decode {
+            used |= by_decoding;
+        }
+        if cut {
+            used |= by_cutting;
+        }
+        if used.is_empty() || decode && by_decoding.is_empty() || cut && by_cutting.is_empty() {
             continue;
         }
         scratch.clear();
         read(normal, decode, cut, scratch);
         resolve(scratch);
-        if scratch.as_slice() != normal && !each(scratch) {
+        if scratch.as_slice() != normal && !each(scratch, used) {
             return;
         }
     }
@@ -312,7 +320,7 @@ fn segment(path: &[u8]) -> &[u8] {
 }
 
 /// The byte that an escape at the start of `text` stands for.
-fn escape(text: &[u8]) -> Option<u8> {
+pub(super) fn escape(text: &[u8]) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16).map(|value| value as u8);
     match text {
         [b'%', high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),

@@ -200,7 +200,7 @@ fn readings_of(raw: &str) -> Vec<String> {
     let (verdict, normal) = normal_form(raw.as_bytes());
     let Verdict::Ambiguous(forms) = verdict else { return Vec::new() };
     let mut all = Vec::new();
-    readings(&normal, forms, &mut Vec::new(), |reading| {
+    readings(&normal, forms, &mut Vec::new(), |reading, _| {
         all.push(show(reading));
         true
     });
