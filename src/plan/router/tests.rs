@@ -355,6 +355,9 @@ fn faults_of_a_route_say_what_to_write() {
     says(route(&[], &["/a//b"]), "paths", "write \"/a/b\"");
     says(route(&[], &["/a%2Fb"]), "paths", "allow_in_path");
     says(route(&[], &["/a b"]), "paths", "path-bad-byte");
+    says(route(&[], &["/100%"]), "paths", "%25");
+    says(route(&[], &["/a;b"]), "paths", "allow_in_path = [\";\"]");
+    says(route(&[], &["=/%24meta"]), "paths", "plainly");
     says(route(&[], &["~^/(a"]), "paths", "unclosed group");
     says(method(route(&[], &[]), &["get"]), "methods", "\"GET\"");
     says(method(route(&[], &[]), &["GE T"]), "methods", "no method");
@@ -423,6 +426,98 @@ fn a_form_allowed_by_name_still_does_not_reach_a_route_that_does_not_allow_it() 
     assert_eq!(open.admit("/blocked;x"), Ok(("all", Forward::Raw)));
     assert_eq!(open.admit("/blocked;x/a%40b"), Ok(("all", Forward::Raw)));
     assert_eq!(open.admit("/blocked%2Fx"), Ok(("all", Forward::Raw)));
+}
+
+/// What usual targets make of a path: decoded or not, `\` for `/`, parameters cut, cut at NUL, `//` merged, dots resolved.
+fn target_readings(sent: &str) -> Vec<String> {
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while at < sent.len() {
+        let escape = sent.get(at + 1..at + 3).filter(|_| sent.as_bytes()[at] == b'%');
+        let byte = escape.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        decoded.push(byte.unwrap_or(sent.as_bytes()[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    let decoded = decoded.into_iter().map(char::from).collect::<String>();
+    let mut found = Vec::new();
+    for text in [sent, &decoded] {
+        let cut = |text: &str| {
+            text.split('/').map(|part| part.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
+        };
+        let slashed = text.replace('\\', "/");
+        let ended = text.split('\0').next().unwrap_or_default().to_owned();
+        for text in [text.to_owned(), cut(text), cut(&slashed), slashed, ended] {
+            for merge in [false, true] {
+                let mut parts: Vec<&str> = Vec::new();
+                for part in text.split('/').skip(1).filter(|part| !(merge && part.is_empty())) {
+                    match part {
+                        "." => {}
+                        ".." => drop(parts.pop()),
+                        part => parts.push(part),
+                    }
+                }
+                found.push(format!("/{}", parts.join("/")));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_target_reads_a_guarded_path_in_what_goes_on() {
+    const PIECES: [&str; 26] = [
+        "/",
+        "/",
+        "/",
+        "/",
+        "blocked",
+        "blocked",
+        "blocked",
+        "%62locked",
+        "x",
+        "..",
+        "..",
+        ".",
+        "%2e",
+        "%2F",
+        "%2f",
+        "%5C",
+        "\\",
+        ";",
+        "%3B",
+        "%00",
+        "%40",
+        "//",
+        "/../",
+        "/..;",
+        "a=b",
+        "%25",
+    ];
+    let names = Forms::NAMES.map(|(name, _)| name);
+    let strict = router(&[("guard", route(&[], &["/blocked/"])), ("all", route(&[], &[]))]);
+    let open = router(&[("guard", route(&[], &["/blocked/"])), ("all", allow(route(&[], &[]), &names))]);
+    let mut random = fastrand::Rng::with_seed(41773);
+    let mut passed = [0, 0];
+    for _ in 0..20_000 {
+        let raw: String = (0..random.usize(1..9)).map(|_| PIECES[random.usize(..PIECES.len())]).collect();
+        let raw = format!("/{raw}");
+        for (router, passed) in [&strict, &open].into_iter().zip(&mut passed) {
+            let Ok(("all", forward)) = router.admit(&raw) else { continue };
+            let mut normal = Vec::new();
+            let sent = match (forward, normalise(raw.as_bytes(), &mut normal)) {
+                (Forward::Raw, _) | (_, Verdict::Plain) => raw.clone(),
+                _ => String::from_utf8(normal).unwrap(),
+            };
+            *passed += 1;
+            for reading in target_readings(&sent) {
+                assert!(
+                    reading != "/blocked" && !reading.starts_with("/blocked/"),
+                    "{raw} goes on as {sent}: {reading:?}"
+                );
+            }
+        }
+    }
+    assert!(passed[0] > 1_500 && passed[1] > 2 * passed[0], "{passed:?}");
 }
 
 #[test]
