@@ -4,6 +4,11 @@ use crate::plan::path::normalise;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+<<<<<<< HEAD
+=======
+mod properties;
+
+>>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
 /// A request as a test writes it.
 #[derive(Clone, Debug)]
 struct Ask {
@@ -355,6 +360,12 @@ fn faults_of_a_route_say_what_to_write() {
     says(route(&[], &["/a//b"]), "paths", "write \"/a/b\"");
     says(route(&[], &["/a%2Fb"]), "paths", "allow_in_path");
     says(route(&[], &["/a b"]), "paths", "path-bad-byte");
+<<<<<<< HEAD
+=======
+    says(route(&[], &["/100%"]), "paths", "%25");
+    says(route(&[], &["/a;b"]), "paths", "allow_in_path = [\";\"]");
+    says(route(&[], &["=/%24meta"]), "paths", "plainly");
+>>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
     says(route(&[], &["~^/(a"]), "paths", "unclosed group");
     says(method(route(&[], &[]), &["get"]), "methods", "\"GET\"");
     says(method(route(&[], &[]), &["GE T"]), "methods", "no method");
@@ -448,6 +459,7 @@ fn a_thousand_routes_are_told_apart() {
     }
     assert_eq!(router.takes(Ask::get("h1.test", "/p1/qq")), "-");
 }
+<<<<<<< HEAD
 
 /// What the module says, in the plainest form: all routes that match, compared by all that makes one specific.
 fn naive(routes: &[Conditions], ask: &Ask) -> Option<usize> {
@@ -533,3 +545,5 @@ fn the_router_agrees_with_a_naive_one() {
     }
     assert_eq!(compared, 24_000);
 }
+=======
+>>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
