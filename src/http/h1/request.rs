@@ -2,7 +2,7 @@
 
 use super::connection::Options;
 use super::framing::{Coding, Framing, LengthFault, content_length, lists, members, transfer_coding};
-use super::scan::{Limits, LineEnds, MAX_FIELDS, Parsed, Scan, collect, explain_lines, is_token, span_in};
+use super::scan::{Limits, LineEnds, MAX_FIELDS, Parsed, Scan, collect, explain_lines, span_in};
 use super::target::{is_authority, parse_target};
 use super::websocket;
 use crate::http::head::{Method, Name, RequestHead, Span, TargetForm, Version};
@@ -315,21 +315,24 @@ fn explain(error: httparse::Error, lines: &httparse::Request<'_, '_>, bytes: &[u
             _ => Reject::bad("bad-target"),
         };
     };
-    match &rest[target.len() + 1..] {
-        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9', end @ ..]
-            if matches!(end, [] | [b'\r'] | [b'\r', b'\n']) =>
-        {
-            match (method, major, minor) {
-                ("PRI", b'2', b'0') => Reject::new(505, "http2-preface"),
-                (_, b'1', b'0' | b'1') => Reject::bad(explain_lines(&bytes[line_end..], LineEnds::Strict)),
-                _ => Reject::new(505, "http-version"),
-            }
-        }
-        version if version.starts_with(b"HTTP/") && !version.contains(&b' ') => match version {
-            [.., b'\n'] if !version.contains(&b'\r') => Reject::bad("bare-lf"),
-            _ => Reject::bad("bad-version"),
-        },
-        _ if is_token(method.as_bytes()) => Reject::bad("space-in-target"),
-        _ => Reject::bad("bad-request-line"),
+    let version = &rest[target.len() + 1..];
+    if is_version_line(version) {
+        return match version.get(5..8) {
+            Some(b"1.0" | b"1.1") => Reject::bad(explain_lines(&bytes[line_end..], LineEnds::Strict)),
+            _ if method == "PRI" && version[5] == b'2' => Reject::new(505, "http2-preface"),
+            _ => Reject::new(505, "http-version"),
+        };
     }
+    match version {
+        _ if version.contains(&b' ') || !version.starts_with(b"HTTP/") => Reject::bad("space-in-target"),
+        [.., b'\n'] if !version.contains(&b'\r') => Reject::bad("bare-lf"),
+        _ => Reject::bad("bad-version"),
+    }
+}
+
+/// Whether `line` is, or could become, `HTTP/` DIGIT `.` DIGIT CRLF; at least its first digit is there.
+fn is_version_line(line: &[u8]) -> bool {
+    const SHAPE: &[u8] = b"HTTP/0.0\r\n";
+    (6..=SHAPE.len()).contains(&line.len())
+        && line.iter().zip(SHAPE).all(|(byte, &want)| if want == b'0' { byte.is_ascii_digit() } else { *byte == want })
 }

@@ -110,7 +110,7 @@ fn refused_requests() {
         (with_lines("TRACE / HTTP/1.1", "Max-Forwards: 0\r\n"), 501, "trace"),
         (with_lines(&format!("{} / HTTP/1.1", "M".repeat(40)), ""), 501, "unknown-method"),
         (with_lines("GET /a b HTTP/1.1", ""), 400, "space-in-target"),
-        (with_lines("GET /sm HTTP/1.1 /a HTTP/1.1", ""), 400, "bad-version"),
+        (with_lines("GET /sm HTTP/1.1 /a HTTP/1.1", ""), 400, "space-in-target"),
         (with_lines("GET  / HTTP/1.1", ""), 400, "bad-target"),
         (with_lines("GET /\0 HTTP/1.1", ""), 400, "bad-target"),
         (with_lines("GET /\u{e9} HTTP/1.1", ""), 400, "non-ascii-target"),
