@@ -160,7 +160,8 @@ struct Seen {
     keys: usize,
     key: Span,
     version_13: bool,
-    expectation: Option<Span>,
+    expects: bool,
+    unknown_expectation: bool,
     accepts_trailers: bool,
     final_hop: bool,
 }
@@ -185,9 +186,8 @@ fn interpret(text: &[u8], head_len: usize, head: &mut RequestHead) -> Result<Inc
                 seen.coding = value;
             }
             Name::Expect => {
-                if !value.of(text).eq_ignore_ascii_case(b"100-continue") || seen.expectation.is_none() {
-                    seen.expectation = Some(value);
-                }
+                seen.expects = true;
+                seen.unknown_expectation |= !value.of(text).eq_ignore_ascii_case(b"100-continue");
             }
             Name::Upgrade => seen.websocket |= lists(value.of(text), b"websocket"),
             Name::SecWebSocketKey => {
@@ -210,7 +210,7 @@ fn interpret(text: &[u8], head_len: usize, head: &mut RequestHead) -> Result<Inc
         head_len,
         framing,
         keep_alive: !seen.options.close && (modern || seen.options.keep_alive),
-        expects_continue: modern && expects_continue(text, &seen, framing)?,
+        expects_continue: modern && expects_continue(&seen, framing)?,
         websocket: modern && seen.websocket && seen.options.upgrade && is_websocket(text, &seen, head, framing)?,
         accepts_trailers: modern && seen.accepts_trailers,
         final_hop: seen.final_hop,
@@ -256,14 +256,11 @@ fn framing(text: &[u8], seen: &Seen, version: Version) -> Result<Framing, Reject
 }
 
 /// RFC 9110 §10.1.1: 100-continue is the only expectation there is.
-fn expects_continue(text: &[u8], seen: &Seen, framing: Framing) -> Result<bool, Reject> {
-    match seen.expectation {
-        None => Ok(false),
-        Some(value) if value.of(text).eq_ignore_ascii_case(b"100-continue") => {
-            Ok(!matches!(framing, Framing::None | Framing::Length(0)))
-        }
-        Some(_) => Err(Reject::new(417, "unknown-expectation")),
+fn expects_continue(seen: &Seen, framing: Framing) -> Result<bool, Reject> {
+    if seen.unknown_expectation {
+        return Err(Reject::new(417, "unknown-expectation"));
     }
+    Ok(seen.expects && !matches!(framing, Framing::None | Framing::Length(0)))
 }
 
 /// RFC 6455 §4.2.1. What a target could take for a handshake, and we not, would open a tunnel that only one side knows of.
