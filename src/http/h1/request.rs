@@ -73,15 +73,16 @@ pub fn parse_request(
     let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut lines = httparse::Request::new(&mut []);
     let parsed = lines.parse_with_uninit_headers(&bytes[start..], &mut room[..limits.fields.min(MAX_FIELDS)]);
-    let (method, target, version) = match (parsed, lines.method, lines.path, lines.version) {
-        (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(version)) => (method, target, version),
+    let (len, method, target, version) = match (parsed, lines.method, lines.path, lines.version) {
+        (Ok(httparse::Status::Complete(len)), Some(method), Some(target), Some(version)) => {
+            (len, method, target, version)
+        }
         (Err(error), ..) => return Err(explain(error, &lines, &bytes[start..])),
         _ => {
             scan.parsed(bytes);
             return partial(bytes, limits);
         }
     };
-    let Ok(httparse::Status::Complete(len)) = parsed else { return partial(bytes, limits) };
     let head_len = start + len;
     if head_len > limits.head {
         return Err(Reject::new(431, "head-too-large"));
