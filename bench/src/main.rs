@@ -3,6 +3,7 @@
 mod backend;
 mod body;
 mod pattern;
+mod strict;
 
 use clap::Parser;
 
@@ -11,10 +12,13 @@ use clap::Parser;
 enum Command {
     /// A fixed HTTP target, and an echo.
     Backend(backend::Args),
+    /// A load that verifies every answer.
+    Strict(strict::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Backend(args) => backend::run(args),
+        Command::Strict(args) => strict::run(args),
     }
 }
