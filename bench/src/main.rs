@@ -2,7 +2,12 @@
 
 mod backend;
 mod body;
+mod bulk;
 mod pattern;
+mod plain;
+mod process;
+mod ratio;
+mod runner;
 mod strict;
 
 use clap::Parser;
@@ -14,11 +19,24 @@ enum Command {
     Backend(backend::Args),
     /// A load that verifies every answer.
     Strict(strict::Args),
+    /// A load for large bodies that are not looked at.
+    Bulk(bulk::Args),
+    /// Ringway and its peers side by side.
+    Run(runner::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> std::process::ExitCode {
+    let done = match Command::parse() {
         Command::Backend(args) => backend::run(args),
         Command::Strict(args) => strict::run(args),
+        Command::Bulk(args) => bulk::run(args),
+        Command::Run(args) => runner::run(args),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
     }
 }
