@@ -3,6 +3,7 @@
 mod backend;
 mod body;
 mod bulk;
+mod chaos;
 mod pattern;
 mod plain;
 mod process;
@@ -23,6 +24,8 @@ enum Command {
     Bulk(bulk::Args),
     /// Ringway and its peers side by side.
     Run(runner::Args),
+    /// Ringway under full load while targets are killed and clients misbehave.
+    Chaos(chaos::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -31,6 +34,7 @@ fn main() -> std::process::ExitCode {
         Command::Strict(args) => strict::run(args),
         Command::Bulk(args) => bulk::run(args),
         Command::Run(args) => runner::run(args),
+        Command::Chaos(args) => chaos::run(args),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

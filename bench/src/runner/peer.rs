@@ -39,9 +39,8 @@ pub struct Running {
 
 /// The peers whose binaries are there, Ringway first. HAPROXY, NGINX and RINGWAY in the environment name other builds.
 pub fn find(only: &[String]) -> Vec<Peer> {
-    let ringway = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/ringway");
     let known = [
-        ("ringway", "RINGWAY", ringway.to_string_lossy().into_owned(), "--version"),
+        ("ringway", "RINGWAY", built_ringway(), "--version"),
         ("haproxy", "HAPROXY", "haproxy".into(), "-v"),
         ("nginx", "NGINX", "nginx".into(), "-v"),
     ];
@@ -57,6 +56,11 @@ pub fn find(only: &[String]) -> Vec<Peer> {
         }
     }
     peers
+}
+
+/// Where `cargo build --release` puts Ringway.
+pub fn built_ringway() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway").to_owned()
 }
 
 /// The first line that `program` says about its version.

@@ -94,9 +94,10 @@ async fn connection(run: Rc<Run>) {
             Ok(()) => run.tally.borrow_mut().pass(due),
             Err(fault) => {
                 link = None;
-                let (id, method, idempotent) = (request.id, request.method, request.is_idempotent());
+                let (id, method) = (request.id, request.method);
+                let replayable = request.is_idempotent() && request.body.is_none();
                 let ended = Instant::now();
-                run.tally.borrow_mut().fail(Failure { id, fault, method, idempotent, sent, ended, target });
+                run.tally.borrow_mut().fail(Failure { id, fault, method, replayable, sent, ended, target });
             }
         }
     }

@@ -61,8 +61,8 @@ pub struct Failure {
     pub fault: Fault,
     /// Its method.
     pub method: &'static str,
-    /// Whether the proxy may try it again on its own.
-    pub idempotent: bool,
+    /// Whether the proxy could send it again on its own: idempotent, and without a body that it would have had to keep.
+    pub replayable: bool,
     /// When its first byte was sent.
     pub sent: Instant,
     /// When it was given up.
