@@ -24,14 +24,13 @@ pub struct Shared {
 
 /// A connection.
 pub struct Connection {
-    socket: socket2::Socket,
+    socket: TcpStream,
     echo: bool,
     input: Vec<u8>,
     current: Option<(Request, Upload)>,
     out: Vec<u8>,
     written: usize,
     bulk: usize,
-    bulk_size: usize,
     closing: bool,
 }
 
@@ -46,9 +45,8 @@ enum Received {
 impl Connection {
     /// Speaks HTTP, or gives back what it gets if `echo`.
     pub fn new(socket: TcpStream, echo: bool) -> Self {
-        let socket = socket2::Socket::from(std::net::TcpStream::from(socket));
         let (input, out) = (Vec::new(), Vec::new());
-        Self { socket, echo, input, current: None, out, written: 0, bulk: 0, bulk_size: 0, closing: false }
+        Self { socket, echo, input, current: None, out, written: 0, bulk: 0, closing: false }
     }
 
     /// Does what can be done without waiting; `false` when the connection is over. `peer_ended` says that the peer sends
@@ -131,7 +129,6 @@ impl Connection {
             let Some((request, upload)) = self.current.take() else { break };
             let Request { wanted, bodiless, close, .. } = request;
             self.bulk = shared.answers.render(wanted, bodiless, close, &upload, &mut self.out);
-            self.bulk_size = self.bulk;
             self.closing = close;
         }
         Ok(taken)
@@ -182,8 +179,7 @@ impl Connection {
         self.out.clear();
         self.out.shrink_to(OUT);
         while self.bulk > 0 {
-            let length = std::num::NonZeroUsize::new(self.bulk);
-            match self.socket.sendfile(&shared.answers.bulk, self.bulk_size - self.bulk, length) {
+            match (&self.socket).write(&shared.answers.bulk[..self.bulk]) {
                 Ok(count) => self.bulk -= count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(_) => bail!("connection lost"),

@@ -43,7 +43,7 @@ pub fn run(args: Args) -> Result<()> {
         listeners.push((token, listener));
     }
     let mut shared = Shared {
-        answers: answer::Answers::new(args.name)?,
+        answers: answer::Answers::new(args.name),
         journal: args.journal.as_deref().map(journal::Journal::open).transpose()?,
         buffer: vec![0; 64 << 10],
     };
