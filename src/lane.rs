@@ -43,8 +43,7 @@ impl Lane {
     /// The lane of worker `index`.
     pub fn new(plan: Arc<Plan>, index: usize, counters: Arc<WorkerCounters>, log: Option<Log>) -> Self {
         let workers = plan.runtime.workers;
-        let pools: Vec<Local> =
-            plan.pools.iter().map(|pool| Local::new(pool.shared.clone(), index, workers)).collect();
+        let pools: Vec<Local> = plan.pools.iter().map(|pool| Local::new(pool.shared.clone(), index, workers)).collect();
         let latencies = RefCell::new(Latencies::new(plan.shape.routes.len(), pools.len(), DEFAULT_LIMIT));
         Self {
             pools,

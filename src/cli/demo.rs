@@ -1,4 +1,6 @@
 //! `ringway demo`.
 use std::process::ExitCode;
 /// Demo.
-pub fn demo() -> ExitCode { ExitCode::SUCCESS }
+pub fn demo() -> ExitCode {
+    ExitCode::SUCCESS
+}

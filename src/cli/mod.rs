@@ -42,9 +42,9 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => run::run(&config),
-        Command::Check { config } => check::check(&config, |loaded| {
-            plan::compile(&loaded.config, 1).err().unwrap_or_default()
-        }),
+        Command::Check { config } => {
+            check::check(&config, |loaded| plan::compile(&loaded.config, 1).err().unwrap_or_default())
+        }
         Command::Schema => schema::schema(),
         Command::Demo => demo::demo(),
     }

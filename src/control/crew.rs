@@ -3,8 +3,8 @@
 use super::sockets::Sockets;
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Format, Log};
-use crate::observe::file::Queue;
 use crate::observe::counters::WorkerCounters;
+use crate::observe::file::Queue;
 use crate::plan::Plan;
 use crate::worker::{self, Admission, Message, Orders, Pulse};
 use std::io;

@@ -27,9 +27,14 @@ impl std::fmt::Display for BindError {
                 write!(f, "\n  help: another process has it; `ss -ltnp` shows which")
             }
             io::ErrorKind::PermissionDenied => {
-                write!(f, "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service+ep` on the program)")
+                write!(
+                    f,
+                    "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service+ep` on the program)"
+                )
             }
-            io::ErrorKind::AddrNotAvailable => write!(f, "\n  help: this host has no such address; `ip address` lists them"),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "\n  help: this host has no such address; `ip address` lists them")
+            }
             _ => Ok(()),
         }
     }
@@ -55,9 +60,8 @@ impl Sockets {
 
     /// What worker `worker` accepts from, on descriptors of its own.
     pub fn deal(&self, worker: usize) -> io::Result<Vec<Place>> {
-        let share = |place: &Place| {
-            Ok(Place { slot: place.slot.share()?, listener: Arc::<Listener>::clone(&place.listener) })
-        };
+        let share =
+            |place: &Place| Ok(Place { slot: place.slot.share()?, listener: Arc::<Listener>::clone(&place.listener) });
         self.slots[worker].iter().map(share).collect()
     }
 }

@@ -216,8 +216,11 @@ impl<'a> Answer<'a> {
         held.advance(answer.head_len);
         let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         counters.received.add((answer.head_len + held.len()) as u64);
-        let mut body = Body::new(answer.framing, held, u64::MAX)
-            .map_err(|_| Broken::Target { failure: Failure::BadResponse, answered: true, unsent: false })?;
+        let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Target {
+            failure: Failure::BadResponse,
+            answered: true,
+            unsent: false,
+        })?;
         let inline = body.first().len() <= INLINE;
         if inline {
             push_content(framing, body.first(), out.buffer());
@@ -280,7 +283,12 @@ impl<'a> Answer<'a> {
     }
 
     /// Passes a `101 Switching Protocols` on.
-    async fn switch(&self, exchange: &mut Exchange<'_>, answer: &h1::Answer, mut held: Lease) -> Result<Passed, Broken> {
+    async fn switch(
+        &self,
+        exchange: &mut Exchange<'_>,
+        answer: &h1::Answer,
+        mut held: Lease,
+    ) -> Result<Passed, Broken> {
         if !is_accepted(exchange, &held) {
             // The client has to fail such a connection itself (RFC 6455 §4.1); whoever runs the target should know why.
             let target = &self.transfer.attempt.target().name;

@@ -52,13 +52,7 @@ impl Body {
             Framing::Chunked => State::Chunked(Box::default()),
             Framing::UntilClose => State::UntilClose,
         };
-        let mut body = Self {
-            state,
-            first: Lease::empty(),
-            beyond: Lease::empty(),
-            allowance: limit,
-            touched: false,
-        };
+        let mut body = Self { state, first: Lease::empty(), beyond: Lease::empty(), allowance: limit, touched: false };
         if !received.is_empty() {
             body.first = body.take(received)?;
         }

@@ -182,9 +182,7 @@ impl Forwarding<'_, '_> {
     async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool) -> Result<Leased, Failure> {
         let lane = self.exchange.connection.lane;
         let local = &lane.pools[self.rule.pool];
-        if !fresh
-            && let Some(stream) = local.lease(attempt.index(), once)
-        {
+        if !fresh && let Some(stream) = local.lease(attempt.index(), once) {
             self.exchange.outcome.connected(Duration::ZERO);
             return Ok(Leased { stream, reused: true });
         }

@@ -1,8 +1,8 @@
 //! A connected socket of a worker.
 
 use super::deadline::Deadline;
-use super::ledger;
 use super::lease::{CLASSES, Lease};
+use super::ledger;
 use monoio::io::AsyncWriteRent;
 use monoio::net::TcpStream;
 use std::cell::{Cell, UnsafeCell};
@@ -231,9 +231,7 @@ impl Stream {
         let buffer = lease.buffer();
         let spare = buffer.spare_capacity_mut();
         // SAFETY: the kernel writes at most `spare.len()` bytes into memory that we own.
-        let count = unsafe {
-            libc::recv(self.inner.fd(), spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT)
-        };
+        let count = unsafe { libc::recv(self.inner.fd(), spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT) };
         match usize::try_from(count) {
             Ok(count) => {
                 // SAFETY: the kernel has initialised `count` bytes behind the old end, within the capacity.
@@ -243,7 +241,11 @@ impl Stream {
             Err(_) => {
                 self.more.set(false);
                 let error = io::Error::last_os_error();
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) { Ok(None) } else { Err(error) }
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+                    Ok(None)
+                } else {
+                    Err(error)
+                }
             }
         }
     }

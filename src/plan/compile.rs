@@ -7,9 +7,9 @@ use super::{
 };
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
-use crate::upstream::{self, balance::Kind, health};
 use crate::net;
 use crate::observe::counters::Shape;
+use crate::upstream::{self, balance::Kind, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use std::sync::Arc;
 pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
     let mut faults = Vec::new();
     let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-    let pools: Vec<Pool> = config.pools.iter().enumerate().map(|(i, (name, pool))| compile_pool(i, name, pool, workers)).collect();
+    let pools: Vec<Pool> =
+        config.pools.iter().enumerate().map(|(i, (name, pool))| compile_pool(i, name, pool, workers)).collect();
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -139,11 +140,9 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
         for (target, entry) in pools[pool].shared.targets.iter().enumerate() {
             let probe = match &health.kind {
                 model::HealthKind::Tcp => health::Probe::Tcp,
-                model::HealthKind::Http { path, host, expect } => health::Probe::Http {
-                    path: path.clone(),
-                    host: host.clone(),
-                    expect: expect.clone(),
-                },
+                model::HealthKind::Http { path, host, expect } => {
+                    health::Probe::Http { path: path.clone(), host: host.clone(), expect: expect.clone() }
+                }
             };
             let spec = health::CheckSpec {
                 pool: pools[pool].shared.name.clone(),
@@ -231,9 +230,10 @@ fn compile_listener(
     conditions: &[Conditions],
 ) -> Result<Listener, Vec<Fault>> {
     let pool = listener.pool.as_ref().map(|pool| {
-        pools.get(pool.as_str()).copied().ok_or_else(|| {
-            vec![fault(&["listeners", name, "pool"], format!("no pool is named `{pool}`"), None)]
-        })
+        pools
+            .get(pool.as_str())
+            .copied()
+            .ok_or_else(|| vec![fault(&["listeners", name, "pool"], format!("no pool is named `{pool}`"), None)])
     });
     let pool = pool.transpose()?;
     let protocol = match listener.protocol {

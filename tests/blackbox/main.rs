@@ -1,0 +1,29 @@
+//! The real binary spoken to over real sockets. Each module is one subject; each test is named after what it protects.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may block, and fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod actors;
+mod balance;
+mod behaviours;
+mod config;
+mod drivers;
+mod health;
+mod hostile;
+mod http_forwarding;
+mod http_framing;
+mod http_reuse;
+mod http_routing;
+mod http_timeouts;
+mod lifecycle;
+mod observe;
+mod tcp;
+mod upgrade;

@@ -1,0 +1,69 @@
+//! What the black-box tests are made of: the real binary ([`proxy`]), a client with exact control over its bytes
+//! ([`client`]), named targets ([`target`]), load with a strict count ([`load`]) and ways to hurt a process ([`hurt`]).
+//!
+//! Everything waits for a condition, never for a time: [`eventually`] gives up after [`PATIENCE`].
+
+pub mod client;
+pub mod hurt;
+pub mod load;
+pub mod proxy;
+pub mod target;
+pub mod toml;
+pub mod wire;
+
+pub use client::Client;
+pub use proxy::Proxy;
+pub use target::Target;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen. Long, because a busy machine is no fault of the product.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a test looks at what must not happen.
+pub const GLANCE: Duration = Duration::from_millis(300);
+
+/// Waits until `condition` holds; fails naming `what` when it does not in time.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(within(PATIENCE, condition), "did not happen within {PATIENCE:?}: {what}");
+}
+
+/// Whether `condition` came to hold within `time`.
+pub fn within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Lengthens a load when the whole suite runs, shortens it in the inner loop (`RINGWAY_TEST_QUICK`).
+pub fn rounds(full: usize, quick: usize) -> usize {
+    if std::env::var_os("RINGWAY_TEST_QUICK").is_some() { quick } else { full }
+}
+
+/// Bytes that show any loss, swap or repetition: no two places within 16 MiB look alike.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length.div_ceil(4))
+        .flat_map(|word| (word as u32).wrapping_mul(0x9E37_79B1).to_le_bytes())
+        .take(length)
+        .collect()
+}
+
+/// Fails with the first place where the two differ, not with megabytes of output.
+#[track_caller]
+pub fn assert_same(got: &[u8], want: &[u8]) {
+    let differ = got.iter().zip(want).position(|(a, b)| a != b);
+    assert!(
+        got.len() == want.len() && differ.is_none(),
+        "got {} bytes, want {}; first difference at {differ:?}",
+        got.len(),
+        want.len()
+    );
+}
