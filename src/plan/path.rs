@@ -57,13 +57,10 @@ impl Forms {
             | Self::BACKSLASH.0
             | Self::HIDDEN_DOTS.0,
     );
-<<<<<<< HEAD
-=======
     /// What reads otherwise after decoding.
     const DECODED: Forms =
         Forms(Self::ENCODED_SLASH.0 | Self::ENCODED_BACKSLASH.0 | Self::PARAMETER.0 | Self::ENCODED_RESERVED.0);
 
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
     /// What may stand in `allow_in_path`.
     pub const NAMES: [(&'static str, Forms); 7] = [
         ("%2F", Forms::ENCODED_SLASH),
@@ -223,23 +220,6 @@ pub fn forward(forms: Forms, allowed: Forms) -> Result<Forward, Refusal> {
 
 /// What a target could make of a path beyond its normal form: calls `each` with every other reading, brought into
 /// normal form itself, and the forms that it rests on, until it returns `false`.
-<<<<<<< HEAD
-///
-/// The readings decode reserved characters, cut off parameters, take `\` for `/` and end at NUL, alone and together.
-pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8], Forms) -> bool) {
-    let always = forms.and(Forms::BACKSLASH | Forms::HIDDEN_DOTS);
-    let by_decoding = forms.and(Forms::BY_NAME | Forms::PARAMETER | Forms::ENCODED_RESERVED).without(always);
-    let by_cutting = forms.and(Forms::PARAMETER);
-    for (decode, cut) in [(false, false), (false, true), (true, false), (true, true)] {
-        let mut used = always;
-        if decode {
-            used |= by_decoding;
-        }
-        if cut {
-            used |= by_cutting;
-        }
-        if used.is_empty() || decode && by_decoding.is_empty() || cut && by_cutting.is_empty() {
-=======
 pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8], Forms) -> bool) {
     // Each bit is one thing that targets do; some do several.
     for ways in 0..32_u8 {
@@ -251,7 +231,6 @@ pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: im
         let chosen = [cut, decode, slashes, end];
         // A way that finds nothing to do makes the reading that there is without it.
         if chosen.iter().flatten().any(|rests_on| rests_on.is_empty()) {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
             continue;
         }
         scratch.clear();
@@ -261,12 +240,8 @@ pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: im
             continue;
         }
         resolve(scratch);
-<<<<<<< HEAD
-        if scratch.as_slice() != normal && !each(scratch, used) {
-=======
         let rests_on = chosen.into_iter().flatten().fold(forms.and(Forms::HIDDEN_DOTS), |all, way| all | way);
         if scratch.as_slice() != normal && !each(scratch, rests_on) {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
             return;
         }
     }

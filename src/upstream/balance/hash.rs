@@ -26,60 +26,6 @@ impl Policy for Hash {
     }
 
     fn pick<T: Targets>(&mut self, candidates: &Candidates<'_, T>, key: u64, _now_ns: u64) -> Option<usize> {
-<<<<<<< HEAD
-        let mut sum = Sum::default();
-        for (index, weight) in candidates.iter() {
-            sum.add(weight, candidates.in_flight(index));
-        }
-        let mut best: Option<(f64, usize)> = None;
-        let mut best_with_room: Option<(f64, usize)> = None;
-        for (index, weight) in candidates.iter() {
-            let score = score(key, candidates.id(index), weight, sum.unequal_weights);
-            let better = |than: Option<(f64, usize)>| than.is_none_or(|(least, _)| score < least);
-            if better(best) {
-                best = Some((score, index));
-            }
-            if better(best_with_room) && sum.has_room(weight, candidates.in_flight(index)) {
-                best_with_room = Some((score, index));
-            }
-        }
-        // Counts may rise while we look at them, up to where nobody seems to have room.
-        best_with_room.or(best).map(|(_, index)| index)
-    }
-}
-
-/// What all candidates have together.
-#[derive(Default)]
-struct Sum {
-    weight: u64,
-    in_flight: u64,
-    first_weight: Option<u32>,
-    unequal_weights: bool,
-}
-
-impl Sum {
-    fn add(&mut self, weight: u32, in_flight: u32) {
-        self.weight += u64::from(weight);
-        self.in_flight += u64::from(in_flight);
-        self.unequal_weights |= *self.first_weight.get_or_insert(weight) != weight;
-    }
-
-    /// Whether a target may take one more: its load would then be at most 1.25 of its share, rounded up.
-    fn has_room(&self, weight: u32, in_flight: u32) -> bool {
-        let in_flight = u64::from(in_flight);
-        let bound = ((self.in_flight + 1) * u64::from(weight) * BOUND_QUARTERS).div_ceil(self.weight.max(1) * 4);
-        in_flight < bound.max(ALWAYS_ALLOWED)
-    }
-}
-
-/// The score of a target for a key; the least wins. With u even between 0 and 1, -ln(u) / weight is least as often as
-/// the weight says. Without weights the order of -ln(u) is that of 1 - u, which costs no logarithm.
-#[inline]
-fn score(key: u64, id: u64, weight: u32, unequal_weights: bool) -> f64 {
-    // 53 bits, and never 0.
-    let even = ((mix(key.wrapping_add(mix(id))) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    if unequal_weights { -even.ln() / f64::from(weight) } else { 1.0 - even }
-=======
         let first = best(candidates, key, |_, _| true)?;
         if u64::from(candidates.in_flight(first)) < ALWAYS_ALLOWED {
             return Some(first);
@@ -118,7 +64,6 @@ fn best<T: Targets>(candidates: &Candidates<'_, T>, key: u64, takes: impl Fn(usi
         }
     }
     best.map(|(_, index)| index)
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
 }
 
 /// The finaliser of SplitMix64: every bit of the input changes every bit of the output.

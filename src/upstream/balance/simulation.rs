@@ -116,17 +116,9 @@ impl Simulation {
     }
 }
 
-<<<<<<< HEAD
-const KINDS: [Kind; 5] = [Kind::RoundRobin, Kind::LeastConn, Kind::Latency, Kind::Random, Kind::Hash];
-
-#[test]
-fn no_policy_picks_what_cannot_take_a_request() {
-    for kind in KINDS {
-=======
 #[test]
 fn no_policy_picks_what_cannot_take_a_request() {
     for &kind in Kind::ALL {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
         let mut pool = weighted(&[1, 0, 3, 2, 5]);
         pool.targets[2].usable = false;
         pool.targets[4].backup = true;
@@ -143,11 +135,7 @@ fn no_policy_picks_what_cannot_take_a_request() {
 
 #[test]
 fn backups_take_over_together_and_step_back() {
-<<<<<<< HEAD
-    for kind in KINDS {
-=======
     for &kind in Kind::ALL {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
         let mut pool = weighted(&[1, 1, 1, 1]);
         pool.targets[2].backup = true;
         pool.targets[3].backup = true;
@@ -173,11 +161,7 @@ fn backups_take_over_together_and_step_back() {
 
 #[test]
 fn without_a_usable_target_there_is_no_pick() {
-<<<<<<< HEAD
-    for kind in KINDS {
-=======
     for &kind in Kind::ALL {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
         let mut pool = weighted(&[1, 1]);
         pool.targets[1].backup = true;
         pool.targets.iter_mut().for_each(|target| target.usable = false);
@@ -189,11 +173,7 @@ fn without_a_usable_target_there_is_no_pick() {
 
 #[test]
 fn a_single_target_takes_everything() {
-<<<<<<< HEAD
-    for kind in KINDS {
-=======
     for &kind in Kind::ALL {
->>>>>>> f1f9e0d93edfa505e5550fccf6807a4ebee267e3
         let mut pool = weighted(&[7]);
         let balancer = &mut balancers(kind, &pool, 1)[0];
         for key in 0..100 {
