@@ -290,7 +290,11 @@ impl<'a> Answer<'a> {
         mut held: Lease,
     ) -> Result<Passed, Broken> {
         if !is_accepted(exchange, &held) {
-            return Err(self.broken(Failure::BadResponse, true));
+            // The client has to fail such a connection itself (RFC 6455 §4.1); whoever runs the target should know why.
+            let target = &self.transfer.attempt.target().name;
+            tracing::warn!(target, "the target's Sec-WebSocket-Accept does not answer the client's key");
+            let pool = self.transfer.connection.lane.counters.pool(self.transfer.rule.pool);
+            pool.failures.failed(Failure::BadResponse);
         }
         let mut out = Lease::new();
         let backward = Backward { tunnel: true, ..backward(exchange, Framing::None, "") };

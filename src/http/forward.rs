@@ -134,11 +134,10 @@ impl Forwarding<'_, '_> {
             match self.attempt(&attempt, leased, body).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::Client(reply)) => {
-                    match &reply {
-                        Some(_) => {}
-                        None => self.exchange.outcome.client_left(),
+                    if reply.is_none() {
+                        self.exchange.outcome.client_left();
+                        counters.failures.failed(Failure::ClientAbort);
                     }
-                    counters.failures.failed(Failure::ClientAbort);
                     return Err(reply);
                 }
                 Err(Broken::Target { failure, answered, unsent }) => {
@@ -262,7 +261,8 @@ impl Forwarding<'_, '_> {
 /// The answer to a body that could not be read.
 pub(super) fn refusal_of(error: &BodyError) -> Reply {
     match error {
-        BodyError::Malformed(_) | BodyError::Truncated => Reply::refusal(400, Reason::BadFraming),
+        BodyError::Malformed(word) => Reply::bad_body(word),
+        BodyError::Truncated => Reply::refusal(400, Reason::BadFraming),
         BodyError::TooLarge => Reply::refusal(413, Reason::BodyTooLarge),
         BodyError::Io(_) => Reply::refusal(408, Reason::BodyTimeout),
     }

@@ -10,7 +10,6 @@ mod body;
 mod connection;
 mod exchange;
 mod forward;
-
 pub mod h1;
 pub mod head;
 mod outcome;

@@ -37,6 +37,11 @@ impl Reply {
         Self { status: 400, refusal: Some((Reason::AmbiguousPath, word)), content: Content::Error }
     }
 
+    /// A body whose framing is wrong.
+    pub(super) fn bad_body(word: &'static str) -> Self {
+        Self { status: 400, refusal: Some((Reason::BadFraming, word)), content: Content::Error }
+    }
+
     /// A head that the codec does not take.
     pub(super) fn reject(reject: Reject) -> Self {
         let reason = match (reject.status, reject.reason) {

@@ -102,9 +102,6 @@ async fn both(answer: &Answer<'_>, exchange: &mut Exchange<'_>, body: &mut Body)
         Some(result) => result,
         None => answer.pass(exchange, Some(transfer.timeouts.response_head)).await,
     };
-    if matches!(&result, Err(Broken::Client(None))) {
-        exchange.outcome.client_left();
-    }
     result.map(|passed| Passed { reusable: passed.reusable && uploaded.get(), ..passed })
 }
 

@@ -44,6 +44,9 @@ impl Forms {
     /// A control character, a space, `#` or `?`, or no `/` at the start: not a path at all.
     pub const BAD_BYTE: Forms = Forms(1 << 10);
 
+    /// Everything.
+    pub const ALL: Forms = Forms(u16::MAX);
+
     /// Refused whatever the routes are.
     const NEVER: Forms = Forms(Self::BAD_ESCAPE.0 | Self::BAD_BYTE.0);
     /// Refused unless the route allows it by name.
@@ -54,6 +57,10 @@ impl Forms {
             | Self::BACKSLASH.0
             | Self::HIDDEN_DOTS.0,
     );
+    /// What reads otherwise after decoding.
+    const DECODED: Forms =
+        Forms(Self::ENCODED_SLASH.0 | Self::ENCODED_BACKSLASH.0 | Self::PARAMETER.0 | Self::ENCODED_RESERVED.0);
+
     /// What may stand in `allow_in_path`.
     pub const NAMES: [(&'static str, Forms); 7] = [
         ("%2F", Forms::ENCODED_SLASH),
@@ -213,27 +220,28 @@ pub fn forward(forms: Forms, allowed: Forms) -> Result<Forward, Refusal> {
 
 /// What a target could make of a path beyond its normal form: calls `each` with every other reading, brought into
 /// normal form itself, and the forms that it rests on, until it returns `false`.
-///
-/// The readings decode reserved characters, cut off parameters, take `\` for `/` and end at NUL, alone and together.
 pub fn readings(normal: &[u8], forms: Forms, scratch: &mut Vec<u8>, mut each: impl FnMut(&[u8], Forms) -> bool) {
-    let always = forms.and(Forms::BACKSLASH | Forms::HIDDEN_DOTS);
-    let by_decoding = forms.and(Forms::BY_NAME | Forms::PARAMETER | Forms::ENCODED_RESERVED).without(always);
-    let by_cutting = forms.and(Forms::PARAMETER);
-    for (decode, cut) in [(false, false), (false, true), (true, false), (true, true)] {
-        let mut used = always;
-        if decode {
-            used |= by_decoding;
-        }
-        if cut {
-            used |= by_cutting;
-        }
-        if used.is_empty() || decode && by_decoding.is_empty() || cut && by_cutting.is_empty() {
+    // Each bit is one thing that targets do; some do several.
+    for ways in 0..32_u8 {
+        let way = |bit: u8, rests_on: Forms| (ways >> bit & 1 == 1).then_some(forms.and(rests_on));
+        let cut = way(0, Forms::PARAMETER);
+        let decode = way(1, Forms::DECODED);
+        let slashes = way(2, Forms::BACKSLASH | Forms::ENCODED_BACKSLASH);
+        let end = way(3, Forms::ENCODED_NUL);
+        let chosen = [cut, decode, slashes, end];
+        // A way that finds nothing to do makes the reading that there is without it.
+        if chosen.iter().flatten().any(|rests_on| rests_on.is_empty()) {
             continue;
         }
         scratch.clear();
-        read(normal, decode, cut, scratch);
+        read(normal, chosen.map(|way| way.is_some()), scratch);
+        // Dots climb out of an empty segment in one order and out of the one before it in the other.
+        if ways >> 4 == 1 && !merge_slashes(scratch) {
+            continue;
+        }
         resolve(scratch);
-        if scratch.as_slice() != normal && !each(scratch, used) {
+        let rests_on = chosen.into_iter().flatten().fold(forms.and(Forms::HIDDEN_DOTS), |all, way| all | way);
+        if scratch.as_slice() != normal && !each(scratch, rests_on) {
             return;
         }
     }
@@ -363,6 +371,7 @@ fn rewrite(raw: &[u8], out: &mut Vec<u8>) -> Forms {
 /// Appends a segment with its escapes in normal form.
 fn decode_segment(raw: &[u8], out: &mut Vec<u8>) -> Forms {
     let mut forms = Forms::NONE;
+    let mut encoded_dot = false;
     let mut at = 0;
     while at < raw.len() {
         let byte = raw[at];
@@ -376,6 +385,7 @@ fn decode_segment(raw: &[u8], out: &mut Vec<u8>) -> Forms {
                 };
                 at += 2;
                 if CLASS[usize::from(meant)] == UNRESERVED {
+                    encoded_dot |= meant == b'.';
                     out.push(meant);
                 } else {
                     forms |= encoded_form(meant);
@@ -393,6 +403,10 @@ fn decode_segment(raw: &[u8], out: &mut Vec<u8>) -> Forms {
                 out.push(byte);
             }
         }
+    }
+    // What looks like a slash to some target may make a segment of the dots.
+    if encoded_dot && forms.intersects(Forms::ENCODED_SLASH | Forms::ENCODED_BACKSLASH | Forms::BACKSLASH) {
+        forms |= Forms::HIDDEN_DOTS;
     }
     forms
 }
@@ -420,30 +434,33 @@ fn without_parameter(segment: &[u8]) -> &[u8] {
     &segment[..encoded]
 }
 
-fn merge_slashes(path: &mut Vec<u8>) {
+/// Removes empty segments but a last one and says whether there were any.
+fn merge_slashes(path: &mut Vec<u8>) -> bool {
+    let length = path.len();
     let mut before = 0;
     path.retain(|&byte| {
         let keep = byte != b'/' || before != b'/';
         before = byte;
         keep
     });
+    path.len() < length
 }
 
-/// Appends what a target reads of `normal`: with reserved characters decoded, with parameters cut, or both.
-fn read(normal: &[u8], decode: bool, cut: bool, out: &mut Vec<u8>) {
+/// Appends what a target reads of `normal` that cuts parameters off, decodes reserved characters, takes `\` for `/`,
+/// ends at NUL, or does several of these.
+fn read(normal: &[u8], [cut, decode, slashes, end]: [bool; 4], out: &mut Vec<u8>) {
     let mut at = 0;
     let mut cutting = false;
     while at < normal.len() {
         let (mut byte, mut length) = (normal[at], 1);
-        if let Some(meant) = escape(&normal[at..]).filter(|_| decode) {
-            if meant == 0 {
-                return;
-            }
-            if matches!(CLASS[usize::from(meant)], RESERVED | SLASH | SEMICOLON | BACKSLASH) {
+        match escape(&normal[at..]) {
+            Some(0) if end => return,
+            Some(meant) if decode && matches!(CLASS[usize::from(meant)], RESERVED | SLASH | SEMICOLON | BACKSLASH) => {
                 (byte, length) = (meant, 3);
             }
+            _ => {}
         }
-        if byte == b'\\' {
+        if slashes && byte == b'\\' {
             byte = b'/';
         }
         cutting = byte != b'/' && (cutting || cut && byte == b';');

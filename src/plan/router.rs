@@ -245,9 +245,9 @@ impl Tier {
 
     fn find_wildcard(&self, request: &impl Request, routes: &[Conditions]) -> Option<Found> {
         let host = request.host();
-        // A wildcard stands for at least one byte, so the dot at the very start does not count.
-        let dots = memchr::memchr_iter(b'.', host).filter(|&dot| dot > 0);
-        dots.filter_map(|dot| self.wildcard.get(&host[dot..])).find_map(|table| table.find(request, routes))
+        memchr::memchr_iter(b'.', host)
+            .filter_map(|dot| self.wildcard.get(&host[dot..]))
+            .find_map(|table| table.find(request, routes))
     }
 }
 

@@ -232,8 +232,11 @@ pub fn push_last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Decodes `input` given in pieces that end at `cuts`; the body, the trailers and what follows the end.
-    fn decode(input: &[u8], cuts: &[usize]) -> Result<Option<(Vec<u8>, Vec<u8>, Vec<u8>)>, &'static str> {
+    /// Body, trailers, and what follows the end.
+    type Decoded = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+    /// Decodes `input` given in pieces that end at `cuts`; `None` if it has no end.
+    fn decode(input: &[u8], cuts: &[usize]) -> Result<Option<Decoded>, &'static str> {
         let (mut decoder, mut body, mut from) = (ChunkDecoder::default(), Vec::new(), 0);
         for &cut in cuts.iter().chain([&input.len()]) {
             loop {

@@ -22,14 +22,19 @@ pub(super) struct Options {
 impl Options {
     /// Adds the options of one field.
     pub fn add(&mut self, value: &[u8]) {
-        for option in members(value) {
-            match Known::of(option) {
-                Known::Close => self.close = true,
-                Known::KeepAlive => self.keep_alive = true,
-                Known::Upgrade => self.upgrade = true,
-                Known::Te => {}
-                Known::No => self.nominated += 1,
-            }
+        match Known::of(value) {
+            Known::No => members(value).for_each(|option| self.set(Known::of(option))),
+            only => self.set(only),
+        }
+    }
+
+    fn set(&mut self, option: Known) {
+        match option {
+            Known::Close => self.close = true,
+            Known::KeepAlive => self.keep_alive = true,
+            Known::Upgrade => self.upgrade = true,
+            Known::Te => {}
+            Known::No => self.nominated += 1,
         }
     }
 

@@ -38,14 +38,19 @@ pub(super) enum LengthFault {
 
 /// Reads `1*DIGIT`: no sign, no blank, no list, no other base.
 pub(super) fn content_length(value: &[u8]) -> Result<u64, LengthFault> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(LengthFault::Malformed);
+    let mut length = Some(0u64);
+    for byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(LengthFault::Malformed);
+        }
+        length = length.and_then(|length| length.checked_mul(10)?.checked_add(u64::from(digit)));
     }
-    value
-        .iter()
-        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-        .filter(|&length| length <= i64::MAX as u64)
-        .ok_or(LengthFault::TooLarge)
+    match length {
+        _ if value.is_empty() => Err(LengthFault::Malformed),
+        Some(length) if length <= i64::MAX as u64 => Ok(length),
+        _ => Err(LengthFault::TooLarge),
+    }
 }
 
 /// What a Transfer-Encoding value asks for.

@@ -40,6 +40,21 @@
 //! | request line over the limit | 414 | `target-too-long` | RFC 9112 §3 |
 //! | chunk sizes, lines, extensions, trailers out of form or bounds | 400 | see [`ChunkDecoder`] | RFC 9112 §7.1; CVE-2025-22871, CVE-2023-39326 |
 //!
+//! Responses: the client gets 502, and the connection to the target is not used again.
+//!
+//! | what | word |
+//! | --- | --- |
+//! | no HTTP, another version, a status that is not three digits from 100 up, a broken reason phrase | `not-http`, `bad-version`, `bad-status`, `bad-reason` |
+//! | bytes before the status line | `bytes-before-status-line` |
+//! | folded lines, controls, broken names | the words for requests |
+//! | Content-Length that is no number, or several that differ | `bad-content-length` |
+//! | a coding besides chunked, several, one in HTTP/1.0 | `unknown-transfer-coding`, `several-transfer-encodings`, `coding-in-http10` |
+//! | 101 that nobody asked for, or that is no WebSocket handshake | `unsolicited-101`, `bad-101` |
+//! | head or field count over the limit | `head-too-large`, `too-many-fields` |
+//!
+//! Taken from targets all the same, and written anew in the right form: line ends without CR, blanks before the colon,
+//! equal Content-Length lines, and a length beside chunked (which wins; the connection is not used again).
+//!
 //! What is dropped without a word: names that CGI would fold onto a guarded one (`X_Forwarded_For`), `Proxy`, every
 //! `Upgrade` but a WebSocket handshake, `HTTP2-Settings`, hop-by-hop fields and those that Connection names, except the
 //! ones that the proxy answers for; trailers that would act as headers.
@@ -62,7 +77,7 @@ pub use chunked::{BadChunk, CHUNK_END, ChunkDecoder, Step, push_chunk_size, push
 pub use encode::{Backward, HostLine, Onward, encode_interim, encode_request, encode_response};
 pub use forwarding::{Forwarding, Style};
 pub use framing::Framing;
-pub use reply::{Asker, CONTINUE, Reply, encode_error, encode_reply, reason_phrase};
+pub use reply::{Asker, Reply, encode_error, encode_reply, reason_phrase};
 pub use request::{Incoming, Reject, parse_request};
 pub use response::{Answer, BadResponse, Question, parse_response};
 pub use scan::{Limits, MAX_FIELDS, Parsed, Scan};

@@ -80,9 +80,6 @@ pub fn encode_error(out: &mut Vec<u8>, status: u16, request_id: &str, asker: Ask
     );
 }
 
-/// Tells a waiting client to send its body (RFC 9110 §15.2.1).
-pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
 fn push_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());

@@ -2,7 +2,7 @@
 
 use super::connection::Options;
 use super::framing::{Coding, Framing, LengthFault, content_length, lists, members, transfer_coding};
-use super::scan::{Limits, LineEnds, MAX_FIELDS, Parsed, Scan, collect, explain_lines, is_token, span_in};
+use super::scan::{Limits, LineEnds, MAX_FIELDS, Parsed, Scan, collect, explain_lines, span_in};
 use super::target::{is_authority, parse_target};
 use super::websocket;
 use crate::http::head::{Method, Name, RequestHead, Span, TargetForm, Version};
@@ -73,15 +73,16 @@ pub fn parse_request(
     let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut lines = httparse::Request::new(&mut []);
     let parsed = lines.parse_with_uninit_headers(&bytes[start..], &mut room[..limits.fields.min(MAX_FIELDS)]);
-    let (method, target, version) = match (parsed, lines.method, lines.path, lines.version) {
-        (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(version)) => (method, target, version),
+    let (len, method, target, version) = match (parsed, lines.method, lines.path, lines.version) {
+        (Ok(httparse::Status::Complete(len)), Some(method), Some(target), Some(version)) => {
+            (len, method, target, version)
+        }
         (Err(error), ..) => return Err(explain(error, &lines, &bytes[start..])),
         _ => {
             scan.parsed(bytes);
             return partial(bytes, limits);
         }
     };
-    let Ok(httparse::Status::Complete(len)) = parsed else { return partial(bytes, limits) };
     let head_len = start + len;
     if head_len > limits.head {
         return Err(Reject::new(431, "head-too-large"));
@@ -160,7 +161,8 @@ struct Seen {
     keys: usize,
     key: Span,
     version_13: bool,
-    expectation: Option<Span>,
+    expects: bool,
+    unknown_expectation: bool,
     accepts_trailers: bool,
     final_hop: bool,
 }
@@ -185,9 +187,8 @@ fn interpret(text: &[u8], head_len: usize, head: &mut RequestHead) -> Result<Inc
                 seen.coding = value;
             }
             Name::Expect => {
-                if !value.of(text).eq_ignore_ascii_case(b"100-continue") || seen.expectation.is_none() {
-                    seen.expectation = Some(value);
-                }
+                seen.expects = true;
+                seen.unknown_expectation |= !value.of(text).eq_ignore_ascii_case(b"100-continue");
             }
             Name::Upgrade => seen.websocket |= lists(value.of(text), b"websocket"),
             Name::SecWebSocketKey => {
@@ -210,7 +211,7 @@ fn interpret(text: &[u8], head_len: usize, head: &mut RequestHead) -> Result<Inc
         head_len,
         framing,
         keep_alive: !seen.options.close && (modern || seen.options.keep_alive),
-        expects_continue: modern && expects_continue(text, &seen, framing)?,
+        expects_continue: modern && expects_continue(&seen, framing)?,
         websocket: modern && seen.websocket && seen.options.upgrade && is_websocket(text, &seen, head, framing)?,
         accepts_trailers: modern && seen.accepts_trailers,
         final_hop: seen.final_hop,
@@ -256,14 +257,11 @@ fn framing(text: &[u8], seen: &Seen, version: Version) -> Result<Framing, Reject
 }
 
 /// RFC 9110 §10.1.1: 100-continue is the only expectation there is.
-fn expects_continue(text: &[u8], seen: &Seen, framing: Framing) -> Result<bool, Reject> {
-    match seen.expectation {
-        None => Ok(false),
-        Some(value) if value.of(text).eq_ignore_ascii_case(b"100-continue") => {
-            Ok(!matches!(framing, Framing::None | Framing::Length(0)))
-        }
-        Some(_) => Err(Reject::new(417, "unknown-expectation")),
+fn expects_continue(seen: &Seen, framing: Framing) -> Result<bool, Reject> {
+    if seen.unknown_expectation {
+        return Err(Reject::new(417, "unknown-expectation"));
     }
+    Ok(seen.expects && !matches!(framing, Framing::None | Framing::Length(0)))
 }
 
 /// RFC 6455 §4.2.1. What a target could take for a handshake, and we not, would open a tunnel that only one side knows of.
@@ -315,21 +313,24 @@ fn explain(error: httparse::Error, lines: &httparse::Request<'_, '_>, bytes: &[u
             _ => Reject::bad("bad-target"),
         };
     };
-    match &rest[target.len() + 1..] {
-        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9', end @ ..]
-            if matches!(end, [] | [b'\r'] | [b'\r', b'\n']) =>
-        {
-            match (method, major, minor) {
-                ("PRI", b'2', b'0') => Reject::new(505, "http2-preface"),
-                (_, b'1', b'0' | b'1') => Reject::bad(explain_lines(&bytes[line_end..], LineEnds::Strict)),
-                _ => Reject::new(505, "http-version"),
-            }
-        }
-        version if version.starts_with(b"HTTP/") && !version.contains(&b' ') => match version {
-            [.., b'\n'] if !version.contains(&b'\r') => Reject::bad("bare-lf"),
-            _ => Reject::bad("bad-version"),
-        },
-        _ if is_token(method.as_bytes()) => Reject::bad("space-in-target"),
-        _ => Reject::bad("bad-request-line"),
+    let version = &rest[target.len() + 1..];
+    if is_version_line(version) {
+        return match version.get(5..8) {
+            Some(b"1.0" | b"1.1") => Reject::bad(explain_lines(&bytes[line_end..], LineEnds::Strict)),
+            _ if method == "PRI" && version[5] == b'2' => Reject::new(505, "http2-preface"),
+            _ => Reject::new(505, "http-version"),
+        };
     }
+    match version {
+        _ if version.contains(&b' ') || !version.starts_with(b"HTTP/") => Reject::bad("space-in-target"),
+        [.., b'\n'] if !version.contains(&b'\r') => Reject::bad("bare-lf"),
+        _ => Reject::bad("bad-version"),
+    }
+}
+
+/// Whether `line` is, or could become, `HTTP/` DIGIT `.` DIGIT CRLF; at least its first digit is there.
+fn is_version_line(line: &[u8]) -> bool {
+    const SHAPE: &[u8] = b"HTTP/0.0\r\n";
+    (6..=SHAPE.len()).contains(&line.len())
+        && line.iter().zip(SHAPE).all(|(byte, &want)| if want == b'0' { byte.is_ascii_digit() } else { *byte == want })
 }

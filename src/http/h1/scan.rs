@@ -77,11 +77,16 @@ pub(super) enum LineEnds {
 pub(super) fn next_line(text: &[u8], from: usize, ends: LineEnds) -> Option<usize> {
     match text.get(from..)? {
         [b'\r', b'\n', ..] => Some(from + 2),
-        [b' ' | b'\t', ..] => {
-            let blanks = text[from..].iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
-            next_line(text, from + blanks, ends)
-        }
-        [b'\n', ..] if ends == LineEnds::Lenient => Some(from + 1),
+        rest => skip_blanks(rest, ends).map(|skipped| from + skipped),
+    }
+}
+
+#[cold]
+fn skip_blanks(rest: &[u8], ends: LineEnds) -> Option<usize> {
+    let blanks = rest.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
+    match rest[blanks..] {
+        [b'\r', b'\n', ..] => Some(blanks + 2),
+        [b'\n', ..] if ends == LineEnds::Lenient => Some(blanks + 1),
         _ => None,
     }
 }

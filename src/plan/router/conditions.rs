@@ -277,7 +277,19 @@ fn normal_path(path: &str, allowed: Forms) -> Result<Vec<u8>, Fault> {
     };
     if let Err(refusal) = path::forward(forms, allowed) {
         let message = format!("no request has the path {path:?}: it would be refused ({})", refusal.reason());
-        return Err(fault("paths", message, Some("`allow_in_path` lets a route take such paths")));
+        let help = match path::forward(forms, Forms::ALL) {
+            Ok(_) => "`allow_in_path` lets a route take such paths",
+            Err(_) => "percent-encode what is no part of a path: \"%20\" for a space, \"%25\" for a percent sign",
+        };
+        return Err(fault("paths", message, Some(help)));
+    }
+    if forms.contains(Forms::PARAMETER) && !allowed.contains(Forms::PARAMETER) {
+        let message = format!("the path {path:?} has a parameter, which some targets read as the path without it");
+        return Err(fault("paths", message, Some("allow_in_path = [\";\"] lets the route take it")));
+    }
+    if forms.contains(Forms::ENCODED_RESERVED) {
+        let message = format!("the path {path:?} has a character encoded that is written plainly in paths");
+        return Err(fault("paths", message, Some("write it plainly: \"@\" for \"%40\", \"$\" for \"%24\"")));
     }
     if forms.intersects(Forms::DOTS | Forms::EMPTY_SEGMENT | Forms::HIDDEN_DOTS) {
         let help = format!("write {:?}", String::from_utf8_lossy(&normal));

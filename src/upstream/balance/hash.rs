@@ -26,58 +26,44 @@ impl Policy for Hash {
     }
 
     fn pick<T: Targets>(&mut self, candidates: &Candidates<'_, T>, key: u64, _now_ns: u64) -> Option<usize> {
-        let mut sum = Sum::default();
-        for (index, weight) in candidates.iter() {
-            sum.add(weight, candidates.in_flight(index));
+        let first = best(candidates, key, |_, _| true)?;
+        if u64::from(candidates.in_flight(first)) < ALWAYS_ALLOWED {
+            return Some(first);
         }
-        let mut best: Option<(f64, usize)> = None;
-        let mut best_with_room: Option<(f64, usize)> = None;
-        for (index, weight) in candidates.iter() {
-            let score = score(key, candidates.id(index), weight, sum.unequal_weights);
-            let better = |than: Option<(f64, usize)>| than.is_none_or(|(least, _)| score < least);
-            if better(best) {
-                best = Some((score, index));
-            }
-            if better(best_with_room) && sum.has_room(weight, candidates.in_flight(index)) {
-                best_with_room = Some((score, index));
-            }
-        }
+        let (weights, in_flight) = candidates.iter().fold((0, 0), |(weights, in_flight), (index, weight)| {
+            (weights + u64::from(weight), in_flight + u64::from(candidates.in_flight(index)))
+        });
+        // One more request must leave the target at 1.25 of its share at most, rounded up.
+        let has_room = |index, weight| {
+            let held = u64::from(candidates.in_flight(index));
+            held < ALWAYS_ALLOWED || held * weights * 4 < (in_flight + 1) * u64::from(weight) * BOUND_QUARTERS
+        };
         // Counts may rise while we look at them, up to where nobody seems to have room.
-        best_with_room.or(best).map(|(_, index)| index)
+        best(candidates, key, has_room).or(Some(first))
     }
 }
 
-/// What all candidates have together.
-#[derive(Default)]
-struct Sum {
-    weight: u64,
-    in_flight: u64,
-    first_weight: Option<u32>,
-    unequal_weights: bool,
-}
-
-impl Sum {
-    fn add(&mut self, weight: u32, in_flight: u32) {
-        self.weight += u64::from(weight);
-        self.in_flight += u64::from(in_flight);
-        self.unequal_weights |= *self.first_weight.get_or_insert(weight) != weight;
+/// The candidate with the least score for the key of those that `takes` says yes to.
+///
+/// With u even between 0 and 1 for each target and key, the score -ln(u) / weight is the least of all as often as the
+/// weight says.
+fn best<T: Targets>(candidates: &Candidates<'_, T>, key: u64, takes: impl Fn(usize, u32) -> bool) -> Option<usize> {
+    let mut best: Option<(f64, usize)> = None;
+    for (index, weight) in candidates.iter() {
+        // 53 bits, and never 0.
+        let even = ((mix(key ^ candidates.id(index)) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+        let weight_share = 1.0 / f64::from(weight);
+        // -ln(u) is at least 1 - u, which spares most targets the logarithm.
+        let may_win = best.is_none_or(|(least, _)| (1.0 - even) * weight_share < least);
+        if !may_win || !takes(index, weight) {
+            continue;
+        }
+        let score = -even.ln() * weight_share;
+        if best.is_none_or(|(least, _)| score < least) {
+            best = Some((score, index));
+        }
     }
-
-    /// Whether a target may take one more: its load would then be at most 1.25 of its share, rounded up.
-    fn has_room(&self, weight: u32, in_flight: u32) -> bool {
-        let in_flight = u64::from(in_flight);
-        let bound = ((self.in_flight + 1) * u64::from(weight) * BOUND_QUARTERS).div_ceil(self.weight.max(1) * 4);
-        in_flight < bound.max(ALWAYS_ALLOWED)
-    }
-}
-
-/// The score of a target for a key; the least wins. With u even between 0 and 1, -ln(u) / weight is least as often as
-/// the weight says. Without weights the order of -ln(u) is that of 1 - u, which costs no logarithm.
-#[inline]
-fn score(key: u64, id: u64, weight: u32, unequal_weights: bool) -> f64 {
-    // 53 bits, and never 0.
-    let even = ((mix(key.wrapping_add(mix(id))) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    if unequal_weights { -even.ln() / f64::from(weight) } else { 1.0 - even }
+    best.map(|(_, index)| index)
 }
 
 /// The finaliser of SplitMix64: every bit of the input changes every bit of the output.

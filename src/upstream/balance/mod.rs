@@ -97,6 +97,11 @@ macro_rules! policies {
             $($(#[$doc])* $name,)+
         }
 
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Kind] = &[$(Kind::$name,)+];
+        }
+
         /// A worker's balancer of one pool.
         #[derive(Debug)]
         pub enum Balancer {
@@ -112,7 +117,8 @@ macro_rules! policies {
             }
 
             /// The target for a request, or `None` if no target can take one. `key` is the hash of what the pool
-            /// balances by; only [`Kind::Hash`] looks at it.
+            /// balances by; only [`Kind::Hash`] looks at it. A request that lacks it should get a random key, else all
+            /// such requests share a target.
             pub fn pick(&mut self, targets: &impl Targets, key: u64, now_ns: u64) -> Option<usize> {
                 match self {
                     $(Balancer::$name(policy) => pick(policy, targets, key, now_ns),)+
@@ -144,6 +150,9 @@ policies! {
 }
 
 fn pick(policy: &mut impl Policy, targets: &impl Targets, key: u64, now_ns: u64) -> Option<usize> {
+    if targets.len() == 1 {
+        return (targets.usable(0) && targets.weight(0) > 0).then_some(0);
+    }
     let mut among = |backups| policy.pick(&Candidates { targets, backups }, key, now_ns);
     among(false).or_else(|| among(true))
 }

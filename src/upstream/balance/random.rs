@@ -2,8 +2,7 @@
 
 use super::{Candidates, Policy, Seed, Targets};
 
-/// Draws before it is cheaper to walk over all targets: with equal weights and half of the targets down, 1 in 256
-/// requests pays for the walk.
+/// Tries before a draw walks over all targets: with equal weights and half of the targets down, one draw in 256 does.
 const DRAWS: usize = 8;
 
 /// The power of two choices. Where both are equally loaded the first draw counts, so an idle pool's traffic follows the

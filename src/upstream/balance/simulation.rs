@@ -116,11 +116,9 @@ impl Simulation {
     }
 }
 
-const KINDS: [Kind; 5] = [Kind::RoundRobin, Kind::LeastConn, Kind::Latency, Kind::Random, Kind::Hash];
-
 #[test]
 fn no_policy_picks_what_cannot_take_a_request() {
-    for kind in KINDS {
+    for &kind in Kind::ALL {
         let mut pool = weighted(&[1, 0, 3, 2, 5]);
         pool.targets[2].usable = false;
         pool.targets[4].backup = true;
@@ -137,7 +135,7 @@ fn no_policy_picks_what_cannot_take_a_request() {
 
 #[test]
 fn backups_take_over_together_and_step_back() {
-    for kind in KINDS {
+    for &kind in Kind::ALL {
         let mut pool = weighted(&[1, 1, 1, 1]);
         pool.targets[2].backup = true;
         pool.targets[3].backup = true;
@@ -163,7 +161,7 @@ fn backups_take_over_together_and_step_back() {
 
 #[test]
 fn without_a_usable_target_there_is_no_pick() {
-    for kind in KINDS {
+    for &kind in Kind::ALL {
         let mut pool = weighted(&[1, 1]);
         pool.targets[1].backup = true;
         pool.targets.iter_mut().for_each(|target| target.usable = false);
@@ -175,7 +173,7 @@ fn without_a_usable_target_there_is_no_pick() {
 
 #[test]
 fn a_single_target_takes_everything() {
-    for kind in KINDS {
+    for &kind in Kind::ALL {
         let mut pool = weighted(&[7]);
         let balancer = &mut balancers(kind, &pool, 1)[0];
         for key in 0..100 {

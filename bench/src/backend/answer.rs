@@ -1,0 +1,130 @@
+//! What the backend sends: small answers are put together in one buffer, large fixed bodies are sent from where they lie.
+//!
+//! Large bodies are written, not sent by sendfile: that would hand the proxy its bytes in pages of 4 KiB, which cost any
+//! proxy twice as much to receive as what a write makes of them.
+
+use crate::backend::request::Wanted;
+use crate::pattern::{self, Check, Side};
+use std::io::Write;
+
+/// Fixed bodies up to this size are copied, larger ones are written from [`Answers::bulk`].
+const COPIED: usize = 16 << 10;
+
+/// Renders answers.
+#[derive(Debug)]
+pub struct Answers {
+    name: String,
+    /// As many bytes as the largest fixed body.
+    pub bulk: Vec<u8>,
+    /// Answers given, but for counts and health checks.
+    pub given: u64,
+}
+
+impl Answers {
+    /// Answers in the name of the target `name`.
+    pub fn new(name: String) -> Self {
+        Self { name, bulk: vec![b'x'; super::request::MAX_SIZE], given: 0 }
+    }
+
+    /// Appends the answer to `out`, and returns how many bytes of `bulk` must follow it.
+    pub fn render(&mut self, wanted: Wanted, bodiless: bool, close: bool, upload: &Upload, out: &mut Vec<u8>) -> usize {
+        let close = if close { "connection: close\r\n" } else { "" };
+        self.given += u64::from(!matches!(wanted, Wanted::Count | Wanted::Health));
+        // Writing to a Vec cannot fail.
+        let mut whole = |status: &str, body: &[u8]| {
+            let _ = write!(out, "HTTP/1.1 {status}\r\n{close}content-length: {}\r\n\r\n", body.len());
+            out.extend_from_slice(if bodiless { &[] } else { body });
+            0
+        };
+        match wanted {
+            Wanted::Count => whole("200 OK", self.given.to_string().as_bytes()),
+            Wanted::Health => whole("200 OK", b"ok"),
+            Wanted::Unknown => whole("404 Not Found", b"no such path"),
+            Wanted::Fixed(size) if size <= COPIED => whole("200 OK", &self.bulk[..size]),
+            Wanted::Fixed(size) => {
+                let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}content-length: {size}\r\n\r\n");
+                if bodiless { 0 } else { size }
+            }
+            Wanted::Strict { id, .. } if upload.wrong().is_some() => {
+                let wrong = upload.wrong().unwrap_or_default();
+                whole("400 Bad Request", format!("body of {id:x} is wrong at {wrong}").as_bytes())
+            }
+            Wanted::Strict { id, size, chunked } => {
+                let (name, seen) = (&self.name, upload.seen());
+                let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}x-strict-id: {id:x}\r\nx-target: {name}\r\n");
+                let _ = write!(out, "x-received: {seen}\r\n");
+                strict_body(id, size, chunked, bodiless, out);
+                0
+            }
+        }
+    }
+}
+
+/// The request body as it came.
+#[derive(Debug)]
+pub enum Upload {
+    /// Bytes that nobody checks.
+    Plain(u64),
+    /// The stream of a strict request.
+    Strict(Check),
+}
+
+impl Upload {
+    /// Ready for the body of a request that wants `wanted`.
+    pub fn new(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Strict { id, .. } => Self::Strict(Check::new(id, Side::Request)),
+            _ => Self::Plain(0),
+        }
+    }
+
+    /// Takes the next piece.
+    pub fn feed(&mut self, piece: &[u8]) {
+        match self {
+            Self::Plain(seen) => *seen += piece.len() as u64,
+            Self::Strict(check) => check.feed(piece),
+        }
+    }
+
+    fn seen(&self) -> u64 {
+        match self {
+            Self::Plain(seen) => *seen,
+            Self::Strict(check) => check.seen(),
+        }
+    }
+
+    fn wrong(&self) -> Option<u64> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Strict(check) => check.wrong_at(),
+        }
+    }
+}
+
+fn strict_body(id: u64, size: usize, chunked: bool, bodiless: bool, out: &mut Vec<u8>) {
+    if !chunked {
+        let _ = write!(out, "content-length: {size}\r\n\r\n");
+        if !bodiless {
+            let start = out.len();
+            out.resize(start + size, 0);
+            pattern::fill(id, Side::Answer, 0, &mut out[start..]);
+        }
+        return;
+    }
+    out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+    if bodiless {
+        return;
+    }
+    let (mut at, mut step) = (0, 1 + (id % 8000) as usize);
+    while at < size {
+        let count = step.min(size - at);
+        let _ = write!(out, "{count:x}\r\n");
+        let start = out.len();
+        out.resize(start + count, 0);
+        pattern::fill(id, Side::Answer, at as u64, &mut out[start..]);
+        out.extend_from_slice(b"\r\n");
+        at += count;
+        step = step * 2 % 30_011 + 1;
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+}

@@ -1,0 +1,82 @@
+//! The target behind the proxies: one thread, one epoll, answers that cost next to nothing, so that it is not what is measured.
+
+pub mod answer;
+pub mod connection;
+pub mod journal;
+pub mod request;
+
+use anyhow::{Context, Result};
+use connection::{Connection, Shared};
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Arguments of `bench backend`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Where to speak HTTP.
+    #[arg(long)]
+    pub http: SocketAddr,
+    /// Where to give back every byte.
+    #[arg(long)]
+    pub echo: Option<SocketAddr>,
+    /// What strict answers call this target.
+    #[arg(long, default_value = "backend")]
+    pub name: String,
+    /// File to which the ids of non-idempotent strict requests are appended.
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
+}
+
+const HTTP: Token = Token(usize::MAX);
+const ECHO: Token = Token(usize::MAX - 1);
+
+/// Serves until the process is told to end.
+pub fn run(args: Args) -> Result<()> {
+    let mut poll = Poll::new()?;
+    let mut listeners = Vec::new();
+    for (address, token) in [(Some(args.http), HTTP), (args.echo, ECHO)] {
+        let Some(address) = address else { continue };
+        let mut listener = TcpListener::bind(address).with_context(|| format!("bind {address}"))?;
+        poll.registry().register(&mut listener, token, Interest::READABLE)?;
+        listeners.push((token, listener));
+    }
+    let mut shared = Shared {
+        answers: answer::Answers::new(args.name),
+        journal: args.journal.as_deref().map(journal::Journal::open).transpose()?,
+        buffer: vec![0; 64 << 10],
+    };
+    let mut connections: Vec<Option<Connection>> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut events = Events::with_capacity(1024);
+    loop {
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        for event in &events {
+            if let Some((token, listener)) = listeners.iter().find(|(token, _)| *token == event.token()) {
+                while let Ok((mut socket, _)) = listener.accept() {
+                    let slot = free.pop().unwrap_or_else(|| {
+                        connections.push(None);
+                        connections.len() - 1
+                    });
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    socket.set_nodelay(true)?;
+                    poll.registry().register(&mut socket, Token(slot), both)?;
+                    connections[slot] = Some(Connection::new(socket, *token == ECHO));
+                }
+                continue;
+            }
+            let slot = event.token().0;
+            let over = connections[slot]
+                .as_mut()
+                .is_some_and(|connection| !connection.advance(event.is_read_closed(), &mut shared));
+            if over {
+                connections[slot] = None;
+                free.push(slot);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A load for large bodies: one thread that takes them without copying (MSG_TRUNC), so that the proxy's core is full
+//! before its own. It counts bytes; what is in them is the strict client's business.
+
+use anyhow::{Context, Result, ensure};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use socket2::Socket;
+use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// Arguments of `bench bulk`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Proxy.
+    #[arg(long)]
+    pub address: SocketAddr,
+    /// What to ask for.
+    #[arg(long, default_value = "/1m")]
+    pub path: String,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 16)]
+    pub connections: usize,
+    /// Seconds.
+    #[arg(long, default_value_t = 5.0)]
+    pub duration: f64,
+}
+
+struct Download {
+    socket: Socket,
+    left: u64,
+}
+
+/// Runs it and prints how many answers came whole; fails if a connection broke.
+pub fn run(args: Args) -> Result<()> {
+    let request = format!("GET {} HTTP/1.1\r\nhost: bench\r\n\r\n", args.path);
+    let mut poll = Poll::new()?;
+    let mut downloads = Vec::new();
+    for slot in 0..args.connections {
+        let stream = TcpStream::connect(args.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), Token(slot), Interest::READABLE)?;
+        let download = Download { socket: stream.into(), left: 0 };
+        (&download.socket).write_all(request.as_bytes())?;
+        downloads.push(download);
+    }
+    let (mut events, mut waste) = (Events::with_capacity(args.connections), vec![MaybeUninit::uninit(); 1 << 20]);
+    let end = Instant::now() + Duration::from_secs_f64(args.duration);
+    let mut answers = 0u64;
+    while Instant::now() < end {
+        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        for event in &events {
+            let download = &mut downloads[event.token().0];
+            while download.advance(&mut waste)? {
+                if download.left == 0 {
+                    answers += 1;
+                    (&download.socket).write_all(request.as_bytes())?;
+                }
+            }
+        }
+    }
+    println!("{answers} answers");
+    Ok(())
+}
+
+impl Download {
+    /// Takes what is there; `false` if nothing was.
+    fn advance(&mut self, waste: &mut [MaybeUninit<u8>]) -> Result<bool> {
+        if self.left == 0 {
+            return self.begin();
+        }
+        let room = (self.left as usize).min(waste.len());
+        match self.socket.recv_with_flags(&mut waste[..room], libc::MSG_TRUNC) {
+            Ok(count) => {
+                ensure!(count > 0, "closed in mid-answer");
+                self.left -= count as u64;
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error).context("in mid-answer"),
+        }
+    }
+
+    fn begin(&mut self) -> Result<bool> {
+        let mut buffer = [0; 4096];
+        let count = match (&self.socket).read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error).context("before an answer"),
+        };
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let head = match parsed.parse(&buffer[..count])? {
+            httparse::Status::Complete(head) => head,
+            httparse::Status::Partial => anyhow::bail!("head in pieces"),
+        };
+        ensure!(parsed.code == Some(200), "status {}", parsed.code.unwrap_or(0));
+        let length = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+        let length: u64 = std::str::from_utf8(length.context("no content-length")?.value)?.parse()?;
+        self.left = length.checked_sub((count - head) as u64).context("bytes beyond the answer")?;
+        ensure!(self.left > 0, "answer too small for a bulk load");
+        Ok(true)
+    }
+}

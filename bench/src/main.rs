@@ -1,0 +1,46 @@
+//! `bench`: the tools that every claim about Ringway's speed and steadiness comes from.
+
+mod backend;
+mod body;
+mod bulk;
+mod chaos;
+mod pattern;
+mod plain;
+mod process;
+mod ratio;
+mod runner;
+mod strict;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about, version)]
+enum Command {
+    /// A fixed HTTP target, and an echo.
+    Backend(backend::Args),
+    /// A load that verifies every answer.
+    Strict(strict::Args),
+    /// A load for large bodies that are not looked at.
+    Bulk(bulk::Args),
+    /// Ringway and its peers side by side.
+    Run(runner::Args),
+    /// Ringway under full load while targets are killed and clients misbehave.
+    Chaos(chaos::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let done = match Command::parse() {
+        Command::Backend(args) => backend::run(args),
+        Command::Strict(args) => strict::run(args),
+        Command::Bulk(args) => bulk::run(args),
+        Command::Run(args) => runner::run(args),
+        Command::Chaos(args) => chaos::run(args),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A plain blocking HTTP client for what is not measured: readiness, counts, metrics, and connections that idle.
+
+use crate::body::Body;
+use anyhow::{Context, Result, ensure};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// A keep-alive connection with at most one request under way.
+#[derive(Debug)]
+pub struct Connection(TcpStream);
+
+impl Connection {
+    /// Connects; every later step fails after `limit` without progress.
+    pub fn open(address: SocketAddr, limit: Duration) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.set_write_timeout(Some(limit))?;
+        Ok(Self(stream))
+    }
+
+    /// Sends a GET.
+    pub fn ask(&mut self, path: &str) -> Result<()> {
+        Ok(self.0.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").as_bytes())?)
+    }
+
+    /// Waits for the answer to it, which must be a whole 200.
+    pub fn answer(&mut self) -> Result<Vec<u8>> {
+        let (mut input, mut buffer, mut body) = (Vec::new(), [0; 16 << 10], None);
+        let mut data = Vec::new();
+        loop {
+            if body.is_none()
+                && let Some((head, framing)) = head(&input)?
+            {
+                input.drain(..head);
+                body = Some(framing);
+            }
+            if let Some(body) = &mut body {
+                let taken = body.feed(&input, |piece| data.extend_from_slice(piece))?;
+                input.drain(..taken);
+                if body.is_complete() {
+                    ensure!(input.is_empty(), "bytes beyond the answer");
+                    return Ok(data);
+                }
+            }
+            match self.0.read(&mut buffer)? {
+                0 if matches!(body, Some(Body::UntilClose)) => return Ok(data),
+                0 => anyhow::bail!("closed before the answer was complete"),
+                count => input.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+}
+
+/// The body of `path` at `address`, on a connection of its own.
+pub fn get(address: SocketAddr, path: &str) -> Result<Vec<u8>> {
+    let mut connection = Connection::open(address, Duration::from_secs(5))?;
+    connection.ask(path)?;
+    connection.answer().with_context(|| format!("GET http://{address}{path}"))
+}
+
+/// Waits until `path` at `address` answers 200.
+pub fn wait_for(address: SocketAddr, path: &str, limit: Duration) -> Result<()> {
+    let end = Instant::now() + limit;
+    loop {
+        match get(address, path) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(error).context(format!("not ready after {limit:?}")),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// An address on loopback that is free now.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn head(input: &[u8]) -> Result<Option<(usize, Body)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = parsed.parse(input)? else { return Ok(None) };
+    ensure!(parsed.code == Some(200), "status {}", parsed.code.unwrap_or(0));
+    let value = |name: &str| {
+        let header = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        header.map(|header| String::from_utf8_lossy(header.value))
+    };
+    let body = match (value("transfer-encoding"), value("content-length")) {
+        (Some(_), _) => Body::chunked(),
+        (None, Some(length)) => Body::Length(length.parse()?),
+        (None, None) => Body::UntilClose,
+    };
+    Ok(Some((length, body)))
+}

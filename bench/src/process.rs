@@ -1,0 +1,181 @@
+//! Processes: starting them pinned, ending them, and what the kernel says that they used.
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child that does not outlive its owner.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    /// Starts `program`, on the one core `core` if that is given. Its output goes to `log`.
+    pub fn start(program: &str, args: &[&str], core: Option<usize>, log: &Path) -> Result<Self> {
+        let mut command = pinned(program, args, core);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self(command.spawn().with_context(|| format!("start {program}"))?))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.0.id() as i32).context("no process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Kills it and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Asks it to end and waits for its exit code at most `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
+        self.signal(Signal::TERM)?;
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status.code());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("still running {limit:?} after SIGTERM")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The command that runs `program` on the one core `core`, or anywhere.
+pub fn pinned(program: &str, args: &[&str], core: Option<usize>) -> Command {
+    let mut command = match core {
+        Some(core) => {
+            let mut taskset = Command::new("taskset");
+            taskset.args(["-c", &core.to_string(), program]);
+            taskset
+        }
+        None => Command::new(program),
+    };
+    command.args(args);
+    command
+}
+
+/// Lets this process and its children open as many files as the hard limit allows; how many that is.
+pub fn raise_file_limit() -> Result<u64> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.current.unwrap_or(u64::MAX))
+}
+
+/// A process and its descendants.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while next < all.len() {
+        for task in entries(&format!("/proc/{}/task", all[next])) {
+            let children = std::fs::read_to_string(format!("/proc/{}/task/{task}/children", all[next]));
+            all.extend(children.unwrap_or_default().split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        next += 1;
+    }
+    all
+}
+
+/// CPU time of all threads of `pid` and its descendants, user and system.
+pub fn cpu_time(pid: u32) -> Duration {
+    family(pid).into_iter().map(own_time).sum()
+}
+
+fn own_time(pid: u32) -> Duration {
+    let threads = entries(&format!("/proc/{pid}/task"));
+    let precise = threads.iter().map(|task| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    });
+    // Without CONFIG_SCHED_INFO: the process's ticks.
+    precise.sum::<Option<Duration>>().unwrap_or_else(|| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = text.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    })
+}
+
+/// Resident bytes of `pid` and its descendants. Read from smaps_rollup, which is exact where statm is not.
+pub fn resident(pid: u32) -> Result<u64> {
+    let mut total = 0;
+    for pid in family(pid) {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("no Rss")?;
+        total += line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024;
+    }
+    Ok(total)
+}
+
+/// Open descriptors of `pid`.
+pub fn descriptors(pid: u32) -> usize {
+    entries(&format!("/proc/{pid}/fd")).len()
+}
+
+/// A core's time so far, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct CoreTime {
+    busy: u64,
+    total: u64,
+}
+
+/// The time of the core `core` so far.
+pub fn core_time(core: usize) -> Result<CoreTime> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let label = format!("cpu{core} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&label)).context("no such core")?;
+    // user nice system idle iowait irq softirq; what follows is stolen by the host, or counted in user already.
+    let fields: Vec<u64> = line.split_whitespace().take(7).filter_map(|field| field.parse().ok()).collect();
+    let total = fields.iter().sum();
+    Ok(CoreTime { busy: total - fields[3] - fields[4], total })
+}
+
+impl CoreTime {
+    /// Share of the time since `before` in which the core was busy, 0 to 1.
+    pub fn busy_since(&self, before: CoreTime) -> f64 {
+        (self.busy - before.busy) as f64 / (self.total - before.total).max(1) as f64
+    }
+}
+
+fn entries(directory: &str) -> Vec<String> {
+    let names = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_shows_in_the_processs_own_time() {
+        let before = cpu_time(std::process::id());
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(60) {
+            std::hint::black_box(entries("/proc/self/fd"));
+        }
+        let used = cpu_time(std::process::id()) - before;
+        assert!(used > Duration::from_millis(5) && used < Duration::from_secs(1), "{used:?}");
+    }
+}

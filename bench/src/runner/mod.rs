@@ -1,0 +1,188 @@
+//! The runner: proxies on one core, backend and load on the other, peers in alternation, ratios within one run.
+
+pub mod crowd;
+pub mod outcome;
+pub mod peer;
+pub mod round;
+pub mod scenario;
+
+use crate::plain;
+use crate::process::{self, Process};
+use anyhow::{Context, Result, ensure};
+use outcome::Outcome;
+use peer::{LOAD_CORE, Peer, Running};
+use round::Length;
+use scenario::{Kind, Scenario};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Arguments of `bench run`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Scenarios by name; without any, those marked as default.
+    pub names: Vec<String>,
+    /// Every scenario.
+    #[arg(long)]
+    pub all: bool,
+    /// Alternating rounds of each load scenario.
+    #[arg(long, default_value_t = 9)]
+    pub rounds: usize,
+    /// Seconds measured in each round.
+    #[arg(long, default_value_t = 1.5)]
+    pub window: f64,
+    /// Peers to compare: ringway, haproxy, nginx.
+    #[arg(long, value_delimiter = ',')]
+    pub peers: Vec<String>,
+}
+
+/// What is written to bench/results/.
+#[derive(Debug, Serialize)]
+struct Report {
+    date: String,
+    commit: String,
+    kernel: String,
+    cpu: String,
+    versions: BTreeMap<String, String>,
+    outcomes: Vec<Outcome>,
+}
+
+/// Runs the chosen scenarios, prints a table each and writes the report; fails if a goal was missed.
+pub fn run(args: Args) -> Result<()> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scenarios = scenario::choose(&home.join("scenarios"), &args.names, args.all)?;
+    let peers = peer::find(&args.peers);
+    ensure!(!peers.is_empty(), "no peer to measure");
+    ensure!(std::thread::available_parallelism()?.get() >= 2, "the runner needs two cores");
+    process::raise_file_limit()?;
+    let directory = Directory::new()?;
+    let backend = plain::free_address()?;
+    let program = std::env::current_exe()?.to_string_lossy().into_owned();
+    let log = directory.0.join("backend.log");
+    let backend_args = ["backend", "--http", &backend.to_string()];
+    let _backend = Process::start(&program, &backend_args, Some(LOAD_CORE), &log)?;
+    plain::wait_for(backend, "/health", Duration::from_secs(5))?;
+
+    let mut report = Report::new(home, &peers);
+    report.print_head();
+    for scenario in &scenarios {
+        let bench = Bench { args: &args, peers: &peers, backend, directory: &directory.0 };
+        let outcome = match scenario.kind {
+            Kind::Load => bench.load(scenario)?,
+            Kind::Idle => bench.crowd(scenario, &[])?,
+            Kind::Hold => bench.crowd(scenario, &[Duration::from_secs(5)])?,
+        };
+        println!("{outcome}");
+        report.outcomes.push(outcome);
+    }
+    println!("written: {}", report.write(&home.join("results"))?.display());
+    let missed: Vec<&str> =
+        report.outcomes.iter().filter(|outcome| outcome.met == Some(false)).map(Outcome::name).collect();
+    ensure!(missed.is_empty(), "goal missed: {}", missed.join(", "));
+    Ok(())
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    peers: &'a [Peer],
+    backend: SocketAddr,
+    directory: &'a Path,
+}
+
+impl Bench<'_> {
+    fn load(&self, scenario: &Scenario) -> Result<Outcome> {
+        let start = |peer: &Peer| peer.start(self.backend, self.directory);
+        let running: Vec<Running> = self.peers.iter().map(start).collect::<Result<_>>()?;
+        let length = Length { warm_up: Duration::from_millis(400), window: Duration::from_secs_f64(self.args.window) };
+        let mut rounds = BTreeMap::<String, Vec<_>>::new();
+        for number in 0..self.args.rounds {
+            // Each round begins with another peer, so that none always follows the same one.
+            for turn in 0..running.len() {
+                let peer = &running[(number + turn) % running.len()];
+                progress(&format!("{}: round {}/{}, {}", scenario.name, number + 1, self.args.rounds, peer.name));
+                let round = round::measure(scenario, peer, self.backend, length)?;
+                rounds.entry(peer.name.to_owned()).or_default().push(round);
+            }
+        }
+        progress("");
+        Ok(Outcome::of_load(scenario, rounds))
+    }
+
+    fn crowd(&self, scenario: &Scenario, pauses: &[Duration]) -> Result<Outcome> {
+        let mut crowds = BTreeMap::new();
+        for peer in self.peers {
+            progress(&format!("{}: {}", scenario.name, peer.name));
+            let running = peer.start(self.backend, self.directory)?;
+            crowds.insert(peer.name.to_owned(), crowd::gather(scenario, &running, pauses)?);
+        }
+        progress("");
+        Ok(Outcome::of_crowd(scenario, crowds))
+    }
+}
+
+impl Report {
+    fn new(home: &Path, peers: &[Peer]) -> Self {
+        let said = |command: &mut Command| {
+            let output = command.output().map(|output| output.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&output).trim().to_owned()
+        };
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let cpu = read("/proc/cpuinfo");
+        let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+        let mut versions: BTreeMap<_, _> =
+            peers.iter().map(|peer| (peer.name.to_owned(), peer.version.clone())).collect();
+        versions.insert("wrk".into(), peer::version("wrk", "-v").unwrap_or_default());
+        Self {
+            date: said(Command::new("date").args(["-u", "+%F"])),
+            commit: said(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(home)),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            cpu: cpu.trim_start_matches([' ', '\t', ':']).to_owned(),
+            versions,
+            outcomes: Vec::new(),
+        }
+    }
+
+    fn print_head(&self) {
+        println!("{} at {}, Linux {}, {}", self.date, self.commit, self.kernel, self.cpu);
+        self.versions.iter().for_each(|(name, version)| println!("  {name}: {version}"));
+        println!();
+    }
+
+    fn write(&self, directory: &Path) -> Result<PathBuf> {
+        std::fs::create_dir_all(directory)?;
+        let path = directory.join(format!("{}-{}.json", self.date, self.commit));
+        std::fs::write(&path, serde_json::to_string_pretty(self)? + "\n").context("write the report")?;
+        Ok(path)
+    }
+}
+
+/// A directory for one run, removed at its end.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    /// A fresh one.
+    pub fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("ringway-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Shows what is being done, on a terminal only; an empty text clears the line.
+pub fn progress(text: &str) {
+    let mut error = std::io::stderr();
+    if error.is_terminal() {
+        let _ = write!(error, "\r\x1b[K{text}");
+        let _ = error.flush();
+    }
+}

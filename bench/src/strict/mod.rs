@@ -1,0 +1,173 @@
+//! The strict client: every request that it sent has exactly one complete, verified answer, or is a failure with a name.
+
+pub mod answer;
+pub mod pace;
+pub mod request;
+pub mod tally;
+
+use answer::Reader;
+use anyhow::{Context, Result};
+use pace::Pace;
+use request::{Mix, Request};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tally::{Failure, Fault, Tally};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Arguments of `bench strict`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Proxy and path before /strict, as in http://127.0.0.1:8080/prefix
+    #[arg(long)]
+    pub url: String,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Requests a second, whether or not answers come; 0: as many as the connections can take.
+    #[arg(long, default_value_t = 0.0)]
+    pub rate: f64,
+    /// Seconds.
+    #[arg(long, default_value_t = 10.0)]
+    pub duration: f64,
+    /// Seconds from sending a request until it counts as failed.
+    #[arg(long, default_value_t = 10.0)]
+    pub timeout: f64,
+    /// How requests vary.
+    #[command(flatten)]
+    pub mix: Mix,
+}
+
+struct Run {
+    args: Args,
+    host: String,
+    prefix: String,
+    first: u64,
+    number: Cell<u64>,
+    pace: Pace,
+    tally: RefCell<Tally>,
+}
+
+struct Link {
+    stream: TcpStream,
+    reader: Reader,
+}
+
+/// Runs it, prints the tally; fails if a request did.
+pub fn run(args: Args) -> Result<()> {
+    let tally = drive(args)?;
+    println!("{tally}");
+    anyhow::ensure!(tally.failed == 0 && tally.passed == tally.issued, "not every request has its answer");
+    Ok(())
+}
+
+/// Runs it on the calling thread until all requests have ended.
+pub fn drive(args: Args) -> Result<Tally> {
+    let rest = args.url.strip_prefix("http://").context("--url must begin with http://")?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = if path.is_empty() { String::new() } else { format!("/{}", path.trim_end_matches('/')) };
+    let pace = Pace::new(args.rate, Duration::from_secs_f64(args.duration));
+    let first = fastrand::u64(..) & !0xffff_ffff;
+    let (host, tally) = (host.to_owned(), RefCell::new(Tally::new()?));
+    let run = Rc::new(Run { host, prefix, first, number: Cell::new(0), pace, tally, args });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = tokio::task::LocalSet::new();
+    for _ in 0..run.args.connections {
+        tasks.spawn_local(connection(run.clone()));
+    }
+    runtime.block_on(tasks);
+    let run = Rc::into_inner(run).context("a connection's task outlives the run")?;
+    Ok(run.tally.into_inner())
+}
+
+async fn connection(run: Rc<Run>) {
+    let (mut link, mut wire) = (None, Vec::new());
+    while let Some((number, due)) = run.pace.wait(&run.number).await {
+        let request = Request::new(run.first + number, &run.args.mix);
+        request.render(&run.host, &run.prefix, &mut wire);
+        run.tally.borrow_mut().issued += 1;
+        let (sent, mut target) = (Instant::now(), None);
+        let limit = Duration::from_secs_f64(run.args.timeout);
+        let ended = tokio::time::timeout(limit, run.exchange(&mut link, &request, &wire, &mut target)).await;
+        match ended.unwrap_or(Err(Fault::Timeout)) {
+            Ok(()) => run.tally.borrow_mut().pass(due),
+            Err(fault) => {
+                link = None;
+                let (id, method) = (request.id, request.method);
+                let replayable = request.is_idempotent() && request.body.is_none();
+                let ended = Instant::now();
+                run.tally.borrow_mut().fail(Failure { id, fault, method, replayable, sent, ended, target });
+            }
+        }
+    }
+}
+
+impl Run {
+    /// One request and its answer; `slot` holds the connection while it can be used again.
+    async fn exchange(
+        &self,
+        slot: &mut Option<Link>,
+        request: &Request,
+        wire: &[u8],
+        target: &mut Option<String>,
+    ) -> Result<(), Fault> {
+        let mut link = match slot.take() {
+            Some(link) if link.is_open()? => link,
+            _ => self.connect().await?,
+        };
+        let Link { stream, reader } = &mut link;
+        let (mut from, mut to) = stream.split();
+        let mut sent = false;
+        let open = {
+            let answer = reader.read(&mut from, request);
+            tokio::pin!(answer);
+            // An answer may come before the request is sent, and says more than a failed write.
+            tokio::select! {
+                biased;
+                written = to.write_all(wire) => { sent = written.is_ok(); answer.await }
+                early = &mut answer => early,
+            }
+        };
+        *target = reader.target.take();
+        let open = open?;
+        if reader.extra() > 0 {
+            return Err(Fault::Extra);
+        }
+        if request.close {
+            return ends(&mut link.stream).await;
+        }
+        if open && sent {
+            *slot = Some(link);
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Link, Fault> {
+        let stream = TcpStream::connect(&self.host).await.map_err(|_| Fault::Connect)?;
+        stream.set_nodelay(true).map_err(|_| Fault::Connect)?;
+        self.tally.borrow_mut().connects += 1;
+        Ok(Link { stream, reader: Reader::default() })
+    }
+}
+
+impl Link {
+    /// Whether the proxy left it open; fails if bytes came that nobody asked for.
+    fn is_open(&self) -> Result<bool, Fault> {
+        match self.stream.try_read(&mut [0; 1]) {
+            Ok(0) => Ok(false),
+            Ok(_) => Err(Fault::Extra),
+            Err(error) => Ok(error.kind() == std::io::ErrorKind::WouldBlock),
+        }
+    }
+}
+
+/// After `Connection: close` the proxy must end the connection, without another byte.
+async fn ends(stream: &mut TcpStream) -> Result<(), Fault> {
+    match tokio::time::timeout(Duration::from_secs(2), stream.read(&mut [0; 1])).await {
+        Ok(Ok(0)) => Ok(()),
+        Ok(Ok(_)) => Err(Fault::Extra),
+        Ok(Err(_)) => Err(Fault::Reset),
+        Err(_) => Err(Fault::NotClosed),
+    }
+}
