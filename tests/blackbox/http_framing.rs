@@ -463,8 +463,9 @@ fn a_body_that_the_client_cuts_is_cut_at_the_target() {
         eventually("the target sees the end", || target.open() == 0);
         assert!(!target.last().whole);
     }
-    eventually("it is counted as the client's doing", || {
-        proxy.metric("ringway_pool_errors_total", &[("kind", "client-abort")]) == 2.0
+    eventually("both are counted as the client's doing", || {
+        let left = proxy.metric("ringway_pool_errors_total", &[("kind", "client-abort")]);
+        left + proxy.metric("ringway_refused_total", &[("reason", "bad-framing")]) == 2.0
     });
 }
 
