@@ -213,22 +213,23 @@ fn a_hot_key_stays_within_the_load_bound() {
     let targets: Vec<Target> = (0..4).map(|n| Target::slow(&format!("t{n}"), Duration::from_millis(100))).collect();
     let proxy = start(&targets, 1, "balance = \"hash\"\nkey = \"header:x-key\"");
     let clients = 32;
-    let peak = std::sync::Mutex::new(BTreeMap::<String, usize>::new());
+    let counts = std::sync::Mutex::new(BTreeMap::<String, usize>::new());
     thread::scope(|scope| {
         for _ in 0..clients {
             scope.spawn(|| {
                 let mut client = proxy.client();
                 for _ in 0..4 {
                     client.send(request("GET", "/", &["X-Key: hot"]));
-                    *peak.lock().unwrap().entry(client.response().target()).or_default() += 1;
+                    let name = client.response().target();
+                    *counts.lock().unwrap().entry(name).or_default() += 1;
                 }
             });
         }
     });
-    let counts = peak.into_inner().unwrap();
+    let counts = counts.into_inner().unwrap();
     let most = *counts.values().max().unwrap() as f64 / (clients * 4) as f64;
     // Even shares are 0.25; a bound of a few times the mean leaves room, an unbounded hash gives 1.
-    assert!(counts.len() >= 2 && most < 0.75, "{counts:?}");
+    assert!(counts.len() >= 2 && most < 0.5, "{counts:?}");
 }
 
 /// The share of in-flight requests of each target is its number of answers times how long each took.

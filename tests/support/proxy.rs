@@ -123,6 +123,18 @@ impl Proxy {
             .sum()
     }
 
+    /// Waits until the sum of a metric's series is `value`: an exchange is counted when it is over, a little after its
+    /// answer has come.
+    #[track_caller]
+    pub fn settles(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let mut last = f64::NAN;
+        let settled = within(PATIENCE / 3, || {
+            last = self.metric(name, labels);
+            last == value
+        });
+        assert!(settled, "{name} {labels:?} is {last}, not {value}");
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
         // SAFETY: the child is ours and not yet waited for, so that its pid is its own.
