@@ -22,7 +22,8 @@ impl Connection {
 
     /// Sends a GET.
     pub fn ask(&mut self, path: &str) -> Result<()> {
-        Ok(self.0.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").as_bytes())?)
+        let host = self.0.peer_addr()?;
+        Ok(self.0.write_all(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?)
     }
 
     /// Waits for the answer to it, which must be a whole 200.

@@ -95,14 +95,14 @@ impl<'a> Answer<'a> {
     /// Reads the answer and passes it on. Its head must come within `limit`; without one the request is still being
     /// sent, and whoever sends it bounds the wait.
     pub(super) async fn pass(&self, exchange: &mut Exchange<'_>, limit: Option<Duration>) -> Result<Passed, Broken> {
-        loop {
+        for _ in 0..=INTERIM_ANSWERS {
             self.stage.set(Stage::Waiting);
             let (answer, mut held) = self.read_head(exchange, limit).await?;
             if answer.tunnel {
                 return self.switch(exchange, &answer, held).await;
             }
             if !answer.interim {
-                return self.pass_final(exchange, &answer, held).await;
+                return self.pass_final(exchange, &answer, held, limit).await;
             }
             // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0.
             if exchange.heads.request.version == Version::Http11 {
@@ -114,6 +114,7 @@ impl<'a> Answer<'a> {
             held.advance(answer.head_len);
             self.held.replace(held);
         }
+        Err(self.broken(Failure::BadResponse, true))
     }
 
     async fn read_head(
@@ -204,10 +205,12 @@ impl<'a> Answer<'a> {
         exchange: &mut Exchange<'_>,
         answer: &h1::Answer,
         mut held: Lease,
+        limit: Option<Duration>,
     ) -> Result<Passed, Broken> {
         let Transfer { connection, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
-        exchange.keep_alive &= framing != Framing::UntilClose;
+        // Without a limit the request is still being sent: what comes behind this answer is the rest of its body.
+        exchange.keep_alive &= framing != Framing::UntilClose && limit.is_some();
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
@@ -322,6 +325,8 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// Interim answers before the final one.
+const INTERIM_ANSWERS: usize = 32;
 /// Bytes of a response head.
 const RESPONSE_HEAD: usize = 64 << 10;
 /// Field lines of a response head.

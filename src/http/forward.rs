@@ -250,7 +250,7 @@ impl Forwarding<'_, '_> {
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
         match done.end {
-            End::Both => {}
+            End::Both | End::Unreached(_) => {}
             End::Client(_) => outcome.client_left(),
             End::Target(_) => outcome.target_failed(Failure::Reset),
             End::Silence => outcome.target_failed(Failure::TunnelTimeout),

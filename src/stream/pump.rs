@@ -1,6 +1,7 @@
 //! Bytes both ways between two streams.
 
 use crate::net::{Either, Lease, Stream, join, race};
+use crate::observe::reason::Failure;
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub enum End {
     Target(ErrorKind),
     /// Neither side had anything to say for too long.
     Silence,
+    /// There was no target to talk to.
+    Unreached(Failure),
 }
 
 /// Pumps until both sides have ended or one is broken. A broken side makes the other's close a reset.
@@ -56,7 +59,7 @@ pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
         Err(Broken { kind, .. }) => End::Target(kind),
     };
     match end {
-        End::Both | End::Silence => {}
+        End::Both | End::Silence | End::Unreached(_) => {}
         End::Client(_) => target.reset_on_close(),
         End::Target(_) => client.reset_on_close(),
     }

@@ -2,13 +2,15 @@
 
 use super::pump::{Done, End, Tunnel, tunnel};
 use crate::lane::Lane;
-use crate::net::{self, Accepted, Stream};
-use crate::observe::reason::Failure;
+use crate::net::{self, Accepted, Peer, Stream};
+use crate::observe::access::{Load, Record, Times};
+use crate::observe::reason::{Cause, Failure, Phase, Termination};
 use crate::plan::Listener;
 use crate::upstream::{Attempt, Tried};
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Tries beyond the first to open a connection.
@@ -18,52 +20,131 @@ const RETRIES: usize = 3;
 pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: Accepted) {
     let _busy = lane.enter();
     let Accepted { stream: client, peer, .. } = accepted;
-    let Some((attempt, target)) = connect(lane, pool, peer.ip).await else {
-        client.reset_on_close();
-        return;
+    let mut session = Session { listener, pool, peer, started: net::now(), tries: 0, connected: None, target: None };
+    let end = match session.connect(lane).await {
+        Ok((attempt, target)) => {
+            let counters = lane.counters.pool(pool);
+            counters.in_flight.add(1);
+            let silence = lane.pools[pool].pool().timeouts.tunnel;
+            let stall = listener.timeouts.write_stall;
+            let done = Box::pin(tunnel(Tunnel { client: &client, target: &target, silence, stall })).await;
+            counters.in_flight.sub(1);
+            count(lane, listener, pool, &attempt, &done);
+            done
+        }
+        Err(failure) => {
+            client.reset_on_close();
+            Done { sent: 0, received: 0, end: End::Unreached(failure) }
+        }
     };
-    let silence = lane.pools[pool].pool().timeouts.tunnel;
-    let stall = listener.timeouts.write_stall;
-    let done = Box::pin(tunnel(Tunnel { client: &client, target: &target, silence, stall })).await;
-    count(lane, listener, pool, &attempt, &done);
+    session.log(lane, &end);
 }
 
-/// Opens a connection to a target of the pool, trying others when one does not take it.
-async fn connect(lane: &Lane, pool: usize, client: IpAddr) -> Option<(Attempt, Stream)> {
-    let local = &lane.pools[pool];
-    let counters = lane.counters.pool(pool);
-    counters.requests.inc();
-    let key = hash_ip(client);
-    let mut tried = Tried::default();
-    for retry in 0..=RETRIES {
-        let started = net::now();
-        let Some(attempt) = local.choose(key, &tried, net::coarse_now()) else {
-            counters.failures.failed(Failure::NoTarget);
-            return None;
-        };
-        if retry > 0 {
-            counters.retries.inc();
-        }
-        let target = counters.target(attempt.index());
-        target.requests.inc();
-        match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
-            Ok(stream) => {
-                target.connects.inc();
-                let took = started.elapsed();
-                local.observe(attempt.index(), took, net::coarse_now());
-                lane.latencies.borrow_mut().connect(pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-                return Some((attempt, stream));
+/// A connection as its line in the log tells it.
+struct Session<'a> {
+    listener: &'a Listener,
+    pool: usize,
+    peer: Peer,
+    started: Instant,
+    tries: u32,
+    connected: Option<Duration>,
+    target: Option<usize>,
+}
+
+impl Session<'_> {
+    /// Opens a connection to a target of the pool, trying others when one does not take it.
+    async fn connect(&mut self, lane: &Lane) -> Result<(Attempt, Stream), Failure> {
+        let local = &lane.pools[self.pool];
+        let counters = lane.counters.pool(self.pool);
+        counters.requests.inc();
+        let key = hash_ip(self.peer.ip);
+        let mut tried = Tried::default();
+        let mut last = Failure::NoTarget;
+        for retry in 0..=RETRIES {
+            let Some(attempt) = local.choose(key, &tried, net::coarse_now()) else { break };
+            if retry > 0 {
+                counters.retries.inc();
             }
-            Err(error) => {
-                target.failures.inc();
-                let timed_out = error.kind() == ErrorKind::TimedOut;
-                counters.failures.failed(if timed_out { Failure::ConnectTimeout } else { Failure::Connect });
-                tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
-                tried.add(attempt.index());
+            self.tries += 1;
+            self.target = Some(attempt.index());
+            let target = counters.target(attempt.index());
+            target.requests.inc();
+            let started = net::now();
+            match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
+                Ok(stream) => {
+                    target.connects.inc();
+                    let took = started.elapsed();
+                    local.observe(attempt.index(), took, net::coarse_now());
+                    lane.latencies.borrow_mut().connect(self.pool, nanos(took));
+                    self.connected = Some(self.started.elapsed());
+                    return Ok((attempt, stream));
+                }
+                Err(error) => {
+                    target.failures.inc();
+                    let timed_out = error.kind() == ErrorKind::TimedOut;
+                    last = if timed_out { Failure::ConnectTimeout } else { Failure::Connect };
+                    counters.failures.failed(last);
+                    tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
+                    tried.add(attempt.index());
+                }
             }
         }
+        if last == Failure::NoTarget {
+            counters.failures.failed(last);
+        }
+        Err(last)
     }
-    None
+
+    fn log(&self, lane: &Lane, done: &Done) {
+        let Some(log) = &lane.log else { return };
+        let mut log = log.borrow_mut();
+        if !log.wants() {
+            return;
+        }
+        let pool = lane.pools[self.pool].pool();
+        let target = self.target.map(|target| &pool.targets[target]);
+        let total = nanos(self.started.elapsed());
+        let (reason, termination) = ending(&done.end);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+        log.write(&Record {
+            start_ns: now.saturating_sub(total),
+            client: Some(SocketAddr::new(self.peer.ip, self.peer.port)),
+            listener: &self.listener.name,
+            route: "",
+            pool: &pool.name,
+            target: target.map_or("", |target| &target.name),
+            http: None,
+            bytes_in: done.sent,
+            bytes_out: done.received,
+            times: Times { connect: self.connected.map(nanos), total, ..Times::default() },
+            tries: self.tries,
+            reason,
+            termination,
+            load: Load {
+                process: lane.counters.worker.connections.get(),
+                listener: lane.counters.listener(self.listener.index).open.get(),
+                pool: lane.counters.pool(self.pool).in_flight.get(),
+                target: target.map_or(0, |target| u64::from(target.in_flight())),
+            },
+        });
+    }
+}
+
+/// How the log tells an end.
+fn ending(end: &End) -> (&'static str, Termination) {
+    let (failure, cause, phase) = match end {
+        End::Both => return ("", Termination::DONE),
+        End::Client(_) => (Failure::ClientAbort, Cause::Client, Phase::Data),
+        End::Target(_) => (Failure::Reset, Cause::Target, Phase::Data),
+        End::Silence => (Failure::TunnelTimeout, Cause::TargetTimeout, Phase::Data),
+        End::Unreached(failure @ Failure::ConnectTimeout) => (*failure, Cause::TargetTimeout, Phase::Connect),
+        End::Unreached(failure) => (*failure, Cause::Target, Phase::Connect),
+    };
+    (failure.word(), Termination { cause, phase })
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn count(lane: &Lane, listener: &Listener, pool: usize, attempt: &Attempt, done: &Done) {
@@ -75,7 +156,7 @@ fn count(lane: &Lane, listener: &Listener, pool: usize, attempt: &Attempt, done:
     target.sent.add(done.sent);
     target.received.add(done.received);
     match done.end {
-        End::Both => {}
+        End::Both | End::Unreached(_) => {}
         End::Silence => pool.failures.failed(Failure::TunnelTimeout),
         End::Client(_) => pool.failures.failed(Failure::ClientAbort),
         End::Target(_) => pool.failures.failed(Failure::Reset),

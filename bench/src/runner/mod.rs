@@ -35,7 +35,7 @@ pub struct Args {
     /// Seconds measured in each round.
     #[arg(long, default_value_t = 1.5)]
     pub window: f64,
-    /// Peers to compare: ringway, haproxy, nginx.
+    /// Peers to compare: ringway, haproxy, nginx; haproxy-splice only if it is named.
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<String>,
 }

@@ -123,7 +123,7 @@ impl Outcome {
         let unit = if self.scenario.unit == Unit::Megabyte { "MB" } else { "req" };
         let heads = [format!("{unit}/s"), format!("own µs/{unit}"), format!("core µs/{unit}")];
         let [rate, own, core] = &heads;
-        writeln!(f, "  {:<8} {rate:>9} {own:>11} {core:>11}  {:<20} {:<20} cores", "", "own ratio", "core ratio")?;
+        writeln!(f, "  {:<14} {rate:>9} {own:>11} {core:>11}  {:<20} {:<20} cores", "", "own ratio", "core ratio")?;
         for (name, peer) in &self.peers {
             let value = |median: Option<Median>| median.map_or("-".into(), |median| format!("{:.1}", median.value));
             let ratio = |median: Option<Median>| {
@@ -135,22 +135,22 @@ impl Outcome {
             let (rate, own, core) = (value(peer.rate), value(peer.own), value(peer.core));
             let (own_ratio, core_ratio) = (ratio(peer.own_ratio), ratio(peer.core_ratio));
             let (proxy, load) = (busy(|round| round.proxy_busy), busy(|round| round.load_busy));
-            write!(f, "  {name:<8} {rate:>9} {own:>11} {core:>11}  {own_ratio:<20} {core_ratio:<20} ")?;
+            write!(f, "  {name:<14} {rate:>9} {own:>11} {core:>11}  {own_ratio:<20} {core_ratio:<20} ")?;
             writeln!(f, "proxy {proxy:.0} %, load {load:.0} %")?;
             if let Some(void) = &peer.void {
-                writeln!(f, "  {name:<8} VOID: {void}")?;
+                writeln!(f, "  {name:<14} VOID: {void}")?;
             }
         }
         Ok(())
     }
 
     fn crowd_table(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "  {:<8} {:>16} {:>9} {:>7}", "", "bytes/connection", "requests", "failed")?;
+        writeln!(f, "  {:<14} {:>16} {:>9} {:>7}", "", "bytes/connection", "requests", "failed")?;
         for (name, peer) in &self.peers {
             let Some(crowd) = &peer.crowd else { continue };
-            writeln!(f, "  {name:<8} {:>16.0} {:>9} {:>7}", crowd.bytes_each, crowd.requests, crowd.failed)?;
+            writeln!(f, "  {name:<14} {:>16.0} {:>9} {:>7}", crowd.bytes_each, crowd.requests, crowd.failed)?;
             if let Some(failure) = &crowd.first_failure {
-                writeln!(f, "  {name:<8} first failure: {failure}")?;
+                writeln!(f, "  {name:<14} first failure: {failure}")?;
             }
         }
         Ok(())

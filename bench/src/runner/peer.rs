@@ -13,6 +13,9 @@ pub const PROXY_CORE: usize = 0;
 /// The core of backend and load.
 pub const LOAD_CORE: usize = 1;
 
+/// HAProxy with kernel splicing of answers, which it does not do by default. Runs only when named.
+const SPLICING: &str = "haproxy-splice";
+
 /// A proxy that can be started.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -37,17 +40,19 @@ pub struct Running {
     pub tcp: SocketAddr,
 }
 
-/// The peers whose binaries are there, Ringway first. HAPROXY, NGINX and RINGWAY in the environment name other builds.
+/// The peers called `only`, else the usual ones, whose binaries are there; Ringway first. HAPROXY, NGINX and RINGWAY in the environment name other builds.
 pub fn find(only: &[String]) -> Vec<Peer> {
     let known = [
         ("ringway", "RINGWAY", built_ringway(), "--version"),
         ("haproxy", "HAPROXY", "haproxy".into(), "-v"),
+        (SPLICING, "HAPROXY", "haproxy".into(), "-v"),
         ("nginx", "NGINX", "nginx".into(), "-v"),
     ];
     let mut peers = Vec::new();
     for (name, variable, default, flag) in known {
         let program = std::env::var(variable).unwrap_or(default);
-        if !only.is_empty() && only.iter().all(|wanted| wanted != name) {
+        let wanted = if only.is_empty() { name != SPLICING } else { only.iter().any(|wanted| wanted == name) };
+        if !wanted {
             continue;
         }
         match version(&program, flag) {
@@ -76,8 +81,8 @@ impl Peer {
         let (http, tcp, admin) = (plain::free_address()?, plain::free_address()?, plain::free_address()?);
         let file = match self.name {
             "ringway" => "ringway.toml",
-            "haproxy" => "haproxy.cfg",
-            _ => "nginx.conf",
+            "nginx" => "nginx.conf",
+            _ => "haproxy.cfg",
         };
         let port = |address: SocketAddr| address.port().to_string();
         // Debian's build has TCP as a module, others have it built in.
@@ -91,14 +96,15 @@ impl Peer {
                 ("admin", &port(admin)),
                 ("target", &port(target)),
                 ("stream", stream),
+                ("splice", if self.name == SPLICING { "option splice-response" } else { "" }),
                 ("dir", &directory.to_string_lossy()),
             ],
         )?;
         let config = config.to_string_lossy().into_owned();
         let args: &[&str] = match self.name {
             "ringway" => &["run", "-c", &config],
-            "haproxy" => &["-db", "-f", &config],
-            _ => &["-c", &config],
+            "nginx" => &["-c", &config],
+            _ => &["-db", "-f", &config],
         };
         let log = directory.join(format!("{}.log", self.name));
         let process = Process::start(&self.program, args, Some(PROXY_CORE), &log)?;
