@@ -564,3 +564,15 @@ fn a_body_on_get_and_delete_is_passed_on() {
         assert_eq!(target.last().method, method);
     }
 }
+
+#[test]
+fn many_tiny_chunks_pass() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let body = pattern(20_000);
+    let chunks: Vec<u8> = body.iter().flat_map(|byte| [b'1', b'\r', b'\n', *byte, b'\r', b'\n']).collect();
+    let mut client = proxy.client();
+    client.send(request("PUT", "/", &["Transfer-Encoding: chunked"]));
+    client.send([&chunks[..], b"0\r\n\r\n"].concat());
+    assert_same(&client.response().body, &body);
+}

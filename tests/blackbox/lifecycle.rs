@@ -1,7 +1,7 @@
 //! Start, stop, sockets and workers that die: the process keeps its promises about connections.
 
 use crate::support::client::{Client, get, request};
-use crate::support::hurt::{Frozen, file_limit};
+use crate::support::hurt::{Frozen, file_limit, soft_file_limit};
 use crate::support::load::Load;
 use crate::support::proxy::{Directory, Setup, value};
 use crate::support::toml::{http, http_with, tcp};
@@ -246,6 +246,17 @@ fn the_file_limit_pauses_accepting_and_no_more() {
     }
     assert_eq!(proxy.get("/after").status, 200);
     assert!(served.iter_mut().all(|client| client.alive()), "who was served before still is");
+}
+
+/// The soft limit is raised to what the hard one allows.
+#[test]
+fn a_low_soft_limit_is_raised() {
+    let target = Target::echo("a");
+    let proxy = Setup::new(http(&[&target])).before(soft_file_limit(64)).start();
+    let mut clients: Vec<Client> = (0..100).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
 }
 
 #[test]
