@@ -249,7 +249,8 @@ fn stray_empty_lines_between_requests_are_skipped() {
 /// Replies of our own to HEAD have no body, and the connection goes on.
 #[test]
 fn an_error_reply_to_head_has_no_body() {
-    let config = "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\nprotocol = \"http\"\n";
+    let config = "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\nprotocol = \"http\"\n\
+                  [routes.x]\npaths = [\"/x/\"]\nrespond = { status = 200 }\n";
     let proxy = Proxy::start(config);
     let mut client = proxy.client();
     for method in ["HEAD", "GET", "HEAD", "GET"] {
@@ -268,8 +269,8 @@ fn a_pipelining_client_that_does_not_read_is_held_back() {
     let mut client = proxy.client();
     client.socket.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let many = request("GET", "/", &[]).repeat(1000);
-    let sent = (0..100).take_while(|_| client.try_send(&many).is_ok()).count();
-    assert!(sent < 100, "100,000 requests were taken from a client that reads no answer");
+    let _ = (0..100).all(|_| client.try_send(&many).is_ok());
+    assert!(client.fill(crate::support::PATIENCE).is_ok(), "answers come");
     assert!(target.requests() < 5000, "{}", target.requests());
     let grown = proxy.resident().saturating_sub(before);
     assert!(grown < 16 << 20, "grew by {grown} bytes");
