@@ -400,6 +400,8 @@ fn the_demo_runs_and_stops() {
             let url = line[at + 7..].split_whitespace().next().unwrap().trim_end_matches(['"', '\'']);
             let (address, path) = url.split_once('/').unwrap_or((url, ""));
             let address = address.replace("localhost", "127.0.0.1");
+            // It may print what to ask a moment before it listens.
+            within(crate::support::PATIENCE, || Client::try_to(&address).is_ok());
             answered = Some(get(&address, &format!("/{path}")).status);
         }
     }
