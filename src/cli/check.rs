@@ -60,3 +60,33 @@ fn summary(loaded: &Loaded) -> String {
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(path: &Path, faults: Vec<Fault>) -> (String, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = checked(path, &|_| None, |_| faults, false, &mut out, &mut err).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (format!("{code:?}"), text(out), text(err))
+    }
+
+    #[test]
+    fn a_good_file_is_summed_up_and_a_bad_one_gives_2() {
+        let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
+        let (code, out, err) = run(example, Vec::new());
+        assert_eq!(code, format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!((out.as_str(), err.as_str()), ("ok: 3 listeners, 3 routes, 3 pools (7 targets)\n", ""));
+
+        let tie = Fault::new(["routes", "api"], "routes `api` and `hello` tie");
+        let (code, out, err) = run(example, vec![tie]);
+        assert_eq!(code, format!("{:?}", ExitCode::from(2)));
+        assert!(out.is_empty());
+        assert!(err.starts_with("error: routes `api` and `hello` tie\n"), "{err}");
+
+        let (code, _, err) = run(Path::new("/nowhere/ring.toml"), Vec::new());
+        assert_eq!(code, format!("{:?}", ExitCode::from(2)));
+        assert!(err.contains("cannot read `/nowhere/ring.toml`: there is no such file"), "{err}");
+    }
+}

@@ -16,6 +16,7 @@ mod report;
 pub mod schema;
 mod sense;
 mod sources;
+mod syntax;
 mod tree;
 pub mod units;
 mod walk;

@@ -139,7 +139,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of a request's line and headers together; more is answered with 431, or 414 where the line alone is longer.
+    /// Bytes of a request's line and headers together; more are answered with 431.
     #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1MiB"))]
     pub request_head: Size,
     /// Headers of a request; more are answered with 431.

@@ -4,6 +4,7 @@ use super::glob;
 use super::report::{Entry, File, Place};
 use super::schema::KINDS;
 use super::sources::KeyPath;
+use super::syntax::Broken;
 use super::tree::{Node, Planter, Table, Value};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -66,27 +67,14 @@ impl Reader<'_> {
         let index = self.reading.files.len();
         self.reading.files.push(File { path: path.into(), text: text.clone() });
         let (document, errors) = DeTable::parse_recoverable(&text);
-        let mut broken = BTreeSet::new();
-        for error in errors {
-            let place = Place::new(index, error.span().unwrap_or(0..0));
-            broken.insert(place.start);
-            if is_unclosed(&text, &place, error.message()) {
-                let help = "an array, a table or a string before this line is not closed";
-                self.reading.entries.push(Entry::at(&place, error.message()).help(Some(help.into())));
-                self.reading.torn = true;
-                break;
-            }
-            self.reading.entries.push(syntax(&text, &place, error.message()));
-        }
+        let mut broken = Broken::new(index, &text, &errors);
+        self.reading.entries.append(&mut broken.entries);
         let mut planter = Planter { file: index, text: &text, env: self.env, faults: Vec::new() };
         let mut table = planter.table(document.into_inner());
         self.reading.entries.append(&mut planter.faults);
-        if let Some(&first) = broken.first() {
-            self.reading.torn |= is_torn(&table, &text, first);
-            self.reading.gaps.extend(broken.iter().map(|&at| table_of(&table, at)));
-            let lines = broken.iter().map(|&at| line_of(&text, at)).collect();
-            drop_broken(&mut table, &text, &lines);
-        }
+        self.reading.torn |= broken.is_torn(&table);
+        self.reading.gaps.extend(broken.gaps(&table));
+        broken.prune(&mut table);
         let include = table.remove("include");
         self.merge(table);
         if let Some(include) = include {
@@ -187,107 +175,5 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => error.to_string(),
-    }
-}
-
-/// Whether the parser took a line of its own for part of what was opened before: all that it says after is a guess.
-fn is_unclosed(text: &str, place: &Place, message: &str) -> bool {
-    let (before, after) = text.split_at_checked(place.start).unwrap_or((text, ""));
-    let line = after.lines().next().unwrap_or_default();
-    let key = line.split('=').next().unwrap_or_default().trim_end();
-    let own = line.starts_with('[')
-        || (key.len() < line.len() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
-    let begins = before.is_empty() || before.ends_with('\n');
-    begins && own && ["comma", "inline table", "array"].iter().any(|part| message.contains(part))
-}
-
-fn syntax(text: &str, place: &Place, message: &str) -> Entry {
-    if message != "duplicate key" {
-        return Entry::at(place, message);
-    }
-    let key = text.get(place.start..place.end).unwrap_or_default();
-    let entry = Entry::at(place, format!("`{key}` is defined twice"));
-    match first_definition(text, place) {
-        Some(first) => entry.also(&first, "first defined here"),
-        None => entry,
-    }
-}
-
-/// The parser does not say where a duplicate key stood before: looks for the same header, or the same key in the table.
-fn first_definition(text: &str, place: &Place) -> Option<Place> {
-    let key = text.get(place.start..place.end)?;
-    let begin = text[..place.start].rfind('\n').map_or(0, |n| n + 1);
-    let header = |line: &str| line.split('#').next().unwrap_or_default().replace([' ', '\t'], "");
-    let this = header(text[begin..].lines().next()?);
-    let mut end = begin;
-    while end > 0 {
-        let start = text[..end - 1].rfind('\n').map_or(0, |n| n + 1);
-        let line = &text[start..end];
-        let found = if this.starts_with('[') {
-            (header(line.trim()) == this).then(|| line.rfind(key)).flatten()
-        } else if line.trim_start().starts_with('[') {
-            return None;
-        } else {
-            let rest = line.trim_start().strip_prefix(key);
-            rest.filter(|rest| rest.trim_start().starts_with('=')).and_then(|_| line.find(key))
-        };
-        if let Some(at) = found {
-            return Some(Place::new(place.file, start + at..start + at + key.len()));
-        }
-        end = start;
-    }
-    None
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text[..at.min(text.len())].matches('\n').count()
-}
-
-/// What the parser recovered on a line with a syntax error is a guess: nothing further is said about it.
-fn drop_broken(table: &mut Table, text: &str, broken: &BTreeSet<usize>) {
-    table.retain(|_, node| match &mut node.value {
-        Value::Table(inner) => {
-            drop_broken(inner, text, broken);
-            true
-        }
-        _ => {
-            let lines = line_of(text, node.key.start)..=line_of(text, node.at.end);
-            !broken.iter().any(|line| lines.contains(line))
-        }
-    });
-}
-
-/// Whether a header after the first syntax error is missing from what the parser recovered.
-fn is_torn(table: &Table, text: &str, first: usize) -> bool {
-    let mut headers = BTreeSet::new();
-    each_table(table, &KeyPath::default(), &mut |_, node| {
-        headers.insert(node.at.start);
-    });
-    let mut start = text[..first.min(text.len())].rfind('\n').map_or(0, |n| n + 1);
-    text[start..].split_inclusive('\n').any(|line| {
-        let at = start + line.len() - line.trim_start().len();
-        start += line.len();
-        line.trim_start().starts_with('[') && !headers.contains(&at)
-    })
-}
-
-/// The table that a line belongs to: the last one whose header is before it.
-fn table_of(table: &Table, at: usize) -> KeyPath {
-    let mut last = (0, KeyPath::default());
-    each_table(table, &KeyPath::default(), &mut |path, node| {
-        if (last.0..=at).contains(&node.at.start) {
-            last = (node.at.start, path.clone());
-        }
-    });
-    last.1
-}
-
-fn each_table(table: &Table, path: &KeyPath, look: &mut dyn FnMut(&KeyPath, &Node)) {
-    for (key, node) in table {
-        if let Value::Table(inner) = &node.value {
-            let path = path.child(key);
-            look(&path, node);
-            each_table(inner, &path, look);
-        }
     }
 }

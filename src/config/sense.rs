@@ -4,7 +4,7 @@
 use super::defaults::{HTTP_ONLY, OUTCOMES};
 use super::model::{Address, Balance, Config, HealthKind, Listener, Pool, Protocol, Redirect, Route};
 use super::sources::{Fault, KeyPath, Sources};
-use super::walk::{Outcome, listed, nearest};
+use super::walk::{Outcome, choice, nearest};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What makes no sense, and what is likely a mistake.
@@ -279,7 +279,7 @@ impl Sense<'_> {
         let help = match nearest(name, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("define [{plural}.{name}]"),
-            None => format!("the {plural} are {}", listed(&known)),
+            None => choice(kind, &known),
         };
         self.fault(Fault::new(at.clone(), format!("no {kind} is named `{name}`")).help(help));
     }

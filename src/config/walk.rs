@@ -151,7 +151,7 @@ impl<'a> Walker<'a> {
         let help = match (nearest(name, &known), inner) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(table)) => format!("did you mean `{table}.{name}`?"),
-            (None, None) => format!("the keys here are {}", listed(&known)),
+            (None, None) => choice("key here", &known),
         };
         let whose = if path.keys().is_empty() { String::new() } else { format!(" in `{path}`") };
         if node.table().is_some() || !path.keys().is_empty() {
@@ -296,14 +296,19 @@ pub fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     near.filter(|(_, known)| known.len() > 1).min().map(|(_, known)| known)
 }
 
-/// The names for a sentence, not too many of them.
-pub fn listed(names: &[&str]) -> String {
+/// Says which ones there are, not too many of them: "the pools are `a`, `b`".
+pub fn choice(noun: &str, names: &[&str]) -> String {
     const SHOWN: usize = 16;
+    if let [only] = names {
+        return format!("the only {noun} is `{only}`");
+    }
+    let (noun, rest) = noun.split_once(' ').unwrap_or((noun, ""));
+    let blank = if rest.is_empty() { "" } else { " " };
     let mut list: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     if names.len() > SHOWN {
         list.push("…".into());
     }
-    list.join(", ")
+    format!("the {noun}s{blank}{rest} are {}", list.join(", "))
 }
 
 fn words(schema: &Json) -> Option<Vec<&Json>> {
@@ -353,5 +358,7 @@ fn last_name(path: &KeyPath) -> &str {
 
 fn first_sentence(text: &str) -> String {
     let text = text.replace('\n', " ");
-    text.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
+    let sentence = text.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

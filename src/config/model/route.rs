@@ -112,13 +112,13 @@ fn plain_text() -> String {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redirect {
-    /// "http" or "https".
+    /// The new scheme.
     #[schemars(with = "Option<Scheme>")]
     pub scheme: Option<String>,
     /// The new host, without a port.
     #[schemars(with = "Option<HostName>")]
     pub host: Option<String>,
-    /// The new port. A changed scheme or host alone takes the scheme's own port.
+    /// The new port.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
     /// The new path; the query stays.
@@ -139,9 +139,9 @@ impl Default for Redirect {
 #[serde(rename_all = "kebab-case")]
 #[allow(dead_code, reason = "carries the accepted words into the schema")]
 enum Scheme {
-    /// Clear text.
+    /// In clear.
     Http,
-    /// TLS.
+    /// Over TLS.
     Https,
 }
 
