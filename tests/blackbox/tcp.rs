@@ -19,14 +19,14 @@ fn bytes_pass_both_ways_at_once_and_unchanged() {
         std::io::Write::write_all(&mut writer, &copy).unwrap();
         writer.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    assert_same(&client.to_end().unwrap(), &sent);
+    assert_same(&client.until_end().unwrap(), &sent);
     writing.join().unwrap();
 }
 
 #[test]
 fn a_clients_half_close_reaches_the_target_and_its_answer_still_comes() {
     let target = Target::with("a", |peer| {
-        let got = peer.to_end().unwrap();
+        let got = peer.until_end().unwrap();
         peer.send(format!("{} bytes", got.len()));
     });
     let proxy = Proxy::start(tcp(&[&target]));
@@ -34,7 +34,7 @@ fn a_clients_half_close_reaches_the_target_and_its_answer_still_comes() {
     client.send(pattern(100_000));
     assert!(client.quiet(GLANCE), "the target answers only after the end");
     client.finish_sending();
-    assert_eq!(client.to_end().unwrap(), b"100000 bytes");
+    assert_eq!(client.until_end().unwrap(), b"100000 bytes");
 }
 
 #[test]
@@ -42,14 +42,14 @@ fn a_targets_half_close_reaches_the_client_which_can_go_on_sending() {
     let target = Target::with("a", |peer| {
         peer.send("bye");
         peer.finish_sending();
-        let rest = peer.to_end().unwrap_or_default();
+        let rest = peer.until_end().unwrap_or_default();
         assert_same(&rest, &pattern(200_000));
         // A second connection tells the test that all came.
         peer.finish_sending();
     });
     let proxy = Proxy::start(tcp(&[&target]));
     let mut client = proxy.client();
-    assert_eq!(client.to_end().unwrap(), b"bye");
+    assert_eq!(client.until_end().unwrap(), b"bye");
     for part in pattern(200_000).chunks(50_000) {
         client.send(part);
         thread::sleep(Duration::from_millis(20));
@@ -120,7 +120,7 @@ fn traffic_in_one_direction_keeps_a_tunnel_alive() {
         }
     });
     let proxy = Proxy::start(tcp_with("", &[&target], "timeouts = { tunnel = \"1s\" }"));
-    assert_eq!(proxy.client().to_end().unwrap(), b"ttttttttttttttt");
+    assert_eq!(proxy.client().until_end().unwrap(), b"ttttttttttttttt");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_slow_reader_holds_back_its_sender_alone() {
     let before = proxy.resident();
     let stuck: Vec<Client> = (0..4).map(|_| proxy.client()).collect();
     let mut reader = proxy.client();
-    assert_eq!(reader.to_end().unwrap().len(), 128 << 20);
+    assert_eq!(reader.until_end().unwrap().len(), 128 << 20);
     let grown = proxy.resident().saturating_sub(before);
     assert!(grown < 24 << 20, "four stuck readers of 128 MiB made it grow by {grown} bytes");
     drop(stuck);
@@ -226,7 +226,7 @@ fn unix_sockets_serve_at_both_ends() {
         std::io::Write::write_all(&mut writer, &copy).unwrap();
         writer.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    assert_same(&client.to_end().unwrap(), &bytes);
+    assert_same(&client.until_end().unwrap(), &bytes);
     writing.join().unwrap();
 }
 

@@ -128,7 +128,7 @@ impl Client {
         } else if let Some(length) = response.head.length() {
             response.body = self.exact(length)?;
         } else {
-            response.body = self.to_end()?;
+            response.body = self.until_end()?;
             response.until_close = true;
         }
         Ok(())

@@ -201,7 +201,7 @@ impl Wire {
     }
 
     /// All up to the peer's end.
-    pub fn to_end(&mut self) -> Result<Vec<u8>, Broken> {
+    pub fn until_end(&mut self) -> Result<Vec<u8>, Broken> {
         let end = Instant::now() + super::PATIENCE;
         while self.fill(end.saturating_duration_since(Instant::now()))? > 0 {}
         Ok(std::mem::take(&mut self.buffer))
