@@ -261,7 +261,7 @@ fn least_conn_counts_tunnels() {
     drop(gone);
     eventually("t0 is idle", || targets[0].open() == 0);
     proxy.settles("ringway_target_in_flight", &[("target", &targets[0].to_string())], 0.0);
-    let (names, _more) = greetings(&proxy, 8);
+    let (names, _more) = greetings(&proxy, 4);
     assert!(names.iter().all(|name| name == "t0"), "{names:?}");
     drop(kept);
 }
