@@ -176,7 +176,7 @@ impl Stretch {
                 let (took, target) =
                     ((failure.ended - failure.sent).as_millis(), target.as_deref().unwrap_or("unknown"));
                 let place = verdict::place(failure, &self.kills);
-                println!("  {method} {id:x}: {fault}, {took} ms after it was sent, {place}; its target: {target}");
+                println!("  {method} {id:x}: {fault}, {took} ms after it was sent; answer of {target}; {place}");
             }
             checks.add(
                 &format!("{}, {name}: no error but a killed target's", self.name),

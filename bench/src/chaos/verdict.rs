@@ -40,12 +40,13 @@ pub fn is_excused(failure: &Failure, path: Path, kills: &[Kill]) -> bool {
     broken && lost && kills.iter().any(met)
 }
 
-/// When `failure` ended, told by the last kill before it.
+/// Which targets were down while `failure` was under way, and for how long when it ended.
 pub fn place(failure: &Failure, kills: &[Kill]) -> String {
-    match kills.iter().filter(|kill| kill.from <= failure.ended).max_by_key(|kill| kill.from) {
-        Some(kill) => format!("{} ms after {} was killed", (failure.ended - kill.from).as_millis(), kill.target),
-        None => "before any kill".to_owned(),
-    }
+    let down = kills.iter().filter(|kill| kill.from <= failure.ended && kill.back >= failure.sent);
+    let down: Vec<String> = down
+        .map(|kill| format!("{} killed {} ms before", kill.target, (failure.ended - kill.from).as_millis()))
+        .collect();
+    if down.is_empty() { "no target down".to_owned() } else { down.join(", ") }
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
     fn only_what_a_kill_explains_is_excused() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let kills = [Kill { target: "t1".into(), from: at(1000), to: at(1010) }];
+        let kills = [Kill { target: "t1".into(), from: at(1000), to: at(1010), back: at(1500) }];
         let failure = |fault, method, replayable, sent, ended, target: Option<&str>| {
             let target = target.map(str::to_owned);
             Failure { id: 1, fault, method, replayable, sent: at(sent), ended: at(ended), target }

@@ -144,8 +144,12 @@ impl Run {
     }
 
     async fn connect(&self) -> Result<Link, Fault> {
-        let stream = TcpStream::connect(&self.host).await.map_err(|_| Fault::Connect)?;
-        stream.set_nodelay(true).map_err(|_| Fault::Connect)?;
+        let stream = TcpStream::connect(&self.host).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::ConnectionReset => Fault::Reset,
+            _ => Fault::Connect,
+        })?;
+        // It fails if the connection has been reset already, which the request will find out.
+        let _ = stream.set_nodelay(true);
         self.tally.borrow_mut().connects += 1;
         Ok(Link { stream, reader: Reader::default() })
     }
