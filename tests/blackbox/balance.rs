@@ -300,3 +300,15 @@ fn weights_of_least_conn_are_shares_of_what_is_in_flight() {
     let share = spread(&proxy, &targets, 16, requests)[0] as f64 / requests as f64;
     assert!((0.65..0.85).contains(&share), "{share:.2}");
 }
+
+/// Of two drawn at random the less busy one is taken: a slow target fills up and is passed over.
+#[test]
+fn random_of_two_avoids_a_busy_target() {
+    let (slow, fast) = (Duration::from_millis(100), Duration::from_millis(5));
+    let targets = [Target::slow("slow", slow), Target::slow("a", fast), Target::slow("b", fast)];
+    let proxy = start(&targets, 2, "balance = \"random\"");
+    let requests = rounds(2000, 800);
+    let count = load::run(&proxy.web(), 16, requests, |n| format!("/{n}"));
+    count.assert_clean();
+    assert!(count.of("slow") * 5 < requests, "{count:?}");
+}

@@ -245,3 +245,51 @@ fn stray_empty_lines_between_requests_are_skipped() {
     assert_eq!(client.response().text(), "ok");
     assert_eq!(client.get("/").status, 200);
 }
+
+/// Replies of our own to HEAD have no body, and the connection goes on.
+#[test]
+fn an_error_reply_to_head_has_no_body() {
+    let config = "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\nprotocol = \"http\"\n\
+                  [routes.x]\npaths = [\"/x/\"]\nrespond = { status = 200 }\n";
+    let proxy = Proxy::start(config);
+    let mut client = proxy.client();
+    for method in ["HEAD", "GET", "HEAD", "GET"] {
+        assert_eq!(client.ask(method, "/", &[]).status, 404);
+    }
+}
+
+/// A client that pipelines without reading fills neither memory nor its target.
+#[test]
+fn a_pipelining_client_that_does_not_read_is_held_back() {
+    let body = vec![b'x'; 20_000];
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let target = Target::says("a", [head.into_bytes(), body].concat());
+    let proxy = Proxy::start(http(&[&target]));
+    let before = proxy.resident();
+    let mut client = proxy.client();
+    client.socket.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let many = request("GET", "/", &[]).repeat(1000);
+    let _ = (0..100).all(|_| client.try_send(&many).is_ok());
+    assert!(client.fill(crate::support::PATIENCE).is_ok(), "answers come");
+    assert!(target.requests() < 5000, "{}", target.requests());
+    let grown = proxy.resident().saturating_sub(before);
+    assert!(grown < 16 << 20, "grew by {grown} bytes");
+}
+
+/// An upload that its target drops without an answer is a 502 and is not begun again.
+#[test]
+fn an_upload_dropped_without_an_answer_is_a_502() {
+    let target = Target::with("a", |peer| {
+        peer.head();
+        let _ = peer.exact(1000);
+    });
+    let proxy = Proxy::start(http(&[&target]));
+    let mut client = proxy.client();
+    client.send(request("PUT", "/", &["Content-Length: 3000000"]));
+    let _ = client.try_send(crate::support::pattern(3_000_000));
+    match client.response_to("PUT") {
+        Ok(response) => assert_eq!(response.status, 502),
+        Err(broken) => assert_ne!(broken, crate::support::wire::Broken::TimedOut),
+    }
+    assert_eq!(target.requests(), 1);
+}

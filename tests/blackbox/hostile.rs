@@ -12,13 +12,6 @@ use std::process::Command;
 /// Cases at level `harden` or `should` that fail by decision, each with its reason.
 const BY_DECISION: &[(&str, &str)] = &[];
 
-/// Cases whose target breaks a rule that we hold it to, each with the rule.
-const AT_ODDS: &[(&str, &str)] = &[(
-    "up-ws-ok",
-    "its target answers with Sec-WebSocket-Accept \"x\", which RFC 6455 section 4.1 tells the receiver to fail; \
-     upgrade.rs has the same exchange with the right value",
-)];
-
 /// What the corpus expects of a proxy ("fixture" in hostile.json).
 fn fixture(backend: u16) -> String {
     http_with("", &[format!("127.0.0.1:{backend}")], "")
@@ -37,12 +30,10 @@ fn no_hostile_input_gets_through() {
         results.extend(run(Some(&again.join(","))));
     }
     let levels = levels();
-    let named = |id: &str, list: &[(&str, &str)]| list.iter().any(|(name, _)| *name == id);
     let mut bad = Vec::new();
     for (id, faults) in results.iter().filter(|(_, faults)| !faults.is_empty()) {
         let level = levels[id].as_str();
-        let waived = matches!(level, "harden" | "should") && named(id, BY_DECISION) || named(id, AT_ODDS);
-        if !waived {
+        if !matches!(level, "harden" | "should") || !BY_DECISION.iter().any(|(name, _)| name == id) {
             bad.push(format!("{id} [{level}]: {}", faults.join("; ")));
         }
     }

