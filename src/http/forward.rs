@@ -246,7 +246,7 @@ impl Forwarding<'_, '_> {
             outcome.target_failed(Failure::Reset);
             return;
         }
-        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
+        let done = Box::pin(tunnel(Tunnel { client: connection.client, target, silence, stall })).await;
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
         match done.end {

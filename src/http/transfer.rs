@@ -64,7 +64,8 @@ pub(super) async fn transfer(
     if body.is_ended() {
         return answer.pass(exchange, Some(transfer.timeouts.response_head)).await;
     }
-    both(&answer, exchange, body).await
+    // Rarer than a request without a body, and far larger.
+    Box::pin(both(&answer, exchange, body)).await
 }
 
 /// Sends the rest of the body while the answer is awaited.

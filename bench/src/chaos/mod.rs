@@ -172,11 +172,14 @@ impl Stretch {
             let unexplained = tally.issued - tally.passed - excused_count;
             println!("  {excused_count} of them died with a killed target, {unexplained} not");
             for failure in tally.failures.iter().filter(|failure| !excused(failure)).take(10) {
-                let Failure { id, fault, method, target, .. } = failure;
-                let (took, target) =
-                    ((failure.ended - failure.sent).as_millis(), target.as_deref().unwrap_or("unknown"));
+                let Failure { id, fault, method, sent, ended, trace, .. } = failure;
+                let (took, age) =
+                    ((*ended - *sent).as_millis(), (*sent).saturating_duration_since(trace.opened).as_millis());
+                let target = trace.target.as_deref().or(trace.previous.as_deref()).unwrap_or("an unknown target");
                 let place = verdict::place(failure, &self.kills);
-                println!("  {method} {id:x}: {fault}, {took} ms after it was sent, {place}; its target: {target}");
+                println!(
+                    "  {method} {id:x}: {fault}, {took} ms after it was sent on a connection to {target}, {age} ms old; {place}"
+                );
             }
             checks.add(
                 &format!("{}, {name}: no error but a killed target's", self.name),

@@ -19,6 +19,8 @@ pub struct Kill {
     pub from: Instant,
     /// When the process was gone.
     pub to: Instant,
+    /// When the target served again.
+    pub back: Instant,
 }
 
 /// A target.
@@ -60,9 +62,10 @@ impl Target {
             }
             let from = Instant::now();
             self.process.kill();
-            kills.push(Kill { target: self.name.clone(), from, to: Instant::now() });
+            let to = Instant::now();
             std::thread::sleep(Duration::from_millis(down));
             self.process = launch(&self.name, self.address, &self.journal, &self.log)?;
+            kills.push(Kill { target: self.name.clone(), from, to, back: Instant::now() });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which failures a killed target explains.
 
 use super::targets::Kill;
-use crate::strict::tally::{Failure, Fault};
+use crate::strict::tally::{Failure, Fault, Trace};
 use std::time::Duration;
 
 /// What stands between the strict client and the targets.
@@ -13,39 +13,44 @@ pub enum Path {
     Tcp,
 }
 
-/// A request sent this long after a kill may still have met a connection whose end had not been seen.
+/// What reached the proxy this long after a kill may still have met a connection whose end had not been seen.
 const UNSEEN: Duration = Duration::from_millis(100);
 /// An end that comes later than this after a kill is not its doing: the kernel resets the connections at once.
 const PROMPT: Duration = Duration::from_secs(1);
 
 /// Whether a kill explains `failure`. All of this must hold:
-/// - the request was under way while a target was killed, and ended promptly after;
-/// - it ended by a broken connection or a 502: no other fault comes from a target's death;
-/// - if the answer had begun, it had named the target that was killed;
-/// - on the HTTP path, it could not have been sent again: not idempotent, or with a body (which is streamed, not kept),
-///   or with an answer that had begun.
+/// - it ended by a broken connection or, over HTTP, a 502, promptly after the kill: no other fault comes from a target's
+///   death;
+/// - over HTTP: the request was under way during the kill; if its answer had begun, that had named the killed target; and
+///   it could not have been sent again, because it was not idempotent, or had a body (which is streamed, not kept), or
+///   its answer had begun;
+/// - over TCP: the connection was there during the kill, and its last answer, if any, had named the killed target.
 pub fn is_excused(failure: &Failure, path: Path, kills: &[Kill]) -> bool {
-    let broken = match failure.fault {
-        Fault::Reset | Fault::Closed | Fault::Truncated => true,
-        Fault::Status(502) => path == Path::Http,
-        _ => false,
+    let Trace { opened, previous, target } = &failure.trace;
+    let broken = matches!(failure.fault, Fault::Reset | Fault::Closed | Fault::Truncated);
+    let (ended_so, lost, since, named) = match path {
+        Path::Http => {
+            let lost = !failure.replayable || target.is_some();
+            (broken || failure.fault == Fault::Status(502), lost, failure.sent, target.as_ref())
+        }
+        Path::Tcp => (broken, true, *opened, target.as_ref().or(previous.as_ref())),
     };
-    let lost = path == Path::Tcp || !failure.replayable || failure.target.is_some();
     let met = |kill: &Kill| {
-        failure.sent <= kill.to + UNSEEN
+        since <= kill.to + UNSEEN
             && failure.ended >= kill.from
             && failure.ended <= kill.to + PROMPT
-            && failure.target.as_ref().is_none_or(|target| *target == kill.target)
+            && named.is_none_or(|target| *target == kill.target)
     };
-    broken && lost && kills.iter().any(met)
+    ended_so && lost && kills.iter().any(met)
 }
 
-/// When `failure` ended, told by the last kill before it.
+/// Which targets were down while `failure` was under way, and for how long when it ended.
 pub fn place(failure: &Failure, kills: &[Kill]) -> String {
-    match kills.iter().filter(|kill| kill.from <= failure.ended).max_by_key(|kill| kill.from) {
-        Some(kill) => format!("{} ms after {} was killed", (failure.ended - kill.from).as_millis(), kill.target),
-        None => "before any kill".to_owned(),
-    }
+    let down = kills.iter().filter(|kill| kill.from <= failure.ended && kill.back >= failure.sent);
+    let down: Vec<String> = down
+        .map(|kill| format!("{} killed {} ms before", kill.target, (failure.ended - kill.from).as_millis()))
+        .collect();
+    if down.is_empty() { "no target down".to_owned() } else { down.join(", ") }
 }
 
 #[cfg(test)]
@@ -57,10 +62,10 @@ mod tests {
     fn only_what_a_kill_explains_is_excused() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let kills = [Kill { target: "t1".into(), from: at(1000), to: at(1010) }];
+        let kills = [Kill { target: "t1".into(), from: at(1000), to: at(1010), back: at(1500) }];
         let failure = |fault, method, replayable, sent, ended, target: Option<&str>| {
-            let target = target.map(str::to_owned);
-            Failure { id: 1, fault, method, replayable, sent: at(sent), ended: at(ended), target }
+            let trace = Trace { opened: at(500), previous: None, target: target.map(str::to_owned) };
+            Failure { id: 1, fault, method, replayable, sent: at(sent), ended: at(ended), trace }
         };
         let http = |failure| is_excused(&failure, Path::Http, &kills);
         assert!(http(failure(Fault::Status(502), "POST", false, 999, 1012, None)));
@@ -71,7 +76,13 @@ mod tests {
         assert!(!http(failure(Fault::Status(502), "POST", false, 999, 2900, None)));
         assert!(!http(failure(Fault::Timeout, "POST", false, 999, 1500, None)));
         assert!(!http(failure(Fault::MixedUp, "POST", false, 999, 1012, Some("t1"))));
-        let reset = failure(Fault::Reset, "GET", true, 999, 1012, None);
-        assert!(!is_excused(&reset, Path::Http, &kills) && is_excused(&reset, Path::Tcp, &kills));
+
+        let tcp = |failure: &Failure| is_excused(failure, Path::Tcp, &kills);
+        let mut reset = failure(Fault::Reset, "GET", true, 1200, 1201, None);
+        assert!(tcp(&reset) && !is_excused(&reset, Path::Http, &kills));
+        reset.trace.previous = Some("t2".into());
+        assert!(!tcp(&reset), "its connection was to another target");
+        reset.trace = Trace { opened: at(1190), previous: None, target: None };
+        assert!(!tcp(&reset), "its connection was opened when the target was down");
     }
 }

@@ -12,7 +12,7 @@ use request::{Mix, Request};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tally::{Failure, Fault, Tally};
+use tally::{Failure, Fault, Tally, Trace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -52,6 +52,8 @@ struct Run {
 struct Link {
     stream: TcpStream,
     reader: Reader,
+    opened: Instant,
+    target: Option<String>,
 }
 
 /// Runs it, prints the tally; fails if a request did.
@@ -87,9 +89,10 @@ async fn connection(run: Rc<Run>) {
         let request = Request::new(run.first + number, &run.args.mix);
         request.render(&run.host, &run.prefix, &mut wire);
         run.tally.borrow_mut().issued += 1;
-        let (sent, mut target) = (Instant::now(), None);
+        let sent = Instant::now();
+        let mut trace = Trace { opened: sent, previous: None, target: None };
         let limit = Duration::from_secs_f64(run.args.timeout);
-        let ended = tokio::time::timeout(limit, run.exchange(&mut link, &request, &wire, &mut target)).await;
+        let ended = tokio::time::timeout(limit, run.exchange(&mut link, &request, &wire, &mut trace)).await;
         match ended.unwrap_or(Err(Fault::Timeout)) {
             Ok(()) => run.tally.borrow_mut().pass(due),
             Err(fault) => {
@@ -97,7 +100,7 @@ async fn connection(run: Rc<Run>) {
                 let (id, method) = (request.id, request.method);
                 let replayable = request.is_idempotent() && request.body.is_none();
                 let ended = Instant::now();
-                run.tally.borrow_mut().fail(Failure { id, fault, method, replayable, sent, ended, target });
+                run.tally.borrow_mut().fail(Failure { id, fault, method, replayable, sent, ended, trace });
             }
         }
     }
@@ -110,13 +113,15 @@ impl Run {
         slot: &mut Option<Link>,
         request: &Request,
         wire: &[u8],
-        target: &mut Option<String>,
+        trace: &mut Trace,
     ) -> Result<(), Fault> {
         let mut link = match slot.take() {
             Some(link) if link.is_open()? => link,
             _ => self.connect().await?,
         };
-        let Link { stream, reader } = &mut link;
+        trace.opened = link.opened;
+        trace.previous = link.target.clone();
+        let Link { stream, reader, .. } = &mut link;
         let (mut from, mut to) = stream.split();
         let mut sent = false;
         let open = {
@@ -129,9 +134,10 @@ impl Run {
                 early = &mut answer => early,
             }
         };
-        *target = reader.target.take();
+        trace.target = reader.target.take();
         let open = open?;
-        if reader.extra() > 0 {
+        link.target.clone_from(&trace.target);
+        if link.reader.extra() > 0 {
             return Err(Fault::Extra);
         }
         if request.close {
@@ -144,10 +150,15 @@ impl Run {
     }
 
     async fn connect(&self) -> Result<Link, Fault> {
-        let stream = TcpStream::connect(&self.host).await.map_err(|_| Fault::Connect)?;
-        stream.set_nodelay(true).map_err(|_| Fault::Connect)?;
+        let opened = Instant::now();
+        let stream = TcpStream::connect(&self.host).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::ConnectionReset => Fault::Reset,
+            _ => Fault::Connect,
+        })?;
+        // It fails if the connection has been reset already, which the request will find out.
+        let _ = stream.set_nodelay(true);
         self.tally.borrow_mut().connects += 1;
-        Ok(Link { stream, reader: Reader::default() })
+        Ok(Link { stream, reader: Reader::default(), opened, target: None })
     }
 }
 

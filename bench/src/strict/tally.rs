@@ -67,7 +67,18 @@ pub struct Failure {
     pub sent: Instant,
     /// When it was given up.
     pub ended: Instant,
-    /// The target that the answer named, if it came so far.
+    /// Where it went.
+    pub trace: Trace,
+}
+
+/// What is known of a request's way.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// When its connection was opened.
+    pub opened: Instant,
+    /// The target of the connection's answer before.
+    pub previous: Option<String>,
+    /// The target that its own answer named, if it came so far.
     pub target: Option<String>,
 }
 
