@@ -33,6 +33,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// Fails, with a message for the user, if something that the plan needs cannot be had: an address, a ring, a log file.
 pub fn run(plan: Plan, settings: &Settings) -> Result<(), String> {
+    net::refuse_huge_pages();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -27,29 +27,37 @@ const LINGER: Duration = Duration::from_secs(10);
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP connection. Between requests it holds no buffer.
-pub async fn serve(lane: &Rc<Lane>, listener: &Listener, http: &Http, accepted: Accepted) {
-    let Accepted { stream, peer, port } = accepted;
-    let connection = Connection { lane, listener, http, client: &stream, peer, port };
-    let mut held = Lease::empty();
-    let mut first = true;
-    loop {
-        if held.is_empty() {
-            let timeouts = &listener.timeouts;
-            stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
-            match stream.recv().await {
-                Ok(bytes) if !bytes.is_empty() => held = bytes,
-                Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-                    lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
-                    return;
+#[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
+pub fn serve<'a>(
+    lane: &'a Rc<Lane>,
+    listener: &'a Listener,
+    http: &'a Http,
+    accepted: &'a Accepted,
+) -> impl Future<Output = ()> + 'a {
+    async move {
+        let mut held = Lease::empty();
+        let mut first = true;
+        loop {
+            if held.is_empty() {
+                let timeouts = &listener.timeouts;
+                accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
+                match accepted.stream.recv().await {
+                    Ok(bytes) if !bytes.is_empty() => held = bytes,
+                    Err(error) if first && error.kind() == ErrorKind::TimedOut => {
+                        lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
+                        return;
+                    }
+                    _ => return,
                 }
-                _ => return,
             }
-        }
-        first = false;
-        // An exchange's state is large and short-lived: in a box of its own it costs an idle connection nothing.
-        match Box::pin(exchange::run(connection, held)).await {
-            Some(next) => held = next,
-            None => return,
+            first = false;
+            let Accepted { stream: client, peer, port } = accepted;
+            let connection = Connection { lane, listener, http, client, peer: *peer, port: *port };
+            // An exchange's state is large and short-lived: in a box of its own it costs an idle connection nothing.
+            match Box::pin(exchange::run(connection, held)).await {
+                Some(next) => held = next,
+                None => return,
+            }
         }
     }
 }

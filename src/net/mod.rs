@@ -37,4 +37,4 @@ pub use runtime::{Backend, Driver, enter, probe, sleep, spawn, take_panics, time
 pub use signal::Signal;
 pub use socket::{Address, Peer, Slot, bind, file_limit, probe as probe_bind};
 pub use stream::Stream;
-pub use thread::{allowed_cores, name_thread, pin, thread_alive, thread_id};
+pub use thread::{allowed_cores, name_thread, pin, refuse_huge_pages, thread_alive, thread_id};

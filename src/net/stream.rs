@@ -4,26 +4,27 @@ use super::deadline::Deadline;
 use super::lease::{CLASSES, Lease};
 use super::ledger;
 use monoio::io::AsyncWriteRent;
-use monoio::net::TcpStream;
+use monoio::net::UnixStream;
 use std::cell::{Cell, UnsafeCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A descriptor that the worker's driver watches.
-pub(super) struct Readiness(UnsafeCell<TcpStream>);
+pub(super) struct Readiness(UnsafeCell<UnixStream>);
 
 impl Readiness {
-    /// Takes over a non-blocking descriptor of any kind: only readiness and plain sends are asked of it.
+    /// Takes over a non-blocking descriptor of any kind: only readiness and plain sends are asked of it. monoio's Unix
+    /// stream is its smallest wrapper of a descriptor, and does both alike for every kind of socket.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        TcpStream::from_std(std::net::TcpStream::from(fd)).map(|stream| Self(UnsafeCell::new(stream)))
+        UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).map(|stream| Self(UnsafeCell::new(stream)))
     }
 
-    fn stream(&self) -> &TcpStream {
+    fn stream(&self) -> &UnixStream {
         // SAFETY: the only exclusive reference is the one in `send`, which ends before control leaves this module.
         unsafe { &*self.0.get() }
     }
@@ -32,12 +33,12 @@ impl Readiness {
         self.stream().as_raw_fd()
     }
 
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.stream().readable(false).await
+    pub(super) fn readable(&self) -> impl Future<Output = io::Result<()>> {
+        self.stream().readable(false)
     }
 
-    async fn writable(&self) -> io::Result<()> {
-        self.stream().writable(false).await
+    fn writable(&self) -> impl Future<Output = io::Result<()>> {
+        self.stream().writable(false)
     }
 
     /// One send of what the lease holds, submitted with the next enter.
@@ -205,25 +206,8 @@ impl Stream {
     }
 
     /// Waits until a receive would not block, or the deadline.
-    async fn readable(&self) -> io::Result<()> {
-        if let Some(mut armed) = self.armed.take() {
-            return self.bounded(|cx| armed.as_mut().poll(cx)).await;
-        }
-        let mut readable = pin!(self.inner.readable());
-        self.bounded(|cx| readable.as_mut().poll(cx)).await
-    }
-
-    async fn bounded(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) -> io::Result<()> {
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = poll(cx) {
-                return Poll::Ready(result);
-            }
-            if self.deadline.poll_passed(cx) {
-                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
-            }
-            Poll::Pending
-        })
-        .await
+    fn readable(&self) -> impl Future<Output = io::Result<()>> {
+        Bounded { deadline: &self.deadline, armed: self.armed.take(), fresh: self.inner.readable() }
     }
 
     /// One receive into the lease's room; `None` if there is nothing yet.
@@ -272,6 +256,34 @@ impl Stream {
         } else if class > 0 && count < CLASSES[usize::from(class)] / 8 {
             self.class.set(class - 1);
         }
+    }
+}
+
+/// A wait for readiness that ends with the stream's deadline. Written by hand, as every idle connection holds one: an
+/// async function would keep its arguments twice.
+struct Bounded<'a, F> {
+    deadline: &'a Deadline,
+    /// The watch that was begun before, if any; `fresh` is not begun then.
+    armed: Option<Armed>,
+    fresh: F,
+}
+
+impl<F: Future<Output = io::Result<()>>> Future for Bounded<'_, F> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // SAFETY: structural pinning of `fresh`, which is never moved out; the other fields are not pinned, and `Bounded`
+        // has no Drop of its own.
+        let this = unsafe { self.get_unchecked_mut() };
+        let ready = match &mut this.armed {
+            Some(armed) => armed.as_mut().poll(cx),
+            // SAFETY: as above: `fresh` stays where it is for as long as `self` does.
+            None => unsafe { Pin::new_unchecked(&mut this.fresh) }.poll(cx),
+        };
+        if ready.is_pending() && this.deadline.poll_passed(cx) {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        ready
     }
 }
 

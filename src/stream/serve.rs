@@ -17,9 +17,10 @@ use xxhash_rust::xxh3::xxh3_64;
 const RETRIES: usize = 3;
 
 /// Serves one TCP connection: connects to a target of pool `pool` and pumps until both sides have ended.
-pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: Accepted) {
+pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: &Accepted) {
     let _busy = lane.enter();
     let Accepted { stream: client, peer, .. } = accepted;
+    let peer = *peer;
     let mut session = Session { listener, pool, peer, started: net::now(), tries: 0, connected: None, target: None };
     let end = match session.connect(lane).await {
         Ok((attempt, target)) => {
@@ -27,7 +28,7 @@ pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: 
             counters.in_flight.add(1);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
             let stall = listener.timeouts.write_stall;
-            let done = Box::pin(tunnel(Tunnel { client: &client, target: &target, silence, stall })).await;
+            let done = Box::pin(tunnel(Tunnel { client, target: &target, silence, stall })).await;
             counters.in_flight.sub(1);
             count(lane, listener, pool, &attempt, &done);
             done

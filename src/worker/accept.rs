@@ -90,10 +90,13 @@ fn take_batch(
     Ok(BATCH)
 }
 
-async fn serve(open: Open, listener: Arc<Listener>, accepted: Accepted) {
-    match &listener.protocol {
-        Protocol::Tcp { pool } => stream::serve(&open.lane, &listener, *pool, accepted).await,
-        Protocol::Http(http) => http::serve(&open.lane, &listener, http, accepted).await,
+#[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
+fn serve(open: Open, listener: Arc<Listener>, accepted: Accepted) -> impl Future<Output = ()> {
+    async move {
+        match &listener.protocol {
+            Protocol::Tcp { pool } => Box::pin(stream::serve(&open.lane, &listener, *pool, &accepted)).await,
+            Protocol::Http(http) => http::serve(&open.lane, &listener, http, &accepted).await,
+        }
     }
 }
 
