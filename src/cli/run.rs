@@ -34,6 +34,8 @@ pub fn run(path: &Path) -> ExitCode {
     if !loaded.warnings.is_empty() {
         eprintln!("{}", loaded.warnings);
     }
+    // The default hook writes to standard error itself, which may be a pipe that nobody reads.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
     let settings = Settings { admin: loaded.config.admin, access_log: loaded.config.access_log };
     let result = control::run(plan, &settings);
     logger.flush(LAST_LINES);

@@ -95,9 +95,16 @@ impl Forwarding<'_, '_> {
         let mut tried = Tried::default();
         let mut last = None;
         let mut fresh = false;
+        let mut attempts = 0;
         let mut again: Option<Attempt> = None;
         loop {
-            let chosen = again.take().or_else(|| local.choose(key, &tried, net::coarse_now()));
+            let chosen = match again.take() {
+                Some(same) => Some(same),
+                None => {
+                    attempts += 1;
+                    local.choose(key, &tried, net::coarse_now())
+                }
+            };
             let Some(attempt) = chosen else {
                 let failure = last.unwrap_or(Failure::NoTarget);
                 if last.is_none() {
@@ -115,7 +122,7 @@ impl Forwarding<'_, '_> {
             let target = counters.target(attempt.index());
             target.requests.inc();
             let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
-            let tries_left = self.exchange.outcome.tries <= self.rule.attempts;
+            let tries_left = attempts <= self.rule.attempts;
             let leased = match self.connect(&attempt, !repeatable, fresh).await {
                 Ok(leased) => leased,
                 Err(failure) => {

@@ -166,8 +166,6 @@ pub struct WorkerCounters {
 /// What a worker counts about itself.
 #[derive(Debug, Default)]
 pub struct WorkerSet {
-    /// Turns of the event loop.
-    pub turns: Counter,
     /// The longest recent turn, ns.
     pub longest_turn: Peak,
     /// Times that accepting stopped because the connection or file limit was reached.
@@ -178,8 +176,6 @@ pub struct WorkerSet {
     pub panics: Counter,
     /// Access log lines dropped because the file thread did not keep up.
     pub log_lines_dropped: Counter,
-    /// Bytes of stream buffers out of the pool now.
-    pub buffer_bytes: Gauge,
     /// Connections to targets that wait to be used again.
     pub idle_connections: Gauge,
 }
@@ -256,7 +252,6 @@ impl WorkerCounters {
     pub fn clear_gauges(&self) {
         self.worker.connections.set(0);
         self.worker.idle_connections.set(0);
-        self.worker.buffer_bytes.set(0);
         self.listeners.iter().for_each(|listener| listener.open.set(0));
         for pool in &self.pools {
             pool.in_flight.set(0);

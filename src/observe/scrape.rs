@@ -52,15 +52,12 @@ impl Scrape<'_> {
     }
 
     fn write_workers(&self, page: &mut Page) {
-        self.per_worker(page.counter("ringway_worker_turns_total", "Turns of the event loop."), |w| w.turns.get());
         let help = "Longest turn of the event loop in the last one to two minutes.";
         self.per_worker(page.gauge("ringway_worker_longest_turn_seconds", help), |w| seconds(w.longest_turn.get()));
         let help = "Client connections open on the worker.";
         self.per_worker(page.gauge("ringway_worker_connections", help), |w| w.connections.get());
         let help = "Connections to targets kept for reuse by the worker.";
         self.per_worker(page.gauge("ringway_worker_idle_connections", help), |w| w.idle_connections.get());
-        let help = "Bytes of stream buffers in use.";
-        self.per_worker(page.gauge("ringway_worker_buffer_bytes", help), |w| w.buffer_bytes.get());
         let help = "Times that accepting paused at the connection or file limit.";
         self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
         let help = "Panics caught; each ended one connection.";
