@@ -90,7 +90,10 @@ pub async fn sleep(duration: Duration) {
 /// Waits for `future` for at most `limit`; `None` means that it took too long and was dropped.
 ///
 /// Both are boxed: a timer is large, and waiting for one is rare.
-pub fn timeout<'a, F: Future + 'a>(limit: Duration, future: F) -> Pin<Box<dyn Future<Output = Option<F::Output>> + 'a>> {
+pub fn timeout<'a, F: Future + 'a>(
+    limit: Duration,
+    future: F,
+) -> Pin<Box<dyn Future<Output = Option<F::Output>> + 'a>> {
     Box::pin(async move { monoio::time::timeout(limit, future).await.ok() })
 }
 
