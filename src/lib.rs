@@ -7,8 +7,8 @@
 //! | [`cli`] | arguments, one file per subcommand |
 //! | [`control`] | sockets and workers' lives, health checks' schedule, admin listener, signals |
 //! | [`worker`] | the pinned thread: accept, mailbox, drain |
-//! | [`stream`] | L4: the TCP pump |
 //! | [`http`] | heads, bodies and the exchange; the h1 codec at its edge |
+//! | [`stream`] | L4: the TCP pump, also for what an Upgrade made a tunnel |
 //! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |

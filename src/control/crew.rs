@@ -104,6 +104,11 @@ impl Crew {
         }
     }
 
+    /// Removes the files of the Unix sockets that it listened on.
+    pub fn unlink(&self) {
+        self.sockets.unlink();
+    }
+
     /// The ways to all workers, as they are now.
     pub fn posts(&self) -> Vec<Post<Message>> {
         self.members.iter().map(|member| member.post.clone()).collect()

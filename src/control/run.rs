@@ -51,7 +51,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     if let Some(error) = refused {
         tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
     }
-    let sockets = Sockets::bind(&plan).map_err(|error| error.to_string())?;
+    let sockets = Sockets::bind(&plan).await.map_err(|error| error.to_string())?;
     let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
     let file = settings.access_log.as_ref().map(|log| open_log(log, backend)).transpose()?;
     let log = settings.access_log.as_ref().zip(file.as_ref()).map(|(log, file)| log_to(log, file));
@@ -72,6 +72,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     let mut control = Control { plan, crew, report };
     control.watch(&mut signals).await;
     control.drain(&mut signals).await;
+    control.crew.unlink();
     control.report.close_log(LAST_LINES);
     Ok(())
 }

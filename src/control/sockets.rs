@@ -5,6 +5,7 @@ use crate::plan::{Listener, Plan};
 use crate::worker::Place;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The slots of a process: `slots[worker]` is what that worker accepts from.
 pub struct Sockets {
@@ -42,12 +43,12 @@ impl std::fmt::Display for BindError {
 
 impl Sockets {
     /// Binds all of the plan's addresses. Fails at the first that cannot be had, leaving nothing bound.
-    pub fn bind(plan: &Plan) -> Result<Self, BindError> {
+    pub async fn bind(plan: &Plan) -> Result<Self, BindError> {
         let mut slots: Vec<Vec<Place>> = (0..plan.runtime.workers).map(|_| Vec::new()).collect();
         for listener in &plan.listeners {
             for address in &listener.addresses {
                 let fail = |error| BindError { listener: listener.name.clone(), address: address.clone(), error };
-                for (worker, slot) in bind_group(address, plan.runtime.workers).map_err(fail)?.into_iter().enumerate() {
+                for (worker, slot) in bind_patiently(address, plan.runtime.workers).await.map_err(fail)?.into_iter().enumerate() {
                     if worker == 0 {
                         tracing::info!(listener = listener.name, address = %slot.address(), "listening");
                     }
@@ -58,6 +59,16 @@ impl Sockets {
         Ok(Self { slots })
     }
 
+    /// Removes the files of Unix sockets: nobody listens on them any more.
+    pub fn unlink(&self) {
+        let places = self.slots.first().into_iter().flatten();
+        for place in places {
+            if let Address::Unix(path) = place.slot.address() {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
     /// What worker `worker` accepts from, on descriptors of its own.
     pub fn deal(&self, worker: usize) -> io::Result<Vec<Place>> {
         let share =
@@ -65,6 +76,21 @@ impl Sockets {
         self.slots[worker].iter().map(share).collect()
     }
 }
+
+/// Binds, waiting a moment for an address that is taken: the rings of a process that was killed give its sockets back a
+/// little after its end.
+async fn bind_patiently(address: &Address, workers: usize) -> io::Result<Vec<Slot>> {
+    for _ in 0..BIND_TRIES {
+        match bind_group(address, workers) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_PAUSE).await,
+            result => return result,
+        }
+    }
+    bind_group(address, workers)
+}
+
+const BIND_TRIES: usize = 9;
+const BIND_PAUSE: Duration = Duration::from_millis(100);
 
 /// One slot per worker. A Unix socket cannot be bound twice, so all workers accept from one.
 fn bind_group(address: &Address, workers: usize) -> io::Result<Vec<Slot>> {

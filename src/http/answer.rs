@@ -210,7 +210,7 @@ impl<'a> Answer<'a> {
         let Transfer { connection, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
         // Without a limit the request is still being sent: what comes behind this answer is the rest of its body.
-        exchange.keep_alive &= framing != Framing::UntilClose && limit.is_some();
+        exchange.keep_alive &= framing != Framing::UntilClose && limit.is_some() && !connection.lane.draining.is_raised();
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {

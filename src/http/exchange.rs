@@ -178,7 +178,7 @@ impl Exchange<'_> {
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, client, listener, .. } = self.connection;
-        self.keep_alive &= !close;
+        self.keep_alive &= !close && !lane.draining.is_raised();
         if let Some((reason, word)) = reply.refusal {
             self.outcome.refused(reason, word);
         }

@@ -15,7 +15,7 @@ use super::transfer::{Transfer, transfer};
 use crate::net::{self, Lease, Stream};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
-use crate::stream::{End, Tunnel, tunnel};
+use crate::stream::{Tunnel, tunnel};
 use crate::upstream::{Attempt, Tried};
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -79,6 +79,9 @@ struct Forwarding<'e, 'a> {
     incoming: &'e Incoming,
 }
 
+/// What a failed try counts as for the `latency` policy: a target that fails at once must not look fast.
+const FAILED: Duration = Duration::from_secs(1);
+
 /// A stream to a target, and whether it has carried an exchange before.
 struct Leased {
     stream: Stream,
@@ -130,6 +133,7 @@ impl Forwarding<'_, '_> {
                     target.failures.inc();
                     last = Some(failure);
                     tried.add(attempt.index());
+                    local.observe(attempt.index(), FAILED, net::coarse_now());
                     if self.rule.retry_connect && tries_left {
                         continue;
                     }
@@ -137,7 +141,7 @@ impl Forwarding<'_, '_> {
                     return Err(Some(Reply::failure(failure)));
                 }
             };
-            let reused = leased.reused;
+            let (reused, index) = (leased.reused, attempt.index());
             match self.attempt(&attempt, leased, body).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::Client(reply)) => {
@@ -150,6 +154,7 @@ impl Forwarding<'_, '_> {
                 Err(Broken::Target { failure, answered, unsent }) => {
                     counters.failures.failed(failure);
                     target.failures.inc();
+                    local.observe(index, FAILED, net::coarse_now());
                     self.exchange.outcome.target_failed(failure);
                     let may_repeat = !answered && body.is_held() && (repeatable || unsent);
                     if may_repeat && failure == Failure::Reset {
@@ -256,11 +261,12 @@ impl Forwarding<'_, '_> {
         let done = Box::pin(tunnel(Tunnel { client: connection.client, target, silence, stall })).await;
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
-        match done.end {
-            End::Both | End::Unreached(_) => {}
-            End::Client(_) => outcome.client_left(),
-            End::Target(_) => outcome.target_failed(Failure::Reset),
-            End::Silence => outcome.target_failed(Failure::TunnelTimeout),
+        if let Some(failure) = done.end.failure() {
+            connection.lane.counters.pool(self.rule.pool).failures.failed(failure);
+            match failure {
+                Failure::ClientAbort => outcome.client_left(),
+                failure => outcome.target_failed(failure),
+            }
         }
     }
 }

@@ -67,6 +67,7 @@ impl Outcome {
 
     /// A connection to a target stands, `took` after it was asked for.
     pub(super) fn connected(&mut self, took: Duration) {
+        self.times.queue = Some(0);
         self.times.connect = Some(self.times.connect.unwrap_or(0) + nanos(took));
     }
 

@@ -6,10 +6,10 @@ use super::ledger;
 use monoio::io::AsyncWriteRent;
 use monoio::net::UnixStream;
 use std::cell::{Cell, UnsafeCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -154,16 +154,16 @@ impl Stream {
 
     /// Sends all of `lease`. Fails with `TimedOut` if the peer takes no byte for `stall`.
     pub async fn send(&self, mut lease: Lease, stall: Duration) -> io::Result<()> {
+        let deadline = Deadline::new();
         while !lease.is_empty() {
-            let (result, rest) = self.inner.send(lease).await;
+            deadline.set(Some(stall));
+            let (result, rest) = within(&deadline, self.inner.send(lease)).await?;
             lease = rest;
             match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => lease.advance(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    super::runtime::timeout(stall, self.inner.writable())
-                        .await
-                        .unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))?;
+                    within(&deadline, self.inner.writable()).await??;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -285,6 +285,17 @@ impl<F: Future<Output = io::Result<()>>> Future for Bounded<'_, F> {
         }
         ready
     }
+}
+
+/// Waits for `future`, but fails with `TimedOut` once the deadline has passed.
+async fn within<F: Future>(deadline: &Deadline, future: F) -> io::Result<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending if deadline.poll_passed(cx) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 impl Drop for Stream {

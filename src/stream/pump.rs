@@ -45,6 +45,19 @@ pub enum End {
     Unreached(Failure),
 }
 
+impl End {
+    /// What the end counts as in metrics and logs; `None` for a normal one.
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Both => None,
+            Self::Client(_) => Some(Failure::ClientAbort),
+            Self::Target(_) => Some(Failure::Reset),
+            Self::Silence => Some(Failure::TunnelTimeout),
+            Self::Unreached(failure) => Some(*failure),
+        }
+    }
+}
+
 /// Pumps until both sides have ended or one is broken. A broken side makes the other's close a reset.
 pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
     let (sent, received) = (Cell::new(0), Cell::new(0));

@@ -117,7 +117,7 @@ impl Session<'_> {
             http: None,
             bytes_in: done.sent,
             bytes_out: done.received,
-            times: Times { connect: self.connected.map(nanos), total, ..Times::default() },
+            times: Times { queue: self.connected.map(|_| 0), connect: self.connected.map(nanos), total, ..Times::default() },
             tries: self.tries,
             reason,
             termination,
@@ -133,13 +133,13 @@ impl Session<'_> {
 
 /// How the log tells an end.
 fn ending(end: &End) -> (&'static str, Termination) {
-    let (failure, cause, phase) = match end {
-        End::Both => return ("", Termination::DONE),
-        End::Client(_) => (Failure::ClientAbort, Cause::Client, Phase::Data),
-        End::Target(_) => (Failure::Reset, Cause::Target, Phase::Data),
-        End::Silence => (Failure::TunnelTimeout, Cause::TargetTimeout, Phase::Data),
-        End::Unreached(failure @ Failure::ConnectTimeout) => (*failure, Cause::TargetTimeout, Phase::Connect),
-        End::Unreached(failure) => (*failure, Cause::Target, Phase::Connect),
+    let Some(failure) = end.failure() else { return ("", Termination::DONE) };
+    let (cause, phase) = match (end, failure) {
+        (End::Client(_), _) => (Cause::Client, Phase::Data),
+        (End::Silence, _) => (Cause::TargetTimeout, Phase::Data),
+        (End::Unreached(_), Failure::ConnectTimeout) => (Cause::TargetTimeout, Phase::Connect),
+        (End::Unreached(_), _) => (Cause::Target, Phase::Connect),
+        _ => (Cause::Target, Phase::Data),
     };
     (failure.word(), Termination { cause, phase })
 }
@@ -156,11 +156,8 @@ fn count(lane: &Lane, listener: &Listener, pool: usize, attempt: &Attempt, done:
     let target = pool.target(attempt.index());
     target.sent.add(done.sent);
     target.received.add(done.received);
-    match done.end {
-        End::Both | End::Unreached(_) => {}
-        End::Silence => pool.failures.failed(Failure::TunnelTimeout),
-        End::Client(_) => pool.failures.failed(Failure::ClientAbort),
-        End::Target(_) => pool.failures.failed(Failure::Reset),
+    if let Some(failure) = done.end.failure() {
+        pool.failures.failed(failure);
     }
 }
 

@@ -7,7 +7,7 @@ use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
 use crate::net::{self, Stream};
 use smallvec::SmallVec;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Local {
     pool: Arc<Pool>,
     balancer: RefCell<Balancer>,
     idle: Vec<RefCell<Vec<Idle>>>,
+    /// Targets that close connections although they said that they would not.
+    hasty: Vec<Cell<bool>>,
     max_idle: usize,
     worker: usize,
 }
@@ -38,8 +40,10 @@ struct Idle {
 }
 
 /// Longest idle time of a connection that may carry a request which must not be sent twice: well under what any server
-/// keeps idle connections for.
-const JUST_USED: Duration = Duration::from_millis(500);
+/// that keeps connections at all keeps them for.
+const JUST_USED: Duration = Duration::from_millis(20);
+/// A target that closes a connection which was idle for less than this does so on purpose.
+const HASTY: Duration = Duration::from_secs(1);
 
 impl Tried {
     /// Remembers that `target` was tried.
@@ -75,7 +79,8 @@ impl Local {
         let balancer = RefCell::new(Balancer::new(pool.balance, &view, seed));
         let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
-        Self { balancer, idle, max_idle, worker, pool }
+        let hasty = vec![Cell::new(false); pool.targets.len()];
+        Self { balancer, idle, hasty, max_idle, worker, pool }
     }
 
     /// The pool.
@@ -110,19 +115,24 @@ impl Local {
         let mut idle = self.idle.get(target)?.borrow_mut();
         let now = net::coarse_now();
         while let Some(entry) = idle.pop() {
-            if now >= entry.until || !entry.stream.is_quiet() {
+            if now >= entry.until {
+                continue;
+            }
+            if !entry.stream.is_quiet() {
+                self.note_close(target, &entry, now);
                 continue;
             }
             if !once {
                 return Some(entry.stream);
             }
-            if now.saturating_sub(entry.since) > JUST_USED {
+            if self.hasty[target].get() || now.saturating_sub(entry.since) > JUST_USED {
                 idle.push(entry);
                 return None;
             }
             if entry.stream.is_quiet_now() {
                 return Some(entry.stream);
             }
+            self.note_close(target, &entry, now);
         }
         None
     }
@@ -146,13 +156,25 @@ impl Local {
     /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten times a second.
     pub fn sweep(&self) {
         let now = net::coarse_now();
-        for (idle, target) in self.idle.iter().zip(&self.pool.targets) {
-            let mut idle = idle.borrow_mut();
+        for (index, target) in self.pool.targets.iter().enumerate() {
+            let mut idle = self.idle[index].borrow_mut();
             let up = target.is_up() || self.pool.open_when_down;
-            idle.retain(|entry| up && now < entry.until && entry.stream.is_quiet());
+            idle.retain(|entry| {
+                let quiet = entry.stream.is_quiet();
+                if !quiet {
+                    self.note_close(index, entry, now);
+                }
+                up && quiet && now < entry.until
+            });
             if idle.is_empty() {
                 idle.shrink_to(8);
             }
+        }
+    }
+
+    fn note_close(&self, target: usize, entry: &Idle, now: Duration) {
+        if now.saturating_sub(entry.since) < HASTY {
+            self.hasty[target].set(true);
         }
     }
 

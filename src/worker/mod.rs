@@ -151,10 +151,12 @@ async fn tick(lane: &Lane, pulse: &Pulse) {
         let late = (now - last).saturating_sub(TICK);
         last = now;
         let worker = &lane.counters.worker;
-        worker.longest_turn.record(nanos(late), nanos(net::coarse_now()));
         net::sweep();
         lane.sweep();
         pulse.beat();
+        // What came between two ticks shows as the lateness of the second one.
+        let turn = late.max(now.elapsed());
+        worker.longest_turn.record(nanos(turn), nanos(net::coarse_now()));
         if round.is_multiple_of(TRIM_EVERY) {
             net::trim_leases();
         }
