@@ -31,6 +31,8 @@ pub(super) struct Passed {
 pub(super) enum Broken {
     /// The client failed us; what to say to it, if anything can be said.
     Client(Option<Reply>),
+    /// The client took no byte for too long.
+    Stalled,
     /// The target failed before the client got its final answer.
     Target {
         /// How.
@@ -265,7 +267,7 @@ impl<'a> Answer<'a> {
         while let Some(content) = next {
             if !content.is_empty() {
                 let length = content.len() as u64;
-                send_content(connection.client, framing, content, stall).await.map_err(|_| Broken::Client(None))?;
+                send_content(connection.client, framing, content, stall).await.map_err(|error| unsent_to_client(&error))?;
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }
@@ -319,7 +321,7 @@ impl<'a> Answer<'a> {
         let connection = self.transfer.connection;
         let length = out.len() as u64;
         let sent = connection.client.send(out, connection.listener.timeouts.write_stall).await;
-        sent.map_err(|_| Broken::Client(None))?;
+        sent.map_err(|error| unsent_to_client(&error))?;
         exchange.outcome.bytes_out += length;
         Ok(())
     }
@@ -349,6 +351,10 @@ fn is_event_stream(exchange: &Exchange<'_>, text: &[u8]) -> bool {
     let kind = exchange.heads.response.find(Name::ContentType).map(|field| field.value.of(text));
     const EVENTS: &[u8] = b"text/event-stream";
     kind.and_then(|kind| kind.get(..EVENTS.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+}
+
+fn unsent_to_client(error: &io::Error) -> Broken {
+    if error.kind() == ErrorKind::TimedOut { Broken::Stalled } else { Broken::Client(None) }
 }
 
 fn cut_by(error: &BodyError) -> Failure {

@@ -174,6 +174,10 @@ impl Forwarding<'_, '_> {
                     }
                     return Err(Some(Reply::failure(failure)));
                 }
+                Err(Broken::Stalled) => {
+                    self.exchange.outcome.client_stalled();
+                    return Err(None);
+                }
                 Err(Broken::Cut(failure)) => {
                     counters.failures.failed(failure);
                     target.failures.inc();

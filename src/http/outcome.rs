@@ -88,6 +88,12 @@ impl Outcome {
         self.end(Failure::ClientAbort.word(), Cause::Client, phase);
     }
 
+    /// The client took no byte for too long.
+    pub(super) fn client_stalled(&mut self) {
+        self.refusal = Some(Reason::WriteStall);
+        self.end(Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data);
+    }
+
     /// A target failed.
     pub(super) fn target_failed(&mut self, failure: Failure) {
         let phase = match failure {

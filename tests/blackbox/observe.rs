@@ -271,7 +271,6 @@ fn a_stuck_log_reader_costs_lines_and_no_request() {
     assert!(count.longest < Duration::from_secs(5), "{:?}", count.longest);
     let lost = || proxy.metric("ringway_access_log_lines_lost_total", &[]);
     eventually("lost lines are counted", || lost() > 0.0);
-    let lost = lost() as usize;
 
     let lines = std::thread::spawn(move || {
         let mut text = String::new();
@@ -280,6 +279,7 @@ fn a_stuck_log_reader_costs_lines_and_no_request() {
     });
     assert_eq!(proxy.get("/after").status, 200);
     std::thread::sleep(Duration::from_millis(500));
+    let lost = lost() as usize;
     proxy.signal(libc::SIGTERM);
     let begun = Instant::now();
     assert_eq!(proxy.exit().code(), Some(0));
