@@ -2,9 +2,9 @@
 
 use super::exchange;
 use crate::lane::Lane;
-use crate::net::{Accepted, Lease, Peer, Stream};
+use crate::net::{Accepted, Peer, Stream};
 use crate::observe::reason::Reason;
-use crate::plan::{Http, Listener};
+use crate::plan::{Http, Listener, Protocol};
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,32 +31,31 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 pub fn serve<'a>(
     lane: &'a Rc<Lane>,
     listener: &'a Listener,
-    http: &'a Http,
     accepted: &'a Accepted,
 ) -> impl Future<Output = ()> + 'a {
     async move {
-        let mut held = Lease::empty();
         let mut first = true;
         loop {
-            if held.is_empty() {
-                let timeouts = &listener.timeouts;
-                accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
-                match accepted.stream.recv().await {
-                    Ok(bytes) if !bytes.is_empty() => held = bytes,
-                    Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-                        lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
-                        return;
-                    }
-                    _ => return,
+            let timeouts = &listener.timeouts;
+            accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
+            let mut held = match accepted.stream.recv().await {
+                Ok(bytes) if !bytes.is_empty() => bytes,
+                Err(error) if first && error.kind() == ErrorKind::TimedOut => {
+                    lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
+                    return;
                 }
-            }
+                _ => return,
+            };
             first = false;
-            let Accepted { stream: client, peer, port } = accepted;
-            let connection = Connection { lane, listener, http, client, peer: *peer, port: *port };
-            // An exchange's state is large and short-lived: in a box of its own it costs an idle connection nothing.
-            match Box::pin(exchange::run(connection, held)).await {
-                Some(next) => held = next,
-                None => return,
+            while !held.is_empty() {
+                let Protocol::Http(http) = &listener.protocol else { return };
+                let Accepted { stream: client, peer, port } = accepted;
+                let connection = Connection { lane, listener, http, client, peer: *peer, port: *port };
+                // An exchange's state is large and short-lived: in a box of its own it costs an idle connection nothing.
+                match Box::pin(exchange::run(connection, held)).await {
+                    Some(next) => held = next,
+                    None => return,
+                }
             }
         }
     }

@@ -21,18 +21,20 @@ struct Slot {
 const NEVER: Duration = Duration::MAX;
 
 /// A stream's place in its thread's table.
-pub(super) struct Deadline(usize);
+pub(super) struct Deadline(u32);
 
 impl Deadline {
     pub(super) fn new() -> Self {
-        Self(TABLE.with_borrow_mut(|table| table.insert(Slot { due: NEVER, waker: None })))
+        let slot = TABLE.with_borrow_mut(|table| table.insert(Slot { due: NEVER, waker: None }));
+        // A slot per stream: there are never more than descriptors.
+        Self(u32::try_from(slot).unwrap_or(u32::MAX))
     }
 
     /// Sets the deadline `after` from now; `None` takes it away.
     pub(super) fn set(&self, after: Option<Duration>) {
         let due = after.map_or(NEVER, |after| coarse_now().saturating_add(after));
         TABLE.with_borrow_mut(|table| {
-            if let Some(slot) = table.get_mut(self.0) {
+            if let Some(slot) = table.get_mut(self.0 as usize) {
                 slot.due = due;
             }
         });
@@ -41,7 +43,7 @@ impl Deadline {
     /// Whether the deadline has passed; if not, the task is woken when the sweep finds it passed.
     pub(super) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
         TABLE.with_borrow_mut(|table| {
-            let Some(slot) = table.get_mut(self.0) else { return false };
+            let Some(slot) = table.get_mut(self.0 as usize) else { return false };
             if slot.due == NEVER {
                 slot.waker = None;
                 return false;
@@ -61,7 +63,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         // The waker is dropped outside the borrow: it may own the task whose drop frees another slot.
-        let slot = TABLE.with_borrow_mut(|table| table.try_remove(self.0));
+        let slot = TABLE.with_borrow_mut(|table| table.try_remove(self.0 as usize));
         drop(slot);
     }
 }

@@ -95,7 +95,7 @@ fn serve(open: Open, listener: Arc<Listener>, accepted: Accepted) -> impl Future
     async move {
         match &listener.protocol {
             Protocol::Tcp { pool } => Box::pin(stream::serve(&open.lane, &listener, *pool, &accepted)).await,
-            Protocol::Http(http) => http::serve(&open.lane, &listener, http, &accepted).await,
+            Protocol::Http(_) => http::serve(&open.lane, &listener, &accepted).await,
         }
     }
 }

@@ -13,10 +13,14 @@ const AT_ONCE: usize = 64;
 /// For connecting, and for each answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// Until what a burst left behind is gone: buffers, and connections to the backend that nobody uses.
+const SETTLE: Duration = Duration::from_secs(6);
+
 /// What a crowd cost a peer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Crowd {
-    /// Resident bytes before the first connection.
+    /// Resident bytes before the first connection, when the process has served a few requests: what code and tables it
+    /// touches once is no connection's cost.
     pub before: u64,
     /// Resident bytes with all connections idle.
     pub after: u64,
@@ -33,8 +37,15 @@ pub struct Crowd {
 /// Opens the scenario's connections to `peer` and makes one request on each, then again after each of `pauses`.
 pub fn gather(scenario: &Scenario, peer: &Running, pauses: &[Duration]) -> Result<Crowd> {
     let pid = peer.process.id();
-    let before = process::resident(pid)?;
     let mut failures = Vec::new();
+    let mut first = Vec::new();
+    for _ in 0..AT_ONCE {
+        first.push(Connection::open(peer.http, LIMIT)?);
+    }
+    ask_all(&mut first, &scenario.path, &mut failures);
+    drop(first);
+    std::thread::sleep(SETTLE);
+    let before = process::resident(pid)?;
     let mut open = Vec::with_capacity(scenario.connections);
     for _ in 0..scenario.connections {
         match Connection::open(peer.http, LIMIT) {
@@ -43,7 +54,7 @@ pub fn gather(scenario: &Scenario, peer: &Running, pauses: &[Duration]) -> Resul
         }
     }
     let mut requests = ask_all(&mut open, &scenario.path, &mut failures);
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(SETTLE);
     let after = process::resident(pid)?;
     for pause in pauses {
         std::thread::sleep(*pause);
