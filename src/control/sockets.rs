@@ -48,7 +48,9 @@ impl Sockets {
         for listener in &plan.listeners {
             for address in &listener.addresses {
                 let fail = |error| BindError { listener: listener.name.clone(), address: address.clone(), error };
-                for (worker, slot) in bind_patiently(address, plan.runtime.workers).await.map_err(fail)?.into_iter().enumerate() {
+                for (worker, slot) in
+                    bind_patiently(address, plan.runtime.workers).await.map_err(fail)?.into_iter().enumerate()
+                {
                     if worker == 0 {
                         tracing::info!(listener = listener.name, address = %slot.address(), "listening");
                     }

@@ -212,7 +212,8 @@ impl<'a> Answer<'a> {
         let Transfer { connection, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
         // Without a limit the request is still being sent: what comes behind this answer is the rest of its body.
-        exchange.keep_alive &= framing != Framing::UntilClose && limit.is_some() && !connection.lane.draining.is_raised();
+        exchange.keep_alive &=
+            framing != Framing::UntilClose && limit.is_some() && !connection.lane.draining.is_raised();
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
@@ -267,7 +268,9 @@ impl<'a> Answer<'a> {
         while let Some(content) = next {
             if !content.is_empty() {
                 let length = content.len() as u64;
-                send_content(connection.client, framing, content, stall).await.map_err(|error| unsent_to_client(&error))?;
+                send_content(connection.client, framing, content, stall)
+                    .await
+                    .map_err(|error| unsent_to_client(&error))?;
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }

@@ -28,11 +28,7 @@ const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
 /// Serves one HTTP connection. Between requests it holds no buffer.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
-pub fn serve<'a>(
-    lane: &'a Rc<Lane>,
-    listener: &'a Listener,
-    accepted: &'a Accepted,
-) -> impl Future<Output = ()> + 'a {
+pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accepted) -> impl Future<Output = ()> + 'a {
     async move {
         let mut first = true;
         loop {

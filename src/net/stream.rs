@@ -81,7 +81,10 @@ impl Stream {
     }
 
     /// Waits for bytes and returns them in a lease; an empty lease is the peer's end of stream.
-    #[expect(clippy::manual_async_fn, reason = "an async function would keep its argument twice in every idle connection")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would keep its argument twice in every idle connection"
+    )]
     pub fn recv(&self) -> impl Future<Output = io::Result<Lease>> {
         async move {
             loop {

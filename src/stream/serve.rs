@@ -117,7 +117,12 @@ impl Session<'_> {
             http: None,
             bytes_in: done.sent,
             bytes_out: done.received,
-            times: Times { queue: self.connected.map(|_| 0), connect: self.connected.map(nanos), total, ..Times::default() },
+            times: Times {
+                queue: self.connected.map(|_| 0),
+                connect: self.connected.map(nanos),
+                total,
+                ..Times::default()
+            },
             tries: self.tries,
             reason,
             termination,
