@@ -92,6 +92,11 @@ impl Crew {
         self.members.iter().all(|member| member.pulse.beats() > 0)
     }
 
+    /// Whether a worker has ended.
+    pub fn has_lost_one(&self) -> bool {
+        self.members.iter().any(|member| member.thread.is_finished())
+    }
+
     /// Whether every worker has ended.
     pub fn is_gone(&self) -> bool {
         self.members.iter().all(|member| member.thread.is_finished())

@@ -70,7 +70,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
         });
     }
     let mut control = Control { plan, crew, report };
-    control.watch(&mut signals).await;
+    control.watch(&mut signals).await?;
     control.drain(&mut signals).await;
     control.crew.unlink();
     control.report.close_log(LAST_LINES);
@@ -84,8 +84,8 @@ struct Control {
 }
 
 impl Control {
-    /// Looks after the workers until a signal says stop.
-    async fn watch(&mut self, signals: &mut Signals) {
+    /// Looks after the workers until a signal says stop. Fails if one cannot even start.
+    async fn watch(&mut self, signals: &mut Signals) -> Result<(), String> {
         let mut announced = false;
         let mut tick = tokio::time::interval(TICK / 10);
         loop {
@@ -100,10 +100,12 @@ impl Control {
                         tick = tokio::time::interval(TICK);
                         self.report.set_ready(true);
                         tracing::info!("ready");
+                    } else if self.crew.has_lost_one() {
+                        return Err("a worker could not start; the log says why".to_owned());
                     }
                 }
                 _ = signals.reopen.recv() => self.report.reopen_log(),
-                () = signals.stop.asked() => return,
+                () = signals.stop.asked() => return Ok(()),
             }
         }
     }
