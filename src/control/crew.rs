@@ -109,9 +109,9 @@ impl Crew {
         }
     }
 
-    /// Removes the files of the Unix sockets that it listened on.
-    pub fn unlink(&self) {
-        self.sockets.unlink();
+    /// Closes what it listened on, once the workers have emptied the queues.
+    pub fn close_sockets(&mut self) {
+        self.sockets.close();
     }
 
     /// The ways to all workers, as they are now.

@@ -26,6 +26,8 @@ pub struct Settings {
 const TICK: Duration = Duration::from_millis(100);
 /// Descriptors that are no connections: slots, rings, logs, checks, admin.
 const RESERVED: usize = 256;
+/// How long the workers get to empty the queues of their sockets before these are closed.
+const EMPTYING: Duration = Duration::from_millis(300);
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -72,7 +74,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     let mut control = Control { plan, crew, report };
     control.watch(&mut signals).await?;
     control.drain(&mut signals).await;
-    control.crew.unlink();
+    control.crew.close_sockets();
     control.report.close_log(LAST_LINES);
     Ok(())
 }
@@ -115,7 +117,8 @@ impl Control {
         tracing::info!(?limit, "stopping: no new connections, live exchanges end first; a second signal ends at once");
         self.report.set_ready(false);
         self.crew.drain();
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
+        let deadline = begun + limit;
         let mut tick = tokio::time::interval(TICK / 5);
         loop {
             tokio::select! {
@@ -123,6 +126,9 @@ impl Control {
                     if self.crew.is_gone() {
                         tracing::info!("stopped");
                         return;
+                    }
+                    if begun.elapsed() >= EMPTYING {
+                        self.crew.close_sockets();
                     }
                     if Instant::now() >= deadline {
                         let left: u64 =

@@ -61,10 +61,10 @@ impl Sockets {
         Ok(Self { slots })
     }
 
-    /// Removes the files of Unix sockets: nobody listens on them any more.
-    pub fn unlink(&self) {
-        let places = self.slots.first().into_iter().flatten();
-        for place in places {
+    /// Closes all sockets, so that who comes now is refused, and removes the files of Unix ones.
+    pub fn close(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        for place in slots.first().into_iter().flatten() {
             if let Address::Unix(path) = place.slot.address() {
                 let _ = std::fs::remove_file(path);
             }
@@ -75,7 +75,7 @@ impl Sockets {
     pub fn deal(&self, worker: usize) -> io::Result<Vec<Place>> {
         let share =
             |place: &Place| Ok(Place { slot: place.slot.share()?, listener: Arc::<Listener>::clone(&place.listener) });
-        self.slots[worker].iter().map(share).collect()
+        self.slots.get(worker).into_iter().flatten().map(share).collect()
     }
 }
 

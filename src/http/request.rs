@@ -99,15 +99,7 @@ pub(super) fn hash_key(key: &Key, heads: &Heads, text: &[u8], client: IpAddr, pa
             .find_map(|field| named(field.value.of(text), b';', name.as_bytes())),
         Key::Query(name) => head.query.and_then(|query| named(query.of(text), b'&', name.as_bytes())),
     };
-    value.map_or_else(|| hash_ip(client), xxh3_64)
-}
-
-/// The hash of an address, for the `hash` policy.
-pub(super) fn hash_ip(ip: IpAddr) -> u64 {
-    match ip {
-        IpAddr::V4(ip) => xxh3_64(&ip.octets()),
-        IpAddr::V6(ip) => xxh3_64(&ip.octets()),
-    }
+    value.map_or_else(|| Key::hash_ip(client), xxh3_64)
 }
 
 /// The value of `name` in a list of `name=value`.

@@ -17,6 +17,7 @@ use router::Router;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::compile;
 
@@ -231,6 +232,16 @@ pub struct Check {
     pub target: usize,
     /// How to check it.
     pub spec: upstream::health::CheckSpec,
+}
+
+impl Key {
+    /// The hash of a client's address, which stands in for a key that a request does not have.
+    pub fn hash_ip(ip: IpAddr) -> u64 {
+        match ip {
+            IpAddr::V4(ip) => xxh3_64(&ip.octets()),
+            IpAddr::V6(ip) => xxh3_64(&ip.octets()),
+        }
+    }
 }
 
 impl Http {

@@ -5,13 +5,12 @@ use crate::lane::Lane;
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Termination};
-use crate::plan::Listener;
+use crate::plan::{Key, Listener};
 use crate::upstream::{Attempt, Tried};
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
@@ -58,7 +57,7 @@ impl Session<'_> {
         let local = &lane.pools[self.pool];
         let counters = lane.counters.pool(self.pool);
         counters.requests.inc();
-        let key = hash_ip(self.peer.ip);
+        let key = Key::hash_ip(self.peer.ip);
         let mut tried = Tried::default();
         let mut last = Failure::NoTarget;
         for retry in 0..=RETRIES {
@@ -163,12 +162,5 @@ fn count(lane: &Lane, listener: &Listener, pool: usize, attempt: &Attempt, done:
     target.received.add(done.received);
     if let Some(failure) = done.end.failure() {
         pool.failures.failed(failure);
-    }
-}
-
-fn hash_ip(ip: IpAddr) -> u64 {
-    match ip {
-        IpAddr::V4(ip) => xxh3_64(&ip.octets()),
-        IpAddr::V6(ip) => xxh3_64(&ip.octets()),
     }
 }

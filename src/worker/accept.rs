@@ -61,6 +61,8 @@ pub(super) async fn accept(lane: Rc<Lane>, place: Place, admission: Arc<Admissio
             }
         }
         if stopped {
+            // Whoever waits in the queue was let in: closing the socket would reset them.
+            while take_batch(&lane, &socket, &place.listener, &admission).is_ok_and(|taken| taken > 0) {}
             return;
         }
     }

@@ -116,7 +116,7 @@ fn a_stopped_process_leaves_no_unix_socket_behind() {
 #[test]
 fn sigterm_and_sigint_let_live_exchanges_finish_and_exit_0() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
-        let target = Target::slow("a", Duration::from_secs(1));
+        let target = Target::slow("a", Duration::from_secs(4));
         let mut proxy = Proxy::start(http(&[&target]));
         let mut busy = proxy.client();
         busy.send(request("GET", "/busy", &[]));
@@ -124,7 +124,9 @@ fn sigterm_and_sigint_let_live_exchanges_finish_and_exit_0() {
         let mut idle = proxy.client();
         proxy.signal(signal);
         let address = proxy.web();
+        let begun = Instant::now();
         eventually("it stops accepting", || Client::try_to(&address).is_err());
+        assert!(begun.elapsed() < Duration::from_secs(3), "new clients are refused while live exchanges end");
         let response = busy.response();
         assert_eq!((response.status, response.text().as_str()), (200, "a"));
         assert!(response.head.names("connection", "close"), "the client learns that it was the last");
