@@ -95,16 +95,19 @@ targets = [{tcp}]
 
 fn greeting(ports: &Ports, config: &str) -> String {
     let Ports { http, tcp, admin } = ports;
+    let tries = [
+        (format!("curl http://127.0.0.1:{http}/"), "a target says which one it is, and what it was sent"),
+        (format!("curl -i http://127.0.0.1:{http}/teapot"), "a route answers by itself"),
+        (format!("nc 127.0.0.1 {tcp}"), "TCP: what you type comes back"),
+        (format!("curl http://127.0.0.1:{admin}/metrics"), "what happened so far"),
+    ];
+    let tries = tries.iter().fold(String::new(), |mut text, (command, what)| {
+        let _ = writeln!(text, "  {command:<41} {what}");
+        text
+    });
     format!(
-        r#"Ringway balances over {TARGETS} HTTP and {TARGETS} TCP targets of its own. Try:
-
-  curl http://127.0.0.1:{http}/            a target says which one it is, and what it was sent
-  curl -i http://127.0.0.1:{http}/teapot   a route answers by itself
-  nc 127.0.0.1 {tcp}                       TCP: what you type comes back
-  curl http://127.0.0.1:{admin}/metrics    what happened so far
-
-The configuration is {config}. Ctrl-C ends the demo.
-"#
+        "Ringway balances over {TARGETS} HTTP and {TARGETS} TCP targets of its own. Try:\n\n{tries}\nThe configuration is \
+         {config}. Ctrl-C ends the demo.\n"
     )
 }
 
