@@ -51,6 +51,8 @@ pub(super) struct Answer<'a> {
     pub(super) transfer: &'a Transfer<'a>,
     /// Whether not a byte of the request can have reached the target.
     pub(super) unsent: bool,
+    /// Whether all of the request has been received from the client.
+    whole: Cell<bool>,
     sent_at: Instant,
     /// What has come of the head so far.
     held: RefCell<Lease>,
@@ -73,10 +75,13 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 impl<'a> Answer<'a> {
     /// The answer to a request that was sent at `sent_at`.
-    pub(super) fn new(transfer: &'a Transfer<'a>, sent_at: Instant) -> Self {
+    ///
+    /// `whole`: all of the request has been received from the client.
+    pub(super) fn new(transfer: &'a Transfer<'a>, sent_at: Instant, whole: bool) -> Self {
         Self {
             transfer,
             unsent: false,
+            whole: Cell::new(whole),
             sent_at,
             held: RefCell::new(Lease::empty()),
             first_byte: Cell::new(None),
@@ -87,6 +92,11 @@ impl<'a> Answer<'a> {
     /// Whether nothing is lost if [`Answer::pass`] is begun anew.
     pub(super) fn is_waiting(&self) -> bool {
         self.stage.get() == Stage::Waiting
+    }
+
+    /// All of the request has now been received from the client.
+    pub(super) fn request_is_whole(&self) {
+        self.whole.set(true);
     }
 
     /// Whether the client has got bytes of the final answer.
@@ -104,7 +114,7 @@ impl<'a> Answer<'a> {
                 return self.switch(exchange, &answer, held).await;
             }
             if !answer.interim {
-                return self.pass_final(exchange, &answer, held, limit).await;
+                return self.pass_final(exchange, &answer, held).await;
             }
             // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0.
             if exchange.heads.request.version == Version::Http11 {
@@ -207,13 +217,12 @@ impl<'a> Answer<'a> {
         exchange: &mut Exchange<'_>,
         answer: &h1::Answer,
         mut held: Lease,
-        limit: Option<Duration>,
     ) -> Result<Passed, Broken> {
         let Transfer { connection, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
-        // Without a limit the request is still being sent: what comes behind this answer is the rest of its body.
+        // What comes behind an early answer is the rest of the request's body.
         exchange.keep_alive &=
-            framing != Framing::UntilClose && limit.is_some() && !connection.lane.draining.is_raised();
+            framing != Framing::UntilClose && self.whole.get() && !connection.lane.draining.is_raised();
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {

@@ -46,42 +46,59 @@ pub(super) async fn transfer(
 ) -> Result<Passed, Broken> {
     let stall = transfer.connection.listener.timeouts.write_stall;
     let framing = transfer.incoming.framing;
-    let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len());
+    // More content than that goes out while the answer is awaited already, as the rest of a long body does.
+    let inline = body.first().len() <= INLINE;
+    let whole = inline && body.is_ended();
+    let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len().min(INLINE));
     transfer.encode_head(exchange, out.buffer());
-    push_content(framing, body.first(), out.buffer());
-    if body.is_ended() {
+    if inline {
+        push_content(framing, body.first(), out.buffer());
+    }
+    if whole {
         push_end(framing, body.trailers(), out.buffer());
     }
     let counters = transfer.connection.lane.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
     let sent_at = net::now();
-    let sent = transfer.target.send(out, stall).await;
-    let mut answer = Answer::new(transfer, sent_at);
+    let taken = Cell::new(0);
+    let sent = transfer.target.send_counted(out, stall, &taken).await;
+    let mut answer = Answer::new(transfer, sent_at, body.is_ended());
     if let Err(error) = sent {
-        answer.unsent = error.kind() == ErrorKind::BrokenPipe;
-        return answer.pass(exchange, Some(LAST_WORDS)).await;
+        answer.unsent = error.kind() == ErrorKind::BrokenPipe && taken.get() == 0;
+        // The target has got a part of a request: whatever it answers, its connection is of no more use.
+        let passed = answer.pass(exchange, Some(LAST_WORDS)).await?;
+        return Ok(Passed { reusable: false, ..passed });
     }
-    if body.is_ended() {
+    if whole {
         return answer.pass(exchange, Some(transfer.timeouts.response_head)).await;
     }
     // Rarer than a request without a body, and far larger.
-    Box::pin(both(&answer, exchange, body)).await
+    Box::pin(both(&answer, exchange, body, inline)).await
 }
 
 /// Sends the rest of the body while the answer is awaited.
-async fn both(answer: &Answer<'_>, exchange: &mut Exchange<'_>, body: &mut Body) -> Result<Passed, Broken> {
+/// `inline`: the content that came along with the head has gone out with it.
+async fn both(
+    answer: &Answer<'_>,
+    exchange: &mut Exchange<'_>,
+    body: &mut Body,
+    inline: bool,
+) -> Result<Passed, Broken> {
     let transfer = answer.transfer;
     let (received, uploaded) = (Cell::new(0), Cell::new(false));
     transfer.target.set_deadline(None);
     let early = {
-        let mut up = pin!(upload(transfer, body, &received));
+        let mut up = pin!(upload(transfer, body, &received, inline));
         let mut down = pin!(answer.pass(exchange, None));
         let mut sending = true;
         poll_fn(|cx| {
             if sending && let Poll::Ready(sent) = up.as_mut().poll(cx) {
                 sending = false;
                 match sent {
-                    Ok(()) => uploaded.set(true),
+                    Ok(()) => {
+                        uploaded.set(true);
+                        answer.request_is_whole();
+                    }
                     Err(UploadError::Target) => transfer.target.set_deadline(Some(LAST_WORDS)),
                     Err(UploadError::Client(error)) => {
                         let reply = if answer.is_begun() { None } else { client_reply(&error) };
@@ -111,9 +128,20 @@ enum UploadError {
     Target,
 }
 
-async fn upload(transfer: &Transfer<'_>, body: &mut Body, received: &Cell<u64>) -> Result<(), UploadError> {
+async fn upload(
+    transfer: &Transfer<'_>,
+    body: &mut Body,
+    received: &Cell<u64>,
+    inline: bool,
+) -> Result<(), UploadError> {
     let timeouts = &transfer.connection.listener.timeouts;
     let framing = transfer.incoming.framing;
+    if !inline {
+        // A copy: the try may have to be repeated.
+        let mut first = Lease::with_room(body.first().len() + 32);
+        push_content(framing, body.first(), first.buffer());
+        transfer.target.send(first, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+    }
     loop {
         let next = body.next(transfer.connection.client, timeouts.client_body).await.map_err(UploadError::Client)?;
         let Some(content) = next else { break };

@@ -159,7 +159,12 @@ impl Stream {
     }
 
     /// Sends all of `lease`. Fails with `TimedOut` if the peer takes no byte for `stall`.
-    pub async fn send(&self, mut lease: Lease, stall: Duration) -> io::Result<()> {
+    pub async fn send(&self, lease: Lease, stall: Duration) -> io::Result<()> {
+        self.send_counted(lease, stall, &Cell::new(0)).await
+    }
+
+    /// Sends all of `lease` as [`Stream::send`] does, adding to `taken` the bytes that left our hands: also when it fails.
+    pub async fn send_counted(&self, mut lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
         let deadline = Deadline::new();
         while !lease.is_empty() {
             deadline.set(Some(stall));
@@ -167,7 +172,10 @@ impl Stream {
             lease = rest;
             match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => lease.advance(count),
+                Ok(count) => {
+                    taken.set(taken.get() + count);
+                    lease.advance(count);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     within(&deadline, self.inner.writable()).await??;
                 }
