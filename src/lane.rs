@@ -7,7 +7,7 @@
 
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
-use crate::observe::counters::WorkerCounters;
+use crate::observe::counters::{PoolSet, WorkerCounters};
 use crate::observe::latency::{DEFAULT_LIMIT, Latencies};
 use crate::plan::{Plan, Respond};
 use crate::upstream::Local;
@@ -39,6 +39,9 @@ pub struct Lane {
 /// Counts an exchange or tunnel as live: draining waits for it.
 pub struct Busy(Rc<Lane>);
 
+/// Counts an exchange or tunnel as in flight in a pool, also when its task panics.
+pub struct InFlight<'a>(&'a PoolSet);
+
 impl Lane {
     /// The lane of worker `index`.
     pub fn new(plan: Arc<Plan>, index: usize, counters: Arc<WorkerCounters>, log: Option<Log>) -> Self {
@@ -64,6 +67,13 @@ impl Lane {
         Busy(self.clone())
     }
 
+    /// Marks the start of an exchange or tunnel with pool `pool`; its end is when the guard is dropped.
+    pub fn enter_pool(&self, pool: usize) -> InFlight<'_> {
+        let counters = self.counters.pool(pool);
+        counters.in_flight.add(1);
+        InFlight(counters)
+    }
+
     /// Exchanges and tunnels that live now.
     pub fn busy(&self) -> usize {
         self.busy.get()
@@ -87,6 +97,12 @@ impl Lane {
         if let Some(log) = &self.log {
             log.borrow_mut().flush();
         }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.sub(1);
     }
 }
 

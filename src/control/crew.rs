@@ -105,6 +105,8 @@ impl Crew {
     /// Tells every worker to stop accepting and to finish what is live.
     pub fn drain(&self) {
         for member in &self.members {
+            member.pulse.ask_to_drain();
+            // The message only makes it quicker.
             let _ = member.post.send(Message::Drain);
         }
     }

@@ -26,8 +26,6 @@ pub struct Settings {
 const TICK: Duration = Duration::from_millis(100);
 /// Descriptors that are no connections: slots, rings, logs, checks, admin.
 const RESERVED: usize = 256;
-/// How long the workers get to empty the queues of their sockets before these are closed.
-const EMPTYING: Duration = Duration::from_millis(300);
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -72,11 +70,13 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
         });
     }
     let mut control = Control { plan, crew, report };
-    control.watch(&mut signals).await?;
-    control.drain(&mut signals).await;
+    let watched = control.watch(&mut signals).await;
+    if watched.is_ok() {
+        control.drain(&mut signals).await;
+    }
     control.crew.close_sockets();
     control.report.close_log(LAST_LINES);
-    Ok(())
+    watched
 }
 
 struct Control {
@@ -117,8 +117,9 @@ impl Control {
         tracing::info!(?limit, "stopping: no new connections, live exchanges end first; a second signal ends at once");
         self.report.set_ready(false);
         self.crew.drain();
-        let begun = Instant::now();
-        let deadline = begun + limit;
+        // The workers have descriptors of their own; a socket closes when its worker has emptied its queue.
+        self.crew.close_sockets();
+        let deadline = Instant::now() + limit;
         let mut tick = tokio::time::interval(TICK / 5);
         loop {
             tokio::select! {
@@ -126,9 +127,6 @@ impl Control {
                     if self.crew.is_gone() {
                         tracing::info!("stopped");
                         return;
-                    }
-                    if begun.elapsed() >= EMPTYING {
-                        self.crew.close_sockets();
                     }
                     if Instant::now() >= deadline {
                         let left: u64 =
@@ -205,7 +203,12 @@ fn log_to(log: &AccessLog, file: &FileThread) -> LogTo {
 /// What the file limit allows: each client connection may have one to a target beside it.
 fn max_connections(plan: &Plan) -> usize {
     let limit = net::file_limit();
-    let fits = limit.saturating_sub(RESERVED).max(2) / 2;
+    let addresses: usize = plan.listeners.iter().map(|listener| listener.addresses.len()).sum();
+    let idle: usize =
+        plan.pools.iter().map(|pool| pool.shared.targets.len().saturating_mul(pool.shared.keepalive.max_idle)).sum();
+    // Idle connections to targets may take a quarter at most of what is reckoned with.
+    let others = RESERVED + 3 * plan.runtime.workers * addresses + idle.min(limit / 4);
+    let fits = limit.saturating_sub(others).max(2) / 2;
     match plan.runtime.max_connections {
         Some(wanted) if wanted > fits => {
             tracing::warn!(wanted, fits, limit, "max_connections is more than the file limit has room for");

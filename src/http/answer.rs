@@ -9,7 +9,7 @@ use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
 use super::head::{Name, RequestHead, Version};
 use super::reply::Reply;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
-use crate::net::{Either, Lease, race};
+use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -58,6 +58,8 @@ pub(super) struct Answer<'a> {
     held: RefCell<Lease>,
     first_byte: Cell<Option<Duration>>,
     stage: Cell<Stage>,
+    /// When the head must be complete, by the coarse clock; none while the request is still being sent.
+    due: Cell<Option<Duration>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ impl<'a> Answer<'a> {
             held: RefCell::new(Lease::empty()),
             first_byte: Cell::new(None),
             stage: Cell::new(Stage::Waiting),
+            due: Cell::new(None),
         }
     }
 
@@ -109,7 +112,8 @@ impl<'a> Answer<'a> {
     pub(super) async fn pass(&self, exchange: &mut Exchange<'_>, limit: Option<Duration>) -> Result<Passed, Broken> {
         for _ in 0..=INTERIM_ANSWERS {
             self.stage.set(Stage::Waiting);
-            let (answer, mut held) = self.read_head(exchange, limit).await?;
+            self.due.set(limit.map(|limit| coarse_now().saturating_add(limit)));
+            let (answer, mut held) = self.read_head(exchange).await?;
             if answer.tunnel {
                 return self.switch(exchange, &answer, held).await;
             }
@@ -129,11 +133,7 @@ impl<'a> Answer<'a> {
         Err(self.broken(Failure::BadResponse, true))
     }
 
-    async fn read_head(
-        &self,
-        exchange: &mut Exchange<'_>,
-        limit: Option<Duration>,
-    ) -> Result<(h1::Answer, Lease), Broken> {
+    async fn read_head(&self, exchange: &mut Exchange<'_>) -> Result<(h1::Answer, Lease), Broken> {
         let limits = Limits { head: RESPONSE_HEAD, fields: RESPONSE_FIELDS };
         let websocket = self.transfer.websocket();
         let question = Question { method: exchange.heads.request.method, websocket };
@@ -151,7 +151,7 @@ impl<'a> Answer<'a> {
                 }
             }
             self.held.replace(held);
-            self.wait(limit).await?;
+            self.wait().await?;
             if self.first_byte.get().is_none() {
                 let took = self.sent_at.elapsed();
                 self.first_byte.set(Some(took));
@@ -161,9 +161,10 @@ impl<'a> Answer<'a> {
     }
 
     /// Waits for more bytes of the head.
-    async fn wait(&self, limit: Option<Duration>) -> Result<(), Broken> {
+    async fn wait(&self) -> Result<(), Broken> {
         let target = self.transfer.target;
-        let Some(limit) = limit else { return self.receive().await.map_err(|error| self.failed(&error)) };
+        let Some(due) = self.due.get() else { return self.receive().await.map_err(|error| self.failed(&error)) };
+        let limit = due.saturating_sub(coarse_now());
         target.set_deadline(Some(limit.min(PATIENCE)));
         match self.receive().await {
             Err(error) if error.kind() == ErrorKind::TimedOut && limit > PATIENCE => {}
@@ -270,7 +271,7 @@ impl<'a> Answer<'a> {
         framing: Framing,
         silence: Duration,
     ) -> Result<(), Broken> {
-        let Transfer { connection, target, .. } = *self.transfer;
+        let Transfer { connection, .. } = *self.transfer;
         let stall = connection.listener.timeouts.write_stall;
         let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         let mut next = Some(first);
@@ -283,7 +284,8 @@ impl<'a> Answer<'a> {
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }
-            next = body.next(target, silence).await.map_err(|error| {
+            let received = self.next_content(body, silence).await.ok_or(Broken::Client(None))?;
+            next = received.map_err(|error| {
                 if framing == Framing::UntilClose {
                     connection.client.reset_on_close();
                 }
@@ -297,6 +299,26 @@ impl<'a> Answer<'a> {
             self.send(exchange, last).await?;
         }
         Ok(())
+    }
+
+    /// The next content of the answer; `None` if the client left while there was none.
+    async fn next_content(&self, body: &mut Body, silence: Duration) -> Option<Result<Option<Lease>, BodyError>> {
+        let Transfer { connection, target, .. } = *self.transfer;
+        // While the request is being sent, whoever reads it notices that the client leaves.
+        if silence <= PATIENCE || !self.whole.get() {
+            return Some(body.next(target, silence).await);
+        }
+        match body.next(target, PATIENCE).await {
+            Err(BodyError::Io(error)) if error.kind() == ErrorKind::TimedOut => {}
+            received => return Some(received),
+        }
+        connection.client.set_deadline(None);
+        let watched = race(body.next(target, silence - PATIENCE), connection.client.closed());
+        match Box::pin(watched).await {
+            Either::Left(received) => Some(received),
+            Either::Right(true) => None,
+            Either::Right(false) => Some(body.next(target, silence - PATIENCE).await),
+        }
     }
 
     /// Passes a `101 Switching Protocols` on.

@@ -33,6 +33,7 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
         let mut first = true;
         loop {
             let timeouts = &listener.timeouts;
+            accepted.stream.expect_little();
             accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
             let mut held = match accepted.stream.recv().await {
                 Ok(bytes) if !bytes.is_empty() => bytes,

@@ -78,7 +78,7 @@ impl Exchange<'_> {
             Ok(read) => read,
             Err(Some(reply)) => {
                 self.answer(reply, true).await;
-                linger(self.connection.client).await;
+                self.linger().await;
                 return None;
             }
             Err(None) => return None,
@@ -140,7 +140,7 @@ impl Exchange<'_> {
         self.outcome.client = request::client_address(http, peer, request, text);
         let mut buffer = host::Buffer::new();
         let host = match canonical(request.authority.of(text), OWN_PORT, &mut buffer) {
-            Ok(host) => host.name,
+            Ok(host) => host,
             Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
         };
         if http.redirect_https {
@@ -155,7 +155,7 @@ impl Exchange<'_> {
         };
         let verdict = path::normalise(raw, path);
         let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
-        let view = View { head: request, text, host, path: normal, client: self.outcome.client.ip() };
+        let view = View { head: request, text, host: host.name, path: normal, client: self.outcome.client.ip() };
         let admitted = match http.router.admit(&view, verdict, spare) {
             Ok(admitted) => admitted,
             Err(refusal) => return Decision::Reply(Reply::ambiguous_path(refusal.reason())),
@@ -208,9 +208,15 @@ impl Exchange<'_> {
             return Some(received);
         }
         if unread || !received.is_empty() {
-            linger(self.connection.client).await;
+            self.linger().await;
         }
         None
+    }
+
+    /// Gives the client time to read the last answer before its connection is closed.
+    pub(super) async fn linger(&mut self) {
+        self.outcome.answered();
+        linger(self.connection.client).await;
     }
 
     fn finish(mut self) {

@@ -6,7 +6,6 @@
 
 use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
-use super::connection::linger;
 use super::exchange::Exchange;
 use super::h1::Incoming;
 use super::reply::Reply;
@@ -43,16 +42,15 @@ pub(super) async fn forward(
         Ok(body) => body,
         Err(error) => {
             exchange.answer(refusal_of(&error), true).await;
-            linger(exchange.connection.client).await;
+            exchange.linger().await;
             return None;
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
-    let counters = lane.counters.pool(rule.pool);
-    counters.requests.inc();
-    counters.in_flight.add(1);
+    lane.counters.pool(rule.pool).requests.inc();
+    let in_flight = lane.enter_pool(rule.pool);
     let result = Forwarding { exchange, rule, path, incoming }.run(&mut body).await;
-    counters.in_flight.sub(1);
+    drop(in_flight);
     let answered = match result {
         Ok(()) => true,
         Err(Some(reply)) => {
@@ -65,7 +63,7 @@ pub(super) async fn forward(
     match (answered, exchange.keep_alive && body.is_ended()) {
         (true, true) => Some(body.into_beyond()),
         (true, false) if !quiet => {
-            linger(exchange.connection.client).await;
+            exchange.linger().await;
             None
         }
         _ => None,

@@ -28,6 +28,8 @@ pub(super) struct Outcome {
     /// Bytes of the response's content sent to the client.
     pub(super) body_out: u64,
     started: Instant,
+    /// How long it took until the answer was out, where more came after it.
+    answered: Option<Duration>,
     times: Times,
     reason: &'static str,
     termination: Termination,
@@ -47,6 +49,7 @@ impl Outcome {
             bytes_out: 0,
             body_out: 0,
             started: net::now(),
+            answered: None,
             times: Times::default(),
             reason: "",
             termination: Termination::DONE,
@@ -74,6 +77,11 @@ impl Outcome {
     /// The target's first byte came, `took` after the request was sent.
     pub(super) fn first_byte(&mut self, took: Duration) {
         self.times.first_byte = Some(nanos(took));
+    }
+
+    /// The answer is out; what is still to come is no part of it.
+    pub(super) fn answered(&mut self) {
+        self.answered = Some(self.started.elapsed());
     }
 
     /// We refused the request.
@@ -120,14 +128,17 @@ impl Outcome {
     /// Counts and logs. Called once.
     pub(super) fn finish(&mut self, connection: &Connection<'_>, head: &RequestHead, text: &[u8]) {
         let Connection { lane, listener, .. } = connection;
-        let total = nanos(self.started.elapsed());
+        let total = nanos(self.answered.unwrap_or_else(|| self.started.elapsed()));
         let counted = lane.counters.listener(listener.index);
         counted.received.add(self.bytes_in);
         counted.sent.add(self.bytes_out);
         if self.status != 0 {
             counted.requests.status(self.status);
             lane.counters.route(self.route).requests.status(self.status);
-            lane.latencies.borrow_mut().request(self.route, total);
+            // What follows a 101 is no answer but a tunnel.
+            if self.status != 101 {
+                lane.latencies.borrow_mut().request(self.route, total);
+            }
         }
         if let Some(reason) = self.refusal {
             counted.refusals.refused(reason);

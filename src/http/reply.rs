@@ -3,6 +3,7 @@
 use super::h1::{self, Asker, Incoming, Reject};
 use super::head::RequestHead;
 use crate::observe::reason::{Failure, Reason};
+use crate::plan::host::Host;
 use crate::plan::{Redirect, Respond};
 use std::sync::Arc;
 
@@ -76,13 +77,18 @@ impl Reply {
         Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
     }
 
-    /// To where a route points.
-    pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: &[u8]) -> Self {
+    /// To where a route points. What it does not say stays as the client asked for it; a client that named no host cannot
+    /// be sent back to it.
+    pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: Host<'_>) -> Self {
+        if to.host.is_none() && host.name.is_empty() {
+            return Self::refusal(400, Reason::BadHost);
+        }
+        let own_port = host.port.filter(|_| to.host.is_none() && to.scheme.is_none());
         let mut location = Vec::with_capacity(text.len());
         location.extend_from_slice(to.scheme.as_deref().unwrap_or("http").as_bytes());
         location.extend_from_slice(b"://");
-        location.extend_from_slice(to.host.as_deref().map_or(host, str::as_bytes));
-        if let Some(port) = to.port {
+        location.extend_from_slice(to.host.as_deref().map_or(host.name, str::as_bytes));
+        if let Some(port) = to.port.or(own_port) {
             location.push(b':');
             location.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
         }
@@ -102,7 +108,7 @@ impl Reply {
     }
 
     /// To the same place over TLS.
-    pub(super) fn to_https(head: &RequestHead, text: &[u8], host: &[u8]) -> Self {
+    pub(super) fn to_https(head: &RequestHead, text: &[u8], host: Host<'_>) -> Self {
         let to = Redirect { scheme: Some("https".to_owned()), host: None, port: None, path: None, status: 308 };
         Self::redirect(&to, head, text, host)
     }

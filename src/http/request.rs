@@ -51,7 +51,9 @@ pub(super) fn client_address(http: &Http, peer: Peer, head: &RequestHead, text: 
     if http.trusted_proxies.is_empty() || !http.trusts(peer.ip) {
         return client;
     }
-    let kind = if head.find(Name::XForwardedFor).is_some() { Name::XForwardedFor } else { Name::Forwarded };
+    let only_forwarded = http.forwarded && !http.x_forwarded;
+    let has_xff = head.find(Name::XForwardedFor).is_some();
+    let kind = if has_xff && !only_forwarded { Name::XForwardedFor } else { Name::Forwarded };
     let lines = head.fields.iter().rev().filter(|field| field.kind == kind);
     for element in lines.flat_map(|field| field.value.of(text).rsplit(|&byte| byte == b',')) {
         let Some(named) = node(element, kind) else { return client };

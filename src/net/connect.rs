@@ -1,10 +1,15 @@
 //! Opening connections to targets.
 
+use super::clock::coarse_now;
+use super::runtime::sleep;
 use super::socket::Address;
 use super::stream::Stream;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
+
+/// How long to wait for room in a Unix socket's queue.
+const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Connects to `address` within `limit`. Fails with `TimedOut` after that; dropping the future closes the socket.
 pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
@@ -19,10 +24,16 @@ pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
     if protocol.is_some() {
         socket.set_tcp_nodelay(true)?;
     }
-    let waiting = match socket.connect(&target) {
-        Ok(()) => false,
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
-        Err(error) => return Err(error),
+    let due = coarse_now().saturating_add(limit);
+    let waiting = loop {
+        match socket.connect(&target) {
+            Ok(()) => break false,
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
+            // The queue of a Unix socket is full, and nothing tells when it is no more.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && coarse_now() < due => sleep(QUEUE_PAUSE).await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error),
+        }
     };
     let stream = Stream::new(socket.into())?;
     if waiting {

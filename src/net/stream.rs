@@ -80,6 +80,11 @@ impl Stream {
         self.deadline.set(after);
     }
 
+    /// Expects something small next, such as a message head, whatever came before.
+    pub fn expect_little(&self) {
+        self.class.set(0);
+    }
+
     /// Waits for bytes and returns them in a lease; an empty lease is the peer's end of stream.
     #[expect(
         clippy::manual_async_fn,
@@ -239,10 +244,11 @@ impl Stream {
             Err(_) => {
                 self.more.set(false);
                 let error = io::Error::last_os_error();
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
-                    Ok(None)
-                } else {
-                    Err(error)
+                match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(None),
+                    // The kernel gave the peer up; `TimedOut` means that a deadline of ours has passed.
+                    ErrorKind::TimedOut => Err(ErrorKind::ConnectionReset.into()),
+                    _ => Err(error),
                 }
             }
         }

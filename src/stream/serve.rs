@@ -23,12 +23,10 @@ pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: 
     let mut session = Session { listener, pool, peer, started: net::now(), tries: 0, connected: None, target: None };
     let end = match session.connect(lane).await {
         Ok((attempt, target)) => {
-            let counters = lane.counters.pool(pool);
-            counters.in_flight.add(1);
+            let _in_flight = lane.enter_pool(pool);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
             let stall = listener.timeouts.write_stall;
             let done = Box::pin(tunnel(Tunnel { client, target: &target, silence, stall })).await;
-            counters.in_flight.sub(1);
             count(lane, listener, pool, &attempt, &done);
             done
         }

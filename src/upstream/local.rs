@@ -20,8 +20,8 @@ pub struct Local {
     pool: Arc<Pool>,
     balancer: RefCell<Balancer>,
     idle: Vec<RefCell<Vec<Idle>>>,
-    /// Targets that close connections although they said that they would not.
-    hasty: Vec<Cell<bool>>,
+    /// Until when each target counts as one that closes connections although it said that it would not.
+    hasty: Vec<Cell<Duration>>,
     max_idle: usize,
     worker: usize,
 }
@@ -44,6 +44,8 @@ struct Idle {
 const JUST_USED: Duration = Duration::from_millis(20);
 /// A target that closes a connection which was idle for less than this does so on purpose.
 const HASTY: Duration = Duration::from_secs(1);
+/// For how long that is remembered: a target that was just started again did it once.
+const HASTY_FOR: Duration = Duration::from_secs(30);
 
 impl Tried {
     /// Remembers that `target` was tried.
@@ -79,7 +81,7 @@ impl Local {
         let balancer = RefCell::new(Balancer::new(pool.balance, &view, seed));
         let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
-        let hasty = vec![Cell::new(false); pool.targets.len()];
+        let hasty = vec![Cell::new(Duration::ZERO); pool.targets.len()];
         Self { balancer, idle, hasty, max_idle, worker, pool }
     }
 
@@ -125,7 +127,7 @@ impl Local {
             if !once {
                 return Some(entry.stream);
             }
-            if self.hasty[target].get() || now.saturating_sub(entry.since) > JUST_USED {
+            if now < self.hasty[target].get() || now.saturating_sub(entry.since) > JUST_USED {
                 idle.push(entry);
                 return None;
             }
@@ -153,7 +155,8 @@ impl Local {
         idle.push(Idle { stream, since, until });
     }
 
-    /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten times a second.
+    /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten
+    /// times a second.
     pub fn sweep(&self) {
         let now = net::coarse_now();
         for (index, target) in self.pool.targets.iter().enumerate() {
@@ -174,7 +177,7 @@ impl Local {
 
     fn note_close(&self, target: usize, entry: &Idle, now: Duration) {
         if now.saturating_sub(entry.since) < HASTY {
-            self.hasty[target].set(true);
+            self.hasty[target].set(now + HASTY_FOR);
         }
     }
 

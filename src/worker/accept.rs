@@ -1,6 +1,6 @@
 //! Taking connections from a slot, within the process's bound.
 
-use super::Place;
+use super::{Place, Vital};
 use crate::lane::Lane;
 use crate::net::{self, Accepted, Either, Listener as Socket, Signal, race};
 use crate::observe::counters::WorkerCounters;
@@ -34,7 +34,7 @@ impl Admission {
 }
 
 /// Accepts from `place` until `stop` is raised; then takes what still waits in the queue.
-pub(super) async fn accept(lane: Rc<Lane>, place: Place, admission: Arc<Admission>, stop: Signal) {
+pub(super) async fn accept(lane: Rc<Lane>, place: Place, admission: Arc<Admission>, stop: Signal, _vital: Vital) {
     let socket = match Socket::new(&place.slot) {
         Ok(socket) => socket,
         Err(error) => {

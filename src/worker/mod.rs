@@ -9,7 +9,7 @@
 mod accept;
 
 use crate::lane::Lane;
-use crate::net::{self, Backend, Mailbox, Signal, Slot};
+use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use accept::Admission;
@@ -80,6 +80,7 @@ pub enum Message {
 #[derive(Debug, Default)]
 pub struct Pulse {
     beats: AtomicU64,
+    to_drain: AtomicBool,
     thread: AtomicI32,
 }
 
@@ -100,30 +101,59 @@ pub fn run(orders: Orders) -> io::Result<()> {
 async fn serve(orders: Orders) -> io::Result<()> {
     let Orders { index, plan, posts, mailbox, counters, admission, log, pulse, .. } = orders;
     let lane = Rc::new(Lane::new(plan, index, counters, log));
+    let lost = Signal::default();
     for place in posts {
-        net::spawn(accept(lane.clone(), place, admission.clone(), lane.draining.clone()));
+        let vital = Vital { ended: lane.draining.clone(), lost: lost.clone() };
+        net::spawn(accept(lane.clone(), place, admission.clone(), lane.draining.clone(), vital));
     }
     let borrowed: Rc<RefCell<Vec<(usize, Signal)>>> = Rc::default();
     let handler = {
-        let (lane, borrowed) = (lane.clone(), borrowed.clone());
-        move |message| handle(message, &lane, &admission, &borrowed)
+        let (lane, borrowed, lost) = (lane.clone(), borrowed.clone(), lost.clone());
+        move |message| handle(message, &lane, &admission, &borrowed, &lost)
     };
+    let vital = Vital { ended: Signal::default(), lost: lost.clone() };
     net::spawn(async move {
+        let _vital = vital;
         if let Err(error) = mailbox.receive(handler).await {
             tracing::error!(worker = index, %error, "the worker cannot hear control");
         }
     });
     pulse.start();
-    tick(&lane, &pulse).await;
-    Ok(())
+    match race(tick(&lane, &pulse), lost.raised()).await {
+        Either::Left(()) => Ok(()),
+        Either::Right(()) => Err(io::Error::other("a task that the worker cannot do without has ended")),
+    }
 }
 
-fn handle(message: Message, lane: &Rc<Lane>, admission: &Arc<Admission>, borrowed: &RefCell<Vec<(usize, Signal)>>) {
+/// Held by the tasks that a worker cannot do without. If one ends before its time, by an error or a panic, so does the
+/// worker, and control starts it again.
+struct Vital {
+    /// Raised when the task may end.
+    ended: Signal,
+    lost: Signal,
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if !self.ended.is_raised() {
+            self.lost.raise();
+        }
+    }
+}
+
+fn handle(
+    message: Message,
+    lane: &Rc<Lane>,
+    admission: &Arc<Admission>,
+    borrowed: &RefCell<Vec<(usize, Signal)>>,
+    lost: &Signal,
+) {
     match message {
         Message::TakeOver { of, places } => {
             let stop = Signal::default();
             for place in places {
-                net::spawn(accept(lane.clone(), place, admission.clone(), stop.clone()));
+                let vital = Vital { ended: stop.clone(), lost: lost.clone() };
+                net::spawn(accept(lane.clone(), place, admission.clone(), stop.clone(), vital));
             }
             borrowed.borrow_mut().push((of, stop));
         }
@@ -160,6 +190,9 @@ async fn tick(lane: &Lane, pulse: &Pulse) {
         if round.is_multiple_of(TRIM_EVERY) {
             net::trim_leases();
         }
+        if pulse.is_to_drain() {
+            lane.draining.raise();
+        }
         // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
         drained = if lane.draining.is_raised() && lane.busy() == 0 { drained + 1 } else { 0 };
         if drained == 2 {
@@ -181,6 +214,15 @@ impl Pulse {
     /// The kernel's id of the worker's thread, once it accepts.
     pub fn thread(&self) -> Option<i32> {
         Some(self.thread.load(Ordering::Acquire)).filter(|&id| id != 0)
+    }
+
+    /// Tells the worker to drain at its next beat, whether or not its mailbox has room.
+    pub fn ask_to_drain(&self) {
+        self.to_drain.store(true, Ordering::Release);
+    }
+
+    fn is_to_drain(&self) -> bool {
+        self.to_drain.load(Ordering::Acquire)
     }
 
     fn start(&self) {

@@ -375,3 +375,45 @@ fn the_keep_alive_race_costs_no_request() {
     posts.dedup();
     assert_eq!(posts.len(), all, "no POST is executed twice");
 }
+
+/// A target that answers before it has read the body leaves bytes behind on its connection: nobody else may be sent there.
+#[test]
+fn a_connection_with_an_unread_body_is_not_reused() {
+    let target = Target::with("a", |peer| {
+        while let Some(seen) = peer.head() {
+            if peer.reply(200, &[], seen.path.as_bytes()).is_none() {
+                return;
+            }
+            if seen.method == "PUT" {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+    });
+    let proxy = single(http_with("timeouts = { write_stall = \"300ms\" }", &[&target], ""));
+    for size in [20 << 10, 400 << 10, 4 << 20] {
+        let mut client = proxy.client();
+        client.send(request("PUT", "/upload", &[&format!("Content-Length: {size}")]));
+        let _ = client.try_send(vec![b'x'; size]);
+        assert_eq!(client.response_to("PUT").map(|response| response.text()).unwrap_or("/upload".into()), "/upload");
+        for n in 0..3 {
+            let path = format!("/after-{size}-{n}");
+            assert_eq!(proxy.get(&path).text(), path);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_a_silent_stream_frees_its_target() {
+    let target = Target::with("a", |peer| {
+        peer.request();
+        let _ = peer.try_send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+        peer.request();
+    });
+    let proxy = single(http(&[&target]));
+    let mut client = proxy.client();
+    client.send(request("GET", "/events", &[]));
+    target.wait_for(1);
+    thread::sleep(Duration::from_millis(100));
+    drop(client);
+    eventually("the target is freed", || target.open() == 0);
+}
