@@ -25,7 +25,7 @@ pub struct Settings {
 /// How often control looks after its workers.
 const TICK: Duration = Duration::from_millis(100);
 /// Descriptors that are no connections: slots, rings, logs, checks, admin.
-const RESERVED: usize = 256;
+const RESERVED: usize = 128;
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
