@@ -33,7 +33,7 @@ pub struct Lane {
     /// Raised when the process is told to end: answers then say `Connection: close`.
     pub draining: Signal,
     busy: Cell<usize>,
-    date: RefCell<(u64, String)>,
+    date: RefCell<String>,
 }
 
 /// Counts an exchange or tunnel as live: draining waits for it.
@@ -56,7 +56,7 @@ impl Lane {
             options: Arc::new(Respond { status: 200, body: String::new(), content_type: "text/plain".to_owned() }),
             draining: Signal::default(),
             busy: Cell::new(0),
-            date: RefCell::default(),
+            date: RefCell::new(httpdate::fmt_http_date(SystemTime::now())),
             plan,
         }
     }
@@ -79,18 +79,14 @@ impl Lane {
         self.busy.get()
     }
 
-    /// Calls `use_date` with the time of day as a `Date` header has it (RFC 9110 §5.6.7).
+    /// Calls `use_date` with the time of day as a `Date` header has it (RFC 9110 §5.6.7), as of the last sweep.
     pub fn with_date<T>(&self, use_date: impl FnOnce(&str) -> T) -> T {
-        let second = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut date = self.date.borrow_mut();
-        if date.0 != second {
-            *date = (second, httpdate::fmt_http_date(SystemTime::now()));
-        }
-        use_date(&date.1)
+        use_date(&self.date.borrow())
     }
 
     /// What has to be done about ten times a second: idle connections, the log's batch, gauges.
     pub fn sweep(&self) {
+        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
         self.pools.iter().for_each(Local::sweep);
         self.counters.worker.idle_connections.set(self.pools.iter().map(|pool| pool.idle() as u64).sum());
         self.counters.worker.panics.add(net::take_panics());

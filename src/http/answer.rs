@@ -171,6 +171,12 @@ impl<'a> Answer<'a> {
             result => return result.map_err(|error| self.failed(&error)),
         }
         target.set_deadline(Some(limit - PATIENCE));
+        // Rarer than an answer that comes soon, and larger.
+        Box::pin(self.wait_long()).await
+    }
+
+    /// Waits for more bytes of the head while the client is watched for leaving.
+    async fn wait_long(&self) -> Result<(), Broken> {
         let client = self.transfer.connection.client;
         client.set_deadline(None);
         match race(self.receive(), client.closed()).await {
@@ -305,20 +311,23 @@ impl<'a> Answer<'a> {
     async fn next_content(&self, body: &mut Body, silence: Duration) -> Option<Result<Option<Lease>, BodyError>> {
         let Transfer { connection, target, .. } = *self.transfer;
         // While the request is being sent, whoever reads it notices that the client leaves.
-        if silence <= PATIENCE || !self.whole.get() {
-            return Some(body.next(target, silence).await);
-        }
-        match body.next(target, PATIENCE).await {
-            Err(BodyError::Io(error)) if error.kind() == ErrorKind::TimedOut => {}
+        let watches = self.whole.get() && silence > PATIENCE;
+        match body.next(target, if watches { PATIENCE } else { silence }).await {
+            Err(BodyError::Io(error)) if watches && error.kind() == ErrorKind::TimedOut => {}
             received => return Some(received),
         }
-        connection.client.set_deadline(None);
-        let watched = race(body.next(target, silence - PATIENCE), connection.client.closed());
-        match Box::pin(watched).await {
-            Either::Left(received) => Some(received),
-            Either::Right(true) => None,
-            Either::Right(false) => Some(body.next(target, silence - PATIENCE).await),
-        }
+        let silence = silence - PATIENCE;
+        let client = connection.client;
+        // Rarer than content that comes soon, and larger.
+        Box::pin(async move {
+            client.set_deadline(None);
+            match race(body.next(target, silence), client.closed()).await {
+                Either::Left(received) => Some(received),
+                Either::Right(true) => None,
+                Either::Right(false) => Some(body.next(target, silence).await),
+            }
+        })
+        .await
     }
 
     /// Passes a `101 Switching Protocols` on.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
     pub(super) connection: Connection<'a>,
-    pub(super) heads: Heads,
+    pub(super) heads: Box<Heads>,
     /// The bytes of the request's head.
     pub(super) text: Lease,
     pub(super) outcome: Outcome,
@@ -50,7 +50,8 @@ enum Decision {
 }
 
 thread_local! {
-    static HEADS: RefCell<Vec<Heads>> = const { RefCell::new(Vec::new()) };
+    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
+    static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
 }
 /// The port that the scheme of a listener has by default.
 const OWN_PORT: u16 = 80;
@@ -135,7 +136,7 @@ impl Exchange<'_> {
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, http, peer, .. } = self.connection;
-        let Heads { request, path, spare, .. } = &mut self.heads;
+        let Heads { request, path, spare, .. } = &mut *self.heads;
         let text: &[u8] = &self.text;
         self.outcome.client = request::client_address(http, peer, request, text);
         let mut buffer = host::Buffer::new();
@@ -221,7 +222,7 @@ impl Exchange<'_> {
 
     fn finish(mut self) {
         self.outcome.finish(&self.connection, &self.heads.request, &self.text);
-        let mut heads = std::mem::take(&mut self.heads);
+        let mut heads = self.heads;
         heads.request.clear();
         heads.response.clear();
         HEADS.with_borrow_mut(|kept| {

@@ -194,7 +194,7 @@ impl Transfer<'_> {
             scheme: b"http",
             port: port.format(connection.port).as_bytes(),
         };
-        let Heads { request, path, .. } = &exchange.heads;
+        let Heads { request, path, .. } = &*exchange.heads;
         let onward = Onward {
             path: self.onward_path(request.path.of(&exchange.text), path),
             host,
@@ -233,8 +233,19 @@ impl PeerText {
     fn new(ip: IpAddr) -> Self {
         let mut text = [0; 46];
         let mut room = &mut text[..];
-        // The longest address has 45 bytes.
-        let written = write!(room, "{ip}");
+        // The longest address has 45 bytes. The most common kind is written without the machinery of formatting.
+        let written = match ip {
+            IpAddr::V4(ip) => {
+                let octets = ip.octets();
+                octets.iter().enumerate().try_for_each(|(place, octet)| {
+                    if place > 0 {
+                        room.write_all(b".")?;
+                    }
+                    room.write_all(itoa::Buffer::new().format(*octet).as_bytes())
+                })
+            }
+            IpAddr::V6(ip) => write!(room, "{ip}"),
+        };
         debug_assert!(written.is_ok());
         let length = 46 - room.len();
         Self { text, length }
