@@ -225,7 +225,7 @@ impl<'a> Answer<'a> {
         answer: &h1::Answer,
         mut held: Lease,
     ) -> Result<Passed, Broken> {
-        let Transfer { connection, timeouts, .. } = *self.transfer;
+        let Transfer { connection, target, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
         // What comes behind an early answer is the rest of the request's body.
         exchange.keep_alive &=
@@ -246,7 +246,11 @@ impl<'a> Answer<'a> {
         let inline = body.first().len() <= INLINE;
         if inline {
             push_content(framing, body.first(), out.buffer());
-            exchange.outcome.body_out += body.first().len() as u64;
+            let before = out.len();
+            body.gather(target, &mut out);
+            let gathered = (out.len() - before) as u64;
+            counters.received.add(gathered);
+            exchange.outcome.body_out += body.first().len() as u64 + gathered;
             if body.is_ended() {
                 push_end(framing, body.trailers(), out.buffer());
             }
@@ -277,7 +281,7 @@ impl<'a> Answer<'a> {
         framing: Framing,
         silence: Duration,
     ) -> Result<(), Broken> {
-        let Transfer { connection, .. } = *self.transfer;
+        let Transfer { connection, target, .. } = *self.transfer;
         let stall = connection.listener.timeouts.write_stall;
         let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         let mut next = Some(first);
@@ -287,6 +291,7 @@ impl<'a> Answer<'a> {
                 send_content(connection.client, framing, content, stall)
                     .await
                     .map_err(|error| unsent_to_client(&error))?;
+                target.follow(connection.client);
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }

@@ -21,6 +21,9 @@ pub(super) struct Body {
     touched: bool,
 }
 
+/// How much of a body is received at most to go along with its head.
+const GATHERED: usize = 500 << 10;
+
 enum State {
     Length(u64),
     Chunked(Box<ChunkDecoder>),
@@ -77,6 +80,27 @@ impl Body {
     /// Gives away the content that came along with the head.
     pub(super) fn take_first(&mut self) -> Lease {
         std::mem::take(&mut self.first)
+    }
+
+    /// Receives what more of the body is there already, and writes its content behind that in `out`: if the body has a
+    /// length, so that it goes on as it comes. A failure shows with the next receive.
+    pub(super) fn gather(&mut self, stream: &Stream, out: &mut Lease) {
+        let State::Length(left) = &mut self.state else { return };
+        if !stream.has_more() {
+            return;
+        }
+        let want = usize::try_from(*left).unwrap_or(usize::MAX).min(GATHERED);
+        let before = out.len();
+        out.reserve(want);
+        let Ok(Some(count)) = stream.recv_now(out) else { return };
+        self.touched = true;
+        let here = usize::try_from(*left).unwrap_or(usize::MAX).min(count);
+        self.beyond = out.split_off(before + here);
+        *left -= here as u64;
+        self.allowance -= here as u64;
+        if *left == 0 {
+            self.state = State::Ended(None);
+        }
     }
 
     /// The field lines of the trailer section, once the body has ended.

@@ -48,12 +48,15 @@ pub(super) async fn transfer(
     let framing = transfer.incoming.framing;
     // More content than that goes out while the answer is awaited already, as the rest of a long body does.
     let inline = body.first().len() <= INLINE;
-    let whole = inline && body.is_ended();
     let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len().min(INLINE));
     transfer.encode_head(exchange, out.buffer());
     if inline {
         push_content(framing, body.first(), out.buffer());
+        let before = out.len();
+        body.gather(transfer.connection.client, &mut out);
+        exchange.outcome.bytes_in += (out.len() - before) as u64;
     }
+    let whole = inline && body.is_ended();
     if whole {
         push_end(framing, body.trailers(), out.buffer());
     }
@@ -147,6 +150,7 @@ async fn upload(
         let Some(content) = next else { break };
         received.set(received.get() + content.len() as u64);
         send_content(transfer.target, framing, content, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+        transfer.connection.client.follow(transfer.target);
     }
     let mut last = Lease::empty();
     if framing == Framing::Chunked {

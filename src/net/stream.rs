@@ -14,6 +14,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// From this size on a send is tried at once: the buffer is still in the core's cache, and its bytes outweigh the system
+/// call. Smaller ones go with what else the turn of the loop has collected.
+const BULK: usize = 32 << 10;
+/// Index of the largest buffer size for what goes to a slow reader.
+const PATIENT: u8 = 2;
+
 /// A descriptor that the worker's driver watches.
 pub(super) struct Readiness(UnsafeCell<UnixStream>);
 
@@ -60,6 +66,8 @@ pub struct Stream {
     class: Cell<u8>,
     /// Whether the last receive filled its buffer, so that more is likely there.
     more: Cell<bool>,
+    /// Whether the last bulk send found the peer slower than us.
+    slow: Cell<bool>,
 }
 
 impl Stream {
@@ -72,6 +80,7 @@ impl Stream {
             armed: Cell::new(None),
             class: Cell::new(0),
             more: Cell::new(false),
+            slow: Cell::new(false),
         })
     }
 
@@ -83,6 +92,14 @@ impl Stream {
     /// Expects something small next, such as a message head, whatever came before.
     pub fn expect_little(&self) {
         self.class.set(0);
+    }
+
+    /// Takes less at a time from here on if `sink`, which gets what comes, does not keep up: what a slow reader holds of
+    /// our memory stays small.
+    pub fn follow(&self, sink: &Self) {
+        if sink.slow.get() {
+            self.class.set(self.class.get().min(PATIENT));
+        }
     }
 
     /// Waits for bytes and returns them in a lease; an empty lease is the peer's end of stream.
@@ -129,6 +146,11 @@ impl Stream {
         Ok(count)
     }
 
+    /// Whether the last receive filled its buffer, so that there is probably more.
+    pub fn has_more(&self) -> bool {
+        self.more.get()
+    }
+
     /// Waits until the peer has closed its side or reset the connection. Returns early, with `false`, if it has sent
     /// bytes instead.
     pub async fn closed(&self) -> bool {
@@ -171,6 +193,17 @@ impl Stream {
     /// Sends all of `lease` as [`Stream::send`] does, adding to `taken` the bytes that left our hands: also when it fails.
     pub async fn send_counted(&self, mut lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
         let deadline = Deadline::new();
+        while lease.len() >= BULK {
+            match self.send_now(&lease) {
+                Ok(count) => {
+                    taken.set(taken.get() + count);
+                    lease.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         while !lease.is_empty() {
             deadline.set(Some(stall));
             let (result, rest) = within(&deadline, self.inner.send(lease)).await?;
@@ -189,6 +222,14 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Sends as much as the peer takes at once.
+    fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: the kernel reads at most `bytes.len()` bytes from a slice that lives until the call returns.
+        let count = unsafe { libc::send(self.inner.fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
     /// Ends our side: the peer reads the end of the stream.
@@ -270,9 +311,12 @@ impl Stream {
     /// Grows the next buffer while the stream fills them, and shrinks it when the burst is over.
     fn adapt(&self, count: usize, full: bool) {
         let class = self.class.get();
-        self.more.set(full);
+        let last = CLASSES.len() as u8 - 1;
+        // With the largest buffer every receive goes through the driver, so that a pair of fast peers does not keep the
+        // worker to itself.
+        self.more.set(full && class < last);
         if full {
-            self.class.set((class + 1).min(CLASSES.len() as u8 - 1));
+            self.class.set((class + 1).min(last));
         } else if class > 0 && count < CLASSES[usize::from(class)] / 8 {
             self.class.set(class - 1);
         }

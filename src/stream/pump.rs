@@ -103,6 +103,7 @@ async fn half(tunnel: &Tunnel<'_>, from: &Stream, to: &Stream, count: &Cell<u64>
         }
         count.set(count.get() + bytes.len() as u64);
         to.send(bytes, tunnel.stall).await.map_err(broken(false))?;
+        from.follow(to);
     }
 }
 

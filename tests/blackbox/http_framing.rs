@@ -26,6 +26,27 @@ fn large_bodies_pass_both_ways_by_length() {
 }
 
 #[test]
+fn messages_as_long_as_a_buffer_end_where_they_end() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut client = proxy.client();
+    // The next request follows in the same write, so that a receive past the end of a body would swallow it.
+    for size in (3800..4300).step_by(7).chain([12_000, 16_384, 60_000, 73_728, 500_000, 524_288, 600_000]) {
+        let body = pattern(size);
+        let head = request("POST", "/", &[&format!("Content-Length: {size}")]);
+        let both = [head.as_bytes(), &body, request("GET", "/next", &[]).as_bytes()].concat();
+        let mut writer = client.socket.try_clone().unwrap();
+        let writing = thread::spawn(move || std::io::Write::write_all(&mut writer, &both).unwrap());
+        assert_same(&client.response().body, &body);
+        assert_eq!(client.response().status, 200);
+        writing.join().unwrap();
+        let seen = target.seen();
+        assert_same(&seen[seen.len() - 2].body, &body);
+        assert_eq!(seen[seen.len() - 1].path, "/next");
+    }
+}
+
+#[test]
 fn large_bodies_pass_both_ways_in_chunks_with_their_trailers() {
     let target = Target::with("a", |peer| {
         while let Some(seen) = peer.request() {

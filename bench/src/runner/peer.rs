@@ -96,6 +96,7 @@ impl Peer {
                 ("admin", &port(admin)),
                 ("target", &port(target)),
                 ("stream", stream),
+                ("pipes", if self.name == SPLICING { "maxpipes 64" } else { "" }),
                 ("splice", if self.name == SPLICING { "option splice-response" } else { "" }),
                 ("dir", &directory.to_string_lossy()),
             ],
