@@ -8,6 +8,7 @@ mod pattern;
 mod plain;
 mod process;
 mod ratio;
+mod report;
 mod runner;
 mod strict;
 
@@ -26,6 +27,10 @@ enum Command {
     Run(runner::Args),
     /// Ringway under full load while targets are killed and clients misbehave.
     Chaos(chaos::Args),
+    /// Results as an SVG for each scenario.
+    Chart(report::chart::Args),
+    /// Whether the second of two results is worse than the first.
+    Compare(report::compare::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -35,6 +40,8 @@ fn main() -> std::process::ExitCode {
         Command::Bulk(args) => bulk::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
+        Command::Chart(args) => report::chart::run(args),
+        Command::Compare(args) => return report::compare::run(args),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
