@@ -35,10 +35,15 @@ impl Process {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it and its descendants, and waits until it is gone.
     pub fn kill(&mut self) {
+        // Once the parent is gone nobody would find them, so they are looked for first.
+        let family = if self.is_alive() { family(self.id()) } else { Vec::new() };
         let _ = self.0.kill();
         let _ = self.0.wait();
+        for pid in family.into_iter().skip(1).filter_map(|pid| Pid::from_raw(pid as i32)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Asks it to end and waits for its exit code at most `limit`.

@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use connection::{Connection, Shared};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
-use std::net::SocketAddr;
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Arguments of `bench backend`.
@@ -21,6 +22,9 @@ pub struct Args {
     /// Where to give back every byte.
     #[arg(long)]
     pub echo: Option<SocketAddr>,
+    /// Speak HTTP on that port of every loopback address, and of no other.
+    #[arg(long)]
+    pub every_loopback: bool,
     /// What strict answers call this target.
     #[arg(long, default_value = "backend")]
     pub name: String,
@@ -38,7 +42,8 @@ pub fn run(args: Args) -> Result<()> {
     let mut listeners = Vec::new();
     for (address, token) in [(Some(args.http), HTTP), (args.echo, ECHO)] {
         let Some(address) = address else { continue };
-        let mut listener = TcpListener::bind(address).with_context(|| format!("bind {address}"))?;
+        let listener = if args.every_loopback && token == HTTP { on_loopback(address.port()) } else { bind(address) };
+        let mut listener = listener.with_context(|| format!("bind {address}"))?;
         poll.registry().register(&mut listener, token, Interest::READABLE)?;
         listeners.push((token, listener));
     }
@@ -79,4 +84,19 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
     }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    Ok(TcpListener::bind(address)?)
+}
+
+/// A listener for all of 127.0.0.0/8: on every address, but on the loopback device alone.
+fn on_loopback(port: u16) -> Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind_device(Some(b"lo"))?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    socket.listen(4096)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
 }

@@ -25,7 +25,7 @@ pub struct Request {
 /// The kinds of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// `/128`, `/4k`, `/64k`, `/1m`, `/?size=N`: that many bytes.
+    /// `/128`, `/4k`, `/64k`, `/1m`, `/?size=N`: that many bytes. These and the paths below may have `/route-N` before them.
     Fixed(usize),
     /// `/strict/ID?size=N[&chunked=1]`: the bytes of [`crate::pattern`].
     Strict { id: u64, size: usize, chunked: bool },
@@ -84,6 +84,7 @@ pub fn parse(input: &[u8]) -> Result<Option<Request>> {
 
 fn wanted(target: &str) -> Result<Wanted> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = below_route(path);
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let size = match value("size") {
         Some(size) => size.parse().ok().filter(|&size| size <= MAX_SIZE).context("size out of range")?,
@@ -105,6 +106,12 @@ fn wanted(target: &str) -> Result<Wanted> {
     })
 }
 
+/// The path without the `/route-N` that led it through a proxy with many routes.
+fn below_route(path: &str) -> &str {
+    let rest = path.strip_prefix("/route-").and_then(|rest| Some(&rest[rest.find('/')?..]));
+    rest.unwrap_or(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +124,13 @@ mod tests {
         assert_eq!(request.wanted, Wanted::Strict { id: 0xa1, size: 9, chunked: true });
         assert_eq!((request.head, request.idempotent, request.close), (wire.len() - 1, false, false));
         assert!(matches!(request.body, Body::Chunked(_)));
+    }
+
+    #[test]
+    fn the_route_that_a_request_took_makes_no_difference() {
+        assert_eq!(wanted("/route-0042/4k").unwrap(), Wanted::Fixed(4 << 10));
+        assert_eq!(wanted("/route-0042/strict/a1?size=9").unwrap(), wanted("/strict/a1?size=9").unwrap());
+        assert_eq!(wanted("/route-0042").unwrap(), Wanted::Unknown);
     }
 
     #[test]

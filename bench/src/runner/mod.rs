@@ -1,6 +1,7 @@
 //! The runner: proxies on one core, backend and load on the other, peers in alternation, ratios within one run.
 
 pub mod crowd;
+pub mod load;
 pub mod outcome;
 pub mod peer;
 pub mod round;
@@ -10,7 +11,7 @@ use crate::plain;
 use crate::process::{self, Process};
 use anyhow::{Context, Result, ensure};
 use outcome::Outcome;
-use peer::{LOAD_CORE, Peer, Running};
+use peer::{LOAD_CORE, Peer, Running, Setup};
 use round::Length;
 use scenario::{Kind, Scenario};
 use serde::Serialize;
@@ -35,7 +36,8 @@ pub struct Args {
     /// Seconds measured in each round.
     #[arg(long, default_value_t = 1.5)]
     pub window: f64,
-    /// Peers to compare: ringway, haproxy, nginx; haproxy-splice only if it is named.
+    /// Peers to compare: ringway, haproxy, nginx, floor; haproxy-splice, haproxy-map, apache, envoy and caddy only if they
+    /// are named, or with "all". Each takes part in what it can do.
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<String>,
 }
@@ -95,8 +97,10 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn load(&self, scenario: &Scenario) -> Result<Outcome> {
-        let start = |peer: &Peer| peer.start(self.backend, self.directory);
-        let running: Vec<Running> = self.peers.iter().map(start).collect::<Result<_>>()?;
+        let (setup, load) = (Setup::plain(self.backend, self.directory), round::load_of(scenario));
+        let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
+        let start = |peer: &Peer| peer.start(&setup);
+        let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
         let length = Length { warm_up: Duration::from_millis(400), window: Duration::from_secs_f64(self.args.window) };
         let mut rounds = BTreeMap::<String, Vec<_>>::new();
         for number in 0..self.args.rounds {
@@ -114,9 +118,10 @@ impl Bench<'_> {
 
     fn crowd(&self, scenario: &Scenario, pauses: &[Duration]) -> Result<Outcome> {
         let mut crowds = BTreeMap::new();
-        for peer in self.peers {
+        let setup = Setup::plain(self.backend, self.directory);
+        for peer in self.peers.iter().filter(|peer| peer.fits(scenario.protocol, None, &setup)) {
             progress(&format!("{}: {}", scenario.name, peer.name));
-            let running = peer.start(self.backend, self.directory)?;
+            let running = peer.start(&setup)?;
             crowds.insert(peer.name.to_owned(), crowd::gather(scenario, &running, pauses)?);
         }
         progress("");

@@ -1,20 +1,28 @@
 //! The proxies that are compared: each with its fair, tuned configuration from bench/peers/.
 
+pub mod known;
+pub mod setup;
+pub mod version;
+
+use super::load::{LoadSpec, Tool};
+use super::scenario::Protocol;
 use crate::plain;
-use crate::process::Process;
-use anyhow::{Context, Result};
+use crate::process::{self, Process};
+use anyhow::{Context, Result, bail};
+use known::{KNOWN, Known};
+pub use setup::Setup;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
+pub use version::version;
 
 /// The core that the proxy has for itself.
 pub const PROXY_CORE: usize = 0;
 /// The core of backend and load.
 pub const LOAD_CORE: usize = 1;
 
-/// HAProxy with kernel splicing of answers, which it does not do by default. Runs only when named.
-const SPLICING: &str = "haproxy-splice";
+/// How long a peer may take until it serves.
+const READY: Duration = Duration::from_secs(10);
 
 /// A proxy that can be started.
 #[derive(Clone, Debug)]
@@ -23,8 +31,9 @@ pub struct Peer {
     pub name: &'static str,
     /// Its binary.
     pub program: String,
-    /// What it says its version is.
+    /// What it says its version is, and the TLS library that it uses where that can be told.
     pub version: String,
+    known: &'static Known,
 }
 
 /// A peer that serves.
@@ -32,32 +41,33 @@ pub struct Peer {
 pub struct Running {
     /// Its name in tables.
     pub name: &'static str,
-    /// Its process.
+    /// Its process, the parent if it has several.
     pub process: Process,
     /// Its HTTP listener.
     pub http: SocketAddr,
-    /// Its TCP listener.
-    pub tcp: SocketAddr,
+    /// Its TCP listener, if it can have one.
+    pub tcp: Option<SocketAddr>,
+    /// The process of the TCP listener, where one process cannot have both.
+    tcp_process: Option<Process>,
 }
 
-/// The peers called `only`, else the usual ones, whose binaries are there; Ringway first. HAPROXY, NGINX and RINGWAY in the environment name other builds.
+/// The peers called `only` ("all" is every one), else the usual ones, whose binaries are there; Ringway first. The
+/// variables of [`known::KNOWN`] in the environment name other builds.
 pub fn find(only: &[String]) -> Vec<Peer> {
-    let known = [
-        ("ringway", "RINGWAY", built_ringway(), "--version"),
-        ("haproxy", "HAPROXY", "haproxy".into(), "-v"),
-        (SPLICING, "HAPROXY", "haproxy".into(), "-v"),
-        ("nginx", "NGINX", "nginx".into(), "-v"),
-    ];
+    for name in only.iter().filter(|name| *name != "all" && KNOWN.iter().all(|known| known.name != **name)) {
+        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        eprintln!("no peer {name:?}; there are {}, all", names.join(", "));
+    }
+    let wanted = |known: &&'static Known| match only {
+        [] => known.usual,
+        names => names.iter().any(|name| name == known.name || name == "all"),
+    };
     let mut peers = Vec::new();
-    for (name, variable, default, flag) in known {
-        let program = std::env::var(variable).unwrap_or(default);
-        let wanted = if only.is_empty() { name != SPLICING } else { only.iter().any(|wanted| wanted == name) };
-        if !wanted {
-            continue;
-        }
-        match version(&program, flag) {
-            Ok(version) => peers.push(Peer { name, program, version }),
-            Err(error) => eprintln!("{name} is left out: {error:#}"),
+    for known in KNOWN.iter().filter(wanted) {
+        let program = std::env::var(known.variable).unwrap_or_else(|_| known.program.to_owned());
+        match version::describe(known.name, &program) {
+            Ok(version) => peers.push(Peer { name: known.name, program, version, known }),
+            Err(error) => eprintln!("{} is left out: {error:#}", known.name),
         }
     }
     peers
@@ -65,66 +75,136 @@ pub fn find(only: &[String]) -> Vec<Peer> {
 
 /// Where `cargo build --release` puts Ringway.
 pub fn built_ringway() -> String {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway").to_owned()
-}
-
-/// The first line that `program` says about its version.
-pub fn version(program: &str, flag: &str) -> Result<String> {
-    let output = Command::new(program).arg(flag).output().with_context(|| program.to_owned())?;
-    let text = [output.stdout, output.stderr].concat();
-    Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
+    known::RINGWAY.to_owned()
 }
 
 impl Peer {
-    /// Starts it in front of the backend at `target`, with its files in `directory`, and waits until it serves.
-    pub fn start(&self, target: SocketAddr, directory: &Path) -> Result<Running> {
+    /// Whether it can do what is asked: `protocol` under `load`, or many connections that mostly idle where there is no load.
+    pub fn fits(&self, protocol: Protocol, load: Option<&LoadSpec>, setup: &Setup) -> bool {
+        match self.name {
+            known::FLOOR => load.is_some_and(|load| setup.is_plain() && floor_takes(protocol, load)),
+            known::MAPPED => setup.routes > 0 && protocol == Protocol::Http,
+            _ => protocol == Protocol::Http || self.known.tcp,
+        }
+    }
+
+    /// Starts it in front of the backend as `setup` says, and waits until it serves.
+    pub fn start(&self, setup: &Setup) -> Result<Running> {
+        let log = setup.directory.join(format!("{}.log", self.name));
+        let started = if self.name == known::FLOOR { self.start_floor(setup, &log) } else { self.spawn(setup, &log) };
+        let ready = started.and_then(|running| {
+            plain::wait_for(running.http, "/128", READY)?;
+            running.tcp.map_or(Ok(()), |tcp| plain::wait_for(tcp, "/128", READY))?;
+            Ok(running)
+        });
+        ready
+            .with_context(|| format!("{}: {}", self.name, std::fs::read_to_string(&log).unwrap_or_default().trim_end()))
+    }
+
+    fn spawn(&self, setup: &Setup, log: &Path) -> Result<Running> {
         let (http, tcp, admin) = (plain::free_address()?, plain::free_address()?, plain::free_address()?);
-        let file = match self.name {
-            "ringway" => "ringway.toml",
-            "nginx" => "nginx.conf",
-            _ => "haproxy.cfg",
-        };
         let port = |address: SocketAddr| address.port().to_string();
+        let mut values = setup.values(self.known)?;
+        values.extend([("http", port(http)), ("tcp", port(tcp)), ("admin", port(admin))]);
         // Debian's build has TCP as a module, others have it built in.
         let stream = if self.program == "nginx" { "load_module modules/ngx_stream_module.so;" } else { "" };
-        let config = render(
-            file,
-            directory,
-            &[
-                ("http", &port(http)),
-                ("tcp", &port(tcp)),
-                ("admin", &port(admin)),
-                ("target", &port(target)),
-                ("stream", stream),
-                ("pipes", if self.name == SPLICING { "maxpipes 64" } else { "" }),
-                ("splice", if self.name == SPLICING { "option splice-response" } else { "" }),
-                ("dir", &directory.to_string_lossy()),
-            ],
-        )?;
-        let config = config.to_string_lossy().into_owned();
-        let args: &[&str] = match self.name {
-            "ringway" => &["run", "-c", &config],
-            "nginx" => &["-c", &config],
-            _ => &["-db", "-f", &config],
+        values.push(("stream", stream.to_owned()));
+        values.push(("modules", known::apache_modules(&self.program)));
+        values.extend(self.known.values.iter().map(|&(name, value)| (name, value.to_owned())));
+        // Last, because other values have it in them.
+        values.push(("dir", setup.directory.to_string_lossy().into_owned()));
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let config = render(self.known.file, setup.directory, &values)?.to_string_lossy().into_owned();
+
+        let directory = setup.directory.to_string_lossy();
+        let fill = |text: &str| text.replace("{{config}}", &config).replace("{{dir}}", &directory);
+        // `env` becomes the program, so that the process is the same.
+        let mut command: Vec<String> = self.known.environment.iter().map(|text| fill(text)).collect();
+        command.push(self.program.clone());
+        command.extend(self.known.arguments.iter().map(|text| fill(text)));
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let process = Process::start("env", &command, Some(PROXY_CORE), log)?;
+        Ok(Running { name: self.name, process, http, tcp: self.known.tcp.then_some(tcp), tcp_process: None })
+    }
+
+    /// The floor speaks one protocol, so it is two processes, of which the one that is not asked sleeps.
+    fn start_floor(&self, setup: &Setup, log: &Path) -> Result<Running> {
+        let (http, tcp) = (plain::free_address()?, plain::free_address()?);
+        let start = |address: SocketAddr, protocol: &str| {
+            let (port, target) = (address.port().to_string(), setup.target.port().to_string());
+            Process::start(&self.program, &[&port, &target, protocol], Some(PROXY_CORE), log)
         };
-        let log = directory.join(format!("{}.log", self.name));
-        let process = Process::start(&self.program, args, Some(PROXY_CORE), &log)?;
-        let ready = plain::wait_for(http, "/128", Duration::from_secs(10));
-        ready.and_then(|()| plain::wait_for(tcp, "/128", Duration::from_secs(10))).with_context(|| {
-            format!("{}: {}", self.name, std::fs::read_to_string(&log).unwrap_or_default().trim_end())
-        })?;
-        Ok(Running { name: self.name, process, http, tcp })
+        let (process, tcp_process) = (start(http, "http")?, Some(start(tcp, "tcp")?));
+        Ok(Running { name: self.name, process, http, tcp: Some(tcp), tcp_process })
     }
 }
 
-/// Fills in `{{name}}` of the template bench/peers/`file`; where the result is.
+impl Running {
+    /// Its listener of `protocol`, if it has one.
+    pub fn listener(&self, protocol: Protocol) -> Option<SocketAddr> {
+        match protocol {
+            Protocol::Http => Some(self.http),
+            Protocol::Tcp => self.tcp,
+        }
+    }
+
+    /// CPU time of all its processes, user and system.
+    pub fn cpu_time(&self) -> Duration {
+        let processes = std::iter::once(&self.process).chain(&self.tcp_process);
+        processes.map(|process| process::cpu_time(process.id())).sum()
+    }
+}
+
+/// What the floor was made for. Its HTTP side takes heads that arrive whole, one at a time and without a body, and takes
+/// every piece that it receives of an answer for a whole one. How many connections it has had does not matter: a slot
+/// that is never reused costs 24 bytes; the limit on open files bounds how many there are at once.
+fn floor_takes(protocol: Protocol, load: &LoadSpec) -> bool {
+    let raw = matches!(load.tool, Tool::Wrk { script: None } | Tool::Oha | Tool::H2load | Tool::Bulk);
+    raw && (protocol == Protocol::Tcp || matches!(load.path.as_str(), "/" | "/128" | "/4k"))
+}
+
+/// Fills in `{{name}}` of the template bench/peers/`file`; where the result is. Fails if one has no value.
 pub fn render(file: &str, directory: &Path, values: &[(&str, &str)]) -> Result<PathBuf> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
     let mut text = std::fs::read_to_string(&template).with_context(|| template.display().to_string())?;
     for (name, value) in values {
         text = text.replace(&format!("{{{{{name}}}}}"), value);
     }
+    if let Some((_, rest)) = text.split_once("{{") {
+        bail!("{}: no value for {:?}", template.display(), rest.split("}}").next().unwrap_or_default());
+    }
     let path = directory.join(file);
     std::fs::write(&path, text)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(tool: Tool, path: &str) -> LoadSpec {
+        LoadSpec { tool, path: path.into(), connections: 8 }
+    }
+
+    fn peer(name: &str) -> Peer {
+        let known = KNOWN.iter().find(|known| known.name == name).unwrap();
+        Peer { name: known.name, program: known.program.into(), version: String::new(), known }
+    }
+
+    #[test]
+    fn a_peer_is_left_out_of_what_it_cannot_do() {
+        let plain = Setup::plain(([127, 0, 0, 1], 80).into(), Path::new("/"));
+        let routed = Setup { routes: 9, ..plain.clone() };
+        let wrk = load(Tool::Wrk { script: None }, "/128");
+        let (http, tcp) = (Protocol::Http, Protocol::Tcp);
+        assert!(peer("caddy").fits(http, Some(&wrk), &plain) && !peer("caddy").fits(tcp, Some(&wrk), &plain));
+        assert!(!peer("apache").fits(tcp, Some(&wrk), &plain) && peer("apache").fits(http, None, &routed));
+        assert!(!peer("haproxy-map").fits(http, Some(&wrk), &plain) && peer("haproxy-map").fits(http, None, &routed));
+        let floor = peer("floor");
+        assert!(floor.fits(http, Some(&wrk), &plain) && floor.fits(tcp, Some(&load(Tool::Bulk, "/1m")), &plain));
+        assert!(!floor.fits(http, Some(&wrk), &routed) && !floor.fits(http, None, &plain));
+        assert!(!floor.fits(http, Some(&load(Tool::Bulk, "/1m")), &plain));
+        let upload = Tool::Wrk { script: Some("upload.lua".into()) };
+        assert!(!floor.fits(http, Some(&load(upload, "/128")), &plain));
+    }
 }

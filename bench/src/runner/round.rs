@@ -1,13 +1,13 @@
 //! One peer under load for a moment: what it did, and what that cost.
 
+use super::load::{self, LoadReport, LoadSpec, Tool};
 use super::peer::{LOAD_CORE, PROXY_CORE, Running};
-use super::scenario::{Load, Protocol, Scenario};
+use super::scenario::{Load, Scenario};
 use crate::plain;
-use crate::process::{CoreTime, core_time, cpu_time, pinned};
+use crate::process::{CoreTime, core_time};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A core counts as full from this share of busy time on.
@@ -51,12 +51,13 @@ struct Mark {
 /// opening and closing connections are not in it; `backend` says how many answers it gave meanwhile.
 pub fn measure(scenario: &Scenario, peer: &Running, backend: SocketAddr, length: Length) -> Result<Round> {
     let seconds = (length.warm_up + length.window).as_secs_f64() + 0.3;
-    let load = start_load(scenario, peer, seconds)?;
+    let address = peer.listener(scenario.protocol).with_context(|| format!("{} has no such listener", peer.name))?;
+    let load = load::start(&load_of(scenario), address, LOAD_CORE, seconds)?;
     std::thread::sleep(length.warm_up);
     let before = Mark::now(peer, backend)?;
     std::thread::sleep(length.window);
     let after = Mark::now(peer, backend)?;
-    finish_load(scenario, load).with_context(|| format!("load on {}", peer.name))?;
+    load::finish(load).and_then(LoadReport::clean).with_context(|| format!("load on {}", peer.name))?;
 
     let units = (after.answers - before.answers) as f64;
     ensure!(units > 0.0, "{} answered nothing", peer.name);
@@ -86,7 +87,7 @@ impl Mark {
         let answers = String::from_utf8(plain::get(backend, "/count")?)?.parse()?;
         Ok(Self {
             at: Instant::now(),
-            cpu: cpu_time(peer.process.id()),
+            cpu: peer.cpu_time(),
             proxy: core_time(PROXY_CORE)?,
             load: core_time(LOAD_CORE)?,
             answers,
@@ -94,36 +95,11 @@ impl Mark {
     }
 }
 
-fn start_load(scenario: &Scenario, peer: &Running, seconds: f64) -> Result<Child> {
-    let address = if scenario.protocol == Protocol::Http { peer.http } else { peer.tcp };
-    let connections = scenario.connections.to_string();
-    let mut command = match scenario.load {
-        Load::Wrk => {
-            let (connections, duration) = (format!("-c{connections}"), format!("-d{}s", seconds.ceil()));
-            let url = format!("http://{address}{}", scenario.path);
-            pinned("wrk", &["-t1", &connections, &duration, "--timeout", "10s", &url], Some(LOAD_CORE))
-        }
-        Load::Bulk => {
-            let bench = std::env::current_exe()?;
-            let (address, seconds) = (address.to_string(), seconds.to_string());
-            let args = ["bulk", "--address", &address, "--path", &scenario.path, "--duration", &seconds];
-            let mut command = pinned(&bench.to_string_lossy(), &args, Some(LOAD_CORE));
-            command.args(["--connections", &connections]);
-            command
-        }
+/// The load that `scenario` asks for.
+pub fn load_of(scenario: &Scenario) -> LoadSpec {
+    let tool = match scenario.load {
+        Load::Wrk => Tool::Wrk { script: None },
+        Load::Bulk => Tool::Bulk,
     };
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().context("start the load")
-}
-
-/// Waits for the load's end; fails if it saw an error.
-fn finish_load(scenario: &Scenario, load: Child) -> Result<()> {
-    let output = load.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    if scenario.load == Load::Wrk {
-        let bad = text.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
-        ensure!(bad.is_none(), "{}", bad.unwrap_or_default().trim());
-    }
-    Ok(())
+    LoadSpec { tool, path: scenario.path.clone(), connections: scenario.connections }
 }

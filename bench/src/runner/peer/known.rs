@@ -1,0 +1,177 @@
+//! The proxies that the runner knows: how each is started, and how its users would write a route and a target.
+
+use std::path::Path;
+
+/// A proxy as it is known before it was looked for.
+#[derive(Debug)]
+pub struct Known {
+    /// Its name in tables.
+    pub name: &'static str,
+    /// The variable of the environment that names another build.
+    pub variable: &'static str,
+    /// Its binary, if the variable is not set.
+    pub program: &'static str,
+    /// Whether it runs without being named.
+    pub usual: bool,
+    /// Whether it can have a TCP listener.
+    pub tcp: bool,
+    /// Its configuration's template in bench/peers/.
+    pub file: &'static str,
+    /// Its environment, as NAME=VALUE.
+    pub environment: &'static [&'static str],
+    /// Its arguments.
+    pub arguments: &'static [&'static str],
+    /// What is its own in the template.
+    pub values: &'static [(&'static str, &'static str)],
+    /// One route to the pool, by the prefix `{{path}}`.
+    pub route: &'static str,
+    /// One target of the pool, at `{{address}}`, which is `{{host}}` and `{{port}}`.
+    pub target: &'static str,
+    /// What stands between two targets.
+    pub between: &'static str,
+    /// What chooses among several targets in turn, where that is not what it does by default.
+    pub balance: &'static str,
+}
+
+/// HAProxy with kernel splicing of answers, which it does not do by default.
+pub const SPLICING: &str = "haproxy-splice";
+/// HAProxy with its routes in a map file in place of a rule for each.
+pub const MAPPED: &str = "haproxy-map";
+/// The least that a forwarder can cost; no proxy.
+pub const FLOOR: &str = "floor";
+
+/// Where `cargo build --release` puts Ringway.
+pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway");
+
+/// All of them, Ringway first.
+pub const KNOWN: &[Known] = &[
+    Known {
+        name: "ringway",
+        variable: "RINGWAY",
+        program: RINGWAY,
+        usual: true,
+        tcp: true,
+        file: "ringway.toml",
+        environment: &[],
+        arguments: &["run", "-c", "{{config}}"],
+        values: &[],
+        route: "[routes.{{name}}]\npaths = [\"{{path}}\"]\npool = \"site\"\n",
+        target: "\"{{address}}\"",
+        between: ", ",
+        balance: "balance = \"round-robin\"",
+    },
+    HAPROXY,
+    Known {
+        name: SPLICING,
+        usual: false,
+        values: &[("pipes", "maxpipes 64"), ("splice", "option splice-response"), ("map", "")],
+        ..HAPROXY
+    },
+    Known {
+        name: MAPPED,
+        usual: false,
+        values: &[("pipes", ""), ("splice", ""), ("map", "use_backend %[path,map_beg({{dir}}/routes.map)]")],
+        route: "",
+        ..HAPROXY
+    },
+    Known {
+        name: "nginx",
+        variable: "NGINX",
+        program: "nginx",
+        usual: true,
+        tcp: true,
+        file: "nginx.conf",
+        environment: &[],
+        arguments: &["-c", "{{config}}"],
+        values: &[],
+        route: "        location {{path}} { proxy_pass http://site; }",
+        target: "server {{address}};",
+        between: "\n        ",
+        balance: "",
+    },
+    Known {
+        name: "apache",
+        variable: "APACHE",
+        program: "apache2",
+        usual: false,
+        tcp: false,
+        file: "apache.conf",
+        environment: &[],
+        arguments: &["-f", "{{config}}", "-DFOREGROUND"],
+        values: &[("worker", "enablereuse=on keepalive=on max=1024 ttl=60 connectiontimeout=2 timeout=60")],
+        route: "ProxyPass {{path}} {{pool}}{{path}}",
+        target: "BalancerMember http://{{address}} {{worker}}",
+        between: "\n    ",
+        balance: "",
+    },
+    Known {
+        name: "envoy",
+        variable: "ENVOY",
+        program: concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/envoy"),
+        usual: false,
+        tcp: true,
+        file: "envoy.yaml",
+        environment: &[],
+        arguments: &["-c", "{{config}}", "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],
+        values: &[],
+        route: "              - { match: { prefix: {{path}} }, route: { cluster: site, timeout: 60s } }",
+        target: "{ endpoint: { address: { socket_address: { address: {{host}}, port_value: {{port}} } } } }",
+        between: ", ",
+        balance: "",
+    },
+    Known {
+        name: "caddy",
+        variable: "CADDY",
+        program: concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/caddy"),
+        usual: false,
+        tcp: false,
+        file: "Caddyfile",
+        environment: &["GOMAXPROCS=1", "XDG_DATA_HOME={{dir}}", "XDG_CONFIG_HOME={{dir}}"],
+        arguments: &["run", "--adapter", "caddyfile", "--config", "{{config}}"],
+        values: &[],
+        route: "    handle {{path}}* {\n        import site\n    }",
+        target: "{{address}}",
+        between: " ",
+        balance: "lb_policy round_robin",
+    },
+    Known {
+        name: FLOOR,
+        variable: "FLOOR",
+        program: concat!(env!("CARGO_MANIFEST_DIR"), "/floor/target/release/floor"),
+        usual: true,
+        tcp: true,
+        file: "",
+        environment: &[],
+        arguments: &[],
+        values: &[],
+        route: "",
+        target: "",
+        between: "",
+        balance: "",
+    },
+];
+
+const HAPROXY: Known = Known {
+    name: "haproxy",
+    variable: "HAPROXY",
+    program: "haproxy",
+    usual: true,
+    tcp: true,
+    file: "haproxy.cfg",
+    environment: &[],
+    arguments: &["-db", "-f", "{{config}}"],
+    values: &[("pipes", ""), ("splice", ""), ("map", "")],
+    route: "    use_backend site if { path_beg {{path}} }",
+    target: "server {{name}} {{address}}",
+    between: "\n    ",
+    balance: "",
+};
+
+/// Where the modules of Apache's build `program` are: Debian's own place, or beside the binary's folder.
+pub fn apache_modules(program: &str) -> String {
+    let beside = Path::new(program).parent().and_then(Path::parent).map(|home| home.join("modules"));
+    match beside.filter(|path| path.is_dir()) {
+        Some(path) => path.to_string_lossy().into_owned(),
+        None => "/usr/lib/apache2/modules".to_owned(),
+    }
+}

@@ -1,0 +1,75 @@
+//! What stands around a peer: the backend as its pool, and how many routes lead there.
+
+use super::known::Known;
+use anyhow::Result;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+/// What a peer is to be configured for.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// The backend.
+    pub target: SocketAddr,
+    /// Where the peer's files go.
+    pub directory: &'a Path,
+    /// How many routes there are, by the path prefixes [`Setup::route`] of 1 up to this number, all to the one pool.
+    /// Whatever the number, a request that no route takes goes to the pool too.
+    pub routes: usize,
+    /// How many targets the pool has; 0 is the backend's address alone. They are [`Setup::addresses`], so a backend
+    /// for more than 0 must have been started with `--every-loopback`.
+    pub targets: usize,
+}
+
+impl<'a> Setup<'a> {
+    /// One target and no routes.
+    pub fn plain(target: SocketAddr, directory: &'a Path) -> Self {
+        Self { target, directory, routes: 0, targets: 0 }
+    }
+
+    /// Whether it is one target without routes.
+    pub fn is_plain(&self) -> bool {
+        self.routes == 0 && self.targets == 0
+    }
+
+    /// The path prefix of route `number`, from 1. The backend does not mind it.
+    pub fn route(number: usize) -> String {
+        format!("/route-{number:04}/")
+    }
+
+    /// The targets of the pool: several are on loopback addresses of their own, all on the backend's port.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let address = |number: usize| {
+            let [_, _, high, low] = (number as u32).to_be_bytes();
+            SocketAddr::from((Ipv4Addr::new(127, 1, high, low), self.target.port()))
+        };
+        match self.targets {
+            0 => vec![self.target],
+            count => (1..=count).map(address).collect(),
+        }
+    }
+
+    /// The values that it has in the template of `known`.
+    pub fn values(&self, known: &Known) -> Result<Vec<(&'static str, String)>> {
+        let prefixes: Vec<String> = (1..=self.routes).map(Self::route).collect();
+        let routes = prefixes
+            .iter()
+            .map(|path| known.route.replace("{{path}}", path).replace("{{name}}", path.trim_matches('/')));
+        let routes: Vec<String> = routes.collect();
+        let targets = self.addresses().into_iter().enumerate().map(|(number, address)| {
+            let name = format!("target-{}", number + 1);
+            let text = known.target.replace("{{address}}", &address.to_string()).replace("{{name}}", &name);
+            text.replace("{{host}}", &address.ip().to_string()).replace("{{port}}", &address.port().to_string())
+        });
+        let targets: Vec<String> = targets.collect();
+        let map: String = prefixes.iter().map(|path| format!("{path} site\n")).collect();
+        std::fs::write(self.directory.join("routes.map"), map)?;
+        let balance = if self.targets > 0 { known.balance } else { "" };
+        Ok(vec![
+            ("routes", routes.join("\n")),
+            ("targets", targets.join(known.between)),
+            ("balance", balance.to_owned()),
+            ("pool", if self.targets > 0 { "balancer://site".to_owned() } else { format!("http://{}", self.target) }),
+            ("target", self.target.port().to_string()),
+        ])
+    }
+}
