@@ -4,6 +4,7 @@ mod backend;
 mod body;
 mod bulk;
 mod chaos;
+mod messages;
 mod pattern;
 mod plain;
 mod process;
@@ -23,6 +24,8 @@ enum Command {
     Strict(strict::Args),
     /// A load for large bodies that are not looked at.
     Bulk(bulk::Args),
+    /// A load of small WebSocket messages.
+    Messages(messages::Args),
     /// Ringway and its peers side by side.
     Run(runner::Args),
     /// Ringway under full load while targets are killed and clients misbehave.
@@ -38,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Command::Backend(args) => backend::run(args),
         Command::Strict(args) => strict::run(args),
         Command::Bulk(args) => bulk::run(args),
+        Command::Messages(args) => messages::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Chart(args) => report::chart::run(args),

@@ -1,14 +1,13 @@
 //! All peers at one fixed rate: what a request costs when nobody is at his limit, and how long it takes.
 
+use super::load::{self, LoadReport, LoadSpec, Tool};
 use super::peer::{LOAD_CORE, Running};
 use super::scenario::Scenario;
 use crate::plain;
-use crate::process::{cpu_time, pinned};
 use crate::ratio::Median;
-use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result};
+use serde::Serialize;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 /// A peer at the fixed rate: medians over the rounds.
@@ -30,20 +29,9 @@ pub struct Paced {
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     own: f64,
-    latency: Latency,
-}
-
-/// What `bench strict --json` prints.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct Latency {
-    /// Whole, verified answers.
-    pub passed: u64,
-    /// Microseconds.
-    pub p50: u64,
-    /// Microseconds.
-    pub p99: u64,
-    /// Microseconds.
-    pub p999: u64,
+    p50: f64,
+    p99: f64,
+    p999: f64,
 }
 
 /// The rate for all, from what each can do at most: no more than the open-loop client can keep up with either.
@@ -56,24 +44,19 @@ pub fn rate(most: impl Iterator<Item = f64>) -> Option<f64> {
 const MOST: f64 = 12_000.0;
 
 impl Sample {
-    /// One round of `seconds` on `peer`. Every request must pass.
-    pub fn take(scenario: &Scenario, peer: &Running, rate: f64, seconds: f64, backend: SocketAddr) -> Result<Self> {
-        let program = std::env::current_exe()?.to_string_lossy().into_owned();
-        let url = format!("http://{}", peer.http);
-        let (rate, seconds) = (rate.to_string(), seconds.to_string());
-        let connections = scenario.connections.to_string();
-        let args = ["strict", "--json", "--url", &url, "--rate", &rate, "--duration", &seconds];
-        let mix = ["--methods", "get", "--bodies", "0", "--chunked", "0", "--close", "0", "--sizes", "128"];
-        let mut command = pinned(&program, &args, Some(LOAD_CORE));
-        command.args(mix).args(["--connections", &connections]).stdin(Stdio::null());
-        let before = (cpu_time(peer.process.id()), count(backend)?);
-        let output = command.output().context("start the strict client")?;
-        let after = (cpu_time(peer.process.id()), count(backend)?);
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let latency: Latency = serde_json::from_str(text.lines().last().unwrap_or_default())?;
-        let own = (after.0 - before.0).as_secs_f64() * 1e6 / (after.1 - before.1).max(1) as f64;
-        Ok(Self { own, latency })
+    /// One round on `peer`, in which every request must pass.
+    pub fn take(scenario: &Scenario, peer: &Running, rate: f64, backend: SocketAddr) -> Result<Self> {
+        let spec = LoadSpec { tool: Tool::Strict { rate }, path: "/".into(), connections: scenario.connections };
+        let before = (peer.cpu_time(), count(backend)?);
+        let load = load::start(&spec, peer.http, LOAD_CORE, LENGTH.as_secs_f64())?;
+        let report =
+            load::finish(load).and_then(LoadReport::clean).with_context(|| format!("load on {}", peer.name))?;
+        let after = (peer.cpu_time(), count(backend)?);
+        let answers = (after.1 - before.1).max(1) as f64;
+        let own = (after.0 - before.0).as_secs_f64() * 1e6 / answers;
+        let (p50, p99, p999) = (report.p50, report.p99, report.p999);
+        let time = |value: Option<f64>| value.context("the strict client did not say how long answers took");
+        Ok(Self { own, p50: time(p50)?, p99: time(p99)?, p999: time(p999)? })
     }
 }
 
@@ -88,9 +71,9 @@ impl Paced {
         Self {
             rate,
             own: median(|sample| sample.own),
-            p50: median(|sample| sample.latency.p50 as f64),
-            p99: median(|sample| sample.latency.p99 as f64),
-            p999: median(|sample| sample.latency.p999 as f64),
+            p50: median(|sample| sample.p50),
+            p99: median(|sample| sample.p99),
+            p999: median(|sample| sample.p999),
         }
     }
 }
