@@ -32,7 +32,7 @@ pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;
 pub use listener::{Accepted, Listener};
 pub use mailbox::{Mailbox, Post, mailbox};
-pub use race::{Either, join, race};
+pub use race::{Either, race, try_join};
 pub use runtime::{Backend, Driver, enter, probe, sleep, spawn, take_panics, timeout};
 pub use signal::Signal;
 pub use socket::{Address, Peer, Slot, bind, file_limit, probe as probe_bind};

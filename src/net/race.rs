@@ -24,23 +24,23 @@ pub async fn race<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Outp
     .await
 }
 
-/// Waits for both futures.
-pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
+/// Waits for both futures, or for the first that fails; the other is dropped then.
+pub async fn try_join<E>(
+    a: impl Future<Output = Result<(), E>>,
+    b: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     let (mut a, mut b) = (pin!(a), pin!(b));
-    let (mut left, mut right) = (None, None);
+    let (mut a_done, mut b_done) = (false, false);
     poll_fn(|cx| {
-        if left.is_none()
-            && let Poll::Ready(out) = a.as_mut().poll(cx)
-        {
-            left = Some(out);
+        if !a_done && let Poll::Ready(result) = a.as_mut().poll(cx) {
+            result?;
+            a_done = true;
         }
-        if right.is_none()
-            && let Poll::Ready(out) = b.as_mut().poll(cx)
-        {
-            right = Some(out);
+        if !b_done && let Poll::Ready(result) = b.as_mut().poll(cx) {
+            result?;
+            b_done = true;
         }
-        if left.is_some() && right.is_some() { Poll::Ready(left.take().zip(right.take())) } else { Poll::Pending }
+        if a_done && b_done { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await
-    .unwrap_or_else(|| unreachable!("both are there when the poll is ready"))
 }

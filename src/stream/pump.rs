@@ -1,6 +1,6 @@
 //! Bytes both ways between two streams.
 
-use crate::net::{Either, Lease, Stream, join, race};
+use crate::net::{Lease, Stream, try_join};
 use crate::observe::reason::Failure;
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -62,9 +62,7 @@ impl End {
 pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
     let (sent, received) = (Cell::new(0), Cell::new(0));
     let (client, target) = (tunnel.client, tunnel.target);
-    let up = half(&tunnel, client, target, &sent);
-    let down = half(&tunnel, target, client, &received);
-    let end = match both(up, down).await {
+    let end = match try_join(half(&tunnel, true, &sent), half(&tunnel, false, &received)).await {
         Ok(()) => End::Both,
         Err(Broken { kind: ErrorKind::TimedOut, reading: true, .. }) => End::Silence,
         // Going up we read from the client and write to the target; going down it is the other way round.
@@ -85,13 +83,9 @@ struct Broken {
     up: bool,
 }
 
-struct HalfBroken {
-    kind: ErrorKind,
-    reading: bool,
-}
-
-async fn half(tunnel: &Tunnel<'_>, from: &Stream, to: &Stream, count: &Cell<u64>) -> Result<(), HalfBroken> {
-    let broken = |reading| move |error: io::Error| HalfBroken { kind: error.kind(), reading };
+async fn half(tunnel: &Tunnel<'_>, up: bool, count: &Cell<u64>) -> Result<(), Broken> {
+    let (from, to) = if up { (tunnel.client, tunnel.target) } else { (tunnel.target, tunnel.client) };
+    let broken = |reading| move |error: io::Error| Broken { kind: error.kind(), reading, up };
     loop {
         // Either direction's traffic keeps both alive.
         tunnel.client.set_deadline(Some(tunnel.silence));
@@ -104,24 +98,5 @@ async fn half(tunnel: &Tunnel<'_>, from: &Stream, to: &Stream, count: &Cell<u64>
         count.set(count.get() + bytes.len() as u64);
         to.send(bytes, tunnel.stall).await.map_err(broken(false))?;
         from.follow(to);
-    }
-}
-
-/// Waits for both halves, or for the first that breaks.
-async fn both(
-    up: impl Future<Output = Result<(), HalfBroken>>,
-    down: impl Future<Output = Result<(), HalfBroken>>,
-) -> Result<(), Broken> {
-    let failed: Cell<Option<Broken>> = Cell::new(None);
-    let stop = crate::net::Signal::default();
-    let watch = async |half_is_up, result: Result<(), HalfBroken>| {
-        if let Err(HalfBroken { kind, reading }) = result {
-            failed.set(Some(Broken { kind, reading, up: half_is_up }));
-            stop.raise();
-        }
-    };
-    let halves = join(async { watch(true, up.await).await }, async { watch(false, down.await).await });
-    match race(stop.raised(), halves).await {
-        Either::Left(()) | Either::Right(_) => failed.take().map_or(Ok(()), Err),
     }
 }
