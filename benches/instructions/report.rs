@@ -1,0 +1,132 @@
+//! Runs the measured process under callgrind and prints what it found.
+
+use crate::frames::{Frame, Frames};
+use crate::profile::{Calls, Function, Profile, Site};
+use crate::stages::{attribute, stage};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Requests of the shorter run; the longer one has twice as many.
+const REQUESTS: usize = 2000;
+
+const USAGE: &str = "usage: scripts/instructions [--json | --functions N | --lines N | --calls] [--log]
+
+  --json         {\"h1\": instructions per request}
+  --functions N  also the N functions with the most instructions of their own
+  --lines N      also the N lines of src/ with the most instructions, library calls included
+  --calls        also who calls the allocator, memcpy and the system how often
+  --log          with a JSON access log";
+
+/// Measures and prints. Ends the process with 2 if it does not know an option.
+pub fn run(options: &[&str]) {
+    let (mut json, mut functions, mut lines, mut calls, mut log) = (false, 0, 0, false, false);
+    let mut options = options.iter();
+    while let Some(&option) = options.next() {
+        let mut count = || options.next().and_then(|count| count.parse::<usize>().ok()).unwrap_or_else(|| refuse());
+        match option {
+            "--json" => json = true,
+            "--functions" => functions = count(),
+            "--lines" => lines = count(),
+            "--calls" => calls = true,
+            "--log" => log = true,
+            _ => refuse(),
+        }
+    }
+    let program = std::env::current_exe().unwrap();
+    let (short, long) = (measure(&program, REQUESTS, log), measure(&program, 2 * REQUESTS, log));
+    let profile = short.per_request(&long, REQUESTS);
+    let total = profile.total();
+    if json {
+        println!("{{\"h1\": {total:.0}}}");
+        return;
+    }
+    println!("instructions per request: {total:.0}");
+    let frames = Frames::new(&program);
+    let by_stage = |site: &Site| stage(&frames.of(site), &site.function).map(str::to_owned);
+    table("stage", &attribute(&profile, by_stage), total, usize::MAX);
+    if functions > 0 {
+        table("function, its own", &own(&profile, &frames), total, functions);
+    }
+    if lines > 0 {
+        let by_line = |site: &Site| ours(&frames.of(site)).map(|frame| format!("{}:{}", frame.file, frame.line));
+        table("line of src/, with library calls", &attribute(&profile, by_line), total, lines);
+    }
+    if calls {
+        print_calls(&profile, &frames);
+    }
+}
+
+fn refuse() -> ! {
+    eprintln!("{USAGE}");
+    std::process::exit(2)
+}
+
+fn measure(program: &Path, requests: usize, log: bool) -> Profile {
+    let out = std::env::temp_dir().join(format!("ringway-callgrind-{}-{requests}", std::process::id()));
+    let ran = Command::new("valgrind")
+        .args(["--tool=callgrind", "--dump-instr=yes", "--compress-strings=no", "--compress-pos=no", "--quiet"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(["proxy", &requests.to_string()])
+        .args(log.then_some("--log"))
+        .stdout(Stdio::null())
+        .status()
+        .expect("valgrind is there: scripts/instructions installs it");
+    assert!(ran.success(), "the measured process failed");
+    let profile = Profile::read(&out);
+    std::fs::remove_file(&out).unwrap();
+    profile
+}
+
+/// Instructions by function, inlined ones told apart, but Rust's own libraries counted to whom they were inlined into.
+fn own(profile: &Profile, frames: &Frames) -> HashMap<String, f64> {
+    let mut sums: HashMap<String, f64> = HashMap::new();
+    for (site, cost) in &profile.own {
+        let found = frames.of(site);
+        let frame = found.iter().find(|frame| !frame.is_std()).or(found.last());
+        let stage = stage(&found, &site.function).unwrap_or("-");
+        let name = frame.map_or(&site.function.name, |frame| &frame.function);
+        let file =
+            frame.map_or("", |frame| frame.file.rsplit_once("/registry/src/").map_or(&*frame.file, |(_, file)| file));
+        *sums.entry(format!("`{name}` {file} ({stage})")).or_default() += cost;
+    }
+    sums
+}
+
+fn ours(frames: &[Frame]) -> Option<&Frame> {
+    frames.iter().find(|frame| frame.is_ours())
+}
+
+fn print_calls(profile: &Profile, frames: &Frames) {
+    let mut sums: HashMap<(&Function, String), Calls> = HashMap::new();
+    for ((site, callee), calls) in &profile.arcs {
+        let from_outside = site.function.object != callee.object || callee.name.starts_with("mi_");
+        if !from_outside || calls.count < 0.01 {
+            continue;
+        }
+        let found = frames.of(site);
+        let place = match ours(&found).or(found.last()) {
+            Some(frame) => format!("{} {}:{}", frame.function, frame.file, frame.line),
+            None => site.function.name.clone(),
+        };
+        let sum = sums.entry((callee, place)).or_default();
+        sum.count += calls.count;
+        sum.cost += calls.cost;
+    }
+    let mut rows: Vec<_> = sums.into_iter().collect();
+    rows.sort_by(|a, b| (&a.0.0.name, &a.0.1).cmp(&(&b.0.0.name, &b.0.1)));
+    println!("\n| called | by | times | instructions |\n| --- | --- | --- | --- |");
+    for ((callee, place), calls) in rows {
+        println!("| {} | {place} | {:.2} | {:.0} |", callee.name, calls.count, calls.cost);
+    }
+}
+
+fn table(what: &str, sums: &HashMap<String, f64>, total: f64, most: usize) {
+    let mut rows: Vec<(&String, &f64)> = sums.iter().collect();
+    rows.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+    println!("\n| {what} | instructions | share |\n| --- | --- | --- |");
+    for (name, cost) in rows.into_iter().take(most).filter(|(_, cost)| cost.round() != 0.0) {
+        println!("| {name} | {cost:.0} | {:.1} % |", cost / total * 100.0);
+    }
+}
