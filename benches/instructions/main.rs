@@ -1,9 +1,9 @@
 //! User-space instructions per request on the plain HTTP/1.1 path. `scripts/instructions` builds and runs it.
 //!
 //! The real `http::serve` runs under callgrind, on the epoll driver, since valgrind knows no io_uring; client and targets are
-//! a process of their own that is not measured. One connection with one request under way makes every count the same in
-//! every run, at the price that nothing is shared by the requests of one turn of the loop. Counted twice, with N and 2N
-//! requests: the difference is N requests without any set-up.
+//! a process of their own that is not measured. One connection with one request under way, and peers that speak only while
+//! the proxy sleeps, make the counts repeat, at the price that nothing is shared by the requests of one turn of the loop.
+//! Counted twice, with N and 2N requests: the difference is N requests without any set-up.
 //!
 //! What it does not show: the kernel, the ring's side of the runtime, cache misses, and the few instructions of the vDSO's
 //! clocks, which valgrind turns into system calls (the calls are listed).

@@ -1,7 +1,7 @@
 //! Runs the measured process under callgrind and prints what it found.
 
-use crate::frames::{Frame, Frames};
-use crate::profile::{Calls, Function, Profile, Site};
+use crate::frames::Frames;
+use crate::profile::{Function, Profile, Site};
 use crate::stages::{attribute, stage};
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,7 +49,9 @@ pub fn run(options: &[&str]) {
         table("function, its own", &own(&profile, &frames), total, functions);
     }
     if lines > 0 {
-        let by_line = |site: &Site| ours(&frames.of(site)).map(|frame| format!("{}:{}", frame.file, frame.line));
+        let by_line = |site: &Site| {
+            frames.of(site).iter().find(|frame| frame.is_ours()).map(|frame| format!("{}:{}", frame.file, frame.line))
+        };
         table("line of src/, with library calls", &attribute(&profile, by_line), total, lines);
     }
     if calls {
@@ -94,31 +96,30 @@ fn own(profile: &Profile, frames: &Frames) -> HashMap<String, f64> {
     sums
 }
 
-fn ours(frames: &[Frame]) -> Option<&Frame> {
-    frames.iter().find(|frame| frame.is_ours())
-}
-
+/// Who calls what is not ours and costs by its nature: the system, the allocator, the copying of bytes.
 fn print_calls(profile: &Profile, frames: &Frames) {
-    let mut sums: HashMap<(&Function, String), Calls> = HashMap::new();
+    let mut callees: HashMap<&Function, HashMap<Site, f64>> = HashMap::new();
     for ((site, callee), calls) in &profile.arcs {
-        let from_outside = site.function.object != callee.object || callee.name.starts_with("mi_");
-        if !from_outside || calls.count < 0.01 {
-            continue;
+        if site.function.object != callee.object || callee.name.starts_with("mi_") {
+            *callees.entry(callee).or_default().entry(site.clone()).or_default() += calls.count;
         }
-        let found = frames.of(site);
-        let place = match ours(&found).or(found.last()) {
-            Some(frame) => format!("{} {}:{}", frame.function, frame.file, frame.line),
-            None => site.function.name.clone(),
-        };
-        let sum = sums.entry((callee, place)).or_default();
-        sum.count += calls.count;
-        sum.cost += calls.cost;
     }
-    let mut rows: Vec<_> = sums.into_iter().collect();
-    rows.sort_by(|a, b| (&a.0.0.name, &a.0.1).cmp(&(&b.0.0.name, &b.0.1)));
-    println!("\n| called | by | times | instructions |\n| --- | --- | --- | --- |");
-    for ((callee, place), calls) in rows {
-        println!("| {} | {place} | {:.2} | {:.0} |", callee.name, calls.count, calls.cost);
+    let place = |site: &Site| {
+        let found = frames.of(site);
+        let frame = found.iter().find(|frame| !frame.is_std() && frame.library() != Some("mimalloc"))?;
+        let file = frame.file.rsplit_once("/registry/src/").map_or(&*frame.file, |(_, file)| file);
+        Some(format!("`{}` {file}:{}", frame.function, frame.line))
+    };
+    let mut rows = Vec::new();
+    for (callee, own) in callees {
+        let calls = Profile { own, arcs: profile.arcs.clone() };
+        rows.extend(attribute(&calls, place).into_iter().map(|(place, count)| (&callee.name, place, count)));
+    }
+    rows.retain(|(.., count)| *count >= 0.05);
+    rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    println!("\n| called | by | times |\n| --- | --- | --- |");
+    for (callee, place, count) in rows {
+        println!("| `{callee}` | {place} | {count:.2} |");
     }
 }
 
