@@ -87,7 +87,7 @@ fn own(profile: &Profile, frames: &Frames) -> HashMap<String, f64> {
     for (site, cost) in &profile.own {
         let found = frames.of(site);
         let frame = found.iter().find(|frame| !frame.is_std()).or(found.last());
-        let stage = stage(&found, &site.function).unwrap_or("-");
+        let stage = stage(&found, &site.function).unwrap_or("shared");
         let name = frame.map_or(&site.function.name, |frame| &frame.function);
         let file =
             frame.map_or("", |frame| frame.file.rsplit_once("/registry/src/").map_or(&*frame.file, |(_, file)| file));
