@@ -97,7 +97,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn load(&self, scenario: &Scenario) -> Result<Outcome> {
-        let (setup, load) = (Setup::plain(self.backend, self.directory), round::load_of(scenario));
+        let (setup, load) = (self.setup(scenario), round::load_of(scenario));
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
@@ -116,9 +116,13 @@ impl Bench<'_> {
         Ok(Outcome::of_load(scenario, rounds))
     }
 
+    fn setup(&self, scenario: &Scenario) -> Setup<'_> {
+        Setup { connections: scenario.connections, ..Setup::plain(self.backend, self.directory) }
+    }
+
     fn crowd(&self, scenario: &Scenario, pauses: &[Duration]) -> Result<Outcome> {
         let mut crowds = BTreeMap::new();
-        let setup = Setup::plain(self.backend, self.directory);
+        let setup = self.setup(scenario);
         for peer in self.peers.iter().filter(|peer| peer.fits(scenario.protocol, None, &setup)) {
             progress(&format!("{}: {}", scenario.name, peer.name));
             let running = peer.start(&setup)?;
