@@ -4,10 +4,12 @@ mod backend;
 mod body;
 mod bulk;
 mod chaos;
+mod messages;
 mod pattern;
 mod plain;
 mod process;
 mod ratio;
+mod report;
 mod runner;
 mod strict;
 
@@ -22,10 +24,16 @@ enum Command {
     Strict(strict::Args),
     /// A load for large bodies that are not looked at.
     Bulk(bulk::Args),
+    /// A load of small WebSocket messages.
+    Messages(messages::Args),
     /// Ringway and its peers side by side.
     Run(runner::Args),
     /// Ringway under full load while targets are killed and clients misbehave.
     Chaos(chaos::Args),
+    /// Results as an SVG for each scenario.
+    Chart(report::chart::Args),
+    /// Whether the second of two results is worse than the first.
+    Compare(report::compare::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -33,8 +41,11 @@ fn main() -> std::process::ExitCode {
         Command::Backend(args) => backend::run(args),
         Command::Strict(args) => strict::run(args),
         Command::Bulk(args) => bulk::run(args),
+        Command::Messages(args) => messages::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
+        Command::Chart(args) => report::chart::run(args),
+        Command::Compare(args) => return report::compare::run(args),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

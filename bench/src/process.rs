@@ -134,6 +134,13 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(total)
 }
 
+/// Bytes in the slab caches of the whole kernel.
+pub fn slab() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Slab:")).context("no Slab")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
 /// Open descriptors of `pid`.
 pub fn descriptors(pid: u32) -> usize {
     entries(&format!("/proc/{pid}/fd")).len()

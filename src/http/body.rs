@@ -86,7 +86,8 @@ impl Body {
     /// length, so that it goes on as it comes. A failure shows with the next receive.
     pub(super) fn gather(&mut self, stream: &Stream, out: &mut Lease) {
         let State::Length(left) = &mut self.state else { return };
-        if !stream.has_more() {
+        // A head that came alone is often followed at once by what it announces.
+        if !stream.has_more() && !self.first.is_empty() {
             return;
         }
         let want = usize::try_from(*left).unwrap_or(usize::MAX).min(GATHERED);

@@ -1,14 +1,18 @@
 //! A connected socket of a worker.
 
-use super::deadline::Deadline;
+use super::deadline::{Deadlines, Direction};
 use super::lease::{CLASSES, Lease};
 use super::ledger;
 use monoio::io::AsyncWriteRent;
 use monoio::net::UnixStream;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::cell::{Cell, UnsafeCell};
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -39,6 +43,11 @@ impl Readiness {
         self.stream().as_raw_fd()
     }
 
+    fn borrowed(&self) -> BorrowedFd<'_> {
+        // SAFETY: the stream owns the descriptor and outlives the borrow.
+        unsafe { BorrowedFd::borrow_raw(self.fd()) }
+    }
+
     pub(super) fn readable(&self) -> impl Future<Output = io::Result<()>> {
         self.stream().readable(false)
     }
@@ -60,7 +69,7 @@ type Armed = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 /// A connected, non-blocking stream socket (TCP or Unix). Belongs to the worker that made it.
 pub struct Stream {
     inner: Rc<Readiness>,
-    deadline: Deadline,
+    deadlines: Deadlines,
     armed: Cell<Option<Armed>>,
     /// Index of the buffer size that the next receive takes.
     class: Cell<u8>,
@@ -76,7 +85,7 @@ impl Stream {
         ledger::record(inner.fd());
         Ok(Self {
             inner,
-            deadline: Deadline::new(),
+            deadlines: Deadlines::new(),
             armed: Cell::new(None),
             class: Cell::new(0),
             more: Cell::new(false),
@@ -86,7 +95,7 @@ impl Stream {
 
     /// Sets when receiving gives up with `TimedOut`: `after` from now, rounded up to the next sweep. `None`: never.
     pub fn set_deadline(&self, after: Option<Duration>) {
-        self.deadline.set(after);
+        self.deadlines.set(Direction::Receive, after);
     }
 
     /// Expects something small next, such as a message head, whatever came before.
@@ -192,7 +201,6 @@ impl Stream {
 
     /// Sends all of `lease` as [`Stream::send`] does, adding to `taken` the bytes that left our hands: also when it fails.
     pub async fn send_counted(&self, mut lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
-        let deadline = Deadline::new();
         while lease.len() >= BULK {
             match self.send_now(&lease) {
                 Ok(count) => {
@@ -204,9 +212,10 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
+        let _sending = Sending(&self.deadlines);
         while !lease.is_empty() {
-            deadline.set(Some(stall));
-            let (result, rest) = within(&deadline, self.inner.send(lease)).await?;
+            self.deadlines.set(Direction::Send, Some(stall));
+            let (result, rest) = self.within(self.inner.send(lease)).await?;
             lease = rest;
             match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -215,7 +224,7 @@ impl Stream {
                     lease.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    within(&deadline, self.inner.writable()).await??;
+                    self.within(self.inner.writable()).await??;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -226,84 +235,72 @@ impl Stream {
 
     /// Sends as much as the peer takes at once.
     fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the kernel reads at most `bytes.len()` bytes from a slice that lives until the call returns.
-        let count = unsafe { libc::send(self.inner.fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
-        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+        Ok(rustix::net::send(self.inner.borrowed(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
     }
 
     /// Ends our side: the peer reads the end of the stream.
     pub fn shutdown(&self) {
-        // SAFETY: the descriptor is open for as long as `inner` lives.
-        unsafe { libc::shutdown(self.inner.fd(), libc::SHUT_WR) };
+        // It fails only for a peer that has gone already.
+        let _ = rustix::net::shutdown(self.inner.borrowed(), Shutdown::Write);
     }
 
     /// Makes the close a reset, so that the peer cannot take what it got for complete.
     pub fn reset_on_close(&self) {
-        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let size = size_of::<libc::linger>() as libc::socklen_t;
-        // SAFETY: the option's value is a local of the size given; the descriptor is open for as long as `inner` lives.
-        unsafe {
-            libc::setsockopt(self.inner.fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size)
-        };
+        // It fails only for a peer that has gone already.
+        let _ = set_socket_linger(self.inner.borrowed(), Some(Duration::ZERO));
     }
 
     /// The local address as the client dialled it, if it is an IP address.
     pub fn local_address(&self) -> Option<std::net::SocketAddr> {
-        // SAFETY: the descriptor is open for as long as `inner` lives and is only borrowed.
-        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.inner.fd()) };
-        socket2::SockRef::from(&fd).local_addr().ok()?.as_socket()
+        socket2::SockRef::from(&self.inner.borrowed()).local_addr().ok()?.as_socket()
     }
 
     pub(super) async fn connected(&self) -> io::Result<()> {
         self.inner.writable().await?;
-        // SAFETY: as in `local_address`.
-        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.inner.fd()) };
-        match socket2::SockRef::from(&fd).take_error()? {
+        match socket2::SockRef::from(&self.inner.borrowed()).take_error()? {
             None => Ok(()),
             Some(error) => Err(error),
         }
     }
 
+    /// Waits for `future`, but fails with `TimedOut` once the deadline of sending has passed.
+    async fn within<F: Future>(&self, future: F) -> io::Result<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending if self.deadlines.poll_passed(Direction::Send, cx) => {
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// Waits until a receive would not block, or the deadline.
     fn readable(&self) -> impl Future<Output = io::Result<()>> {
-        Bounded { deadline: &self.deadline, armed: self.armed.take(), fresh: self.inner.readable() }
+        Bounded { deadlines: &self.deadlines, armed: self.armed.take(), fresh: self.inner.readable() }
     }
 
     /// One receive into the lease's room; `None` if there is nothing yet.
     fn try_recv(&self, lease: &mut Lease) -> io::Result<Option<usize>> {
-        let buffer = lease.buffer();
-        let spare = buffer.spare_capacity_mut();
-        // SAFETY: the kernel writes at most `spare.len()` bytes into memory that we own.
-        let count = unsafe { libc::recv(self.inner.fd(), spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT) };
-        match usize::try_from(count) {
-            Ok(count) => {
-                // SAFETY: the kernel has initialised `count` bytes behind the old end, within the capacity.
-                unsafe { buffer.set_len(buffer.len() + count) };
-                Ok(Some(count))
-            }
-            Err(_) => {
+        match rustix::net::recv(self.inner.borrowed(), spare_capacity(lease.buffer()), RecvFlags::DONTWAIT) {
+            Ok((count, _)) => Ok(Some(count)),
+            Err(error) => {
                 self.more.set(false);
-                let error = io::Error::last_os_error();
-                match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(None),
+                match error {
+                    Errno::AGAIN | Errno::INTR => Ok(None),
                     // The kernel gave the peer up; `TimedOut` means that a deadline of ours has passed.
-                    ErrorKind::TimedOut => Err(ErrorKind::ConnectionReset.into()),
-                    _ => Err(error),
+                    Errno::TIMEDOUT => Err(ErrorKind::ConnectionReset.into()),
+                    error => Err(error.into()),
                 }
             }
         }
     }
 
     fn peek(&self) -> Peek {
-        let mut byte = 0u8;
-        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        // SAFETY: the kernel writes at most one byte into a local.
-        let count = unsafe { libc::recv(self.inner.fd(), (&raw mut byte).cast(), 1, flags) };
-        match count {
-            1.. => Peek::Bytes,
-            0 => Peek::End,
-            _ if io::Error::last_os_error().kind() == ErrorKind::WouldBlock => Peek::Nothing,
+        match rustix::net::recv(self.inner.borrowed(), &mut [0u8], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((1.., _)) => Peek::Bytes,
+            Err(Errno::AGAIN) => Peek::Nothing,
             _ => Peek::End,
         }
     }
@@ -326,7 +323,7 @@ impl Stream {
 /// A wait for readiness that ends with the stream's deadline. Written by hand, as every idle connection holds one: an
 /// async function would keep its arguments twice.
 struct Bounded<'a, F> {
-    deadline: &'a Deadline,
+    deadlines: &'a Deadlines,
     /// The watch that was begun before, if any; `fresh` is not begun then.
     armed: Option<Armed>,
     fresh: F,
@@ -344,27 +341,25 @@ impl<F: Future<Output = io::Result<()>>> Future for Bounded<'_, F> {
             // SAFETY: as above: `fresh` stays where it is for as long as `self` does.
             None => unsafe { Pin::new_unchecked(&mut this.fresh) }.poll(cx),
         };
-        if ready.is_pending() && this.deadline.poll_passed(cx) {
+        if ready.is_pending() && this.deadlines.poll_passed(Direction::Receive, cx) {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
         }
         ready
     }
 }
 
-/// Waits for `future`, but fails with `TimedOut` once the deadline has passed.
-async fn within<F: Future>(deadline: &Deadline, future: F) -> io::Result<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending if deadline.poll_passed(cx) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
-        Poll::Pending => Poll::Pending,
-    })
-    .await
-}
-
 impl Drop for Stream {
     fn drop(&mut self) {
         ledger::clear(self.inner.fd());
+    }
+}
+
+/// Takes the deadline of a send away when it is over, or given up.
+struct Sending<'a>(&'a Deadlines);
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.set(Direction::Send, None);
     }
 }
 

@@ -4,6 +4,7 @@
 //! proxy twice as much to receive as what a write makes of them.
 
 use crate::backend::request::Wanted;
+use crate::messages;
 use crate::pattern::{self, Check, Side};
 use std::io::Write;
 
@@ -37,6 +38,10 @@ impl Answers {
             0
         };
         match wanted {
+            Wanted::WebSocket => {
+                out.extend_from_slice(messages::ACCEPTANCE.as_bytes());
+                0
+            }
             Wanted::Count => whole("200 OK", self.given.to_string().as_bytes()),
             Wanted::Health => whole("200 OK", b"ok"),
             Wanted::Unknown => whole("404 Not Found", b"no such path"),

@@ -3,6 +3,7 @@
 use super::answer::{Answers, Upload};
 use super::journal::Journal;
 use super::request::{self, Request, Wanted};
+use crate::messages;
 use anyhow::{Result, anyhow, bail, ensure};
 use mio::net::TcpStream;
 use std::io::{ErrorKind, Read, Write};
@@ -26,6 +27,7 @@ pub struct Shared {
 pub struct Connection {
     socket: TcpStream,
     echo: bool,
+    messages: bool,
     input: Vec<u8>,
     current: Option<(Request, Upload)>,
     out: Vec<u8>,
@@ -46,7 +48,7 @@ impl Connection {
     /// Speaks HTTP, or gives back what it gets if `echo`.
     pub fn new(socket: TcpStream, echo: bool) -> Self {
         let (input, out) = (Vec::new(), Vec::new());
-        Self { socket, echo, input, current: None, out, written: 0, bulk: 0, closing: false }
+        Self { socket, echo, messages: false, input, current: None, out, written: 0, bulk: 0, closing: false }
     }
 
     /// Does what can be done without waiting; `false` when the connection is over. `peer_ended` says that the peer sends
@@ -116,7 +118,15 @@ impl Connection {
 
     fn take(&mut self, input: &[u8], shared: &mut Shared) -> Result<usize> {
         let mut taken = 0;
-        while !self.closing && self.bulk == 0 && self.out.len() - self.written < OUT {
+        while self.messages
+            && let Some(message) = messages::first(&input[taken..])?
+        {
+            let frame = message.start + taken..message.end + taken;
+            taken = frame.end;
+            messages::push(&mut self.out, &input[frame], false);
+            shared.answers.given += 1;
+        }
+        while !self.messages && !self.closing && self.bulk == 0 && self.out.len() - self.written < OUT {
             if self.current.is_none() && !self.begin(&input[taken..], shared)? {
                 break;
             }
@@ -128,6 +138,7 @@ impl Connection {
             }
             let Some((request, upload)) = self.current.take() else { break };
             let Request { wanted, bodiless, close, .. } = request;
+            self.messages = wanted == Wanted::WebSocket;
             self.bulk = shared.answers.render(wanted, bodiless, close, &upload, &mut self.out);
             self.closing = close;
         }

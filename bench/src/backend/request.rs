@@ -29,6 +29,8 @@ pub enum Wanted {
     Fixed(usize),
     /// `/strict/ID?size=N[&chunked=1]`: the bytes of [`crate::pattern`].
     Strict { id: u64, size: usize, chunked: bool },
+    /// `/ws`: a WebSocket that gives back every message.
+    WebSocket,
     /// `/count`: how many answers this backend has given to the other kinds.
     Count,
     /// `/health`.
@@ -95,6 +97,7 @@ fn wanted(target: &str) -> Result<Wanted> {
         "/4k" => Wanted::Fixed(4 << 10),
         "/64k" => Wanted::Fixed(64 << 10),
         "/1m" => Wanted::Fixed(1 << 20),
+        "/ws" => Wanted::WebSocket,
         "/count" => Wanted::Count,
         "/health" => Wanted::Health,
         _ => match path.strip_prefix("/strict/") {

@@ -41,6 +41,8 @@ pub enum Tool {
     H2load,
     /// `bench bulk`, which does not copy the bodies that it receives: wrk's core would be full first.
     Bulk,
+    /// `bench messages`: WebSocket messages of 128 bytes there and back.
+    Messages,
     /// `bench strict` with plain GETs of 128 bytes, due at fixed times whether or not answers came.
     Strict {
         /// Requests a second.
@@ -89,6 +91,12 @@ pub fn finish(mut generator: Generator) -> Result<LoadReport> {
     reading::read(&generator.tool, &text).with_context(|| format!("the load's report: {text}{complaint}"))
 }
 
+impl Default for Tool {
+    fn default() -> Self {
+        Self::Wrk { script: None }
+    }
+}
+
 impl Drop for Generator {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
@@ -132,6 +140,12 @@ impl LoadSpec {
             Tool::H2load => {
                 let time = format!("{}ms", (seconds * 1000.0).ceil());
                 run("h2load", &["--h1", "-t1", "-c", &connections, "-D", &time, &url])
+            }
+            Tool::Messages => {
+                let (address, seconds) = (address.to_string(), seconds.to_string());
+                let mut command = run(&bench, &["messages", "--address", &address, "--path", &self.path]);
+                command.args(["--duration", &seconds, "--connections", &connections]);
+                command
             }
             Tool::Bulk => {
                 let (address, seconds) = (address.to_string(), seconds.to_string());

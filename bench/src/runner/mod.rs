@@ -1,8 +1,10 @@
 //! The runner: proxies on one core, backend and load on the other, peers in alternation, ratios within one run.
 
 pub mod crowd;
+pub mod inside;
 pub mod load;
 pub mod outcome;
+pub mod paced;
 pub mod peer;
 pub mod round;
 pub mod scenario;
@@ -11,7 +13,7 @@ use crate::plain;
 use crate::process::{self, Process};
 use anyhow::{Context, Result, ensure};
 use outcome::Outcome;
-use peer::{LOAD_CORE, Peer, Running, Setup};
+use peer::{LOAD_CORE, OURS, Peer, Running};
 use round::Length;
 use scenario::{Kind, Scenario};
 use serde::Serialize;
@@ -65,7 +67,11 @@ pub fn run(args: Args) -> Result<()> {
     let backend = plain::free_address()?;
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     let log = directory.0.join("backend.log");
-    let backend_args = ["backend", "--http", &backend.to_string()];
+    let address = backend.to_string();
+    let mut backend_args = vec!["backend", "--http", &address];
+    if scenarios.iter().any(|scenario| scenario.targets > 0) {
+        backend_args.push("--every-loopback");
+    }
     let _backend = Process::start(&program, &backend_args, Some(LOAD_CORE), &log)?;
     plain::wait_for(backend, "/health", Duration::from_secs(5))?;
 
@@ -75,15 +81,13 @@ pub fn run(args: Args) -> Result<()> {
         let bench = Bench { args: &args, peers: &peers, backend, directory: &directory.0 };
         let outcome = match scenario.kind {
             Kind::Load => bench.load(scenario)?,
-            Kind::Idle => bench.crowd(scenario, &[])?,
-            Kind::Hold => bench.crowd(scenario, &[Duration::from_secs(5)])?,
+            Kind::Idle | Kind::Hold | Kind::Slow => bench.crowd(scenario)?,
         };
         println!("{outcome}");
         report.outcomes.push(outcome);
     }
     println!("written: {}", report.write(&home.join("results"))?.display());
-    let missed: Vec<&str> =
-        report.outcomes.iter().filter(|outcome| outcome.met == Some(false)).map(Outcome::name).collect();
+    let missed: Vec<&str> = report.outcomes.iter().filter(|outcome| outcome.is_missed()).map(Outcome::name).collect();
     ensure!(missed.is_empty(), "goal missed: {}", missed.join(", "));
     Ok(())
 }
@@ -97,36 +101,82 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn load(&self, scenario: &Scenario) -> Result<Outcome> {
-        let (setup, load) = (self.setup(scenario), round::load_of(scenario));
+        let (setup, load) = (scenario.setup(self.backend, self.directory), scenario.spec());
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
         let length = Length { warm_up: Duration::from_millis(400), window: Duration::from_secs_f64(self.args.window) };
         let mut rounds = BTreeMap::<String, Vec<_>>::new();
-        for number in 0..self.args.rounds {
-            // Each round begins with another peer, so that none always follows the same one.
-            for turn in 0..running.len() {
-                let peer = &running[(number + turn) % running.len()];
-                progress(&format!("{}: round {}/{}, {}", scenario.name, number + 1, self.args.rounds, peer.name));
-                let round = round::measure(scenario, peer, self.backend, length)?;
-                rounds.entry(peer.name.to_owned()).or_default().push(round);
-            }
+        self.alternate(scenario, "saturation", self.args.rounds, &running, |peer| {
+            let round = round::measure(scenario, peer, self.backend, length)?;
+            rounds.entry(peer.name.to_owned()).or_default().push(round);
+            Ok(())
+        })?;
+        let mut outcome = Outcome::of_load(scenario, rounds);
+        if let Some(ours) = running.iter().find(|peer| peer.name == OURS) {
+            let figures = outcome.peers.entry(OURS.to_owned()).or_default();
+            let rate = figures.rate.map(|rate| rate.value);
+            figures.enters = rate.and_then(|rate| inside::enters(scenario, ours, rate).ok());
+            figures.longest_turn = inside::longest_turn(ours).ok();
+        }
+        if scenario.paced {
+            self.pace(scenario, &running, &mut outcome)?;
         }
         progress("");
-        Ok(Outcome::of_load(scenario, rounds))
+        Ok(outcome)
     }
 
-    fn setup(&self, scenario: &Scenario) -> Setup<'_> {
-        Setup { connections: scenario.connections, ..Setup::plain(self.backend, self.directory) }
+    /// All peers but the floor at the same rate; it is no proxy that anyone would wait for.
+    fn pace(&self, scenario: &Scenario, running: &[Running], outcome: &mut Outcome) -> Result<()> {
+        let Some(rate) = paced::rate(outcome.peers.values().filter_map(|peer| peer.rate).map(|rate| rate.value)) else {
+            return Ok(());
+        };
+        let mut samples = BTreeMap::<&str, Vec<_>>::new();
+        self.alternate(scenario, "fixed rate", paced::ROUNDS, running, |peer| {
+            if peer.name != peer::known::FLOOR {
+                let sample = paced::Sample::take(scenario, peer, rate, self.backend)?;
+                samples.entry(peer.name).or_default().push(sample);
+            }
+            Ok(())
+        })?;
+        for (name, samples) in samples {
+            outcome.peers.entry(name.to_owned()).or_default().latency = Some(paced::Paced::of(rate, &samples));
+        }
+        Ok(())
     }
 
-    fn crowd(&self, scenario: &Scenario, pauses: &[Duration]) -> Result<Outcome> {
+    /// Gives each peer `rounds` turns. Each round begins with another one, so that none always follows the same.
+    fn alternate(
+        &self,
+        scenario: &Scenario,
+        what: &str,
+        rounds: usize,
+        running: &[Running],
+        mut turn: impl FnMut(&Running) -> Result<()>,
+    ) -> Result<()> {
+        for number in 0..rounds {
+            for place in 0..running.len() {
+                let peer = &running[(number + place) % running.len()];
+                progress(&format!("{}: {what}, round {}/{rounds}, {}", scenario.name, number + 1, peer.name));
+                turn(peer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn crowd(&self, scenario: &Scenario) -> Result<Outcome> {
         let mut crowds = BTreeMap::new();
-        let setup = self.setup(scenario);
+        let setup = scenario.setup(self.backend, self.directory);
+        let sockets = crowd::sockets(scenario.connections)?;
         for peer in self.peers.iter().filter(|peer| peer.fits(scenario.protocol, None, &setup)) {
             progress(&format!("{}: {}", scenario.name, peer.name));
             let running = peer.start(&setup)?;
-            crowds.insert(peer.name.to_owned(), crowd::gather(scenario, &running, pauses)?);
+            let crowd = match scenario.kind {
+                Kind::Slow => crowd::stall(scenario, &running)?,
+                Kind::Hold => crowd::gather(scenario, &running, &[Duration::from_secs(5)], sockets)?,
+                _ => crowd::gather(scenario, &running, &[], sockets)?,
+            };
+            crowds.insert(peer.name.to_owned(), crowd);
         }
         progress("");
         Ok(Outcome::of_crowd(scenario, crowds))

@@ -1,14 +1,14 @@
-//! What a scenario showed: medians per peer, ratios, and whether the goal was met.
+//! What a scenario showed: medians per peer, Ringway's ratios to them, and whether the goals were met.
 
 use super::crowd::Crowd;
+use super::paced::Paced;
+use super::peer::OURS;
 use super::round::Round;
-use super::scenario::{Kind, Scenario, Unit};
+use super::scenario::{Kind, Scenario};
 use crate::ratio::Median;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// The ratios' divisor where the goal names none.
-const REFERENCE: &str = "haproxy";
+use std::fmt;
 
 /// A scenario's result.
 #[derive(Debug, Serialize)]
@@ -17,8 +17,10 @@ pub struct Outcome {
     pub scenario: Scenario,
     /// Each peer's figures, by name.
     pub peers: BTreeMap<String, Figures>,
-    /// Whether the goal was met; `None` without a goal, or when the rows that it needs are void or missing.
-    pub met: Option<bool>,
+    /// By peer: Ringway's cost divided by its, the median of the rounds' ratios. Of crowds: the ratio of the bytes.
+    pub ratios: BTreeMap<String, Median>,
+    /// Each goal, and whether it was met.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// A peer's figures.
@@ -30,32 +32,61 @@ pub struct Figures {
     pub own: Option<Median>,
     /// CPU microseconds per unit by the busy time of the proxy's core.
     pub core: Option<Median>,
-    /// Per-round ratio of `own` to the reference's.
-    pub own_ratio: Option<Median>,
-    /// Per-round ratio of `core` to the reference's.
-    pub core_ratio: Option<Median>,
+    /// At the fixed rate that all peers get.
+    pub latency: Option<Paced>,
+    /// System calls of the ring per unit; only of Ringway.
+    pub enters: Option<f64>,
+    /// Milliseconds of the worker's longest turn; only of Ringway.
+    pub longest_turn: Option<f64>,
     /// Why the row is void.
     pub void: Option<String>,
+    /// Bytes per connection of a crowd, process and kernel.
+    pub bytes_each: Option<f64>,
     /// All rounds, in order.
     pub rounds: Vec<Round>,
     /// The crowd, in place of rounds.
     pub crowd: Option<Crowd>,
 }
 
+/// A goal and what came of it.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The peer whose cost divides Ringway's; none if the value itself counts.
+    pub against: Option<String>,
+    /// The largest good value.
+    pub at_most: f64,
+    /// The value; none if a row that it needs is void or missing.
+    pub value: Option<f64>,
+}
+
+impl Verdict {
+    /// Whether it was decided and missed.
+    pub fn is_missed(&self) -> bool {
+        self.value.is_some_and(|value| value > self.at_most)
+    }
+}
+
 impl Outcome {
     /// Of a load: `rounds` holds each peer's, all of one length.
     pub fn of_load(scenario: &Scenario, rounds: BTreeMap<String, Vec<Round>>) -> Self {
-        let reference = scenario.goal.as_ref().and_then(|goal| goal.against.as_deref()).unwrap_or(REFERENCE);
-        let against = rounds.get(reference).cloned().unwrap_or_default();
-        let peers = rounds.into_iter().map(|(name, rounds)| (name, Figures::of_load(rounds, &against))).collect();
-        Self { scenario: scenario.clone(), peers, met: None }.judge()
+        let ours = rounds.get(OURS).cloned().unwrap_or_default();
+        let void = void(&ours).is_some();
+        let others = rounds.iter().filter(|(name, rounds)| *name != OURS && !void && self::void(rounds).is_none());
+        let ratios = others.filter_map(|(name, rounds)| Some((name.clone(), ratio(&ours, rounds)?))).collect();
+        let peers = rounds.into_iter().map(|(name, rounds)| (name, Figures::of_load(rounds))).collect();
+        Self::judged(scenario, peers, ratios)
     }
 
     /// Of a crowd.
     pub fn of_crowd(scenario: &Scenario, crowds: BTreeMap<String, Crowd>) -> Self {
-        let figures = |crowd| Figures { crowd: Some(crowd), ..Figures::default() };
+        let ours = crowds.get(OURS).map(Crowd::bytes_each);
+        let others = crowds.iter().filter(|(name, _)| *name != OURS);
+        let ratio = |crowd: &Crowd| Median::of(vec![ours? / crowd.bytes_each()]);
+        let ratios = others.filter_map(|(name, crowd)| Some((name.clone(), ratio(crowd)?))).collect();
+        let figures =
+            |crowd: Crowd| Figures { bytes_each: Some(crowd.bytes_each()), crowd: Some(crowd), ..Figures::default() };
         let peers = crowds.into_iter().map(|(name, crowd)| (name, figures(crowd))).collect();
-        Self { scenario: scenario.clone(), peers, met: None }.judge()
+        Self::judged(scenario, peers, ratios)
     }
 
     /// The scenario's name.
@@ -63,96 +94,186 @@ impl Outcome {
         &self.scenario.name
     }
 
-    fn judge(mut self) -> Self {
-        let (Some(goal), Some(ours)) = (&self.scenario.goal, self.peers.get("ringway")) else { return self };
-        let value = match (self.scenario.kind, &ours.crowd) {
-            (Kind::Load, _) if ours.void.is_some() => None,
-            (Kind::Load, _) => ours.own_ratio.map(|ratio| ratio.value),
-            (Kind::Idle, Some(crowd)) if crowd.failed == 0 => Some(crowd.bytes_each),
-            (Kind::Hold, Some(crowd)) => Some(crowd.failed as f64),
-            _ => None,
-        };
-        self.met = value.map(|value| value <= goal.at_most);
-        self
+    /// Whether a goal was missed.
+    pub fn is_missed(&self) -> bool {
+        self.verdicts.iter().any(Verdict::is_missed)
+    }
+
+    fn judged(scenario: &Scenario, peers: BTreeMap<String, Figures>, ratios: BTreeMap<String, Median>) -> Self {
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        for (peer, &at_most) in &scenario.goals {
+            let value = ratios.get(peer).map(|ratio| ratio.value);
+            verdicts.push(Verdict { against: Some(peer.clone()), at_most, value });
+        }
+        if let Some(at_most) = scenario.limit {
+            let crowd = peers.get(OURS).and_then(|figures| figures.crowd.as_ref());
+            let value = crowd.map(|crowd| match scenario.kind {
+                Kind::Hold => crowd.failed as f64,
+                _ => crowd.bytes_each(),
+            });
+            verdicts.push(Verdict { against: None, at_most, value });
+        }
+        Self { scenario: scenario.clone(), peers, ratios, verdicts }
+    }
+
+    /// The peers' names, Ringway first.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        let ours = self.peers.keys().filter(|name| *name == OURS);
+        ours.chain(self.peers.keys().filter(|name| *name != OURS))
     }
 }
 
+fn void(rounds: &[Round]) -> Option<String> {
+    let counted = rounds.iter().filter(|round| round.void.is_none()).count();
+    rounds.iter().find_map(|round| round.void.clone()).filter(|_| counted * 2 <= rounds.len())
+}
+
+fn ratio(ours: &[Round], theirs: &[Round]) -> Option<Median> {
+    let pairs = ours.iter().zip(theirs).filter(|(a, b)| a.void.is_none() && b.void.is_none());
+    Median::of(pairs.map(|(a, b)| a.own / b.own).collect())
+}
+
 impl Figures {
-    fn of_load(rounds: Vec<Round>, against: &[Round]) -> Self {
-        let counted: Vec<&Round> = rounds.iter().filter(|round| round.void.is_none()).collect();
-        let void = rounds.iter().find_map(|round| round.void.clone()).filter(|_| counted.len() * 2 <= rounds.len());
-        let median = |value: fn(&Round) -> f64| Median::of(counted.iter().map(|round| value(round)).collect());
-        let ratio = |value: fn(&Round) -> f64| {
-            let pairs = rounds.iter().zip(against).filter(|(a, b)| a.void.is_none() && b.void.is_none());
-            Median::of(pairs.map(|(a, b)| value(a) / value(b)).collect())
+    fn of_load(rounds: Vec<Round>) -> Self {
+        let median = |value: fn(&Round) -> f64| {
+            let counted = rounds.iter().filter(|round| round.void.is_none());
+            Median::of(counted.map(value).collect())
         };
         Self {
             rate: median(|round| round.rate),
             own: median(|round| round.own),
             core: median(|round| round.core),
-            own_ratio: ratio(|round| round.own),
-            core_ratio: ratio(|round| round.core),
-            void,
-            crowd: None,
+            void: void(&rounds),
             rounds,
+            ..Self::default()
         }
     }
 }
 
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scenario = &self.scenario;
-        writeln!(f, "{} ({})", scenario.title, scenario.name)?;
-        match scenario.kind {
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} ({})", self.scenario.title, self.scenario.name)?;
+        match self.scenario.kind {
             Kind::Load => self.load_table(f)?,
-            Kind::Idle | Kind::Hold => self.crowd_table(f)?,
+            Kind::Idle | Kind::Slow | Kind::Hold => self.crowd_table(f)?,
         }
-        let Some(goal) = &scenario.goal else { return Ok(()) };
-        let against = goal.against.as_ref().map(|peer| format!(" of {peer}'s")).unwrap_or_default();
-        let verdict = match self.met {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "not decided",
-        };
-        writeln!(f, "  goal: at most {}{against}: {verdict}", goal.at_most)
+        for Verdict { against, at_most, value } in &self.verdicts {
+            let of = against.as_ref().map(|peer| format!(" of {peer}'s")).unwrap_or_default();
+            let said = match value {
+                None => "not decided".into(),
+                Some(value) if value > at_most => format!("MISSED with {value:.3}"),
+                Some(value) => format!("met with {value:.3}"),
+            };
+            writeln!(f, "  goal: at most {at_most}{of}: {said}")?;
+        }
+        Ok(())
     }
 }
 
 impl Outcome {
-    fn load_table(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let unit = if self.scenario.unit == Unit::Megabyte { "MB" } else { "req" };
+    fn load_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = self.scenario.unit.short();
         let heads = [format!("{unit}/s"), format!("own µs/{unit}"), format!("core µs/{unit}")];
         let [rate, own, core] = &heads;
-        writeln!(f, "  {:<14} {rate:>9} {own:>11} {core:>11}  {:<20} {:<20} cores", "", "own ratio", "core ratio")?;
-        for (name, peer) in &self.peers {
-            let value = |median: Option<Median>| median.map_or("-".into(), |median| format!("{:.1}", median.value));
-            let ratio = |median: Option<Median>| {
-                median.map_or("-".into(), |m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high))
-            };
+        writeln!(f, "  {:<14} {rate:>9} {own:>11} {core:>11}  {:<20} cores", "", "Ringway ÷ it (own)")?;
+        let one = |median: Option<Median>| median.map_or("-".into(), |median| format!("{:.1}", median.value));
+        for name in self.names() {
+            let peer = &self.peers[name];
             let busy = |share: fn(&Round) -> f64| {
                 Median::of(peer.rounds.iter().map(share).collect()).map_or(0.0, |median| median.value * 100.0)
             };
-            let (rate, own, core) = (value(peer.rate), value(peer.own), value(peer.core));
-            let (own_ratio, core_ratio) = (ratio(peer.own_ratio), ratio(peer.core_ratio));
+            let ratio = self.ratios.get(name).map(|m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high));
+            let (rate, own, core, ratio) = (one(peer.rate), one(peer.own), one(peer.core), ratio.unwrap_or_default());
             let (proxy, load) = (busy(|round| round.proxy_busy), busy(|round| round.load_busy));
-            write!(f, "  {name:<14} {rate:>9} {own:>11} {core:>11}  {own_ratio:<20} {core_ratio:<20} ")?;
+            write!(f, "  {name:<14} {rate:>9} {own:>11} {core:>11}  {ratio:<20} ")?;
             writeln!(f, "proxy {proxy:.0} %, load {load:.0} %")?;
             if let Some(void) = &peer.void {
                 writeln!(f, "  {name:<14} VOID: {void}")?;
             }
         }
+        if self.peers.values().any(|peer| peer.latency.is_some()) {
+            self.latency_table(f)?;
+        }
+        let Some(ours) = self.peers.get(OURS) else { return Ok(()) };
+        if let Some(enters) = ours.enters {
+            writeln!(f, "  enters of the ring per {unit}: {enters:.3}")?;
+        }
+        if let Some(turn) = ours.longest_turn {
+            writeln!(f, "  longest turn of the worker's loop: {turn:.1} ms")?;
+        }
         Ok(())
     }
 
-    fn crowd_table(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "  {:<14} {:>16} {:>9} {:>7}", "", "bytes/connection", "requests", "failed")?;
-        for (name, peer) in &self.peers {
-            let Some(crowd) = &peer.crowd else { continue };
-            writeln!(f, "  {name:<14} {:>16.0} {:>9} {:>7}", crowd.bytes_each, crowd.requests, crowd.failed)?;
+    fn latency_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = self.scenario.unit.short();
+        let rate = self.peers.values().find_map(|peer| peer.latency.as_ref()).map_or(0.0, |paced| paced.rate);
+        writeln!(f, "  at {rate:.0} {unit}/s for all:")?;
+        let heads = ["p50 µs", "p99 µs", "p99.9 µs"];
+        writeln!(f, "  {:<14} {:>11} {:>9} {:>9} {:>9}", "", format!("own µs/{unit}"), heads[0], heads[1], heads[2])?;
+        let one = |median: Option<Median>| median.map_or("-".into(), |median| format!("{:.1}", median.value));
+        for name in self.names() {
+            let Some(paced) = &self.peers[name].latency else { continue };
+            let [p50, p99, p999] = [one(paced.p50), one(paced.p99), one(paced.p999)];
+            writeln!(f, "  {name:<14} {:>11} {p50:>9} {p99:>9} {p999:>9}", one(paced.own))?;
+        }
+        Ok(())
+    }
+
+    fn crowd_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heads = ["bytes/conn", "process", "kernel", "requests", "failed"];
+        let [all, process, kernel, requests, failed] = heads;
+        write!(f, "  {:<14} {all:>10} {process:>9} {kernel:>9} {requests:>9} {failed:>7}", "")?;
+        writeln!(f, "  Ringway ÷ it")?;
+        for name in self.names() {
+            let Some(crowd) = &self.peers[name].crowd else { continue };
+            let Crowd { process, kernel, requests, failed, .. } = crowd;
+            write!(
+                f,
+                "  {name:<14} {:>10.0} {process:>9.0} {kernel:>9.0} {requests:>9} {failed:>7}",
+                crowd.bytes_each()
+            )?;
+            match self.ratios.get(name) {
+                Some(ratio) => writeln!(f, "  {:.3}", ratio.value)?,
+                None => writeln!(f)?,
+            }
             if let Some(failure) = &crowd.first_failure {
                 writeln!(f, "  {name:<14} first failure: {failure}")?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(own: f64, void: bool) -> Round {
+        let void = void.then(|| "full".to_owned());
+        Round { rate: 1.0, own, core: own, proxy_busy: 1.0, load_busy: 0.5, void }
+    }
+
+    fn scenario() -> Scenario {
+        let text = "title = 't'\nkind = 'load'\nprotocol = 'http'\nconnections = 1\nunit = 'request'\ngoals = { a = 0.5, b = 0.5 }";
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn ratios_are_of_pairs_and_decide_goals() {
+        let ours = [1.0, 2.0, 9.0].map(|own| round(own, false)).to_vec();
+        let rounds = [("ringway", ours), ("a", vec![round(2.0, false), round(4.0, false), round(18.0, false)])];
+        let rounds = rounds.map(|(name, rounds)| (name.to_owned(), rounds)).into_iter().collect();
+        let outcome = Outcome::of_load(&scenario(), rounds);
+        assert_eq!(outcome.ratios["a"].value, 0.5);
+        let verdicts: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.value).collect();
+        assert_eq!((verdicts, outcome.is_missed()), (vec![Some(0.5), None], false));
+    }
+
+    #[test]
+    fn a_void_row_decides_nothing() {
+        let rounds = [("ringway", vec![round(9.0, true), round(9.0, false)]), ("a", vec![round(1.0, false); 2])];
+        let rounds = rounds.map(|(name, rounds)| (name.to_owned(), rounds)).into_iter().collect();
+        let outcome = Outcome::of_load(&scenario(), rounds);
+        assert!(outcome.peers["ringway"].void.is_some() && outcome.ratios.is_empty() && !outcome.is_missed());
     }
 }

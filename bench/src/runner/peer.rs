@@ -23,6 +23,9 @@ pub const PROXY_CORE: usize = 0;
 /// The core of backend and load.
 pub const LOAD_CORE: usize = 1;
 
+/// What Ringway is called in tables.
+pub const OURS: &str = "ringway";
+
 /// How long a peer may take until it serves.
 const READY: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,8 @@ pub struct Running {
     pub http: SocketAddr,
     /// Its TCP listener, if it can have one.
     pub tcp: Option<SocketAddr>,
+    /// Where it tells of itself, if it is Ringway.
+    pub admin: Option<SocketAddr>,
     /// The process of the TCP listener, where one process cannot have both.
     tcp_process: Option<Process>,
 }
@@ -127,7 +132,14 @@ impl Peer {
         command.extend(self.known.arguments.iter().map(|text| fill(text)));
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let process = Process::start("env", &command, Some(PROXY_CORE), log)?;
-        Ok(Running { name: self.name, process, http, tcp: self.known.tcp.then_some(tcp), tcp_process: None })
+        Ok(Running {
+            name: self.name,
+            process,
+            http,
+            tcp: self.known.tcp.then_some(tcp),
+            admin: (self.name == OURS).then_some(admin),
+            tcp_process: None,
+        })
     }
 
     /// The floor speaks one protocol, so it is two processes, of which the one that is not asked sleeps.
@@ -138,7 +150,7 @@ impl Peer {
             Process::start(&self.program, &[&port, &target, protocol], Some(PROXY_CORE), log)
         };
         let (process, tcp_process) = (start(http, "http")?, Some(start(tcp, "tcp")?));
-        Ok(Running { name: self.name, process, http, tcp: Some(tcp), tcp_process })
+        Ok(Running { name: self.name, process, http, tcp: Some(tcp), admin: None, tcp_process })
     }
 }
 

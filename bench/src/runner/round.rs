@@ -1,8 +1,8 @@
 //! One peer under load for a moment: what it did, and what that cost.
 
-use super::load::{self, LoadReport, LoadSpec, Tool};
+use super::load::{self, LoadReport};
 use super::peer::{LOAD_CORE, PROXY_CORE, Running};
-use super::scenario::{Load, Scenario};
+use super::scenario::Scenario;
 use crate::plain;
 use crate::process::{CoreTime, core_time};
 use anyhow::{Context, Result, ensure};
@@ -52,7 +52,7 @@ struct Mark {
 pub fn measure(scenario: &Scenario, peer: &Running, backend: SocketAddr, length: Length) -> Result<Round> {
     let seconds = (length.warm_up + length.window).as_secs_f64() + 0.3;
     let address = peer.listener(scenario.protocol).with_context(|| format!("{} has no such listener", peer.name))?;
-    let load = load::start(&load_of(scenario), address, LOAD_CORE, seconds)?;
+    let load = load::start(&scenario.spec(), address, LOAD_CORE, seconds)?;
     std::thread::sleep(length.warm_up);
     let before = Mark::now(peer, backend)?;
     std::thread::sleep(length.window);
@@ -93,13 +93,4 @@ impl Mark {
             answers,
         })
     }
-}
-
-/// The load that `scenario` asks for.
-pub fn load_of(scenario: &Scenario) -> LoadSpec {
-    let tool = match scenario.load {
-        Load::Wrk => Tool::Wrk { script: None },
-        Load::Bulk => Tool::Bulk,
-    };
-    LoadSpec { tool, path: scenario.path.clone(), connections: scenario.connections }
 }

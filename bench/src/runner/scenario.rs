@@ -1,7 +1,11 @@
 //! A scenario: one small file in bench/scenarios/.
 
+use super::load::{LoadSpec, Tool};
+use super::peer::Setup;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// What is measured.
@@ -18,6 +22,7 @@ pub struct Scenario {
     /// Which listener of the proxies is used.
     pub protocol: Protocol,
     /// What the load asks for.
+    #[serde(default)]
     pub path: String,
     /// The load's connections.
     pub connections: usize,
@@ -25,22 +30,36 @@ pub struct Scenario {
     pub unit: Unit,
     /// Who makes the load.
     #[serde(default)]
-    pub load: Load,
+    pub load: Tool,
+    /// Routes that the proxies are given, `/route-0001/` and on; 0: all goes to one pool.
+    #[serde(default)]
+    pub routes: usize,
+    /// Targets that the pool has; 0 is 1.
+    #[serde(default)]
+    pub targets: usize,
+    /// Whether it is measured at a fixed rate too, where the latency counts.
+    #[serde(default)]
+    pub paced: bool,
     /// Whether it runs without being named.
     #[serde(default)]
     pub default: bool,
-    /// What Ringway must reach.
-    pub goal: Option<Goal>,
+    /// By peer: the largest good ratio of Ringway's cost to its.
+    #[serde(default)]
+    pub goals: BTreeMap<String, f64>,
+    /// The largest good value of Ringway's: bytes per idle connection, or failed requests.
+    pub limit: Option<f64>,
 }
 
 /// See [`Scenario::kind`].
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// CPU per unit under full load.
     Load,
-    /// Resident bytes per idle connection.
+    /// Bytes per idle connection.
     Idle,
+    /// Bytes per connection whose client does not read its answer.
+    Slow,
     /// Requests without their answer on many open connections.
     Hold,
 }
@@ -61,6 +80,9 @@ pub enum Unit {
     /// A request with its answer.
     #[serde(rename = "request")]
     Request,
+    /// A message there and back.
+    #[serde(rename = "message")]
+    Message,
     /// An answer of one MB.
     #[serde(rename = "MB")]
     Megabyte,
@@ -69,25 +91,29 @@ pub enum Unit {
     Connection,
 }
 
-/// See [`Scenario::load`].
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Load {
-    /// wrk.
-    #[default]
-    Wrk,
-    /// `bench bulk`, which does not copy the bodies that it receives: wrk's core would be full first.
-    Bulk,
+impl Unit {
+    /// As it stands in tables.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Request => "req",
+            Self::Message => "msg",
+            Self::Megabyte => "MB",
+            Self::Connection => "conn",
+        }
+    }
 }
 
-/// See [`Scenario::goal`].
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Goal {
-    /// The peer whose value divides Ringway's; without it the value itself counts.
-    pub against: Option<String>,
-    /// The largest good value.
-    pub at_most: f64,
+impl Scenario {
+    /// The load that it asks for.
+    pub fn spec(&self) -> LoadSpec {
+        LoadSpec { tool: self.load.clone(), path: self.path.clone(), connections: self.connections }
+    }
+
+    /// What stands around the peers: the backend at `target`, files in `directory`.
+    pub fn setup<'a>(&self, target: SocketAddr, directory: &'a Path) -> Setup<'a> {
+        let (routes, targets, connections) = (self.routes, self.targets, self.connections);
+        Setup { routes, targets, connections, ..Setup::plain(target, directory) }
+    }
 }
 
 /// The scenarios of `directory`: those named, else all if `all`, else the default ones.
@@ -100,7 +126,7 @@ pub fn choose(directory: &Path, names: &[String], all: bool) -> Result<Vec<Scena
         scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         known.push(scenario);
     }
-    known.sort_by(|a, b| (!a.default, a.kind as u8, &a.name).cmp(&(!b.default, b.kind as u8, &b.name)));
+    known.sort_by(|a, b| (!a.default, a.kind, &a.name).cmp(&(!b.default, b.kind, &b.name)));
     if let Some(name) = names.iter().find(|name| known.iter().all(|scenario| scenario.name != **name)) {
         let names: Vec<&str> = known.iter().map(|scenario| scenario.name.as_str()).collect();
         bail!("no scenario {name:?}; there are {}", names.join(", "));

@@ -69,7 +69,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: MAPPED,
-        usual: false,
+        usual: true,
         values: &[("pipes", ""), ("splice", ""), ("map", "use_backend %[path,map_beg({{dir}}/routes.map)]")],
         route: "",
         ..HAPROXY
