@@ -2,6 +2,8 @@
 
 pub mod known;
 pub mod setup;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
 use super::load::{LoadSpec, Tool};
@@ -110,13 +112,14 @@ impl Peer {
         let (http, tcp, admin) = (plain::free_address()?, plain::free_address()?, plain::free_address()?);
         let port = |address: SocketAddr| address.port().to_string();
         let mut values = setup.values(self.known)?;
+        values.extend(self.known.values.iter().map(|&(name, value)| (name, value.to_owned())));
         values.extend([("http", port(http)), ("tcp", port(tcp)), ("admin", port(admin))]);
         // Debian's build has TCP as a module, others have it built in.
         let stream = if self.program == "nginx" { "load_module modules/ngx_stream_module.so;" } else { "" };
         values.push(("stream", stream.to_owned()));
         values.push(("modules", known::apache_modules(&self.program)));
-        values.extend(self.known.values.iter().map(|&(name, value)| (name, value.to_owned())));
-        // Last, because other values have it in them.
+        // Last, because other values have them in them.
+        values.push(("threads", setup.threads().to_string()));
         values.push(("dir", setup.directory.to_string_lossy().into_owned()));
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let config = render(self.known.file, setup.directory, &values)?.to_string_lossy().into_owned();
@@ -188,35 +191,4 @@ pub fn render(file: &str, directory: &Path, values: &[(&str, &str)]) -> Result<P
     let path = directory.join(file);
     std::fs::write(&path, text)?;
     Ok(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(tool: Tool, path: &str) -> LoadSpec {
-        LoadSpec { tool, path: path.into(), connections: 8 }
-    }
-
-    fn peer(name: &str) -> Peer {
-        let known = KNOWN.iter().find(|known| known.name == name).unwrap();
-        Peer { name: known.name, program: known.program.into(), version: String::new(), known }
-    }
-
-    #[test]
-    fn a_peer_is_left_out_of_what_it_cannot_do() {
-        let plain = Setup::plain(([127, 0, 0, 1], 80).into(), Path::new("/"));
-        let routed = Setup { routes: 9, ..plain.clone() };
-        let wrk = load(Tool::Wrk { script: None }, "/128");
-        let (http, tcp) = (Protocol::Http, Protocol::Tcp);
-        assert!(peer("caddy").fits(http, Some(&wrk), &plain) && !peer("caddy").fits(tcp, Some(&wrk), &plain));
-        assert!(!peer("apache").fits(tcp, Some(&wrk), &plain) && peer("apache").fits(http, None, &routed));
-        assert!(!peer("haproxy-map").fits(http, Some(&wrk), &plain) && peer("haproxy-map").fits(http, None, &routed));
-        let floor = peer("floor");
-        assert!(floor.fits(http, Some(&wrk), &plain) && floor.fits(tcp, Some(&load(Tool::Bulk, "/1m")), &plain));
-        assert!(!floor.fits(http, Some(&wrk), &routed) && !floor.fits(http, None, &plain));
-        assert!(!floor.fits(http, Some(&load(Tool::Bulk, "/1m")), &plain));
-        let upload = Tool::Wrk { script: Some("upload.lua".into()) };
-        assert!(!floor.fits(http, Some(&load(upload, "/128")), &plain));
-    }
 }

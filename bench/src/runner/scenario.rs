@@ -111,7 +111,8 @@ impl Scenario {
 
     /// What stands around the peers: the backend at `target`, files in `directory`.
     pub fn setup<'a>(&self, target: SocketAddr, directory: &'a Path) -> Setup<'a> {
-        Setup { routes: self.routes, targets: self.targets, ..Setup::plain(target, directory) }
+        let (routes, targets, connections) = (self.routes, self.targets, self.connections);
+        Setup { routes, targets, connections, ..Setup::plain(target, directory) }
     }
 }
 

@@ -142,6 +142,29 @@ mod tests {
     }
 
     #[test]
+    fn oha_is_read_with_its_errors() {
+        let good = r#"{
+            "summary": { "successRate": 1.0, "total": 1.002346638, "requestsPerSec": 157345.7664453203 },
+            "latencyPercentiles": { "p10": 0.000030147, "p25": 0.000045265, "p50": 0.000046639, "p75": 0.000049234,
+                "p90": 0.000063376, "p95": 0.00006591, "p99": 0.000095181, "p99.9": 0.000656075, "p99.99": 0.003486465 },
+            "statusCodeDistribution": { "200": 157715 },
+            "errorDistribution": {}
+        }"#;
+        let read = oha(good).unwrap();
+        assert_eq!((read.answers, &read.errors), (Some(157_715), &None));
+        let times = [read.p50, read.p99, read.p999].map(|time| time.map(f64::round));
+        assert_eq!(times, [Some(47.0), Some(95.0), Some(656.0)]);
+        let bad = r#"{
+            "latencyPercentiles": { "p50": 0.046889054, "p99": 0.04837151, "p99.9": null },
+            "statusCodeDistribution": { "200": 152, "503": 25 },
+            "errorDistribution": { "connection closed before message completed": 44 }
+        }"#;
+        let read = oha(bad).unwrap();
+        assert_eq!((read.answers, read.p999), (Some(152), None));
+        assert_eq!(read.errors.unwrap(), "44 connection closed before message completed");
+    }
+
+    #[test]
     fn h2load_is_read_with_its_errors() {
         let good = "finished in 1.00s, 167189.00 req/s, 26.79MB/s\n\
             requests: 167189 total, 167197 started, 167189 done, 167189 succeeded, 0 failed, 0 errored, 0 timeout\n\

@@ -98,7 +98,7 @@ pub const KNOWN: &[Known] = &[
         file: "apache.conf",
         environment: &[],
         arguments: &["-f", "{{config}}", "-DFOREGROUND"],
-        values: &[("worker", "enablereuse=on keepalive=on max=1024 ttl=60 connectiontimeout=2 timeout=60")],
+        values: &[("worker", "enablereuse=on keepalive=on max={{threads}} ttl=60 connectiontimeout=2 timeout=60")],
         route: "ProxyPass {{path}} {{pool}}{{path}}",
         target: "BalancerMember http://{{address}} {{worker}}",
         between: "\n    ",

@@ -18,12 +18,14 @@ pub struct Setup<'a> {
     /// How many targets the pool has; 0 is the backend's address alone. They are [`Setup::addresses`], so a backend
     /// for more than 0 must have been started with `--every-loopback`.
     pub targets: usize,
+    /// How many connections clients will have at once, as far as is known. A peer with a thread for each needs it.
+    pub connections: usize,
 }
 
 impl<'a> Setup<'a> {
-    /// One target and no routes.
+    /// One target, no routes, and a few hundred connections.
     pub fn plain(target: SocketAddr, directory: &'a Path) -> Self {
-        Self { target, directory, routes: 0, targets: 0 }
+        Self { target, directory, routes: 0, targets: 0, connections: 256 }
     }
 
     /// Whether it is one target without routes.
@@ -46,6 +48,11 @@ impl<'a> Setup<'a> {
             0 => vec![self.target],
             count => (1..=count).map(address).collect(),
         }
+    }
+
+    /// How many threads suffice a peer that has one for each connection.
+    pub fn threads(&self) -> usize {
+        (self.connections + self.connections / 8).max(128)
     }
 
     /// The values that it has in the template of `known`.
