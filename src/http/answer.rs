@@ -267,7 +267,8 @@ impl<'a> Answer<'a> {
         if !(inline && body.is_ended()) {
             let silence = if streams { timeouts.tunnel } else { timeouts.response_idle };
             let first = if inline { Lease::empty() } else { body.take_first() };
-            self.pass_body(exchange, &mut body, first, framing, silence).await?;
+            // Rarer than a body that came with its head, and larger.
+            Box::pin(self.pass_body(exchange, &mut body, first, framing, silence)).await?;
         }
         Ok(Passed { reusable: answer.keep_alive && !body.has_beyond(), ..passed })
     }

@@ -1,11 +1,13 @@
 //! One client connection: exchanges one after the other until either side has had enough.
 
-use super::exchange;
+use super::exchange::{self, Heads};
 use crate::lane::Lane;
-use crate::net::{Accepted, Peer, Stream};
+use crate::net::{Accepted, Lease, Peer, Stream};
 use crate::observe::reason::Reason;
 use crate::plan::{Http, Listener, Protocol};
-use std::io::ErrorKind;
+use std::cell::RefCell;
+use std::io::{ErrorKind, Write};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ pub(super) struct Connection<'a> {
     pub(super) http: &'a Http,
     pub(super) client: &'a Stream,
     pub(super) peer: Peer,
+    pub(super) peer_text: &'a PeerText,
     /// The port of ours that the client dialled.
     pub(super) port: u16,
 }
@@ -26,6 +29,16 @@ const LINGER: Duration = Duration::from_secs(10);
 /// How long a closing connection may be silent.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
+/// How long a connection counts as busy after an exchange.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// Sets of heads that a worker keeps.
+const HEADS_KEPT: usize = 64;
+
+thread_local! {
+    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
+    static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Serves one HTTP connection. Between requests it holds no buffer.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accepted) -> impl Future<Output = ()> + 'a {
@@ -34,8 +47,9 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
         loop {
             let timeouts = &listener.timeouts;
             accepted.stream.expect_little();
-            accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
-            let mut held = match accepted.stream.recv().await {
+            let limit = if first { timeouts.request_head } else { timeouts.idle.saturating_sub(BETWEEN) };
+            accepted.stream.set_deadline(Some(limit));
+            let held = match accepted.stream.recv().await {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
                     lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
@@ -44,17 +58,63 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
                 _ => return,
             };
             first = false;
-            while !held.is_empty() {
-                let Protocol::Http(http) = &listener.protocol else { return };
-                let Accepted { stream: client, peer, port } = accepted;
-                let connection = Connection { lane, listener, http, client, peer: *peer, port: *port };
-                // An exchange's state is large and short-lived: in a box of its own it costs an idle connection nothing.
-                match Box::pin(exchange::run(connection, held)).await {
-                    Some(next) => held = next,
-                    None => return,
-                }
+            // A busy connection's state is large: in a box of its own it costs an idle one nothing.
+            if !Box::pin(busy(lane, listener, accepted, held)).await {
+                return;
             }
         }
+    }
+}
+
+/// Runs exchanges for as long as they follow one another closely. Returns whether the connection goes on.
+async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, mut held: Lease) -> bool {
+    let Protocol::Http(http) = &listener.protocol else { return false };
+    let Accepted { stream: client, peer, port } = accepted;
+    let peer_text = PeerText::new(peer.ip);
+    let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
+    let mut heads = HEADS.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let goes_on = loop {
+        match exchange::run(connection, &mut heads, held).await {
+            None => break false,
+            Some(next) if !next.is_empty() => held = next,
+            Some(_) => {
+                client.expect_little();
+                client.set_deadline(Some(listener.timeouts.idle.min(BETWEEN)));
+                held = match client.recv().await {
+                    Ok(bytes) if !bytes.is_empty() => bytes,
+                    Err(error) if error.kind() == ErrorKind::TimedOut => break listener.timeouts.idle > BETWEEN,
+                    _ => break false,
+                };
+            }
+        }
+    };
+    HEADS.with_borrow_mut(|kept| {
+        if kept.len() < HEADS_KEPT {
+            kept.push(heads);
+        }
+    });
+    goes_on
+}
+
+/// An address as text, without a place on the heap.
+pub(super) struct PeerText {
+    text: [u8; 46],
+    length: u8,
+}
+
+impl PeerText {
+    fn new(ip: IpAddr) -> Self {
+        let mut text = [0; 46];
+        let mut room = &mut text[..];
+        // The longest address has 45 bytes.
+        let written = write!(room, "{ip}");
+        debug_assert!(written.is_ok());
+        let length = (46 - room.len()) as u8;
+        Self { text, length }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
     }
 }
 

@@ -16,14 +16,13 @@ use crate::observe::reason::Reason;
 use crate::plan::host::{self, canonical};
 use crate::plan::path::{self, Verdict};
 use crate::plan::{Action, Forward};
-use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
     pub(super) connection: Connection<'a>,
-    pub(super) heads: Box<Heads>,
+    pub(super) heads: &'a mut Heads,
     /// The bytes of the request's head.
     pub(super) text: Lease,
     pub(super) outcome: Outcome,
@@ -49,28 +48,30 @@ enum Decision {
     Reply(Reply),
 }
 
-thread_local! {
-    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
-    static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
-}
 /// The port that the scheme of a listener has by default.
 const OWN_PORT: u16 = 80;
-/// Sets of heads that a worker keeps.
-const HEADS_KEPT: usize = 64;
 
 /// Runs one exchange that begins with `held`. Returns what was received beyond it if the connection goes on.
-pub(super) async fn run(connection: Connection<'_>, held: Lease) -> Option<Lease> {
+pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lease) -> Option<Lease> {
     let mut exchange = Exchange {
         connection,
-        heads: HEADS.with_borrow_mut(Vec::pop).unwrap_or_default(),
+        heads,
         text: Lease::empty(),
         outcome: Outcome::begin(connection.lane),
         keep_alive: false,
         _busy: connection.lane.enter(),
     };
     let next = exchange.drive(held).await;
-    exchange.finish();
+    exchange.outcome.finish(&connection, &exchange.heads.request, &exchange.text);
+    exchange.heads.clear();
     next
+}
+
+impl Heads {
+    fn clear(&mut self) {
+        self.request.clear();
+        self.response.clear();
+    }
 }
 
 impl Exchange<'_> {
@@ -113,6 +114,7 @@ impl Exchange<'_> {
                     return Err(Some(Reply::reject(reject)));
                 }
             };
+            self.outcome.waits();
             if !std::mem::replace(&mut waited, true) {
                 self.connection.client.set_deadline(Some(self.connection.listener.timeouts.request_head));
             }
@@ -218,17 +220,5 @@ impl Exchange<'_> {
     pub(super) async fn linger(&mut self) {
         self.outcome.answered();
         linger(self.connection.client).await;
-    }
-
-    fn finish(mut self) {
-        self.outcome.finish(&self.connection, &self.heads.request, &self.text);
-        let mut heads = self.heads;
-        heads.request.clear();
-        heads.response.clear();
-        HEADS.with_borrow_mut(|kept| {
-            if kept.len() < HEADS_KEPT {
-                kept.push(heads);
-            }
-        });
     }
 }

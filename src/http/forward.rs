@@ -99,11 +99,12 @@ impl Forwarding<'_, '_> {
         let mut attempts = 0;
         let mut again: Option<Attempt> = None;
         loop {
+            let now = net::coarse_now();
             let chosen = match again.take() {
                 Some(same) => Some(same),
                 None => {
                     attempts += 1;
-                    local.choose(key, &tried, net::coarse_now())
+                    local.choose(key, &tried, now)
                 }
             };
             let Some(attempt) = chosen else {
@@ -124,7 +125,7 @@ impl Forwarding<'_, '_> {
             target.requests.inc();
             let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
             let tries_left = attempts <= self.rule.attempts;
-            let leased = match self.connect(&attempt, !repeatable, fresh).await {
+            let leased = match self.connect(&attempt, !repeatable, fresh, now).await {
                 Ok(leased) => leased,
                 Err(failure) => {
                     counters.failures.failed(failure);
@@ -193,13 +194,14 @@ impl Forwarding<'_, '_> {
         request::hash_key(key, heads, text, outcome.client.ip(), path)
     }
 
-    async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool) -> Result<Leased, Failure> {
+    async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
         let lane = self.exchange.connection.lane;
         let local = &lane.pools[self.rule.pool];
-        if !fresh && let Some(stream) = local.lease(attempt.index(), once) {
+        if !fresh && let Some(stream) = local.lease(attempt.index(), once, now) {
             self.exchange.outcome.connected(Duration::ZERO);
             return Ok(Leased { stream, reused: true });
         }
+        self.exchange.outcome.waits();
         let started = net::now();
         match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
             Ok(stream) => {
@@ -232,15 +234,17 @@ impl Forwarding<'_, '_> {
             incoming: self.incoming,
         };
         let passed = transfer(&try_at, self.exchange, body).await?;
-        local.observe(attempt.index(), passed.first_byte, net::coarse_now());
+        let now = net::coarse_now();
+        local.observe(attempt.index(), passed.first_byte, now);
         let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
         connection.lane.latencies.borrow_mut().first_byte(self.rule.pool, first_byte);
         match passed {
             Passed { switched: Some(received), .. } => {
                 let sent = std::mem::replace(body.beyond(), Lease::empty());
-                self.tunnel(&leased.stream, timeouts.tunnel, sent, received).await;
+                // Rarer than an answer, and larger.
+                Box::pin(self.tunnel(&leased.stream, timeouts.tunnel, sent, received)).await;
             }
-            Passed { reusable: true, keep_alive, .. } => local.keep(attempt.index(), leased.stream, keep_alive),
+            Passed { reusable: true, keep_alive, .. } => local.keep(attempt.index(), leased.stream, keep_alive, now),
             _ => {}
         }
         Ok(())
@@ -260,7 +264,7 @@ impl Forwarding<'_, '_> {
             outcome.target_failed(Failure::Reset);
             return;
         }
-        let done = Box::pin(tunnel(Tunnel { client: connection.client, target, silence, stall })).await;
+        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
         if let Some(failure) = done.end.failure() {

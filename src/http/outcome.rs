@@ -28,6 +28,8 @@ pub(super) struct Outcome {
     /// Bytes of the response's content sent to the client.
     pub(super) body_out: u64,
     started: Instant,
+    /// Whether anything was waited for since.
+    waited: bool,
     /// How long it took until the answer was out, where more came after it.
     answered: Option<Duration>,
     times: Times,
@@ -49,6 +51,7 @@ impl Outcome {
             bytes_out: 0,
             body_out: 0,
             started: net::now(),
+            waited: false,
             answered: None,
             times: Times::default(),
             reason: "",
@@ -61,6 +64,18 @@ impl Outcome {
     /// The id that ties a reply to its line in the log.
     pub(super) fn request_id(&self) -> String {
         format!("{:016x}", self.id)
+    }
+
+    /// It takes time from here on: the next look at the clock is a new one.
+    pub(super) fn waits(&mut self) {
+        self.waited = true;
+    }
+
+    /// When the request goes out to a target, which is now.
+    pub(super) fn sending(&mut self) -> Instant {
+        let now = if self.waited { net::now() } else { self.started };
+        self.waited = true;
+        now
     }
 
     /// The request's head is complete.

@@ -11,13 +11,12 @@ use super::exchange::Heads;
 use super::forward::{Path, refusal_of};
 use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
 use super::reply::Reply;
-use crate::net::{self, Lease, Stream};
+use crate::net::{Lease, Stream};
 use crate::plan::{self, Host, path};
 use crate::upstream::{Attempt, Timeouts};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, Write};
-use std::net::IpAddr;
+use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -65,7 +64,7 @@ pub(super) async fn transfer(
     }
     let counters = transfer.connection.lane.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
-    let sent_at = net::now();
+    let sent_at = exchange.outcome.sending();
     let small = out.len() <= SMALL;
     let taken = Cell::new(0);
     let mut answer = Answer::new(transfer, sent_at, body.is_ended());
@@ -226,7 +225,6 @@ impl Transfer<'_> {
             Host::Fixed(host) => HostLine::Fixed(host.as_bytes()),
         };
         let http = connection.http;
-        let peer = PeerText::new(connection.peer.ip);
         let mut port = itoa::Buffer::new();
         let forwarding = Forwarding {
             style: match (http.x_forwarded, http.forwarded) {
@@ -236,7 +234,7 @@ impl Transfer<'_> {
                 (false, false) => Style::None,
             },
             trusted: !http.trusted_proxies.is_empty() && http.trusts(connection.peer.ip),
-            peer: peer.bytes(),
+            peer: connection.peer_text.bytes(),
             scheme: b"http",
             port: port.format(connection.port).as_bytes(),
         };
@@ -266,39 +264,6 @@ impl Transfer<'_> {
             (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
         };
         Some(if sent.is_empty() { b"/" } else { sent })
-    }
-}
-
-/// An address as text, without a place on the heap.
-struct PeerText {
-    text: [u8; 46],
-    length: usize,
-}
-
-impl PeerText {
-    fn new(ip: IpAddr) -> Self {
-        let mut text = [0; 46];
-        let mut room = &mut text[..];
-        // The longest address has 45 bytes. The most common kind is written without the machinery of formatting.
-        let written = match ip {
-            IpAddr::V4(ip) => {
-                let octets = ip.octets();
-                octets.iter().enumerate().try_for_each(|(place, octet)| {
-                    if place > 0 {
-                        room.write_all(b".")?;
-                    }
-                    room.write_all(itoa::Buffer::new().format(*octet).as_bytes())
-                })
-            }
-            IpAddr::V6(ip) => write!(room, "{ip}"),
-        };
-        debug_assert!(written.is_ok());
-        let length = 46 - room.len();
-        Self { text, length }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.text[..self.length]
     }
 }
 

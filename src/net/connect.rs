@@ -30,7 +30,10 @@ pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
             Ok(()) => break false,
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => break true,
             // The queue of a Unix socket is full, and nothing tells when it is no more.
-            Err(error) if error.kind() == ErrorKind::WouldBlock && coarse_now() < due => sleep(QUEUE_PAUSE).await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && coarse_now() < due => {
+                // A timer is large, and this wait rare.
+                Box::pin(sleep(QUEUE_PAUSE)).await;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
             Err(error) => return Err(error),
         }

@@ -105,22 +105,30 @@ impl DerefMut for Lease {
 }
 
 impl Drop for Lease {
+    // Most leases that are dropped have given their buffer away.
+    #[inline]
     fn drop(&mut self) {
-        let capacity = self.bytes.capacity();
-        let Some(class) = CLASSES.iter().rposition(|&class| class <= capacity) else { return };
-        if capacity > 2 * CLASSES[CLASSES.len() - 1] {
-            return;
+        if self.bytes.capacity() > 0 {
+            give_back(std::mem::take(&mut self.bytes));
         }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        // The pool is gone while the thread ends; then the buffer just goes.
-        let _ = POOL.try_with(|pool| {
-            let kept = &mut pool.borrow_mut()[class];
-            if kept.len() < KEPT[class] {
-                kept.push(bytes);
-            }
-        });
     }
+}
+
+#[inline(never)]
+fn give_back(mut bytes: Vec<u8>) {
+    let capacity = bytes.capacity();
+    let Some(class) = CLASSES.iter().rposition(|&class| class <= capacity) else { return };
+    if capacity > 2 * CLASSES[CLASSES.len() - 1] {
+        return;
+    }
+    bytes.clear();
+    // The pool is gone while the thread ends; then the buffer just goes.
+    let _ = POOL.try_with(|pool| {
+        let kept = &mut pool.borrow_mut()[class];
+        if kept.len() < KEPT[class] {
+            kept.push(bytes);
+        }
+    });
 }
 
 impl std::fmt::Debug for Lease {

@@ -113,9 +113,8 @@ impl Local {
 
     /// An idle connection to `target`, the one used last. With `once`, for a request that must not be sent twice, only
     /// one that was used just now and that the kernel knows to be quiet.
-    pub fn lease(&self, target: usize, once: bool) -> Option<Stream> {
+    pub fn lease(&self, target: usize, once: bool, now: Duration) -> Option<Stream> {
         let mut idle = self.idle.get(target)?.borrow_mut();
-        let now = net::coarse_now();
         while let Some(entry) = idle.pop() {
             if now >= entry.until {
                 continue;
@@ -140,7 +139,7 @@ impl Local {
     }
 
     /// Keeps a connection for the next exchange. `hint` is what the target's own `Keep-Alive: timeout` allows.
-    pub fn keep(&self, target: usize, stream: Stream, hint: Option<Duration>) {
+    pub fn keep(&self, target: usize, stream: Stream, hint: Option<Duration>, now: Duration) {
         let Some(idle) = self.idle.get(target) else { return };
         let mut idle = idle.borrow_mut();
         if idle.len() >= self.max_idle {
@@ -148,11 +147,10 @@ impl Local {
         }
         stream.set_deadline(None);
         stream.arm();
-        let since = net::coarse_now();
         // A target counts its timeout from when it sent the answer, so we stop a little earlier.
         let hint = hint.map_or(Duration::MAX, |hint| hint.saturating_sub(Duration::from_millis(100)));
-        let until = since.saturating_add(self.pool.keepalive.idle.min(hint));
-        idle.push(Idle { stream, since, until });
+        let until = now.saturating_add(self.pool.keepalive.idle.min(hint));
+        idle.push(Idle { stream, since: now, until });
     }
 
     /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten
