@@ -44,6 +44,8 @@ thread_local! {
 pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accepted) -> impl Future<Output = ()> + 'a {
     async move {
         let mut first = true;
+        // A client's first request comes along with its connection.
+        accepted.stream.expect_now();
         loop {
             let timeouts = &listener.timeouts;
             accepted.stream.expect_little();

@@ -103,6 +103,11 @@ impl Stream {
         self.class.set(0);
     }
 
+    /// Expects that bytes are there already, so that the next receive tries before it waits.
+    pub fn expect_now(&self) {
+        self.more.set(true);
+    }
+
     /// Takes less at a time from here on if `sink`, which gets what comes, does not keep up: what a slow reader holds of
     /// our memory stays small.
     pub fn follow(&self, sink: &Self) {

@@ -5,6 +5,8 @@ use super::peer::{LOAD_CORE, Running};
 use super::scenario::Scenario;
 use crate::plain;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,4 +35,11 @@ pub fn longest_turn(peer: &Running) -> Result<f64> {
     let values = page.lines().filter(|line| line.starts_with("ringway_worker_longest_turn_seconds{"));
     let seconds = values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(f64::max);
     Ok(seconds.context("no such metric")? * 1000.0)
+}
+
+/// What `script` says: instructions by what was counted.
+pub fn instructions(script: &Path) -> Result<BTreeMap<String, f64>> {
+    let output = Command::new(script).arg("--json").output().context("start scripts/instructions")?;
+    ensure!(output.status.success(), "scripts/instructions: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("what scripts/instructions says")
 }

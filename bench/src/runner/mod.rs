@@ -42,6 +42,9 @@ pub struct Args {
     /// are named, or with "all". Each takes part in what it can do.
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<String>,
+    /// Count the instructions of a request too, by scripts/instructions.
+    #[arg(long)]
+    pub instructions: bool,
 }
 
 /// What is written to bench/results/.
@@ -52,6 +55,9 @@ struct Report {
     kernel: String,
     cpu: String,
     versions: BTreeMap<String, String>,
+    /// User-space instructions of one request.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    instructions: BTreeMap<String, f64>,
     outcomes: Vec<Outcome>,
 }
 
@@ -85,6 +91,10 @@ pub fn run(args: Args) -> Result<()> {
         };
         println!("{outcome}");
         report.outcomes.push(outcome);
+    }
+    if args.instructions {
+        report.instructions = inside::instructions(&home.join("../scripts/instructions"))?;
+        report.instructions.iter().for_each(|(what, count)| println!("instructions per request, {what}: {count:.0}\n"));
     }
     println!("written: {}", report.write(&home.join("results"))?.display());
     let missed: Vec<&str> = report.outcomes.iter().filter(|outcome| outcome.is_missed()).map(Outcome::name).collect();
@@ -201,6 +211,7 @@ impl Report {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             cpu: cpu.trim_start_matches([' ', '\t', ':']).to_owned(),
             versions,
+            instructions: BTreeMap::new(),
             outcomes: Vec::new(),
         }
     }
