@@ -71,7 +71,7 @@ pub(super) async fn transfer(
     let mut sending = pin!(transfer.target.send_counted(out, stall, &taken));
     if whole && small {
         let limit = Some(transfer.timeouts.response_head);
-        let (sent, passed) = send_and_pass(sending.as_mut(), answer.pass(exchange, limit)).await;
+        let (sent, passed) = send_and_pass(sending.as_mut(), pin!(answer.pass(exchange, limit))).await;
         return match passed {
             Ok(passed) => Ok(Passed { reusable: passed.reusable && sent.is_some_and(|sent| sent.is_ok()), ..passed }),
             Err(Broken::Target { failure, answered, .. }) => {
@@ -97,14 +97,16 @@ pub(super) async fn transfer(
 /// Begins to send, and passes the answer on, which tells soon enough what became of a small request: to be woken for
 /// that alone would cost every request more than it is worth. What the socket did not take at once goes on with the next
 /// wake, the sweep's at the latest. Returns what came of the sending, if it has ended.
-async fn send_and_pass<S: Future, P: Future>(mut sending: Pin<&mut S>, passing: P) -> (Option<S::Output>, P::Output) {
+async fn send_and_pass<S: Future, P: Future>(
+    mut sending: Pin<&mut S>,
+    mut passing: Pin<&mut P>,
+) -> (Option<S::Output>, P::Output) {
     let poll_now = |sending: Pin<&mut S>, waker: &Waker| match sending.poll(&mut Context::from_waker(waker)) {
         Poll::Ready(sent) => Some(sent),
         Poll::Pending => None,
     };
     let mut sent = poll_now(sending.as_mut(), Waker::noop());
     let mut begun = false;
-    let mut passing = pin!(passing);
     let passed = poll_fn(|cx| {
         if std::mem::replace(&mut begun, true) && sent.is_none() {
             sent = poll_now(sending.as_mut(), cx.waker());
