@@ -17,8 +17,8 @@ use crate::upstream::{Attempt, Timeouts};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// What a try needs to know.
@@ -36,9 +36,6 @@ pub(super) struct Transfer<'a> {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Content up to this size is copied behind the head and sent with it.
 pub(super) const INLINE: usize = 16 << 10;
-
-/// A request up to this size fits into any socket's empty buffer.
-const SMALL: usize = 4 << 10;
 
 /// Sends the request of `exchange` to the target and passes the answer on.
 pub(super) async fn transfer(
@@ -65,24 +62,10 @@ pub(super) async fn transfer(
     let counters = transfer.connection.lane.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
     let sent_at = exchange.outcome.sending();
-    let small = out.len() <= SMALL;
     let taken = Cell::new(0);
     let mut answer = Answer::new(transfer, sent_at, body.is_ended());
-    let mut sending = pin!(transfer.target.send_counted(out, stall, &taken));
-    if whole && small {
-        let limit = Some(transfer.timeouts.response_head);
-        let (sent, passed) = send_and_pass(sending.as_mut(), pin!(answer.pass(exchange, limit))).await;
-        return match passed {
-            Ok(passed) => Ok(Passed { reusable: passed.reusable && sent.is_some_and(|sent| sent.is_ok()), ..passed }),
-            Err(Broken::Target { failure, answered, .. }) => {
-                let unsent = sent.and_then(Result::err).is_some_and(|error| never_left(&error, taken.get()));
-                Err(Broken::Target { failure, answered, unsent })
-            }
-            Err(broken) => Err(broken),
-        };
-    }
-    if let Err(error) = sending.await {
-        answer.unsent = never_left(&error, taken.get());
+    if let Err(error) = transfer.target.send_counted(out, stall, &taken).await {
+        answer.unsent = error.kind() == ErrorKind::BrokenPipe && taken.get() == 0;
         // The target has got a part of a request: whatever it answers, its connection is of no more use.
         let passed = answer.pass(exchange, Some(LAST_WORDS)).await?;
         return Ok(Passed { reusable: false, ..passed });
@@ -92,34 +75,6 @@ pub(super) async fn transfer(
     }
     // Rarer than a request without a body, and far larger.
     Box::pin(both(&answer, exchange, body, inline)).await
-}
-
-/// Begins to send, and passes the answer on, which tells soon enough what became of a small request: to be woken for
-/// that alone would cost every request more than it is worth. What the socket did not take at once goes on with the next
-/// wake, the sweep's at the latest. Returns what came of the sending, if it has ended.
-async fn send_and_pass<S: Future, P: Future>(
-    mut sending: Pin<&mut S>,
-    mut passing: Pin<&mut P>,
-) -> (Option<S::Output>, P::Output) {
-    let poll_now = |sending: Pin<&mut S>, waker: &Waker| match sending.poll(&mut Context::from_waker(waker)) {
-        Poll::Ready(sent) => Some(sent),
-        Poll::Pending => None,
-    };
-    let mut sent = poll_now(sending.as_mut(), Waker::noop());
-    let mut begun = false;
-    let passed = poll_fn(|cx| {
-        if std::mem::replace(&mut begun, true) && sent.is_none() {
-            sent = poll_now(sending.as_mut(), cx.waker());
-        }
-        passing.as_mut().poll(cx)
-    })
-    .await;
-    (sent, passed)
-}
-
-/// Whether the target has got nothing of a request whose sending failed like this.
-fn never_left(error: &io::Error, taken: usize) -> bool {
-    error.kind() == ErrorKind::BrokenPipe && taken == 0
 }
 
 /// Sends the rest of the body while the answer is awaited.
