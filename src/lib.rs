@@ -13,6 +13,7 @@
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
+//! | [`tls`] | ending TLS: certificates by name, tickets, clients' certificates, the session |
 //! | [`net`] | the contract with the runtime: the only place with descriptors, tasks, timers and `unsafe` |
 //! | [`observe`] | counters, histograms, access log, operational log |
 
@@ -28,5 +29,6 @@ pub mod net;
 pub mod observe;
 pub mod plan;
 pub mod stream;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

@@ -110,6 +110,7 @@ fn encode_request_head(bencher: Bencher<'_, '_>, name: &str) {
             peer: b"192.0.2.7",
             scheme: b"http",
             port: b"8080",
+            certificate: b"",
         },
     };
     let mut out = Vec::with_capacity(4096);
@@ -132,6 +133,7 @@ fn encode_response_head(bencher: Bencher<'_, '_>, name: &str) {
         keep_alive: true,
         tunnel: false,
         date: b"Wed, 25 Nov 2026 04:31:00 GMT",
+        hsts: b"",
     };
     let mut out = Vec::with_capacity(4096);
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {

@@ -29,7 +29,18 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
     let text = |key: &str| thing.get(key).or(default.get(key)).and_then(Node::text);
     let mut fitting = default.clone();
     match kind {
-        "listener" if text("protocol") == Some("tcp") => fitting.retain(|key, _| !HTTP_ONLY.contains(&key.as_str())),
+        "listener" => {
+            if text("protocol") == Some("tcp") {
+                fitting.retain(|key, _| !HTTP_ONLY.contains(&key.as_str()));
+                if let Some(Value::Table(tls)) = fitting.get_mut("tls").map(|node| &mut node.value) {
+                    tls.remove("hsts");
+                }
+            }
+            // It says how TLS is spoken, not that it is.
+            if !thing.contains_key("tls") {
+                fitting.remove("tls");
+            }
+        }
         "route" if OUTCOMES.iter().any(|key| thing.contains_key(*key)) => {
             fitting.retain(|key, _| !OUTCOMES.contains(&key.as_str()) || thing.contains_key(key));
         }

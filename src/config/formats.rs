@@ -100,6 +100,9 @@ formats! {
             LogPath::Stdout => text.to_owned(),
             LogPath::File(path) => folder.join(path).display().to_string(),
         });
+    "file" ["string"] mark FilePath, "a file's path", "write the path of a file, relative to this one",
+        |text, folder| patterns::file_path(text).map(|path| folder.join(path).display().to_string());
+    "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);
     "host-pattern" ["string"] mark HostPattern, "a host", "write \"www.example.com\" or \"*.example.com\"",

@@ -6,9 +6,11 @@
 
 mod pool;
 mod route;
+mod tls;
 
 pub use pool::*;
 pub use route::*;
+pub use tls::*;
 
 use super::formats::{CountOrAuto, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
 use super::units::{Share, Size, Span};
@@ -42,6 +44,17 @@ pub struct Config {
     /// Targets that share one kind of work, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,
+}
+
+impl Config {
+    /// Whether a route is on a listener: one that it names, or by default those with TLS, or all if none has.
+    pub fn is_on(&self, route: &Route, listener: &str) -> bool {
+        if !route.listeners.is_empty() {
+            return route.listeners.iter().any(|named| named == listener);
+        }
+        let secure = |listener: &Listener| listener.protocol == Protocol::Http && listener.tls.is_some();
+        !self.listeners.values().any(secure) || self.listeners.get(listener).is_some_and(secure)
+    }
 }
 
 /// `[runtime]`
@@ -192,6 +205,8 @@ pub struct Listener {
     pub upgrades: Vec<String>,
     /// How long clients may take.
     pub timeouts: ListenerTimeouts,
+    /// Ends TLS here. Absent: clients speak in clear.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Listener {
@@ -205,6 +220,7 @@ impl Default for Listener {
             forwarded: Forwarded::Xff,
             upgrades: vec!["websocket".into()],
             timeouts: ListenerTimeouts::default(),
+            tls: None,
         }
     }
 }

@@ -54,6 +54,23 @@ pub fn host_name(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// The path of a file or a folder.
+pub fn file_path(text: &str) -> Result<&str, Invalid> {
+    match text {
+        "" => Err(Invalid::new("it is empty")),
+        _ if text.contains('\0') => Err(Invalid::new("it has a zero byte")),
+        _ => Ok(text),
+    }
+}
+
+/// The name of a protocol in ALPN (RFC 7301 §3.1).
+pub fn alpn(text: &str) -> Result<String, Invalid> {
+    match text.len() {
+        1..=255 => Ok(text.into()),
+        _ => Err(Invalid::new("it must have 1 to 255 bytes")),
+    }
+}
+
 /// A path that requests are matched against: `/prefix/`, `=/exact`, or `~regex`.
 pub fn path_pattern(text: &str) -> Result<String, Invalid> {
     match text.as_bytes().first() {

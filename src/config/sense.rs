@@ -1,6 +1,8 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod secure;
+
 use super::defaults::{HTTP_ONLY, OUTCOMES};
 use super::model::{Address, Balance, Config, HealthKind, Listener, Pool, Protocol, Redirect, Route};
 use super::sources::{Fault, KeyPath, Sources};
@@ -56,9 +58,13 @@ impl Sense<'_> {
         if !self.is_sound(&at, "protocol") || !self.is_complete(at.clone()) {
             return;
         }
+        if let Some(tls) = &listener.tls {
+            secure::check(self, name, listener.protocol, tls, &at.child("tls"));
+        }
         match listener.protocol {
             Protocol::Tcp => self.tcp_listener(name, &at),
             Protocol::Http => {
+                self.redirect_to_itself(name, listener, &at);
                 let answered = self.has(&at, "pool") || self.has(&at, "redirect") || self.may_be_routed(name);
                 if !answered && self.is_complete([]) {
                     self.fault(
@@ -84,6 +90,16 @@ impl Sense<'_> {
         }
     }
 
+    /// A listener with TLS that redirects to https.
+    fn redirect_to_itself(&mut self, name: &str, listener: &Listener, at: &KeyPath) {
+        if listener.tls.is_some() && listener.redirect.is_some() {
+            self.fault(
+                Fault::new(at.child("redirect"), format!("listener `{name}` redirects to where it is: it has TLS"))
+                    .help("remove `redirect` here; it belongs on the listener in clear"),
+            );
+        }
+    }
+
     /// Whether a route could be on a listener, be it only once its faults are mended.
     fn may_be_routed(&self, listener: &str) -> bool {
         let Some(routes) = self.sources.names("routes") else { return true };
@@ -91,7 +107,7 @@ impl Sense<'_> {
             None => true,
             Some(route) => {
                 let sound = self.is_sound(&KeyPath::from(["routes", name]), "listeners");
-                !sound || route.listeners.is_empty() || route.listeners.iter().any(|l| l == listener)
+                !sound || self.config.is_on(route, listener)
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Sockets and workers' lives, the schedule of health checks, the admin listener, signals. Runs on one tokio thread.
+//! Sockets and workers' lives, the schedule of health checks, certificate files, the admin listener, signals. Runs on one tokio thread.
 //!
 //! What always holds: control owns every listening socket for as long as its listener exists; a worker that stands still
 //! or is gone has its slots accepted from by its siblings within a second, and a gone one is started again.
@@ -6,6 +6,7 @@
 //! May depend on everything below it in the list of `lib.rs`.
 
 pub mod admin;
+mod certificates;
 mod crew;
 mod report;
 mod run;

@@ -1,6 +1,7 @@
 //! What the process tells about itself: the state behind the admin listener.
 
 use super::admin::AdminState;
+use super::certificates;
 use super::crew::Crew;
 use crate::net::Post;
 use crate::observe::counters::{ControlCounters, WorkerCounters};
@@ -43,7 +44,7 @@ impl Report {
         }
     }
 
-    /// What the health checks count.
+    /// What control counts: checks, certificates.
     pub fn health(&self) -> &Arc<ControlCounters> {
         &self.health
     }
@@ -102,6 +103,7 @@ impl AdminState for Report {
             workers: &self.workers,
             control: &self.health,
             latencies: &latencies,
+            certificates: &certificates::of(&self.plan),
             access_log: self.file.as_ref().map(FileThread::lines),
             log_lines_dropped: log::dropped(),
             process: Process::read(),

@@ -1,6 +1,7 @@
 //! The process's life, from binding to the last exchange.
 
 use super::admin;
+use super::certificates;
 use super::crew::{Crew, LogTo};
 use super::report::Report;
 use super::sockets::Sockets;
@@ -13,6 +14,7 @@ use crate::upstream::health;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// What control runs beyond the plan.
 pub struct Settings {
@@ -61,6 +63,8 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let report = Arc::new(Report::new(plan.clone(), &crew, file));
     start_checks(&plan, &report);
+    let look = Arc::new(Notify::new());
+    tokio::spawn(certificates::watch(plan.clone(), report.health().clone(), look.clone()));
     if let Some(listener) = admin {
         let served = admin::serve(listener, report.clone());
         tokio::spawn(async move {
@@ -69,7 +73,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
             }
         });
     }
-    let mut control = Control { plan, crew, report };
+    let mut control = Control { plan, crew, report, look };
     let watched = control.watch(&mut signals).await;
     if watched.is_ok() {
         control.drain(&mut signals).await;
@@ -83,6 +87,8 @@ struct Control {
     plan: Arc<Plan>,
     crew: Crew,
     report: Arc<Report>,
+    /// Makes the certificate files be looked at now.
+    look: Arc<Notify>,
 }
 
 impl Control {
@@ -107,6 +113,10 @@ impl Control {
                     }
                 }
                 _ = signals.reopen.recv() => self.report.reopen_log(),
+                _ = signals.reload.recv() => {
+                    tracing::info!("looking at the certificate files, as asked");
+                    self.look.notify_one();
+                }
                 () = signals.stop.asked() => return Ok(()),
             }
         }
@@ -148,6 +158,7 @@ impl Control {
 struct Signals {
     stop: Stop,
     reopen: Signal,
+    reload: Signal,
 }
 
 struct Stop {
@@ -160,6 +171,7 @@ impl Signals {
         Ok(Self {
             stop: Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? },
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 }

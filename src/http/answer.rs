@@ -11,6 +11,7 @@ use super::reply::Reply;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
+use crate::tls::Channel;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -233,7 +234,9 @@ impl<'a> Answer<'a> {
         let streams = is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
-            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward(exchange, framing, date));
+            let hsts = &connection.http.hsts;
+            let backward = Backward { hsts, ..backward(exchange, framing, date) };
+            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
         });
         held.advance(answer.head_len);
         let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
@@ -247,7 +250,7 @@ impl<'a> Answer<'a> {
         if inline {
             push_content(framing, body.first(), out.buffer());
             let before = out.len();
-            body.gather(target, &mut out);
+            body.gather(target.into(), &mut out);
             let gathered = (out.len() - before) as u64;
             counters.received.add(gathered);
             exchange.outcome.body_out += body.first().len() as u64 + gathered;
@@ -292,7 +295,7 @@ impl<'a> Answer<'a> {
                 send_content(connection.client, framing, content, stall)
                     .await
                     .map_err(|error| unsent_to_client(&error))?;
-                target.follow(connection.client);
+                Channel::from(target).follow(connection.client);
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }
@@ -318,7 +321,7 @@ impl<'a> Answer<'a> {
         let Transfer { connection, target, .. } = *self.transfer;
         // While the request is being sent, whoever reads it notices that the client leaves.
         let watches = self.whole.get() && silence > PATIENCE;
-        match body.next(target, if watches { PATIENCE } else { silence }).await {
+        match body.next(target.into(), if watches { PATIENCE } else { silence }).await {
             Err(BodyError::Io(error)) if watches && error.kind() == ErrorKind::TimedOut => {}
             received => return Some(received),
         }
@@ -327,10 +330,10 @@ impl<'a> Answer<'a> {
         // Rarer than content that comes soon, and larger.
         Box::pin(async move {
             client.set_deadline(None);
-            match race(body.next(target, silence), client.closed()).await {
+            match race(body.next(target.into(), silence), client.closed()).await {
                 Either::Left(received) => Some(received),
                 Either::Right(true) => None,
-                Either::Right(false) => Some(body.next(target, silence).await),
+                Either::Right(false) => Some(body.next(target.into(), silence).await),
             }
         })
         .await
@@ -392,7 +395,8 @@ fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
 
 fn backward<'a>(exchange: &Exchange<'_>, framing: Framing, date: &'a str) -> Backward<'a> {
     let RequestHead { version, method, .. } = exchange.heads.request;
-    Backward { version, method, framing, keep_alive: exchange.keep_alive, tunnel: false, date: date.as_bytes() }
+    let keep_alive = exchange.keep_alive;
+    Backward { version, method, framing, keep_alive, tunnel: false, date: date.as_bytes(), hsts: b"" }
 }
 
 /// Event streams are silent for as long as they like; only a tunnel's timeout bounds them.

@@ -4,7 +4,8 @@
 //! says so is an error, never an end.
 
 use super::h1::{BadChunk, ChunkDecoder, Framing};
-use crate::net::{Lease, Stream};
+use crate::net::Lease;
+use crate::tls::Channel;
 use std::io;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ impl Body {
 
     /// Receives what more of the body is there already, and writes its content behind that in `out`: if the body has a
     /// length, so that it goes on as it comes. A failure shows with the next receive.
-    pub(super) fn gather(&mut self, stream: &Stream, out: &mut Lease) {
+    pub(super) fn gather(&mut self, stream: Channel<'_>, out: &mut Lease) {
         let State::Length(left) = &mut self.state else { return };
         // A head that came alone is often followed at once by what it announces.
         if !stream.has_more() && !self.first.is_empty() {
@@ -128,13 +129,14 @@ impl Body {
     }
 
     /// The next content bytes from `stream`, in which `silence` is the longest wait. `None`: the body has ended.
-    pub(super) async fn next(&mut self, stream: &Stream, silence: Duration) -> Result<Option<Lease>, BodyError> {
+    pub(super) async fn next(&mut self, stream: Channel<'_>, silence: Duration) -> Result<Option<Lease>, BodyError> {
         while !self.is_ended() {
             self.touched = true;
             stream.set_deadline(Some(silence));
             let received = stream.recv().await.map_err(BodyError::Io)?;
             if received.is_empty() {
-                if matches!(self.state, State::UntilClose) {
+                // RFC 9112 §9.8: over TLS, an end that the peer did not tell of may be somebody else's.
+                if matches!(self.state, State::UntilClose) && !stream.is_truncated() {
                     self.state = State::Ended(None);
                     return Ok(None);
                 }

@@ -2,9 +2,10 @@
 
 use super::exchange::{self, Heads};
 use crate::lane::Lane;
-use crate::net::{Accepted, Lease, Peer, Stream};
+use crate::net::{Accepted, Lease, Peer};
 use crate::observe::reason::Reason;
 use crate::plan::{Http, Listener, Protocol};
+use crate::tls::{Channel, Session};
 use std::cell::RefCell;
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
@@ -17,11 +18,23 @@ pub(super) struct Connection<'a> {
     pub(super) lane: &'a Rc<Lane>,
     pub(super) listener: &'a Listener,
     pub(super) http: &'a Http,
-    pub(super) client: &'a Stream,
+    pub(super) client: Channel<'a>,
     pub(super) peer: Peer,
     pub(super) peer_text: &'a PeerText,
     /// The port of ours that the client dialled.
     pub(super) port: u16,
+}
+
+impl Connection<'_> {
+    /// How requests come.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.listener.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The port that the scheme has by default.
+    pub(super) fn own_port(&self) -> u16 {
+        if self.listener.tls.is_some() { 443 } else { 80 }
+    }
 }
 
 /// How long a closing connection may go on sending before it is cut.
@@ -37,19 +50,25 @@ thread_local! {
     static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Serves one HTTP connection. Between requests it holds no buffer.
+/// Serves one HTTP connection, over TLS if it has a session. Between requests it holds no buffer.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
-pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accepted) -> impl Future<Output = ()> + 'a {
+pub fn serve<'a>(
+    lane: &'a Rc<Lane>,
+    listener: &'a Listener,
+    accepted: &'a Accepted,
+    session: Option<&'a Session>,
+) -> impl Future<Output = ()> + 'a {
     async move {
+        let client = Channel::new(&accepted.stream, session);
         let mut first = true;
         // A client's first request comes along with its connection.
-        accepted.stream.expect_now();
+        client.expect_now();
         loop {
             let timeouts = &listener.timeouts;
-            accepted.stream.expect_little();
+            client.expect_little();
             let limit = if first { timeouts.request_head } else { timeouts.idle };
-            accepted.stream.set_deadline(Some(limit));
-            let held = match accepted.stream.recv().await {
+            client.set_deadline(Some(limit));
+            let held = match client.recv().await {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
                     lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
@@ -60,7 +79,7 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
             first = false;
             // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
             // becomes busy finds that memory in the core's cache.
-            if !Box::pin(busy(lane, listener, accepted, held)).await {
+            if !Box::pin(busy(lane, listener, accepted, client, held)).await {
                 return;
             }
         }
@@ -68,9 +87,9 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
 }
 
 /// Runs exchanges for as long as the client has sent the next one already. Returns whether the connection goes on.
-async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, mut held: Lease) -> bool {
+async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client: Channel<'_>, mut held: Lease) -> bool {
     let Protocol::Http(http) = &listener.protocol else { return false };
-    let Accepted { stream: client, peer, port } = accepted;
+    let Accepted { peer, port, .. } = accepted;
     let peer_text = PeerText::new(peer.ip);
     let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
     let mut heads = HEADS.with_borrow_mut(Vec::pop).unwrap_or_default();
@@ -120,8 +139,8 @@ impl PeerText {
 
 /// Ends our side and reads on for a while, so that the client gets our last answer although it is still sending
 /// (RFC 9112 §9.6).
-pub(super) async fn linger(client: &Stream) {
-    client.shutdown();
+pub(super) async fn linger(client: Channel<'_>) {
+    client.shutdown().await;
     let deadline = crate::net::coarse_now() + LINGER;
     while crate::net::coarse_now() < deadline {
         client.set_deadline(Some(LINGER_SILENCE));

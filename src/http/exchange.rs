@@ -48,9 +48,6 @@ enum Decision {
     Reply(Reply),
 }
 
-/// The port that the scheme of a listener has by default.
-const OWN_PORT: u16 = 80;
-
 /// Runs one exchange that begins with `held`. Returns what was received beyond it if the connection goes on.
 pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lease) -> Option<Lease> {
     let mut exchange = Exchange {
@@ -138,11 +135,12 @@ impl Exchange<'_> {
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, http, peer, .. } = self.connection;
+        let (scheme, own_port) = (self.connection.scheme(), self.connection.own_port());
         let Heads { request, path, spare, .. } = &mut *self.heads;
         let text: &[u8] = &self.text;
         self.outcome.client = request::client_address(http, peer, request, text);
         let mut buffer = host::Buffer::new();
-        let host = match canonical(request.authority.of(text), OWN_PORT, &mut buffer) {
+        let host = match canonical(request.authority.of(text), own_port, &mut buffer) {
             Ok(host) => host,
             Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
         };
@@ -174,13 +172,13 @@ impl Exchange<'_> {
         match &lane.plan.routes[route].action {
             Action::Forward(forward) => Decision::Forward(forward.clone(), path),
             Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
-            Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host)),
+            Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, scheme)),
         }
     }
 
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
-        let Connection { lane, client, listener, .. } = self.connection;
+        let Connection { lane, client, listener, http, .. } = self.connection;
         self.keep_alive &= !close && !lane.draining.is_raised();
         if let Some((reason, word)) = reply.refusal {
             self.outcome.refused(reason, word);
@@ -192,7 +190,7 @@ impl Exchange<'_> {
         let id = self.outcome.request_id();
         lane.with_date(|date| {
             let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
-            let asker = Asker { version, method, keep_alive, date: date.as_bytes() };
+            let asker = Asker { version, method, keep_alive, date: date.as_bytes(), hsts: &http.hsts };
             reply.encode(out.buffer(), asker, &id);
         });
         self.outcome.status = reply.status;

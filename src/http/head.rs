@@ -65,6 +65,8 @@ pub enum Name {
     Disguised,
     /// A field that the sender's `Connection` named, so that it ends at this hop (RFC 9110 §7.6.1).
     Nominated,
+    /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), and what we tell of a client's certificate ourselves.
+    ClientCert,
     Connection,
     ContentLength,
     ContentType,
@@ -87,6 +89,7 @@ pub enum Name {
     SecWebSocketVersion,
     Server,
     SetCookie,
+    StrictTransportSecurity,
     Te,
     Trailer,
     TransferEncoding,
@@ -116,6 +119,7 @@ impl Name {
             7 => &[(b"upgrade", Upgrade), (b"trailer", Trailer)],
             9 => &[(b"forwarded", Forwarded), (b"x-real-ip", XRealIp)],
             10 => &[(b"connection", Connection), (b"keep-alive", KeepAlive), (b"set-cookie", SetCookie)],
+            11 => &[(b"client-cert", ClientCert)],
             12 => &[(b"content-type", ContentType), (b"x-request-id", XRequestId), (b"max-forwards", MaxForwards)],
             14 => &[(b"content-length", ContentLength), (b"http2-settings", Http2Settings)],
             15 => &[(b"x-forwarded-for", XForwardedFor)],
@@ -128,12 +132,18 @@ impl Name {
                 (b"x-forwarded-proto", XForwardedProto),
                 (b"transfer-encoding", TransferEncoding),
                 (b"sec-websocket-key", SecWebSocketKey),
+                (b"client-cert-chain", ClientCert),
+                (b"x-client-cert-san", ClientCert),
             ],
             18 => &[(b"proxy-authenticate", ProxyAuthenticate)],
             19 => &[(b"proxy-authorization", ProxyAuthorization)],
             20 => &[(b"sec-websocket-accept", SecWebSocketAccept)],
-            21 => &[(b"sec-websocket-version", SecWebSocketVersion)],
-            25 => &[(b"proxy-authentication-info", ProxyAuthenticationInfo)],
+            21 => &[(b"sec-websocket-version", SecWebSocketVersion), (b"x-client-cert-subject", ClientCert)],
+            25 => &[
+                (b"proxy-authentication-info", ProxyAuthenticationInfo),
+                (b"strict-transport-security", StrictTransportSecurity),
+                (b"x-client-cert-fingerprint", ClientCert),
+            ],
             _ => &[],
         };
         for &(spelling, kind) in known {
@@ -173,7 +183,14 @@ impl Name {
         use Name::*;
         matches!(
             self,
-            Forwarded | XForwardedFor | XForwardedHost | XForwardedPort | XForwardedProto | XForwardedOther | XRealIp
+            ClientCert
+                | Forwarded
+                | XForwardedFor
+                | XForwardedHost
+                | XForwardedPort
+                | XForwardedProto
+                | XForwardedOther
+                | XRealIp
         )
     }
 

@@ -6,6 +6,7 @@ use crate::lane::Lane;
 use crate::net;
 use crate::observe::access::{Http, Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
+use crate::tls::Facts;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -199,6 +200,7 @@ impl Outcome {
                 body_out: self.body_out,
                 request_id: id,
             }),
+            tls: connection.client.facts().map(Facts::record),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             times: self.times,

@@ -77,15 +77,15 @@ impl Reply {
         Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
     }
 
-    /// To where a route points. What it does not say stays as the client asked for it; a client that named no host cannot
+    /// To where a route points. What it does not say stays as the client asked for it, `scheme` too; a client that named no host cannot
     /// be sent back to it.
-    pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: Host<'_>) -> Self {
+    pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: Host<'_>, scheme: &str) -> Self {
         if to.host.is_none() && host.name.is_empty() {
             return Self::refusal(400, Reason::BadHost);
         }
         let own_port = host.port.filter(|_| to.host.is_none() && to.scheme.is_none());
         let mut location = Vec::with_capacity(text.len());
-        location.extend_from_slice(to.scheme.as_deref().unwrap_or("http").as_bytes());
+        location.extend_from_slice(to.scheme.as_deref().unwrap_or(scheme).as_bytes());
         location.extend_from_slice(b"://");
         location.extend_from_slice(to.host.as_deref().map_or(host.name, str::as_bytes));
         if let Some(port) = to.port.or(own_port) {
@@ -110,7 +110,7 @@ impl Reply {
     /// To the same place over TLS.
     pub(super) fn to_https(head: &RequestHead, text: &[u8], host: Host<'_>) -> Self {
         let to = Redirect { scheme: Some("https".to_owned()), host: None, port: None, path: None, status: 308 };
-        Self::redirect(&to, head, text, host)
+        Self::redirect(&to, head, text, host, "http")
     }
 
     /// Appends the reply to `out`.

@@ -13,6 +13,7 @@ use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
 use super::reply::Reply;
 use crate::net::{Lease, Stream};
 use crate::plan::{self, Host, path};
+use crate::tls::Channel;
 use crate::upstream::{Attempt, Timeouts};
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -147,8 +148,10 @@ async fn upload(
         let next = body.next(transfer.connection.client, timeouts.client_body).await.map_err(UploadError::Client)?;
         let Some(content) = next else { break };
         received.set(received.get() + content.len() as u64);
-        send_content(transfer.target, framing, content, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
-        transfer.connection.client.follow(transfer.target);
+        send_content(transfer.target.into(), framing, content, timeouts.write_stall)
+            .await
+            .map_err(|_| UploadError::Target)?;
+        transfer.connection.client.follow(transfer.target.into());
     }
     let mut last = Lease::empty();
     if framing == Framing::Chunked {
@@ -192,8 +195,13 @@ impl Transfer<'_> {
             },
             trusted: !http.trusted_proxies.is_empty() && http.trusts(connection.peer.ip),
             peer: connection.peer_text.bytes(),
-            scheme: b"http",
+            scheme: connection.scheme().as_bytes(),
             port: port.format(connection.port).as_bytes(),
+            certificate: connection
+                .client
+                .facts()
+                .and_then(|facts| facts.identity.as_ref())
+                .map_or(&[], |id| &id.lines),
         };
         let Heads { request, path, .. } = &*exchange.heads;
         let onward = Onward {
@@ -246,7 +254,7 @@ pub(super) fn push_end(framing: Framing, trailers: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Sends content in its framing. Without chunks it goes on in the buffer in which it came.
-pub(super) async fn send_content(to: &Stream, framing: Framing, content: Lease, stall: Duration) -> io::Result<()> {
+pub(super) async fn send_content(to: Channel<'_>, framing: Framing, content: Lease, stall: Duration) -> io::Result<()> {
     if framing != Framing::Chunked {
         return to.send(content, stall).await;
     }

@@ -7,7 +7,7 @@
 //!
 //! Sets are reached by index, in the order of the [`Shape`] they were made from.
 
-use super::reason::{Class, Failure, Reason};
+use super::reason::{Class, Failure, Handshake, Reason};
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -134,6 +134,14 @@ impl Counters<{ Failure::COUNT }> {
     }
 }
 
+impl Counters<{ Handshake::COUNT }> {
+    /// Counts one handshake.
+    #[inline]
+    pub fn shaken(&self, kind: Handshake) {
+        self.0[kind.index()].inc();
+    }
+}
+
 impl<const N: usize> Counters<N> {
     /// The values, by the index of the vocabulary.
     pub fn get(&self) -> [u64; N] {
@@ -195,6 +203,8 @@ pub struct ListenerSet {
     pub requests: Counters<{ Class::COUNT }>,
     /// Requests and connections that Ringway refused.
     pub refusals: Counters<{ Reason::COUNT }>,
+    /// TLS handshakes that were completed.
+    pub handshakes: Counters<{ Handshake::COUNT }>,
 }
 
 /// Per route.
@@ -291,7 +301,17 @@ impl PoolSet {
 pub struct ControlCounters {
     /// How late checks started, ns: the longest recent delay.
     pub check_lateness: Peak,
+    listeners: Box<[CertificateFiles]>,
     targets: Box<[Box<[TargetHealth]>]>,
+}
+
+/// What became of changes of the files that a listener's TLS is made from.
+#[derive(Debug, Default)]
+pub struct CertificateFiles {
+    /// Certificates that were replaced, added or taken away.
+    pub changes: Counter,
+    /// Files that could not be used, so that what was there before stayed in service.
+    pub failures: Counter,
 }
 
 /// A target's state as health checks see it.
@@ -317,8 +337,14 @@ impl ControlCounters {
         };
         Self {
             check_lateness: Peak::default(),
+            listeners: shape.listeners.iter().map(|_| CertificateFiles::default()).collect(),
             targets: shape.pools.iter().map(|(_, targets)| targets.iter().map(|_| up()).collect()).collect(),
         }
+    }
+
+    /// The files of listener `i` of the shape; panics as [`WorkerCounters::listener`] does.
+    pub fn certificates(&self, i: usize) -> &CertificateFiles {
+        &self.listeners[i]
     }
 
     /// Target `target` of pool `pool` of the shape; panics as [`WorkerCounters::listener`] does.

@@ -69,6 +69,16 @@ words! {
         BodyTimeout = "body-timeout",
         /// The client took no byte for longer than `write_stall`.
         WriteStall = "write-stall",
+        /// No whole TLS handshake within `handshake`.
+        HandshakeTimeout = "handshake-timeout",
+        /// A TLS handshake that could not be agreed on, or was broken off.
+        Handshake = "handshake",
+        /// HTTP in clear on a listener with TLS (400).
+        PlainHttp = "plain-http",
+        /// No certificate holds the name that the client asked for, and the listener is strict.
+        UnknownName = "unknown-name",
+        /// The client has no certificate, or not a good one, where one is asked for.
+        ClientCertificate = "client-certificate",
         /// The connection limit was reached.
         ConnectionLimit = "connection-limit",
         /// The process is stopping.
@@ -107,6 +117,20 @@ words! {
         Internal = "internal",
         /// Anything else.
         Other = "other",
+    }
+}
+
+words! {
+    /// How a TLS session came about: its version, and whether it went on from an earlier one.
+    Handshake {
+        /// TLS 1.2 in full.
+        Full12 = "tls1.2",
+        /// TLS 1.2 by a ticket.
+        Resumed12 = "tls1.2-resumed",
+        /// TLS 1.3 in full.
+        Full13 = "tls1.3",
+        /// TLS 1.3 by a ticket.
+        Resumed13 = "tls1.3-resumed",
     }
 }
 

@@ -8,7 +8,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Failure, Reason};
+use super::reason::{Class, Failure, Handshake, Reason};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -26,12 +26,25 @@ pub struct Scrape<'a> {
     pub control: &'a ControlCounters,
     /// The workers' histograms, merged.
     pub latencies: &'a LatenciesSnapshot,
+    /// The certificates of the listeners that have TLS.
+    pub certificates: &'a [Certificates],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
     pub log_lines_dropped: u64,
     /// The process, read just before.
     pub process: Process,
+}
+
+/// The certificates in service on a listener.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    /// The listener's position in the shape.
+    pub listener: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Files of those that end first, and the seconds until they do: negative once they have.
+    pub ending: Vec<(String, i64)>,
 }
 
 impl Scrape<'_> {
@@ -42,6 +55,7 @@ impl Scrape<'_> {
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.write_workers(&mut page);
         self.write_listeners(&mut page);
+        self.write_tls(&mut page);
         self.write_routes(&mut page);
         self.write_pools(&mut page);
         self.write_targets(&mut page);
@@ -87,6 +101,40 @@ impl Scrape<'_> {
             for (reason, count) in Reason::ALL.iter().zip(reasons) {
                 refused.sample(&[("listener", listener), ("reason", reason.word())], count);
             }
+        }
+    }
+
+    /// Nothing without TLS.
+    fn write_tls(&self, page: &mut Page) {
+        if self.certificates.is_empty() {
+            return;
+        }
+        let name = |of: &Certificates| self.shape.listeners[of.listener].as_str();
+        let mut handshakes = page.counter("ringway_tls_handshakes_total", "TLS handshakes completed.");
+        for of in self.certificates {
+            let kinds = self.sums(|w| w.listener(of.listener).handshakes.get());
+            for (kind, count) in Handshake::ALL.iter().zip(kinds) {
+                handshakes.sample(&[("listener", name(of)), ("kind", kind.word())], count);
+            }
+        }
+        let mut count = page.gauge("ringway_tls_certificates", "Certificates in service.");
+        self.certificates.iter().for_each(|of| count.sample(&[("listener", name(of))], of.count));
+        let help = "Seconds until a certificate ends; negative once it has.";
+        let mut ending = page.gauge("ringway_tls_certificate_expiry_seconds", help);
+        for of in self.certificates {
+            for (file, seconds) in &of.ending {
+                ending.sample(&[("listener", name(of)), ("certificate", file)], seconds);
+            }
+        }
+        let help = "Certificates replaced, added or taken away while running.";
+        let mut changes = page.counter("ringway_tls_certificate_changes_total", help);
+        for of in self.certificates {
+            changes.sample(&[("listener", name(of))], self.control.certificates(of.listener).changes.get());
+        }
+        let help = "Changed files that could not be used: what was there before stays in service.";
+        let mut failures = page.counter("ringway_tls_certificate_failures_total", help);
+        for of in self.certificates {
+            failures.sample(&[("listener", name(of))], self.control.certificates(of.listener).failures.get());
         }
     }
 
@@ -297,6 +345,7 @@ mod tests {
             workers: &workers,
             control: &control,
             latencies: &latencies,
+            certificates: &[Certificates { listener: 1, count: 3, ending: vec![("a\"b.pem".into(), -5)] }],
             access_log: Some(&Lines::default()),
             log_lines_dropped: 1,
             process: Process::read(),
@@ -314,6 +363,9 @@ mod tests {
         assert_eq!(get("ringway_access_log_lines_lost_total", &[("where", "queue")]), 8.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", "api")]), 2.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", OVERFLOW)]), 2.0);
+        let secure = &[("listener", "we\"b\\2"), ("certificate", "a\"b.pem")];
+        assert_eq!(get("ringway_tls_certificate_expiry_seconds", secure), -5.0);
+        assert_eq!(get("ringway_tls_handshakes_total", &[("kind", "tls1.3")]), 0.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);
     }
 }

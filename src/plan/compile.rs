@@ -1,5 +1,6 @@
 //! From the configuration to the plan.
 
+use super::edge;
 use super::router::{Conditions, Router};
 use super::{
     Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
@@ -9,6 +10,7 @@ use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
+use crate::tls;
 use crate::upstream::{self, balance::Kind, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,8 +38,9 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         return Err(faults);
     }
     let mut listeners = Vec::new();
+    let mut rings = tls::Rings::default();
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
-        match compile_listener(index, name, listener, config, &pool_index, &conditions) {
+        match compile_listener(index, name, listener, config, &pool_index, &conditions, &mut rings) {
             Ok(listener) => listeners.push(Arc::new(listener)),
             Err(found) => faults.extend(found),
         }
@@ -88,7 +91,7 @@ fn fault(at: &[&str], what: impl Into<String>, help: Option<String>) -> Fault {
     Fault { at: key_path(at), also: None, what: what.into(), help }
 }
 
-fn key_path(at: &[&str]) -> KeyPath {
+pub(super) fn key_path(at: &[&str]) -> KeyPath {
     at.iter().map(|&segment| segment.to_owned()).collect()
 }
 
@@ -228,6 +231,7 @@ fn compile_listener(
     config: &Config,
     pools: &BTreeMap<&str, usize>,
     conditions: &[Conditions],
+    rings: &mut tls::Rings,
 ) -> Result<Listener, Vec<Fault>> {
     let pool = listener.pool.as_ref().map(|pool| {
         pools
@@ -244,9 +248,7 @@ fn compile_listener(
             Protocol::Tcp { pool }
         }
         model::Protocol::Http => {
-            let on_it = |route: &model::Route| {
-                route.listeners.is_empty() || route.listeners.iter().any(|listener| listener == name)
-            };
+            let on_it = |route: &model::Route| config.is_on(route, name);
             let routes: Vec<usize> =
                 config.routes.values().enumerate().filter(|(_, route)| on_it(route)).map(|(i, _)| i).collect();
             let named: Vec<(String, Conditions)> = config
@@ -276,6 +278,7 @@ fn compile_listener(
                 x_forwarded: matches!(listener.forwarded, model::Forwarded::Xff | model::Forwarded::Both),
                 forwarded: matches!(listener.forwarded, model::Forwarded::Rfc7239 | model::Forwarded::Both),
                 websocket: listener.upgrades.iter().any(|token| token == "websocket"),
+                hsts: listener.tls.as_ref().and_then(|tls| tls.hsts.as_ref()).map(edge::hsts).unwrap_or_default(),
             })
         }
     };
@@ -290,5 +293,6 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
+        tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, rings)).transpose()?,
     })
 }

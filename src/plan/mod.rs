@@ -1,16 +1,19 @@
-//! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure: no I/O, no clocks.
+//! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure, but for reading the files that a
+//! listener's TLS names: no other I/O, no clocks.
 //!
 //! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
 //!
-//! May depend on `config`, `upstream`, `net` (addresses) and `observe` (the shape of the counters).
+//! May depend on `config`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
 
 mod compile;
+mod edge;
 pub mod host;
 pub mod path;
 pub mod router;
 
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
+use crate::tls::Edge;
 use crate::upstream;
 use ipnet::IpNet;
 use router::Router;
@@ -77,6 +80,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Bounds on what clients may take.
     pub timeouts: ListenerTimeouts,
+    /// What ends TLS here; `None`: clients speak in clear.
+    pub tls: Option<Edge>,
 }
 
 /// What a listener speaks.
@@ -110,6 +115,8 @@ pub struct Http {
     pub forwarded: bool,
     /// Whether `Upgrade: websocket` makes a tunnel.
     pub websocket: bool,
+    /// The line that tells browsers to come over TLS only, or nothing.
+    pub hsts: Box<[u8]>,
 }
 
 /// Bounds on what clients may take.

@@ -6,7 +6,9 @@
 //! May depend on `lane` and what is below it.
 
 mod pump;
+mod secure;
 mod serve;
 
 pub use pump::{Done, End, Tunnel, tunnel};
+pub use secure::secure;
 pub use serve::serve;

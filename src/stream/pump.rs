@@ -2,6 +2,7 @@
 
 use crate::net::{Lease, Stream, try_join};
 use crate::observe::reason::Failure;
+use crate::tls::Channel;
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub struct Tunnel<'a> {
     /// Who dialled us.
-    pub client: &'a Stream,
+    pub client: Channel<'a>,
     /// Whom we dialled.
     pub target: &'a Stream,
     /// How long both sides may be silent.
@@ -84,7 +85,8 @@ struct Broken {
 }
 
 async fn half(tunnel: &Tunnel<'_>, up: bool, count: &Cell<u64>) -> Result<(), Broken> {
-    let (from, to) = if up { (tunnel.client, tunnel.target) } else { (tunnel.target, tunnel.client) };
+    let target = Channel::from(tunnel.target);
+    let (from, to) = if up { (tunnel.client, target) } else { (target, tunnel.client) };
     let broken = |reading| move |error: io::Error| Broken { kind: error.kind(), reading, up };
     loop {
         // Either direction's traffic keeps both alive.
@@ -92,7 +94,7 @@ async fn half(tunnel: &Tunnel<'_>, up: bool, count: &Cell<u64>) -> Result<(), Br
         tunnel.target.set_deadline(Some(tunnel.silence));
         let bytes: Lease = from.recv().await.map_err(broken(true))?;
         if bytes.is_empty() {
-            to.shutdown();
+            to.shutdown().await;
             return Ok(());
         }
         count.set(count.get() + bytes.len() as u64);

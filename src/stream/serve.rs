@@ -6,6 +6,7 @@ use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Termination};
 use crate::plan::{Key, Listener};
+use crate::tls::{self, Channel, Facts};
 use crate::upstream::{Attempt, Tried};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -15,12 +16,27 @@ use std::time::{Duration, Instant, SystemTime};
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
 
-/// Serves one TCP connection: connects to a target of pool `pool` and pumps until both sides have ended.
-pub async fn serve(lane: &Rc<Lane>, listener: &Listener, pool: usize, accepted: &Accepted) {
+/// Serves one TCP connection, over TLS if it has a session: connects to a target of pool `pool` and pumps until both sides have ended.
+pub async fn serve(
+    lane: &Rc<Lane>,
+    listener: &Listener,
+    pool: usize,
+    accepted: &Accepted,
+    secure: Option<&tls::Session>,
+) {
     let _busy = lane.enter();
-    let Accepted { stream: client, peer, .. } = accepted;
-    let peer = *peer;
-    let mut session = Session { listener, pool, peer, started: net::now(), tries: 0, connected: None, target: None };
+    let client = Channel::new(&accepted.stream, secure);
+    let peer = accepted.peer;
+    let mut session = Session {
+        listener,
+        pool,
+        peer,
+        tls: client.facts(),
+        started: net::now(),
+        tries: 0,
+        connected: None,
+        target: None,
+    };
     let end = match session.connect(lane).await {
         Ok((attempt, target)) => {
             let _in_flight = lane.enter_pool(pool);
@@ -43,6 +59,7 @@ struct Session<'a> {
     listener: &'a Listener,
     pool: usize,
     peer: Peer,
+    tls: Option<&'a Facts>,
     started: Instant,
     tries: u32,
     connected: Option<Duration>,
@@ -112,6 +129,7 @@ impl Session<'_> {
             pool: &pool.name,
             target: target.map_or("", |target| &target.name),
             http: None,
+            tls: self.tls.map(Facts::record),
             bytes_in: done.sent,
             bytes_out: done.received,
             times: Times {

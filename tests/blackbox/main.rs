@@ -26,4 +26,5 @@ mod http_timeouts;
 mod lifecycle;
 mod observe;
 mod tcp;
+mod tls;
 mod upgrade;

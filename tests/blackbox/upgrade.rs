@@ -24,7 +24,7 @@ fn accept(key: &str) -> String {
 }
 
 /// A websocket server that greets at once and then mirrors bytes; other requests are echoed.
-fn websocket() -> Target {
+pub fn websocket() -> Target {
     Target::with("ws", |peer| {
         while let Some(seen) = peer.request() {
             let Some(key) = seen.field("sec-websocket-key").filter(|_| seen.head.names("connection", "upgrade")) else {
@@ -50,7 +50,7 @@ fn websocket() -> Target {
     })
 }
 
-fn upgrade(client: &mut Client) {
+pub fn upgrade(client: &mut Client) {
     client.send(request("GET", "/chat", &FIELDS));
     let head = client.head(PATIENCE).unwrap();
     assert_eq!(status(&head), Ok(101));

@@ -59,6 +59,11 @@ pub fn get(address: &str, target: &str) -> Response {
 }
 
 impl Client {
+    /// Over a connection that stands.
+    pub fn over(wire: Wire) -> Client {
+        Client(wire)
+    }
+
     /// Connects to "1.2.3.4:5", "[::1]:5" or "unix:/path".
     #[track_caller]
     pub fn to(address: &str) -> Client {

@@ -8,6 +8,7 @@ pub mod hurt;
 pub mod load;
 pub mod proxy;
 pub mod target;
+pub mod tls;
 pub mod toml;
 pub mod wire;
 

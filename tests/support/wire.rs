@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// A socket with a read buffer.
+/// A socket with a read buffer, and the TLS session over it if there is one.
 pub struct Wire {
     pub socket: Socket,
+    pub tls: Option<Box<rustls::ClientConnection>>,
     pub buffer: Vec<u8>,
 }
 
@@ -93,7 +94,7 @@ impl Wire {
         socket.set_nonblocking(false).unwrap();
         socket.set_write_timeout(Some(super::PATIENCE)).unwrap();
         let _ = socket.set_tcp_nodelay(true);
-        Wire { socket, buffer: Vec::new() }
+        Wire { socket, tls: None, buffer: Vec::new() }
     }
 
     /// Connects to "1.2.3.4:5", "[::1]:5" or "unix:/path".
@@ -123,7 +124,13 @@ impl Wire {
     }
 
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.socket.write_all(bytes.as_ref())
+        match &mut self.tls {
+            Some(tls) => {
+                let mut stream = rustls::Stream::new(&mut **tls, &mut self.socket);
+                stream.write_all(bytes.as_ref()).and_then(|()| stream.flush())
+            }
+            None => self.socket.write_all(bytes.as_ref()),
+        }
     }
 
     /// Sends `each` bytes at a time with a pause between.
@@ -150,13 +157,19 @@ impl Wire {
         self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).unwrap();
         let mut bytes = [0; 65536];
         loop {
-            match self.socket.read(&mut bytes) {
+            let read = match &mut self.tls {
+                Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(&mut bytes),
+                None => self.socket.read(&mut bytes),
+            };
+            match read {
                 Ok(n) => {
                     self.buffer.extend_from_slice(&bytes[..n]);
                     return Ok(n);
                 }
                 Err(e) => match e.kind() {
                     io::ErrorKind::Interrupted => continue,
+                    // Over TLS: an end that the peer did not tell of.
+                    io::ErrorKind::UnexpectedEof => return Err(Broken::Truncated),
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Err(Broken::TimedOut),
                     _ => return Err(Broken::Reset),
                 },

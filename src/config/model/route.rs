@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
-    /// The listeners it is on. Empty: all http listeners.
+    /// The listeners it is on. Empty: the http listeners with TLS, or all of them if none has.
     #[schemars(with = "Vec<Name>")]
     pub listeners: Vec<String>,
     /// Hosts: "www.example.com", or "*.example.com" for all names below. Empty: every host. Ports are ignored.

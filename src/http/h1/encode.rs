@@ -157,6 +157,8 @@ pub struct Backward<'a> {
     pub tunnel: bool,
     /// Now, as an HTTP date (RFC 9110 §5.6.7), for a response without Date.
     pub date: &'a [u8],
+    /// The line of Strict-Transport-Security, in place of the target's; empty: the target's stays.
+    pub hsts: &'a [u8],
 }
 
 impl Backward<'_> {
@@ -176,6 +178,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, text: &[u8], back
             has_date = true;
             true
         }
+        Name::StrictTransportSecurity => backward.hsts.is_empty(),
         Name::Trailer => backward.framing == Framing::Chunked,
         _ => true,
     });
@@ -189,6 +192,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, text: &[u8], back
         out.extend_from_slice(backward.date);
         out.extend_from_slice(b"\r\n");
     }
+    out.extend_from_slice(backward.hsts);
     match (backward.persists(), backward.version) {
         _ if backward.tunnel => out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),

@@ -1,4 +1,4 @@
-//! The fields that tell a target who the client is: `X-Forwarded-*` and `Forwarded` (RFC 7239).
+//! The fields that tell a target who the client is: `X-Forwarded-*`, `Forwarded` (RFC 7239), and those of its certificate.
 //!
 //! What a client that is no trusted proxy says of itself never reaches a target: it is dropped, and the truth is written. A
 //! trusted proxy's list is extended by that proxy's own address, and what it says of scheme, host and port stays.
@@ -42,6 +42,8 @@ pub struct Forwarding<'a> {
     pub scheme: &'a [u8],
     /// The port of ours that it came to, in decimal; empty if there is none.
     pub port: &'a [u8],
+    /// Whole lines that tell of the client's certificate; empty if it showed none.
+    pub certificate: &'a [u8],
 }
 
 /// Which of a trusted proxy's fields were left in place.
@@ -59,6 +61,8 @@ impl Forwarding<'_> {
             return false;
         }
         match kind {
+            // Two of them would be one too many: ours is of the connection that we see.
+            Name::ClientCert => return self.certificate.is_empty(),
             Name::XForwardedFor => return !self.style.has_xff(),
             Name::Forwarded => return !self.style.has_forwarded(),
             Name::XForwardedProto => kept.proto = true,
@@ -72,6 +76,7 @@ impl Forwarding<'_> {
     /// Writes our lines.
     pub(super) fn push(&self, out: &mut Vec<u8>, head: &RequestHead, text: &[u8], kept: &Kept) {
         let host = head.authority.of(text);
+        out.extend_from_slice(self.certificate);
         if self.style.has_xff() {
             self.push_xff(out, head, text);
             if !kept.proto {

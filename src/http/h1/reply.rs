@@ -28,15 +28,18 @@ pub struct Asker<'a> {
     pub keep_alive: bool,
     /// Now, as an HTTP date (RFC 9110 §5.6.7).
     pub date: &'a [u8],
+    /// The line of Strict-Transport-Security, or nothing.
+    pub hsts: &'a [u8],
 }
 
 /// Appends the whole reply to `out`.
 pub fn encode_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
-    let Asker { version, method, keep_alive, date } = reply.asker;
+    let Asker { version, method, keep_alive, date, hsts } = reply.asker;
     push_status_line(out, reply.status);
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(hsts);
     out.extend_from_slice(reply.extra);
     let bodiless = matches!(reply.status, 100..=199 | 204 | 304);
     if !bodiless {
@@ -159,6 +162,7 @@ mod tests {
         method: Method::Get,
         keep_alive: true,
         date: b"Wed, 25 Nov 2026 04:31:00 GMT",
+        hsts: b"",
     };
 
     #[test]

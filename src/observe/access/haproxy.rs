@@ -57,6 +57,9 @@ fn endpoints(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     stamp.haproxy(out);
     out.extend_from_slice(b"] ");
     escape::field(record.listener.as_bytes(), out);
+    if record.tls.is_some() {
+        out.push(b'~');
+    }
     out.push(b' ');
     let pool = if record.pool.is_empty() { record.listener } else { record.pool };
     escape::field(pool.as_bytes(), out);

@@ -41,6 +41,11 @@ pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     } else {
         text(key!("protocol"), b"TCP", out);
     }
+    if let Some(tls) = &record.tls {
+        text(key!("tls_version"), tls.version.as_bytes(), out);
+        text(key!("tls_cipher"), tls.cipher.as_bytes(), out);
+        text(key!("sni"), tls.name.as_bytes(), out);
+    }
     integer(key!("bytes_in"), record.bytes_in, out);
     integer(key!("bytes_out"), record.bytes_out, out);
     duration(key!("request_head_ms"), record.times.request_head, out);
@@ -109,6 +114,15 @@ mod tests {
         assert_eq!(value["reason"], "reset");
         assert_eq!(value["termination"], "SD");
         assert!(value.get("status").is_none() && value.get("uri").is_none());
+    }
+
+    #[test]
+    fn a_session_shows_its_version_cipher_and_name() {
+        let tls = Some(super::super::Tls { version: "1.3", cipher: "TLS_AES_128_GCM_SHA256", name: "a.test" });
+        let value = read(&super::Record { tls, ..http() });
+        assert_eq!(value["tls_version"], "1.3");
+        assert_eq!(value["tls_cipher"], "TLS_AES_128_GCM_SHA256");
+        assert_eq!(value["sni"], "a.test");
     }
 
     #[test]

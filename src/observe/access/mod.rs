@@ -35,6 +35,8 @@ pub struct Record<'a> {
     pub target: &'a str,
     /// The request; `None` for a TCP connection.
     pub http: Option<Http<'a>>,
+    /// What the TLS handshake agreed on; `None` in clear.
+    pub tls: Option<Tls<'a>>,
     /// Bytes received from the client, heads included.
     pub bytes_in: u64,
     /// Bytes sent to the client, heads included.
@@ -73,6 +75,17 @@ pub struct Http<'a> {
     pub body_out: u64,
     /// The id of the request; empty if it has none.
     pub request_id: &'a [u8],
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls<'a> {
+    /// The version: `1.2` or `1.3`.
+    pub version: &'a str,
+    /// The cipher suite.
+    pub cipher: &'a str,
+    /// The name that the client asked for; empty if it asked for none.
+    pub name: &'a str,
 }
 
 /// Durations, ns. `None` if that point was not reached.
@@ -187,6 +200,7 @@ pub(super) mod tests {
                 body_out: 2500,
                 request_id: b"01hq",
             }),
+            tls: None,
             bytes_in: 120,
             bytes_out: 2750,
             times: Times {

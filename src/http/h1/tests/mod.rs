@@ -34,8 +34,14 @@ fn with_lines(request_line: &str, lines: &str) -> Vec<u8> {
     format!("{request_line}\r\nHost: a.test\r\n{lines}\r\n").into_bytes()
 }
 
-const FORWARDING: Forwarding<'_> =
-    Forwarding { style: Style::Xff, trusted: false, peer: b"192.0.2.7", scheme: b"http", port: b"80" };
+const FORWARDING: Forwarding<'_> = Forwarding {
+    style: Style::Xff,
+    trusted: false,
+    peer: b"192.0.2.7",
+    scheme: b"http",
+    port: b"80",
+    certificate: b"",
+};
 
 fn onward(incoming: &Incoming) -> Onward<'static> {
     Onward {
@@ -66,6 +72,7 @@ const BACKWARD: Backward<'_> = Backward {
     keep_alive: true,
     tunnel: false,
     date: DATE,
+    hsts: b"",
 };
 
 /// What the client gets of `text`.

@@ -1,0 +1,91 @@
+//! The files that TLS is made from: looked at every few seconds, or at once on SIGHUP, and taken up when they change.
+//!
+//! What always holds: a file that cannot be used replaces nothing; it is told once, and counted.
+
+use crate::observe::counters::ControlCounters;
+use crate::observe::scrape::Certificates;
+use crate::plan::Plan;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+/// Between two looks, at least.
+const EVERY: Duration = Duration::from_secs(2);
+/// A look at very many files may take its time: this many times as long passes until the next.
+const REST: u32 = 50;
+/// A certificate that ends within this is worth a warning.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The certificates of a listener that metrics show: those that end first.
+const SHOWN: usize = 100;
+
+/// Watches the files of all listeners for as long as the process lives. `look` asks for a look at once.
+pub(super) async fn watch(plan: Arc<Plan>, counters: Arc<ControlCounters>, look: Arc<Notify>) {
+    if plan.listeners.iter().all(|listener| listener.tls.is_none()) {
+        return;
+    }
+    warn_of_the_ending(&plan);
+    let mut rest = EVERY;
+    loop {
+        // Either way it is time for a look.
+        let _ = timeout(rest, look.notified()).await;
+        let begun = Instant::now();
+        for index in 0..plan.listeners.len() {
+            refresh(&plan, index, &counters).await;
+        }
+        rest = EVERY.max(begun.elapsed() * REST);
+    }
+}
+
+async fn refresh(plan: &Arc<Plan>, index: usize, counters: &ControlCounters) {
+    let listener = plan.listeners[index].clone();
+    if listener.tls.is_none() {
+        return;
+    }
+    let looked = {
+        let listener = listener.clone();
+        tokio::task::spawn_blocking(move || listener.tls.as_ref().map(|edge| edge.refresh()).unwrap_or_default()).await
+    };
+    let Ok(refreshed) = looked else { return };
+    let counted = counters.certificates(index);
+    if refreshed.changes > 0 {
+        counted.changes.add(refreshed.changes as u64);
+        tracing::info!(listener = listener.name, changes = refreshed.changes, "certificates replaced");
+        warn_of_the_ending(plan);
+    }
+    for fault in refreshed.faults {
+        counted.failures.inc();
+        let (what, help) = (fault.what, fault.help);
+        tracing::error!(listener = listener.name, help, "what was there before stays in service: {what}");
+    }
+}
+
+fn warn_of_the_ending(plan: &Plan) {
+    for of in of(plan) {
+        for (file, seconds) in of.ending {
+            let listener = &plan.listeners[of.listener].name;
+            if seconds <= 0 {
+                tracing::warn!(listener, file, "the certificate has ended: clients will refuse it");
+            } else if u64::try_from(seconds).is_ok_and(|seconds| seconds < SOON.as_secs()) {
+                tracing::warn!(listener, file, hours = seconds / 3600, "the certificate ends soon");
+            }
+        }
+    }
+}
+
+/// What metrics tell of the certificates.
+pub(super) fn of(plan: &Plan) -> Vec<Certificates> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let listeners = plan.listeners.iter().filter_map(|listener| Some((listener.index, listener.tls.as_ref()?)));
+    let certificates = listeners.map(|(listener, edge)| Certificates {
+        listener,
+        count: edge.certificates(),
+        ending: edge
+            .expiries(SHOWN)
+            .into_iter()
+            .map(|end| (end.file.display().to_string(), end.not_after.saturating_sub(now)))
+            .collect(),
+    });
+    certificates.collect()
+}

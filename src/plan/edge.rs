@@ -1,0 +1,82 @@
+//! From `[listeners.NAME.tls]` to what ends TLS there.
+
+use super::compile::key_path;
+use crate::config::model::{self, ClientAuthMode, Hsts, Protocol, TlsLevel};
+use crate::config::{Fault, KeyPath};
+use crate::tls::{self, Demand, Edge, Place, Rings, Source, Spec, TicketSpec, TrustSpec, Versions};
+
+/// Reads the files that the TLS of a listener names. Fails with every one that cannot be used.
+pub(super) fn compile(
+    name: &str,
+    listener: &model::Listener,
+    tls: &model::Tls,
+    rings: &mut Rings,
+) -> Result<Edge, Vec<Fault>> {
+    let spec = Spec {
+        listener: name.to_owned(),
+        sources: tls.certificates.iter().filter_map(source).collect(),
+        versions: match tls.level {
+            TlsLevel::Modern => Versions::Modern,
+            TlsLevel::Intermediate => Versions::Intermediate,
+        },
+        strict: tls.strict_sni,
+        alpn: match (listener.protocol, &tls.alpn[..]) {
+            (Protocol::Http, []) => vec![b"http/1.1".to_vec()],
+            (_, protocols) => protocols.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
+        },
+        trust: trust(&tls.client_auth),
+        tickets: TicketSpec { lifetime: tls.tickets.lifetime.0, keys_file: tls.tickets.keys_file.clone() },
+        handshake: listener.timeouts.handshake.0,
+    };
+    Edge::load(spec, rings).map_err(|faults| faults.into_iter().map(|fault| placed(name, tls, fault)).collect())
+}
+
+/// The header line that tells browsers to come over TLS only (RFC 6797 §6.1).
+pub(super) fn hsts(hsts: &Hsts) -> Box<[u8]> {
+    let names = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
+    let preload = if hsts.preload { "; preload" } else { "" };
+    let line = format!("Strict-Transport-Security: max-age={}{names}{preload}\r\n", hsts.max_age.0.as_secs());
+    line.into_bytes().into()
+}
+
+fn source(source: &model::CertificateSource) -> Option<Source> {
+    match (&source.cert, &source.directory) {
+        (Some(cert), _) => {
+            let key = source.key.as_ref().unwrap_or(cert);
+            Some(Source::Files { cert: cert.clone(), key: key.clone() })
+        }
+        (None, Some(path)) => Some(Source::Directory(path.clone())),
+        (None, None) => None,
+    }
+}
+
+fn trust(auth: &model::ClientAuth) -> Option<TrustSpec> {
+    let demand = match auth.mode {
+        ClientAuthMode::None => return None,
+        ClientAuthMode::Optional => Demand::Optional,
+        ClientAuthMode::Required => Demand::Required,
+    };
+    Some(TrustSpec { demand, authorities: auth.ca.clone()?, revocations: auth.crl.clone() })
+}
+
+/// The fault at the key that names the file.
+fn placed(name: &str, tls: &model::Tls, fault: tls::Fault) -> Fault {
+    let at = key_path(&["listeners", name, "tls"]);
+    let certificate = |index: usize, key: &str| -> KeyPath { at.child("certificates").child(index).child(key) };
+    let at = match fault.at {
+        // What is wrong with a file in a directory is shown at the directory.
+        Place::Certificate(index) | Place::Key(index)
+            if tls.certificates.get(index).is_some_and(|source| source.directory.is_some()) =>
+        {
+            certificate(index, "directory")
+        }
+        Place::Certificate(index) => certificate(index, "cert"),
+        Place::Key(index) => certificate(index, "key"),
+        Place::Directory(index) => certificate(index, "directory"),
+        Place::Authorities => at.child("client_auth").child("ca"),
+        Place::Revocations => at.child("client_auth").child("crl"),
+        Place::Tickets => at.child("tickets").child("keys_file"),
+        Place::Whole => at,
+    };
+    Fault::new(at, fault.what).help(fault.help)
+}

@@ -1,0 +1,77 @@
+//! The TLS handshake of a connection: counted, and logged if it comes to nothing.
+
+use crate::lane::Lane;
+use crate::net::{self, Accepted};
+use crate::observe::access::{Load, Record, Times};
+use crate::observe::reason::{Cause, Handshake, Phase, Reason, Termination};
+use crate::plan::{Listener, Protocol};
+use crate::tls::{self, Edge, Facts, Session};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
+
+/// Does the handshake of a connection. `None`: it came to nothing, and all is said.
+pub async fn secure(lane: &Rc<Lane>, listener: &Listener, edge: &Edge, accepted: &Accepted) -> Option<Box<Session>> {
+    let started = net::now();
+    let http = matches!(listener.protocol, Protocol::Http(_));
+    let refusal = match tls::accept(edge, &accepted.stream, http).await {
+        Ok(session) => {
+            lane.counters.listener(listener.index).handshakes.shaken(kind(session.facts()));
+            return Some(session);
+        }
+        Err(refusal) => refusal,
+    };
+    if let Some(reason) = refusal.reason() {
+        lane.counters.listener(listener.index).refusals.refused(reason);
+        tracing::debug!(listener = listener.name, client = %accepted.peer.ip, %refusal, "handshake refused");
+        log(lane, listener, accepted, started, reason);
+    }
+    None
+}
+
+fn kind(facts: &Facts) -> Handshake {
+    match (facts.version, facts.resumed) {
+        ("1.3", false) => Handshake::Full13,
+        ("1.3", true) => Handshake::Resumed13,
+        (_, false) => Handshake::Full12,
+        (_, true) => Handshake::Resumed12,
+    }
+}
+
+fn log(lane: &Lane, listener: &Listener, accepted: &Accepted, started: Instant, reason: Reason) {
+    let Some(log) = &lane.log else { return };
+    let mut log = log.borrow_mut();
+    if !log.wants() {
+        return;
+    }
+    let total = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
+    let cause = match reason {
+        Reason::HandshakeTimeout => Cause::ClientTimeout,
+        Reason::Handshake => Cause::Client,
+        _ => Cause::Proxy,
+    };
+    log.write(&Record {
+        start_ns: now.saturating_sub(total),
+        client: Some(SocketAddr::new(accepted.peer.ip, accepted.peer.port)),
+        listener: &listener.name,
+        route: "",
+        pool: "",
+        target: "",
+        http: None,
+        tls: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        times: Times { total, ..Times::default() },
+        tries: 0,
+        reason: reason.word(),
+        termination: Termination { cause, phase: Phase::Request },
+        load: Load {
+            process: lane.counters.worker.connections.get(),
+            listener: lane.counters.listener(listener.index).open.get(),
+            pool: 0,
+            target: 0,
+        },
+    });
+}

@@ -1,0 +1,32 @@
+//! TLS at the edge: certificates and which of them a client gets, tickets, clients' certificates, and the session over a
+//! [`net::Stream`](crate::net::Stream).
+//!
+//! What always holds:
+//! - Files are read by [`Edge::load`] and [`Edge::refresh`], on control; a worker only takes what they made.
+//! - What was good stays in service: a file that cannot be used replaces nothing.
+//! - A session is driven by its own connection's task. Received bytes outlive any future that is dropped; a send that was
+//!   given up makes every later one fail, as half a record went out.
+//! - Plaintext and keys appear in no log, `Debug` or metric.
+//!
+//! May depend on `net` and `observe`.
+
+mod accept;
+mod certificate;
+mod channel;
+mod edge;
+mod files;
+mod identity;
+mod session;
+mod store;
+mod tickets;
+mod trust;
+
+pub use accept::{Refusal, accept};
+pub use channel::Channel;
+pub use edge::{Edge, Refreshed, Spec, Versions};
+pub use files::{Fault, Place};
+pub use identity::Identity;
+pub use session::{Facts, Session};
+pub use store::{Expiry, Source};
+pub use tickets::{Ring, Rings, TicketSpec};
+pub use trust::{Demand, TrustSpec};

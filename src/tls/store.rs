@@ -1,0 +1,283 @@
+//! The certificates of a listener, and which of them a client gets.
+//!
+//! Of the certificates for the name that a client asks for, the exact ones go before wildcards, and of each the first
+//! whose key the client can check. A wildcard stands for one label (RFC 9525 §6.3).
+
+use super::certificate::{Certificate, Pair, canonical};
+use super::files::{self, Fault, Place, Stamp};
+use rustls::SignatureScheme;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where certificates are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A certificate file and its key file, which may be the same.
+    Files {
+        /// The certificate and its chain.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// All in a directory.
+    Directory(PathBuf),
+}
+
+/// When a certificate ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Its file.
+    pub file: PathBuf,
+    /// Seconds since 1970 after which it is no longer valid.
+    pub not_after: i64,
+}
+
+/// The certificates of a listener. Immutable; a change makes a new one that shares what has not changed.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    entries: Vec<Entry>,
+    exact: HashMap<Box<str>, Vec<u32>>,
+    /// By what follows the star and its dot.
+    wildcard: HashMap<Box<str>, Vec<u32>>,
+    /// For clients that ask for no known name: the first certificate, and those of other keys for its first name.
+    default: Vec<u32>,
+}
+
+/// A certificate in service, and the state of its files.
+#[derive(Clone, Debug)]
+struct Entry {
+    pair: Pair,
+    /// The files' state when they were read.
+    stamps: [Option<Stamp>; 2],
+    certificate: Arc<Certificate>,
+}
+
+/// What a look at the files gave.
+pub(super) struct Renewed {
+    /// The certificates as they are now; `None` if nothing has changed.
+    pub(super) store: Option<Store>,
+    /// Certificates that were replaced, added or taken away.
+    pub(super) changes: usize,
+    /// What could not be used.
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Store {
+    /// Loads all certificates. Fails with every file that cannot be used.
+    pub(super) fn load(sources: &[Source], provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let pairs = find(sources, &mut faults);
+        if pairs.is_empty() && faults.is_empty() {
+            faults.push(empty(sources));
+        }
+        let mut entries = Vec::with_capacity(pairs.len());
+        for (pair, stamps, result) in load_all(pairs, provider) {
+            match result {
+                Ok(certificate) => {
+                    entries.push(Entry { pair, stamps, certificate: Arc::new(certificate) });
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(Self::index(entries)) } else { Err(faults) }
+    }
+
+    /// Looks at the files again. What cannot be used keeps its predecessor in service.
+    pub(super) fn renew(&self, sources: &[Source], provider: &CryptoProvider) -> Renewed {
+        let mut faults = Vec::new();
+        let pairs = find(sources, &mut faults);
+        if !faults.is_empty() {
+            // A directory that cannot be read takes nothing away.
+            return Renewed { store: None, changes: 0, faults };
+        }
+        let known: HashMap<&Pair, &Entry> = self.entries.iter().map(|entry| (&entry.pair, entry)).collect();
+        let (mut entries, mut changes, mut kept) = (Vec::with_capacity(pairs.len()), 0, 0);
+        for pair in pairs {
+            let old = known.get(&pair).copied();
+            kept += usize::from(old.is_some());
+            let stamps = pair.stamps();
+            if let Some(old) = old.filter(|old| old.stamps == stamps) {
+                entries.push(old.clone());
+                continue;
+            }
+            match pair.load(provider) {
+                Ok(certificate) => {
+                    changes += 1;
+                    entries.push(Entry { pair, stamps, certificate: Arc::new(certificate) });
+                }
+                Err(fault) => {
+                    faults.push(fault);
+                    entries.extend(old.cloned());
+                }
+            }
+        }
+        changes += self.entries.len().saturating_sub(kept);
+        if entries.is_empty() {
+            faults.push(empty(sources));
+            return Renewed { store: None, changes: 0, faults };
+        }
+        Renewed { store: (changes > 0).then(|| Self::index(entries)), changes, faults }
+    }
+
+    fn index(entries: Vec<Entry>) -> Self {
+        let mut store = Self { entries, ..Self::default() };
+        for (place, entry) in store.entries.iter().enumerate() {
+            // There are never more certificates than files.
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            for name in &entry.certificate.names {
+                let (map, name) = match name.strip_prefix("*.") {
+                    Some(parent) => (&mut store.wildcard, parent),
+                    None => (&mut store.exact, &**name),
+                };
+                match map.get_mut(name) {
+                    Some(places) => places.push(place),
+                    None => drop(map.insert(name.into(), vec![place])),
+                }
+            }
+        }
+        store.default = store.defaults();
+        store
+    }
+
+    fn defaults(&self) -> Vec<u32> {
+        let Some(first) = self.entries.first() else { return Vec::new() };
+        let name = first.certificate.names.first();
+        let others = self.entries.iter().enumerate().skip(1).filter(|(_, entry)| {
+            entry.certificate.algorithm != first.certificate.algorithm
+                && name.is_some_and(|name| entry.certificate.names.contains(name))
+        });
+        std::iter::once(0).chain(others.filter_map(|(place, _)| u32::try_from(place).ok())).collect()
+    }
+
+    /// Whether a certificate holds a name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let name = fold(name);
+        self.exact.contains_key(&*name) || parent(&name).is_some_and(|parent| self.wildcard.contains_key(parent))
+    }
+
+    /// The certificate for a client that asks for `name` and can check `schemes`.
+    pub(super) fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let name = name.map(fold);
+        let exact = name.as_deref().and_then(|name| self.exact.get(name));
+        let wildcard = name.as_deref().and_then(parent).and_then(|parent| self.wildcard.get(parent));
+        let known = [exact, wildcard].into_iter().flatten();
+        let candidates: &mut dyn Iterator<Item = &Vec<u32>> =
+            if exact.is_none() && wildcard.is_none() { &mut std::iter::once(&self.default) } else { &mut { known } };
+        let mut usable = candidates.flatten().filter_map(|&place| self.entries.get(place as usize)).filter(|entry| {
+            // The client's list may name schemes of a kind that the key's curve or length cannot do.
+            entry.certificate.key.key.choose_scheme(schemes).is_some()
+        });
+        usable.next().map(|entry| entry.certificate.key.clone())
+    }
+
+    /// How many certificates there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The certificates that end first, at most `limit`.
+    pub(super) fn expiries(&self, limit: usize) -> Vec<Expiry> {
+        let all = self.entries.iter().map(|entry| (entry.certificate.not_after, &entry.pair.cert));
+        let mut all: Vec<_> = all.collect();
+        all.sort();
+        all.dedup();
+        all.into_iter().take(limit).map(|(not_after, file)| Expiry { file: file.clone(), not_after }).collect()
+    }
+}
+
+impl ResolvesServerCert for Store {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(hello.server_name(), hello.signature_schemes())
+    }
+}
+
+/// A name in the form of the maps; most come in it.
+fn fold(name: &str) -> Cow<'_, str> {
+    match name.ends_with('.') || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(canonical(name).into()),
+        false => Cow::Borrowed(name),
+    }
+}
+
+/// What follows a name's first label.
+fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, parent)| parent)
+}
+
+fn empty(sources: &[Source]) -> Fault {
+    let folder = sources.iter().enumerate().find_map(|(place, source)| match source {
+        Source::Directory(path) => Some((place, path)),
+        Source::Files { .. } => None,
+    });
+    match folder {
+        Some((place, path)) => Fault::new(
+            Place::Directory(place),
+            format!("`{}` holds no certificate", path.display()),
+            "put NAME.pem and NAME.key into it, or folders with fullchain.pem and privkey.pem",
+        ),
+        None => Fault::new(Place::Whole, "there is no certificate", "name one"),
+    }
+}
+
+/// The pairs of all sources, each once.
+fn find(sources: &[Source], faults: &mut Vec<Fault>) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for (source, from) in sources.iter().enumerate() {
+        match from {
+            Source::Files { cert, key } => pairs.push(Pair { source, cert: cert.clone(), key: key.clone() }),
+            Source::Directory(path) => match files::pairs(Place::Directory(source), path) {
+                Ok(found) => {
+                    pairs.extend(found.into_iter().filter(|(cert, key)| is_whole(cert, key)).map(|(cert, key)| Pair {
+                        source,
+                        cert,
+                        key,
+                    }))
+                }
+                Err(fault) => faults.push(fault),
+            },
+        }
+    }
+    pairs
+}
+
+/// Whether what a directory holds is a certificate at all: a key alone is no fault.
+fn is_whole(cert: &Path, key: &Path) -> bool {
+    cert != key || std::fs::read(cert).map_or(true, |text| files::holds_certificate(&text))
+}
+
+type Loaded = (Pair, [Option<Stamp>; 2], Result<Certificate, Fault>);
+
+/// Loads many at once: checking a key costs more than reading it.
+fn load_all(pairs: Vec<Pair>, provider: &CryptoProvider) -> Vec<Loaded> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(1 + pairs.len() / ALONE);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(pair) = pairs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // The stamps come first: a file that changes meanwhile is read again at the next look.
+            let stamps = pair.stamps();
+            done.push((pair.clone(), stamps, pair.load(provider)));
+        }
+        done
+    };
+    let mut loaded: Vec<Loaded> = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let others = helpers.into_iter().flat_map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        others.chain(own).collect()
+    });
+    // The first one named is the default.
+    let order: HashMap<&Pair, usize> = pairs.iter().enumerate().map(|(place, pair)| (pair, place)).collect();
+    loaded.sort_by_key(|(pair, ..)| order.get(pair).copied());
+    loaded
+}
+
+/// Certificates that are not worth another thread.
+const ALONE: usize = 64;

@@ -1,0 +1,101 @@
+//! Clients' certificates.
+
+use super::Edge;
+use crate::support::tls::{Authority, Made};
+use crate::support::toml::http_with;
+use crate::support::{Client, Target};
+use rustls::version::{TLS12, TLS13};
+
+/// The headers that tell of a client's certificate, and the standard's, as a client would forge them.
+const FORGED: [&str; 7] = [
+    "X-Client-Cert-Subject: CN=root",
+    "X-Client-Cert-San: DNS:root",
+    "X-Client-Cert-Fingerprint: 00",
+    "x_client_cert_subject: CN=root",
+    "X-CLIENT.CERT-San: DNS:root",
+    "Client-Cert: :AAAA:",
+    "Client-Cert-Chain: :AAAA:",
+];
+
+fn fingerprint(made: &Made) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &made.der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[track_caller]
+fn assert_nothing_is_told(target: &Target) {
+    let seen = target.last();
+    let told = seen.head.fields.iter().filter(|(name, _)| name.contains("client") && name.contains("cert"));
+    assert_eq!(told.collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+}
+
+#[test]
+fn a_required_certificate_is_checked_and_told_to_the_target() {
+    let edge = Edge::new();
+    let clients = Authority::new("Clients");
+    edge.write("clients.pem", &clients.pem());
+    edge.write("revoked.pem", &clients.revokes(&[7]));
+    let target = Target::echo("a");
+    let (proxy, authority) = edge.start(
+        &[&target],
+        &["site"],
+        "client_auth = { mode = \"required\", ca = \"clients.pem\", crl = \"revoked.pem\" }",
+    );
+    let ann = clients.client("ann", 6);
+    for version in [&TLS12, &TLS13] {
+        let dial = authority.dial().version(version);
+        let mut client = dial.clone().showing(&ann).to(&proxy.web(), "site.test");
+        assert_eq!(client.ask("GET", "/", &FORGED).status, 200);
+        let seen = target.last();
+        let lines = |name: &str| seen.head.lines(name).join("|");
+        assert_eq!(lines("x-client-cert-subject"), "CN=ann,O=Example\\, Inc.");
+        assert_eq!(lines("x-client-cert-san"), "email:ann@site.test");
+        assert_eq!(lines("x-client-cert-fingerprint"), fingerprint(&ann));
+        let text = String::from_utf8_lossy(&seen.head.raw).to_lowercase();
+        assert!(!text.contains("root") && !text.contains("aaaa"), "{text}");
+
+        let stranger = Authority::new("Strangers").client("eve", 6);
+        let ended = clients.make(crate::support::tls::Kind::Ecdsa, |params| {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        });
+        for refused in [None, Some(stranger), Some(ended), Some(clients.client("bob", 7))] {
+            let dial = refused.iter().fold(dial.clone(), |dial, made| dial.showing(made));
+            // With TLS 1.3 a client learns of it with the first answer.
+            let answered = dial.try_to(&proxy.web(), "site.test").is_ok_and(|mut client| client.alive());
+            assert!(!answered);
+        }
+    }
+    proxy.settles("ringway_refused_total", &[("reason", "client-certificate")], 8.0);
+    assert_eq!(target.requests(), 2);
+}
+
+#[test]
+fn an_optional_certificate_may_be_absent_but_not_bad() {
+    let edge = Edge::new();
+    let clients = Authority::new("Clients");
+    edge.write("clients.pem", &clients.pem());
+    let target = Target::echo("a");
+    let (proxy, authority) =
+        edge.start(&[&target], &["site"], "client_auth = { mode = \"optional\", ca = \"clients.pem\" }");
+    let mut client = authority.dial().to(&proxy.web(), "site.test");
+    assert_eq!(client.ask("GET", "/", &FORGED).status, 200);
+    assert_nothing_is_told(&target);
+    let mut client = authority.dial().showing(&clients.client("ann", 1)).to(&proxy.web(), "site.test");
+    client.get("/");
+    assert_eq!(target.last().field("x-client-cert-subject").unwrap(), "CN=ann,O=Example\\, Inc.");
+    let stranger = Authority::new("Strangers").client("eve", 1);
+    let answered = authority.dial().showing(&stranger).try_to(&proxy.web(), "site.test").is_ok_and(|mut c| c.alive());
+    assert!(!answered);
+}
+
+#[test]
+fn forged_headers_reach_no_target_from_a_listener_in_clear_either() {
+    let target = Target::echo("a");
+    let proxy = crate::support::Proxy::start(http_with("", &[&target], ""));
+    assert_eq!(proxy.client().ask("GET", "/", &FORGED).status, 200);
+    assert_nothing_is_told(&target);
+    // A proxy in front that is trusted ends TLS itself, and may tell.
+    let proxy = crate::support::Proxy::start(http_with("trusted_proxies = [\"127.0.0.1\"]", &[&target], ""));
+    assert_eq!(Client::to(&proxy.web()).ask("GET", "/", &FORGED[..1]).status, 200);
+    assert_eq!(target.last().field("x-client-cert-subject").unwrap(), "CN=root");
+}

@@ -1,0 +1,45 @@
+//! TLS ended at the edge. Protects ssl/ssl_client_auth, ssl/ssl_alpn, ssl/tls12_resume_stateless, tls13_resume_stateless,
+//! ssl/set_ssl_cert, ssl/tls12_ssl_crt-list_filters.
+
+mod clients;
+mod data;
+mod files;
+mod names;
+mod tickets;
+
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::tls::{Authority, Kind, Made, listener};
+use crate::support::toml::http_with;
+use std::fmt::Display;
+
+/// A proxy with TLS on its listener "web" before `targets`.
+struct Edge {
+    authority: Authority,
+    setup: Setup,
+}
+
+impl Edge {
+    /// A certificate for site.test, called `site`, and whatever else `write` puts into the folder.
+    fn new() -> Edge {
+        let edge = Edge { authority: Authority::new("Test"), setup: Setup::new("") };
+        edge.add("site", &["site.test"], Kind::Ecdsa);
+        edge
+    }
+
+    fn add(&self, file: &str, names: &[&str], kind: Kind) -> Made {
+        let made = self.authority.server(names, kind);
+        made.write(self.setup.directory(), file);
+        made
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.setup.directory().join(name), text).unwrap();
+    }
+
+    /// Starts with these certificates and further keys of `[listeners.web.tls]`.
+    #[track_caller]
+    fn start<A: Display>(self, targets: &[A], names: &[&str], more: &str) -> (Proxy, Authority) {
+        let config = http_with(&listener(names, more), targets, "");
+        (self.setup.with(config).start(), self.authority)
+    }
+}
