@@ -1,12 +1,13 @@
 //! The handshake with a client.
 
-use super::edge::{Edge, Served};
+use super::edge::Edge;
+use super::engine::Engine;
 use super::identity::{Identity, Unfit};
-use super::session::{Facts, Session, cipher, flush, version};
+use super::session::{Facts, Session, cipher, version};
 use crate::net::{Lease, Stream};
 use crate::observe::reason::Reason;
-use rustls::server::{Accepted, Acceptor};
-use rustls::{AlertDescription, CertificateError, Error, HandshakeKind, ServerConnection};
+use rustls::server::Acceptor;
+use rustls::{AlertDescription, CertificateError, Error};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -64,73 +65,56 @@ struct Handshake<'a> {
 
 impl Handshake<'_> {
     async fn run(&self) -> Result<Box<Session>, Refusal> {
-        let (accepted, mut pending) = self.hello().await?;
+        let (name, mut incoming) = self.hello().await?;
         let served = self.edge.served();
-        let hello = accepted.client_hello();
-        if self.edge.spec().strict && !hello.server_name().is_some_and(|name| served.store.knows(name)) {
+        if self.edge.spec().strict && !name.as_deref().is_some_and(|name| served.store.knows(name)) {
             self.say(alert(AlertDescription::UnrecognisedName)).await;
             return Err(Refusal::UnknownName);
         }
-        let mut connection = match accept_hello(accepted, &served) {
-            Ok(connection) => connection,
-            Err((error, alert)) => {
-                self.say(alert).await;
-                return Err(Refusal::Failed(error));
-            }
-        };
+        let mut engine = Engine::new(served.config.clone()).map_err(Refusal::Failed)?;
+        let mut plain = Lease::empty();
         loop {
-            if let Err(error) = feed(&mut connection, &mut pending) {
-                let mut last = Lease::new();
-                flush(&mut connection, &mut last);
-                self.say(last).await;
+            let mut flight = Lease::empty();
+            let taken = engine.take_in(&mut incoming, &mut plain, flight.buffer());
+            if let Err(error) = taken {
+                self.say(flight).await;
                 return Err(refused(error));
             }
-            // What version 1.3 adds behind the handshake, tickets, goes out with the first answer.
-            if connection.is_handshaking() || version(connection.protocol_version()) != "1.3" {
-                let mut flight = Lease::new();
-                if flush(&mut connection, &mut flight) > 0 {
-                    self.stream.send(flight, self.stall).await.map_err(|error| gone(&error))?;
+            if engine.is_ready() {
+                let facts = facts(&engine, name)?;
+                let mut outgoing = Vec::new();
+                // What version 1.3 adds behind the handshake, tickets, goes out with the first answer.
+                match facts.version {
+                    "1.3" => outgoing.extend_from_slice(&flight),
+                    _ => self.send(flight, self.stall).await?,
                 }
+                return Ok(Box::new(Session::new(engine, whole(incoming), whole(plain), outgoing, facts)));
             }
-            if !connection.is_handshaking() {
-                break;
-            }
-            pending = self.receive().await?;
+            self.send(flight, self.stall).await?;
+            self.receive(&mut incoming).await?;
         }
-        let facts = match facts(&connection) {
-            Ok(facts) => facts,
-            Err(unfit) => {
-                let error = match unfit {
-                    Unfit::Expired => CertificateError::Expired,
-                    Unfit::Malformed => CertificateError::BadEncoding,
-                };
-                return Err(Refusal::ClientCertificate(Error::InvalidCertificate(error)));
-            }
-        };
-        Ok(Box::new(Session::new(connection, pending, facts)))
     }
 
-    /// Receives until the client's first message is complete. Returns it and what came behind it.
-    async fn hello(&self) -> Result<(Accepted, Lease), Refusal> {
+    /// Receives until the client's first message is complete. Returns the name that it asks for, and what was received.
+    async fn hello(&self) -> Result<(Option<Box<str>>, Lease), Refusal> {
         let mut acceptor = Acceptor::default();
-        let mut begun = false;
+        let mut incoming = Lease::empty();
+        let mut seen = 0;
         loop {
-            let mut received = match self.receive().await {
-                Err(Refusal::Left) if !begun => return Err(Refusal::Silent),
+            match self.receive(&mut incoming).await {
+                Err(Refusal::Left) if incoming.is_empty() => return Err(Refusal::Silent),
                 other => other?,
-            };
-            if !begun && is_http(&received) {
+            }
+            if is_http(&incoming) {
                 return Err(Refusal::PlainHttp);
             }
-            begun = true;
-            while !received.is_empty() {
-                let count = acceptor.read_tls(&mut &received[..]).map_err(|_| too_long())?;
-                if count == 0 {
-                    return Err(too_long());
+            while seen < incoming.len() {
+                match acceptor.read_tls(&mut &incoming[seen..]) {
+                    Ok(count @ 1..) => seen += count,
+                    _ => return Err(Refusal::Failed(Error::General("the first message is too long".to_owned()))),
                 }
-                received.advance(count);
                 match acceptor.accept() {
-                    Ok(Some(accepted)) => return Ok((accepted, received)),
+                    Ok(Some(accepted)) => return Ok((accepted.client_hello().server_name().map(Into::into), incoming)),
                     Ok(None) => {}
                     Err((error, mut alert)) => {
                         let mut last = Lease::new();
@@ -144,52 +128,51 @@ impl Handshake<'_> {
         }
     }
 
-    async fn receive(&self) -> Result<Lease, Refusal> {
-        match self.stream.recv().await {
-            Ok(received) if received.is_empty() => Err(Refusal::Left),
-            result => result.map_err(|error| gone(&error)),
+    /// Receives more behind what is left.
+    async fn receive(&self, incoming: &mut Lease) -> Result<(), Refusal> {
+        incoming.reserve(MORE);
+        match self.stream.recv_into(incoming).await {
+            Ok(0) => Err(Refusal::Left),
+            result => result.map(drop).map_err(|error| gone(&error)),
         }
     }
 
     /// Sends an alert to a client that may have gone.
     async fn say(&self, alert: Lease) {
-        if !alert.is_empty() {
-            let _ = self.stream.send(alert, LINGER).await;
+        let _ = self.send(alert, LINGER).await;
+    }
+
+    async fn send(&self, bytes: Lease, stall: Duration) -> Result<(), Refusal> {
+        if bytes.is_empty() {
+            return Ok(());
         }
+        self.stream.send(bytes, stall).await.map_err(|error| gone(&error))
     }
 }
 
-/// Takes the client's first message up. Where that fails, the second of the pair is the alert to send.
-fn accept_hello(accepted: Accepted, served: &Served) -> Result<ServerConnection, (Error, Lease)> {
-    accepted.into_connection(served.config.clone()).map_err(|(error, mut alert)| {
-        let mut last = Lease::new();
-        // Writing to memory does not fail.
-        let _ = alert.write_all(last.buffer());
-        (error, last)
-    })
+/// Room for what is received next.
+const MORE: usize = 2 << 10;
+
+/// A lease that holds bytes, or no buffer.
+fn whole(lease: Lease) -> Lease {
+    if lease.is_empty() { Lease::empty() } else { lease }
 }
 
-/// Gives the connection what was received, until the handshake is done or waits for more.
-fn feed(connection: &mut ServerConnection, pending: &mut Lease) -> Result<(), Error> {
-    while connection.is_handshaking() && !pending.is_empty() {
-        let count = connection.read_tls(&mut &pending[..]).map_err(|error| Error::General(error.to_string()))?;
-        if count == 0 {
-            return Err(Error::General("the client has ended the session".to_owned()));
-        }
-        pending.advance(count);
-        connection.process_new_packets()?;
-    }
-    Ok(())
-}
-
-fn facts(connection: &ServerConnection) -> Result<Facts, Unfit> {
-    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
+    let certificate = engine.peer_certificates().and_then(<[_]>::first);
+    let identity = certificate.map(Identity::read).transpose().map_err(|unfit| {
+        let error = match unfit {
+            Unfit::Expired => CertificateError::Expired,
+            Unfit::Malformed => CertificateError::BadEncoding,
+        };
+        Refusal::ClientCertificate(Error::InvalidCertificate(error))
+    })?;
     Ok(Facts {
-        version: version(connection.protocol_version()),
-        cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
-        name: connection.server_name().map(Into::into),
-        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-        identity: certificate.map(Identity::read).transpose()?,
+        version: version(engine.protocol_version()),
+        cipher: engine.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
+        name,
+        resumed: engine.is_resumed(),
+        identity,
     })
 }
 
@@ -204,10 +187,6 @@ fn alert(description: AlertDescription) -> Lease {
     let mut alert = Lease::new();
     alert.buffer().extend_from_slice(&[21, 3, 3, 0, 2, 2, description.into()]);
     alert
-}
-
-fn too_long() -> Refusal {
-    Refusal::Failed(Error::General("the first message is too long".to_owned()))
 }
 
 fn refused(error: Error) -> Refusal {

@@ -14,6 +14,7 @@ mod accept;
 mod certificate;
 mod channel;
 mod edge;
+mod engine;
 mod files;
 mod identity;
 mod session;

@@ -1,25 +1,32 @@
 //! A TLS session over a stream: plaintext out of received bytes, and sent bytes out of plaintext.
 //!
-//! Invariants: no borrow of the connection is held over an await; receiving never sends, so that the two directions may
-//! run side by side; what was received lies in `pending` or in the connection until it is asked for. An idle session
-//! holds no lease.
+//! Invariants: no borrow is held over an await; receiving never sends, so that the two directions may run side by side:
+//! what the session itself has to say waits in `outgoing` for the next send. What was received lies in `incoming` or
+//! `plain` until it is asked for. An idle session holds no lease.
 
+use super::engine::Engine;
 use super::identity::Identity;
 use crate::net::{Lease, Stream};
 use crate::observe::access::Tls;
-use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, ProtocolVersion};
 use std::cell::{Cell, RefCell};
-use std::io::{self, BufRead, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 /// A TLS session.
 pub struct Session {
-    connection: RefCell<ServerConnection>,
-    /// Received bytes that have not been opened.
-    pending: RefCell<Lease>,
+    engine: RefCell<Engine>,
+    /// Received bytes that are no whole record yet.
+    incoming: RefCell<Lease>,
+    /// What they were for, until it is asked for.
+    plain: RefCell<Lease>,
+    /// What the session has to say by itself: tickets, answers to new keys, an alert.
+    outgoing: RefCell<Vec<u8>>,
     end: Cell<End>,
     /// Whether a part of a record may have gone out and the rest has not.
     torn: Cell<bool>,
+    /// How much is received behind a part of a record.
+    gulp: Cell<usize>,
     facts: Facts,
 }
 
@@ -54,25 +61,31 @@ enum End {
     Orderly,
     /// The connection ended without a word.
     Truncated,
+    /// It sent what cannot be opened.
+    Failed,
 }
 
 /// Plaintext that is sealed and sent in one go: with its records it fits the third size of leases.
 const PIECE: usize = 64 << 10;
 /// What records and a first ticket add to a piece.
 const OVERHEAD: usize = 1 << 10;
-/// The most that is received in one go without a wait.
-const GULP: usize = 72 << 10;
+/// The least and the most that is received in one go behind a part of a record: with it, it fits a size of leases.
+const GULPS: [usize; 2] = [4 << 10, 54 << 10];
 /// How long a peer may take none of the last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// A session whose handshake is done, with what was received behind it.
-    pub(super) fn new(connection: ServerConnection, pending: Lease, facts: Facts) -> Self {
+    /// A session whose handshake is done, with what was received behind it and what there is to say.
+    pub(super) fn new(engine: Engine, incoming: Lease, plain: Lease, outgoing: Vec<u8>, facts: Facts) -> Self {
+        let end = if engine.has_ended() { End::Orderly } else { End::Open };
         Self {
-            connection: RefCell::new(connection),
-            pending: RefCell::new(pending),
-            end: Cell::new(End::Open),
+            engine: RefCell::new(engine),
+            incoming: RefCell::new(incoming),
+            plain: RefCell::new(plain),
+            outgoing: RefCell::new(outgoing),
+            end: Cell::new(end),
             torn: Cell::new(false),
+            gulp: Cell::new(GULPS[0]),
             facts,
         }
     }
@@ -89,59 +102,55 @@ impl Session {
 
     /// As [`Stream::recv`].
     pub(super) async fn recv(&self, stream: &Stream) -> io::Result<Lease> {
-        loop {
-            if self.pull()? {
-                let mut out = Lease::with_room(self.pending.borrow().len());
-                self.open(&mut out)?;
-                return Ok(out);
-            }
-            self.receive(stream).await?;
-        }
+        self.wait(stream).await?;
+        self.check()?;
+        Ok(self.plain.take())
     }
 
-    /// As [`Stream::recv_into`].
+    /// As [`Stream::recv_into`]; the lease may grow, by a record or a few.
     pub(super) async fn recv_into(&self, stream: &Stream, lease: &mut Lease) -> io::Result<usize> {
-        loop {
-            if self.pull()? {
-                return self.open(lease);
-            }
-            self.receive(stream).await?;
-        }
+        self.wait(stream).await?;
+        self.give(lease)
     }
 
     /// As [`Stream::wait`].
     pub(super) async fn wait(&self, stream: &Stream) -> io::Result<()> {
-        while !self.pull()? {
-            self.receive(stream).await?;
+        while !self.has_come() {
+            if self.incoming.borrow().is_empty() {
+                // As much as the stream is used to.
+                let received = stream.recv().await?;
+                if received.is_empty() {
+                    self.end.set(End::Truncated);
+                } else {
+                    self.incoming.replace(received);
+                    self.take_in();
+                }
+            } else {
+                stream.wait().await?;
+                self.receive_now(stream)?;
+            }
         }
         Ok(())
     }
 
-    /// As [`Stream::recv_now`].
+    /// As [`Stream::recv_now`]; the lease may grow, by a record or a few.
     pub(super) fn recv_now(&self, stream: &Stream, lease: &mut Lease) -> io::Result<Option<usize>> {
-        if !self.pull()? {
-            let mut received = Lease::with_room(lease.room().min(GULP));
-            match stream.recv_now(&mut received)? {
-                None => return Ok(None),
-                Some(0) => self.end.set(End::Truncated),
-                Some(_) => drop(self.pending.replace(received)),
-            }
-            if !self.pull()? {
-                return Ok(None);
-            }
+        if !self.has_come() {
+            self.gulp.set(lease.room().clamp(self.gulp.get(), GULPS[1]));
+            self.receive_now(stream)?;
         }
-        self.open(lease).map(Some)
+        self.has_come().then(|| self.give(lease)).transpose()
     }
 
     /// As [`Stream::has_more`].
     pub(super) fn has_more(&self, stream: &Stream) -> bool {
-        stream.has_more() || !self.pending.borrow().is_empty() || self.has_plaintext()
+        stream.has_more() || !self.plain.borrow().is_empty()
     }
 
     /// As [`Stream::closed`].
     pub(super) async fn closed(&self, stream: &Stream) -> bool {
         // A session that has failed is as good as closed.
-        self.wait(stream).await.is_err() || !self.has_plaintext()
+        self.wait(stream).await.is_err() || self.plain.borrow().is_empty()
     }
 
     /// As [`Stream::send`].
@@ -149,6 +158,7 @@ impl Session {
         while !lease.is_empty() {
             let piece = lease.len().min(PIECE);
             let mut sealed = Lease::with_room(piece + OVERHEAD);
+            self.say(&mut sealed);
             self.seal(&lease[..piece], &mut sealed)?;
             lease.advance(piece);
             self.pass(stream, sealed, stall).await?;
@@ -162,11 +172,9 @@ impl Session {
             return;
         }
         let mut last = Lease::new();
-        {
-            let mut connection = self.connection.borrow_mut();
-            connection.send_close_notify();
-            flush(&mut connection, &mut last);
-        }
+        self.say(&mut last);
+        // After a failure there is but the alert to send.
+        let _ = self.engine.borrow_mut().say_farewell(&mut self.incoming.borrow_mut(), last.buffer());
         // Whoever has gone need not be told.
         let _ = self.pass(stream, last, LAST_WORDS).await;
     }
@@ -186,120 +194,98 @@ impl Session {
         Ok(())
     }
 
+    /// Whether there is plaintext, or the end.
+    fn has_come(&self) -> bool {
+        !self.plain.borrow().is_empty() || self.end.get() != End::Open
+    }
+
+    /// Gives away the plaintext there is.
+    fn give(&self, lease: &mut Lease) -> io::Result<usize> {
+        self.check()?;
+        let plain = self.plain.take();
+        lease.reserve(plain.len());
+        lease.buffer().extend_from_slice(&plain);
+        Ok(plain.len())
+    }
+
+    /// Fails if there is nothing but a failure: what was good before it goes first.
+    fn check(&self) -> io::Result<()> {
+        if self.end.get() == End::Failed && self.plain.borrow().is_empty() {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        Ok(())
+    }
+
     fn seal(&self, plain: &[u8], sealed: &mut Lease) -> io::Result<()> {
-        let mut connection = self.connection.borrow_mut();
-        let mut rest = plain;
-        while !rest.is_empty() {
-            let count = connection.writer().write(rest)?;
-            rest = &rest[count..];
-            if flush(&mut connection, sealed) == 0 {
-                return Err(ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
+        let mut engine = self.engine.borrow_mut();
+        engine.seal(plain, &mut self.incoming.borrow_mut(), sealed.buffer()).map_err(io::Error::other)
     }
 
-    /// Takes in what the stream has, once there is something.
-    async fn receive(&self, stream: &Stream) -> io::Result<()> {
-        debug_assert!(self.pending.borrow().is_empty());
-        let received = stream.recv().await?;
-        if received.is_empty() {
-            self.end.set(End::Truncated);
-        } else {
-            self.pending.replace(received);
-        }
-        Ok(())
-    }
-
-    /// Opens what is pending up to the first plaintext. Returns whether there is any, or the end.
-    fn pull(&self) -> io::Result<bool> {
-        let mut connection = self.connection.borrow_mut();
-        let mut pending = self.pending.borrow_mut();
-        loop {
-            if has_plaintext(&mut connection) || self.end.get() != End::Open {
-                return Ok(true);
-            }
-            if pending.is_empty() {
-                // It goes back to the pool.
-                *pending = Lease::empty();
-                return Ok(false);
-            }
-            self.feed(&mut connection, &mut pending)?;
+    /// What waited to be said goes first: its records were sealed first.
+    fn say(&self, sealed: &mut Lease) {
+        let outgoing = self.outgoing.take();
+        if !outgoing.is_empty() {
+            sealed.buffer().extend_from_slice(&outgoing);
         }
     }
 
-    /// Opens what is pending into `out`, until that is full. Returns how many bytes came.
-    fn open(&self, out: &mut Lease) -> io::Result<usize> {
-        let mut connection = self.connection.borrow_mut();
-        let mut pending = self.pending.borrow_mut();
-        let before = out.len();
-        loop {
-            let full = drain(&mut connection, out);
-            if full || pending.is_empty() || self.end.get() != End::Open {
-                break;
+    /// Receives what is there behind what is left of the last time.
+    fn receive_now(&self, stream: &Stream) -> io::Result<()> {
+        let gulp = self.gulp.get();
+        let received = {
+            let mut incoming = self.incoming.borrow_mut();
+            incoming.reserve(gulp);
+            stream.recv_now(&mut incoming)
+        };
+        match received {
+            Ok(Some(0)) => {
+                self.end.set(End::Truncated);
+                Ok(())
             }
-            if let Err(error) = self.feed(&mut connection, &mut pending) {
-                // What was good before it goes first; the failure shows with the next receive.
-                if out.len() == before {
-                    return Err(error);
-                }
-                break;
+            Ok(Some(count)) => {
+                let next = if stream.has_more() { gulp * 2 } else { gulp.min(count * 8) };
+                self.gulp.set(next.clamp(GULPS[0], GULPS[1]));
+                self.take_in();
+                Ok(())
             }
+            Ok(None) => {
+                self.let_go();
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
-        if pending.is_empty() {
-            *pending = Lease::empty();
-        }
-        Ok(out.len() - before)
     }
 
-    fn feed(&self, connection: &mut ServerConnection, pending: &mut Lease) -> io::Result<()> {
-        let count = connection.read_tls(&mut &pending[..])?;
-        pending.advance(count);
-        let state = connection.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-        if state.peer_has_closed() {
+    /// Opens what has been received.
+    fn take_in(&self) {
+        let mut engine = self.engine.borrow_mut();
+        let mut incoming = self.incoming.borrow_mut();
+        let mut plain = self.plain.borrow_mut();
+        let room = incoming.len();
+        if plain.room() < room {
+            plain.reserve(room);
+        }
+        if let Err(error) = engine.take_in(&mut incoming, &mut plain, &mut self.outgoing.borrow_mut()) {
+            tracing::debug!(%error, "a TLS session failed");
+            self.end.set(End::Failed);
+        } else if engine.has_ended() {
             self.end.set(End::Orderly);
-            *pending = Lease::empty();
         }
-        Ok(())
+        if plain.is_empty() {
+            *plain = Lease::empty();
+        }
+        drop((engine, incoming, plain));
+        self.let_go();
     }
 
-    fn has_plaintext(&self) -> bool {
-        has_plaintext(&mut self.connection.borrow_mut())
-    }
-}
-
-fn has_plaintext(connection: &mut ServerConnection) -> bool {
-    connection.reader().fill_buf().is_ok_and(|chunk| !chunk.is_empty())
-}
-
-/// Moves plaintext to `out`. Returns whether there may be more than it had room for.
-fn drain(connection: &mut ServerConnection, out: &mut Lease) -> bool {
-    loop {
-        let room = out.room();
-        if room == 0 {
-            return true;
-        }
-        let mut reader = connection.reader();
-        let Ok(chunk) = reader.fill_buf() else { return false };
-        let count = chunk.len().min(room);
-        if count == 0 {
-            return false;
-        }
-        out.buffer().extend_from_slice(&chunk[..count]);
-        reader.consume(count);
-    }
-}
-
-/// Moves all records that are to be sent behind `out`. Returns how many bytes they have.
-pub(super) fn flush(connection: &mut ServerConnection, out: &mut Lease) -> usize {
-    let before = out.len();
-    while connection.wants_write() {
-        // Writing to memory does not fail.
-        if !connection.write_tls(out.buffer()).is_ok_and(|count| count > 0) {
-            break;
+    /// Gives an empty buffer back to the pool.
+    fn let_go(&self) {
+        let mut incoming = self.incoming.borrow_mut();
+        // The engine still knows what it is a part of if the stream was truncated.
+        if incoming.is_empty() || matches!(self.end.get(), End::Orderly | End::Failed) {
+            *incoming = Lease::empty();
         }
     }
-    out.len() - before
 }
 
 /// The number of a version.
