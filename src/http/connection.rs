@@ -1,6 +1,7 @@
 //! One client connection: exchanges one after the other until either side has had enough.
 
 use super::exchange::{self, Heads};
+use super::h2;
 use crate::lane::Lane;
 use crate::net::{Accepted, Lease, Peer};
 use crate::observe::reason::Reason;
@@ -60,6 +61,9 @@ pub fn serve<'a>(
 ) -> impl Future<Output = ()> + 'a {
     async move {
         let client = Channel::new(&accepted.stream, session);
+        if client.facts().is_some_and(|facts| facts.h2) {
+            return Box::pin(multiplexed(lane, listener, accepted, client, Lease::empty())).await;
+        }
         let mut first = true;
         // A client's first request comes along with its connection.
         client.expect_now();
@@ -68,7 +72,7 @@ pub fn serve<'a>(
             client.expect_little();
             let limit = if first { timeouts.request_head } else { timeouts.idle };
             client.set_deadline(Some(limit));
-            let held = match client.recv().await {
+            let mut held = match client.recv().await {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
                     lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
@@ -76,6 +80,16 @@ pub fn serve<'a>(
                 }
                 _ => return,
             };
+            // Over TLS the handshake has said which version it is (RFC 9113 §3.3).
+            if first && session.is_none() && h2::begins(&held) {
+                match Box::pin(h2::preface(client, held)).await {
+                    Ok(whole) if h2::begins(&whole) => {
+                        return Box::pin(multiplexed(lane, listener, accepted, client, whole)).await;
+                    }
+                    Ok(other) => held = other,
+                    Err(_) => return,
+                }
+            }
             first = false;
             // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
             // becomes busy finds that memory in the core's cache.
@@ -92,7 +106,7 @@ async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client:
     let Accepted { peer, port, .. } = accepted;
     let peer_text = PeerText::new(peer.ip);
     let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
-    let mut heads = HEADS.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let mut heads = take_heads();
     let goes_on = loop {
         match exchange::run(connection, &mut heads, held).await {
             None => break false,
@@ -100,12 +114,30 @@ async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client:
             Some(next) => held = next,
         }
     };
+    keep_heads(heads);
+    goes_on
+}
+
+/// Serves a connection of HTTP/2, of which `first` came already.
+async fn multiplexed(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client: Channel<'_>, first: Lease) {
+    let Protocol::Http(http) = &listener.protocol else { return };
+    let Accepted { peer, port, .. } = accepted;
+    let peer_text = PeerText::new(peer.ip);
+    let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
+    h2::serve(connection, first).await;
+}
+
+/// Heads for an exchange, to be given to [`keep_heads`] after it.
+pub(super) fn take_heads() -> Box<Heads> {
+    HEADS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+pub(super) fn keep_heads(heads: Box<Heads>) {
     HEADS.with_borrow_mut(|kept| {
         if kept.len() < HEADS_KEPT {
             kept.push(heads);
         }
     });
-    goes_on
 }
 
 /// An address as text, without a place on the heap.

@@ -1,4 +1,4 @@
-//! Protocol-neutral heads, bodies and the exchange; the h1 codec at the edge.
+//! Protocol-neutral heads, bodies and the exchange; the codecs at the edge.
 //!
 //! The way of one request: [`serve`] waits for bytes → `exchange` reads a head and finds what the plan says → `forward`
 //! chooses targets → `transfer` sends the request while `answer` passes the answer on → `outcome` counts and logs.
@@ -11,6 +11,7 @@ mod connection;
 mod exchange;
 mod forward;
 pub mod h1;
+mod h2;
 pub mod head;
 mod outcome;
 mod reply;

@@ -112,8 +112,13 @@ impl Stream {
     /// our memory stays small.
     pub fn follow(&self, sink: &Self) {
         if sink.slow.get() {
-            self.class.set(self.class.get().min(PATIENT));
+            self.take_less();
         }
+    }
+
+    /// Takes no more at a time than what goes to a slow reader.
+    pub fn take_less(&self) {
+        self.class.set(self.class.get().min(PATIENT));
     }
 
     /// Waits for bytes and returns them in a lease; an empty lease is the peer's end of stream.

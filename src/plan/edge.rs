@@ -21,7 +21,7 @@ pub(super) fn compile(
         },
         strict: tls.strict_sni,
         alpn: match (listener.protocol, &tls.alpn[..]) {
-            (Protocol::Http, []) => vec![b"http/1.1".to_vec()],
+            (Protocol::Http, []) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             (_, protocols) => protocols.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
         },
         trust: trust(&tls.client_auth),

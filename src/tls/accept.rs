@@ -172,6 +172,7 @@ fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
         cipher: engine.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
         name,
         resumed: engine.is_resumed(),
+        h2: engine.alpn_protocol() == Some(b"h2"),
         identity,
     })
 }

@@ -1,138 +1,221 @@
-//! A stream as HTTP and tunnels see it: in clear, or through a TLS session.
+//! A client or a target as HTTP and tunnels see it: a stream in clear, one through a TLS session, or one of the many that
+//! a single connection carries.
 //!
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
 use super::session::{Facts, Session};
 use crate::net::{Lease, Stream};
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A stream, in clear or through a session.
+/// Where bytes come from and go to.
 #[derive(Clone, Copy)]
-pub struct Channel<'a> {
-    stream: &'a Stream,
-    session: Option<&'a Session>,
+pub enum Channel<'a> {
+    /// A stream.
+    Clear(&'a Stream),
+    /// A stream whose bytes go through a session.
+    Secure(&'a Stream, &'a Session),
+    /// A stream within a connection.
+    Multiplexed(&'a dyn Multiplexed),
+}
+
+/// A future in a box.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A stream within a connection that carries several.
+pub trait Multiplexed {
+    /// What the handshake of the connection agreed on; `None` in clear.
+    fn facts(&self) -> Option<&Facts>;
+    /// As [`Stream::set_deadline`].
+    fn set_deadline(&self, after: Option<Duration>);
+    /// Waits until [`Multiplexed::take`] has something. Fails with `TimedOut` when the deadline has passed.
+    fn poll_wait(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// What has been received; nothing at its end, `None` if nothing has come.
+    fn take(&self) -> Option<Lease>;
+    /// As [`Stream::closed`].
+    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool>;
+    /// As [`Stream::send`].
+    fn send(&self, lease: Lease, stall: Duration) -> Waiting<'_, io::Result<()>>;
+    /// As [`Stream::shutdown`].
+    fn shutdown(&self);
+    /// Ends it so that the peer cannot take what it got for complete.
+    fn reset(&self);
 }
 
 impl<'a> From<&'a Stream> for Channel<'a> {
     fn from(stream: &'a Stream) -> Self {
-        Self { stream, session: None }
+        Self::Clear(stream)
     }
 }
 
 impl<'a> Channel<'a> {
     /// A stream whose bytes go through `session`, if there is one.
     pub fn new(stream: &'a Stream, session: Option<&'a Session>) -> Self {
-        Self { stream, session }
+        session.map_or(Self::Clear(stream), |session| Self::Secure(stream, session))
     }
 
     /// What the handshake agreed on; `None` in clear.
     pub fn facts(self) -> Option<&'a Facts> {
-        self.session.map(Session::facts)
+        match self {
+            Self::Clear(_) => None,
+            Self::Secure(_, session) => Some(session.facts()),
+            Self::Multiplexed(stream) => stream.facts(),
+        }
+    }
+
+    /// Whether it is a stream among several.
+    pub fn is_multiplexed(self) -> bool {
+        matches!(self, Self::Multiplexed(_))
     }
 
     /// Whether it has ended otherwise than by the peer's word. In clear there is no such word.
     pub fn is_truncated(self) -> bool {
-        self.session.is_some_and(Session::is_truncated)
+        match self {
+            Self::Secure(_, session) => session.is_truncated(),
+            _ => false,
+        }
     }
 
     /// As [`Stream::set_deadline`].
     pub fn set_deadline(self, after: Option<Duration>) {
-        self.stream.set_deadline(after);
+        match self {
+            Self::Clear(stream) | Self::Secure(stream, _) => stream.set_deadline(after),
+            Self::Multiplexed(stream) => stream.set_deadline(after),
+        }
     }
 
     /// As [`Stream::expect_little`].
     pub fn expect_little(self) {
-        self.stream.expect_little();
+        if let Self::Clear(stream) | Self::Secure(stream, _) = self {
+            stream.expect_little();
+        }
     }
 
     /// As [`Stream::expect_now`].
     pub fn expect_now(self) {
-        self.stream.expect_now();
+        if let Self::Clear(stream) | Self::Secure(stream, _) = self {
+            stream.expect_now();
+        }
     }
 
-    /// As [`Stream::follow`].
+    /// As [`Stream::follow`]. What goes to one of many never comes in the largest pieces: the others hold some too.
     pub fn follow(self, sink: Channel<'_>) {
-        self.stream.follow(sink.stream);
+        match (self, sink) {
+            (Self::Clear(stream) | Self::Secure(stream, _), Channel::Clear(sink) | Channel::Secure(sink, _)) => {
+                stream.follow(sink);
+            }
+            (Self::Clear(stream) | Self::Secure(stream, _), Channel::Multiplexed(_)) => stream.take_less(),
+            _ => {}
+        }
     }
 
     /// As [`Stream::recv`].
     pub async fn recv(self) -> io::Result<Lease> {
-        match self.session {
-            None => self.stream.recv().await,
+        match self {
+            Self::Clear(stream) => stream.recv().await,
             // Idle connections in clear must not be as large as one with a session.
-            Some(session) => Box::pin(session.recv(self.stream)).await,
+            Self::Secure(stream, session) => Box::pin(session.recv(stream)).await,
+            Self::Multiplexed(stream) => {
+                poll_fn(|cx| stream.poll_wait(cx)).await?;
+                Ok(stream.take().unwrap_or_default())
+            }
         }
     }
 
     /// As [`Stream::recv_into`].
     pub async fn recv_into(self, lease: &mut Lease) -> io::Result<usize> {
-        match self.session {
-            None => self.stream.recv_into(lease).await,
-            Some(session) => session.recv_into(self.stream, lease).await,
+        match self {
+            Self::Clear(stream) => stream.recv_into(lease).await,
+            Self::Secure(stream, session) => session.recv_into(stream, lease).await,
+            Self::Multiplexed(_) => {
+                let received = self.recv().await?;
+                Ok(append(lease, &received))
+            }
         }
     }
 
     /// As [`Stream::wait`].
     pub async fn wait(self) -> io::Result<()> {
-        match self.session {
-            None => self.stream.wait().await,
-            Some(session) => session.wait(self.stream).await,
+        match self {
+            Self::Clear(stream) => stream.wait().await,
+            Self::Secure(stream, session) => session.wait(stream).await,
+            Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_wait(cx)).await,
         }
     }
 
     /// As [`Stream::recv_now`].
     pub fn recv_now(self, lease: &mut Lease) -> io::Result<Option<usize>> {
-        match self.session {
-            None => self.stream.recv_now(lease),
-            Some(session) => session.recv_now(self.stream, lease),
+        match self {
+            Self::Clear(stream) => stream.recv_now(lease),
+            Self::Secure(stream, session) => session.recv_now(stream, lease),
+            Self::Multiplexed(stream) => Ok(stream.take().map(|received| append(lease, &received))),
         }
     }
 
     /// As [`Stream::has_more`].
     pub fn has_more(self) -> bool {
-        match self.session {
-            None => self.stream.has_more(),
-            Some(session) => session.has_more(self.stream),
+        match self {
+            Self::Clear(stream) => stream.has_more(),
+            Self::Secure(stream, session) => session.has_more(stream),
+            Self::Multiplexed(_) => false,
         }
     }
 
     /// As [`Stream::closed`].
     pub async fn closed(self) -> bool {
-        match self.session {
-            None => self.stream.closed().await,
-            Some(session) => session.closed(self.stream).await,
+        match self {
+            Self::Clear(stream) => stream.closed().await,
+            Self::Secure(stream, session) => session.closed(stream).await,
+            Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_closed(cx)).await,
         }
     }
 
     /// As [`Stream::send`].
     pub async fn send(self, lease: Lease, stall: Duration) -> io::Result<()> {
-        match self.session {
-            None => self.stream.send(lease, stall).await,
-            Some(session) => session.send(self.stream, lease, stall).await,
+        match self {
+            Self::Clear(stream) => stream.send(lease, stall).await,
+            Self::Secure(stream, session) => session.send(stream, lease, stall).await,
+            Self::Multiplexed(stream) => stream.send(lease, stall).await,
         }
     }
 
     /// As [`Stream::shutdown`]; the peer of a session is told so within it first.
     pub async fn shutdown(self) {
-        if let Some(session) = self.session {
-            Box::pin(session.end(self.stream)).await;
+        match self {
+            Self::Clear(stream) => stream.shutdown(),
+            Self::Secure(stream, session) => {
+                Box::pin(session.end(stream)).await;
+                stream.shutdown();
+            }
+            Self::Multiplexed(stream) => stream.shutdown(),
         }
-        self.stream.shutdown();
     }
 
     /// As [`Stream::reset_on_close`]; the peer of a session is told nothing.
     pub fn reset_on_close(self) {
-        if let Some(session) = self.session {
-            session.cut();
+        match self {
+            Self::Clear(stream) => stream.reset_on_close(),
+            Self::Secure(stream, session) => {
+                session.cut();
+                stream.reset_on_close();
+            }
+            Self::Multiplexed(stream) => stream.reset(),
         }
-        self.stream.reset_on_close();
     }
 
     /// Ends a session in order before its stream is closed.
     pub async fn finish(self) {
-        if let Some(session) = self.session {
-            session.end(self.stream).await;
+        if let Self::Secure(stream, session) = self {
+            session.end(stream).await;
         }
     }
+}
+
+fn append(lease: &mut Lease, received: &[u8]) -> usize {
+    lease.reserve(received.len());
+    lease.buffer().extend_from_slice(received);
+    received.len()
 }

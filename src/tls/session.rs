@@ -41,6 +41,8 @@ pub struct Facts {
     pub name: Option<Box<str>>,
     /// Whether it went on from an earlier session.
     pub resumed: bool,
+    /// Whether HTTP/2 is spoken (ALPN, RFC 7301).
+    pub h2: bool,
     /// Who the client's certificate says it is, if it showed one.
     pub identity: Option<Identity>,
 }

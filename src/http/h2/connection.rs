@@ -1,0 +1,228 @@
+//! The one task of a connection: it moves bytes between the client and `h2`, and runs an exchange for each stream.
+
+use super::pipe::{Pipe, ROOM};
+use super::stream::Stream;
+use super::{PREFACE, head};
+use crate::http::connection::{Connection, keep_heads, take_heads};
+use crate::http::exchange;
+use crate::net::Lease;
+use crate::observe::reason::Reason;
+use crate::tls::Channel;
+use ::h2::server::{self, SendResponse};
+use ::h2::{Reason as Code, RecvStream};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::{Method, Request};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Streams that a client may have open at a time.
+const STREAMS: u32 = 128;
+/// What a client may send on one stream before the far side has taken it.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The same on all of them together.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What an answer may have waiting in `h2`.
+const STREAM_BUFFER: usize = 64 << 10;
+/// How long a connection that is to end waits for its client to do so.
+const LINGER: Duration = Duration::from_secs(10);
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Serves a connection of HTTP/2, of which `first` came already.
+pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
+    let Connection { lane, listener, http, client, .. } = connection;
+    let pipe = Pipe::default();
+    if !first.is_empty() {
+        pipe.fill(first);
+    }
+    let mut wire = Wire::new(client, pipe.clone(), listener.timeouts.write_stall);
+    wire.limit = listener.timeouts.request_head;
+    let limits = &lane.plan.limits;
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
+        .max_send_buffer_size(STREAM_BUFFER);
+    if http.websocket {
+        builder.enable_connect_protocol();
+    }
+    let mut session = {
+        let mut handshake = pin!(builder.handshake::<_, Bytes>(pipe));
+        let shaken = poll_fn(|cx| {
+            let ended = wire.poll(cx);
+            if let Poll::Ready(shaken) = handshake.as_mut().poll(cx) {
+                return Poll::Ready(Some(shaken));
+            }
+            ended.map(|_| None)
+        });
+        match shaken.await {
+            Some(Ok(session)) => session,
+            Some(Err(_)) => {
+                lane.counters.listener(listener.index).refusals.refused(Reason::BadRequest);
+                return;
+            }
+            None => {
+                lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
+                return;
+            }
+        }
+    };
+    wire.limit = listener.timeouts.idle;
+    let mut exchanges = FuturesUnordered::new();
+    let mut draining = pin!(lane.draining.raised());
+    let (mut over, mut told) = (false, false);
+    poll_fn(|cx| {
+        loop {
+            match wire.poll(cx) {
+                Poll::Pending => {}
+                // Nothing was heard for long. If nothing is under way either, that is the end.
+                Poll::Ready(error) if error.kind() == ErrorKind::TimedOut => {
+                    if exchanges.is_empty() && told {
+                        return Poll::Ready(());
+                    }
+                    if exchanges.is_empty() {
+                        (told, wire.limit) = (true, LINGER);
+                        session.graceful_shutdown();
+                    }
+                    continue;
+                }
+                Poll::Ready(_) => over = true,
+            }
+            if !told && draining.as_mut().poll(cx).is_ready() {
+                (told, wire.limit) = (true, LINGER);
+                session.graceful_shutdown();
+            }
+            while !over {
+                match session.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => exchanges.push(one(connection, request, respond)),
+                    Poll::Ready(_) => over = true,
+                    Poll::Pending => break,
+                }
+            }
+            let mut finished = false;
+            while let Poll::Ready(Some(())) = exchanges.poll_next_unpin(cx) {
+                finished = true;
+            }
+            if over && exchanges.is_empty() {
+                return Poll::Ready(());
+            }
+            // What an exchange has sent is in `h2` now, and in the pipe when that has been asked again.
+            if !finished {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    wire.finish().await;
+}
+
+/// One stream: its request, its exchange, its answer.
+async fn one(connection: Connection<'_>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let (parts, body) = request.into_parts();
+    let mut text = Lease::new();
+    let Ok(shape) = head::write_request(&parts, body.is_end_stream(), text.buffer()) else {
+        let Connection { lane, listener, .. } = connection;
+        lane.counters.listener(listener.index).refusals.refused(Reason::BadRequest);
+        respond.send_reset(Code::PROTOCOL_ERROR);
+        return;
+    };
+    let to_head = parts.method == Method::HEAD;
+    drop(parts);
+    let stream = Stream::new(connection.client.facts(), shape, to_head, body, respond);
+    let mut heads = take_heads();
+    exchange::run(Connection { client: Channel::Multiplexed(&stream), ..connection }, &mut heads, text).await;
+    keep_heads(heads);
+    stream.finish();
+}
+
+/// The client's bytes on their way to `h2` and back.
+struct Wire<'a> {
+    client: Channel<'a>,
+    pipe: Pipe,
+    receiving: Option<Boxed<'a, io::Result<Lease>>>,
+    sending: Option<Boxed<'a, io::Result<()>>>,
+    /// How long the client may be silent.
+    limit: Duration,
+    stall: Duration,
+}
+
+impl<'a> Wire<'a> {
+    fn new(client: Channel<'a>, pipe: Pipe, stall: Duration) -> Self {
+        Self { client, pipe, receiving: None, sending: None, limit: stall, stall }
+    }
+
+    /// Sends what there is to send and receives what `h2` has use for. Ends when the connection is broken, and for a
+    /// moment, with `TimedOut`, when the client has been silent for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            if let Some(sending) = &mut self.sending {
+                match sending.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => self.sending = None,
+                    Poll::Ready(Err(error)) => {
+                        self.sending = None;
+                        // A client that takes nothing is as good as gone.
+                        let gone = error.kind() == ErrorKind::TimedOut;
+                        return Poll::Ready(if gone { ErrorKind::ConnectionAborted.into() } else { error });
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            match self.pipe.drain() {
+                Some(output) => self.sending = Some(Box::pin(self.client.send(output, self.stall))),
+                None => break,
+            }
+        }
+        if self.receiving.is_none() && self.pipe.is_dry() {
+            self.client.set_deadline(Some(self.limit));
+            self.receiving = Some(Box::pin(self.client.recv()));
+        }
+        let Some(receiving) = &mut self.receiving else { return Poll::Pending };
+        match receiving.as_mut().poll(cx) {
+            Poll::Ready(received) => {
+                self.receiving = None;
+                match received {
+                    Ok(input) => {
+                        self.pipe.fill(input);
+                        Poll::Pending
+                    }
+                    Err(error) => Poll::Ready(error),
+                }
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Sends the last of what there is to send.
+    async fn finish(mut self) {
+        self.receiving = None;
+        if let Some(sending) = self.sending.take()
+            && sending.await.is_err()
+        {
+            return;
+        }
+        while let Some(output) = self.pipe.drain() {
+            debug_assert!(output.len() < 2 * ROOM);
+            if self.client.send(output, self.stall).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Reads on until the preface is whole; what there is if it turns out to be none.
+pub(in crate::http) async fn preface(client: Channel<'_>, mut first: Lease) -> io::Result<Lease> {
+    while first.len() < PREFACE.len() && super::begins(&first) {
+        first.reserve(PREFACE.len());
+        if client.recv_into(&mut first).await? == 0 {
+            break;
+        }
+    }
+    Ok(first)
+}
