@@ -71,6 +71,8 @@ const PIECE: usize = 64 << 10;
 const OVERHEAD: usize = 1 << 10;
 /// The least and the most that is received in one go behind a part of a record: with it, it fits a size of leases.
 const GULPS: [usize; 2] = [4 << 10, 54 << 10];
+/// The most that is held of something unfinished: a record is smaller, and no message needs to be larger.
+pub(super) const LONGEST: usize = 64 << 10;
 /// How long a peer may take none of the last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -231,6 +233,10 @@ impl Session {
 
     /// Receives what is there behind what is left of the last time.
     fn receive_now(&self, stream: &Stream) -> io::Result<()> {
+        if self.incoming.borrow().len() > LONGEST {
+            self.end.set(End::Failed);
+            return Ok(());
+        }
         let gulp = self.gulp.get();
         let received = {
             let mut incoming = self.incoming.borrow_mut();
