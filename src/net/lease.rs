@@ -137,18 +137,6 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-// SAFETY: the unread part is initialised memory on the heap; moving the lease does not move it, and it is not written
-// while the kernel holds the lease, which owns it.
-unsafe impl monoio::buf::IoBuf for Lease {
-    fn read_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-}
-
 /// Halves what the thread's pool keeps, so that a burst's memory goes back. A worker calls this now and then.
 pub fn trim() {
     POOL.with_borrow_mut(|pool| {
