@@ -103,7 +103,9 @@ pub(super) fn block_on<F: Future>(main: F) -> io::Result<F::Output> {
             break Err(error);
         }
         timer::fire();
-        DEFERRED.take().into_iter().for_each(Waker::wake);
+        if !DEFERRED.with_borrow(Vec::is_empty) {
+            DEFERRED.take().into_iter().for_each(Waker::wake);
+        }
     };
     // Dropped one by one outside the borrow: their drops may wake or drop others.
     while let Some(task) = TASKS.with_borrow_mut(|tasks| {

@@ -152,17 +152,16 @@ impl Stream {
 
     /// Sends all of `lease` as [`Stream::send`] does, adding to `taken` the bytes that left our hands: also when it fails.
     pub async fn send_counted(&self, mut lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
-        let _sending = Sending(&self.watch);
         let bulk = lease.len() >= BULK;
         let (mut waits, mut slow) = (false, false);
         while !lease.is_empty() {
             let result = if waits || lease.len() >= BULK {
                 self.send_now(&lease)
             } else {
-                self.watch.set_deadline(Direction::Send, Some(stall));
                 match driver::send(&self.watch, lease) {
                     Ok(number) => {
-                        let (result, rest) = Queued { watch: &self.watch, number: Some(number) }.await?;
+                        let queued = Queued { watch: &self.watch, number: Some(number), limit: stall, begins: true };
+                        let (result, rest) = queued.await?;
                         lease = rest;
                         result
                     }
@@ -180,7 +179,7 @@ impl Stream {
                     lease.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.watch.set_deadline(Direction::Send, Some(stall));
+                    let _limit = Limit::set(&self.watch, stall);
                     poll_fn(|cx| self.watch.poll_writable(cx)).await?;
                     (waits, slow) = (true, true);
                 }
@@ -282,6 +281,7 @@ impl Future for Readable<'_> {
         let Stream { watch, streak, .. } = self.0;
         if streak.get() >= STREAK {
             streak.set(0);
+            // Those who wait for others are behind in the queue, and the kernel has not been asked for a while.
             executor::defer(cx.waker());
             return Poll::Pending;
         }
@@ -294,22 +294,26 @@ impl Future for Readable<'_> {
 /// A wait for a queued send. Given up, it leaves the buffer to the driver.
 struct Queued<'a> {
     watch: &'a Watch,
+    /// `None` once it has ended.
     number: Option<u32>,
+    limit: Duration,
+    begins: bool,
 }
 
 impl Future for Queued<'_> {
     type Output = io::Result<(io::Result<usize>, Lease)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.number.and_then(driver::take_sent) {
-            Some(sent) => {
-                self.number = None;
-                Poll::Ready(Ok(sent))
-            }
-            None => match self.watch.poll_deadline(Direction::Send, cx) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                _ => Poll::Pending,
-            },
+        if !self.begins
+            && let Some(sent) = self.number.and_then(driver::take_sent)
+        {
+            self.number = None;
+            return Poll::Ready(Ok(sent));
+        }
+        let begins = std::mem::take(&mut self.begins);
+        match self.watch.poll_done(self.limit, begins, cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Pending,
         }
     }
 }
@@ -318,14 +322,22 @@ impl Drop for Queued<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             driver::give_up(number);
+            self.watch.set_deadline(Direction::Send, None);
         }
     }
 }
 
-/// Takes the deadline of a send away when it is over, or given up.
-struct Sending<'a>(&'a Watch);
+/// The deadline of a wait for room, taken away when the wait is over or given up.
+struct Limit<'a>(&'a Watch);
 
-impl Drop for Sending<'_> {
+impl<'a> Limit<'a> {
+    fn set(watch: &'a Watch, limit: Duration) -> Self {
+        watch.set_deadline(Direction::Send, Some(limit));
+        Self(watch)
+    }
+}
+
+impl Drop for Limit<'_> {
     fn drop(&mut self) {
         self.0.set_deadline(Direction::Send, None);
     }

@@ -69,11 +69,11 @@ pub(super) enum Event {
 }
 
 /// Milliseconds of a tick. Ticks wrap around, and are compared by their distance.
-const TICK: u128 = 16;
+const TICK: u64 = 16;
 /// A tick that no deadline has.
 const NEVER: u32 = 0;
 /// The longest deadline, of about a year: half of what the ticks can tell apart.
-const LONGEST: Duration = Duration::from_millis((i32::MAX as u64 - 1) * TICK as u64);
+const LONGEST: Duration = Duration::from_millis((i32::MAX as u64 - 1) * TICK);
 
 impl Watch {
     /// Takes over a non-blocking descriptor.
@@ -93,7 +93,7 @@ impl Watch {
 
     /// Sets the deadline of one direction `after` from now; `None` takes it away.
     pub(super) fn set_deadline(&self, direction: Direction, after: Option<Duration>) {
-        let due = after.map_or(NEVER, |after| tick(coarse_now() + after.min(LONGEST), TICK - 1).max(NEVER + 1));
+        let due = after.map_or(NEVER, due_in);
         self.with(|slot| slot.due[direction as usize] = due);
     }
 
@@ -115,42 +115,49 @@ impl Watch {
     /// Waits until there may be something to receive, which stays so until [`Watch::drained`]. Fails with `TimedOut` when
     /// the deadline has passed.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_readable() {
-            return Poll::Ready(Ok(()));
-        }
-        if let Err(error) = self.watch() {
+        let mut is_new = false;
+        let state = self.with(|slot| {
+            if slot.ready[Direction::Receive as usize] {
+                return Poll::Ready(Ok(()));
+            }
+            is_new = !std::mem::replace(&mut slot.watched[Direction::Receive as usize], true);
+            slot.wait(Direction::Receive, cx)
+        });
+        if is_new && let Err(error) = driver::watch(self) {
             return Poll::Ready(Err(error));
         }
-        self.poll_deadline(Direction::Receive, cx)
+        state.unwrap_or(Poll::Pending)
     }
 
     /// Waits until there is room to send again, after a send found none. Fails with `TimedOut` when the deadline has
     /// passed.
     pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.with(|slot| std::mem::take(&mut slot.ready[Direction::Send as usize])).unwrap_or(false) {
-            return Poll::Ready(Ok(()));
-        }
-        if !self.with(|slot| std::mem::replace(&mut slot.watched[Direction::Send as usize], true)).unwrap_or(true) {
+        let mut is_new = false;
+        let state = self.with(|slot| {
+            if std::mem::take(&mut slot.ready[Direction::Send as usize]) {
+                return Poll::Ready(Ok(()));
+            }
+            is_new = !std::mem::replace(&mut slot.watched[Direction::Send as usize], true);
+            slot.wait(Direction::Send, cx)
+        });
+        if is_new {
             let watched = driver::watch_writable(self).and_then(|says| if says { Ok(()) } else { self.watch() });
             if let Err(error) = watched {
                 return Poll::Ready(Err(error));
             }
         }
-        self.poll_deadline(Direction::Send, cx)
+        state.unwrap_or(Poll::Pending)
     }
 
-    /// Fails with `TimedOut` when the deadline has passed. If not, the task is woken when it has, or when anything has
-    /// happened to the descriptor.
-    pub(super) fn poll_deadline(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Waits for an operation on the descriptor to end, which the caller has to look for when the task is woken. Fails
+    /// with `TimedOut` when that has taken `limit`, which is counted from the first call of an operation, the one with
+    /// `begins`.
+    pub(super) fn poll_done(&self, limit: Duration, begins: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = self.with(|slot| {
-            if is_past(slot.due[direction as usize], SWEPT.get()) {
-                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            if begins {
+                slot.due[Direction::Send as usize] = due_in(limit);
             }
-            match &mut slot.waker {
-                Some(waker) if waker.will_wake(cx.waker()) => {}
-                other => *other = Some(cx.waker().clone()),
-            }
-            Poll::Pending
+            slot.wait(Direction::Send, cx)
         });
         state.unwrap_or(Poll::Pending)
     }
@@ -163,6 +170,21 @@ impl Watch {
 
     fn with<R>(&self, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         SLOTS.with_borrow_mut(|slots| slots.get_mut(self.slot as usize).map(change))
+    }
+}
+
+impl Slot {
+    /// Fails with `TimedOut` when the direction's deadline has passed. If not, the task is woken when it has, or when
+    /// anything has happened to the descriptor.
+    fn wait(&mut self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if is_past(self.due[direction as usize], SWEPT.get()) {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        match &mut self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            other => *other = Some(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 }
 
@@ -221,7 +243,7 @@ pub(super) fn happened(slot: u32, event: Event, last: bool) -> Option<Waker> {
                 found.ready[Direction::Send as usize] = true;
                 found.watched[Direction::Send as usize] &= !last;
             }
-            Event::Done => {}
+            Event::Done => found.due[Direction::Send as usize] = NEVER,
         }
         let waker = found.waker.take();
         if last {
@@ -266,8 +288,12 @@ pub fn sweep() {
 }
 
 /// The tick of a time since boot, of which `up` milliseconds more are rounded up.
-fn tick(time: Duration, up: u128) -> u32 {
-    ((time.as_millis() + up) / TICK) as u32
+fn tick(time: Duration, up: u64) -> u32 {
+    ((time.as_secs() * 1000 + u64::from(time.subsec_millis()) + up) / TICK) as u32
+}
+
+fn due_in(after: Duration) -> u32 {
+    tick(coarse_now() + after.min(LONGEST), TICK - 1).max(NEVER + 1)
 }
 
 fn is_past(due: u32, now: u32) -> bool {
@@ -318,19 +344,19 @@ mod tests {
 
     #[test]
     fn the_sweep_wakes_the_overdue_alone() {
-        use Direction::{Receive, Send};
+        use Direction::Receive;
+        let limit = Duration::from_millis(8);
         on_each(|_| {
             let (late, early) = (Arc::new(Count::default()), Arc::new(Count::default()));
             let (late_waker, early_waker) = (Waker::from(late.clone()), Waker::from(early.clone()));
             let ((a, _far_a), (b, _far_b)) = (pair(), pair());
             a.set_deadline(Receive, Some(Duration::from_secs(3600)));
-            b.set_deadline(Send, Some(Duration::from_millis(8)));
             assert!(a.poll_readable(&mut Context::from_waker(&late_waker)).is_pending());
-            assert!(b.poll_deadline(Receive, &mut Context::from_waker(&late_waker)).is_pending());
-            assert!(b.poll_deadline(Send, &mut Context::from_waker(&early_waker)).is_pending());
+            assert!(b.poll_readable(&mut Context::from_waker(&late_waker)).is_pending());
+            assert!(b.poll_done(limit, true, &mut Context::from_waker(&early_waker)).is_pending());
             wait(Duration::from_millis(60));
             sweep();
-            assert!(b.poll_deadline(Send, &mut Context::from_waker(&early_waker)).is_ready());
+            assert!(b.poll_done(limit, false, &mut Context::from_waker(&early_waker)).is_ready());
             assert_eq!((late.0.load(Ordering::Relaxed), early.0.load(Ordering::Relaxed)), (0, 1));
         });
     }
