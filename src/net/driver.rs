@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub(super) use ring::build as build_ring;
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each worker")]
 enum Driver {
     Ring(ring::Ring),
     Epoll(epoll::Epoll),

@@ -171,7 +171,7 @@ mod tests {
             counted.set(counted.get() + 1);
             if counted.get() < 3 {
                 cx.waker().wake_by_ref();
-                cx.waker().clone().wake();
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             Poll::Ready(())

@@ -7,10 +7,10 @@ use super::{driver, executor};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -191,6 +191,23 @@ impl Stream {
             self.slow.set(slow);
         }
         Ok(())
+    }
+
+    /// Sends all of `head` and then all of `bulk` as [`Stream::send`] does, in one call as far as the peer takes them.
+    pub async fn send_both(&self, mut head: Lease, mut bulk: Lease, stall: Duration) -> io::Result<()> {
+        let pieces = [IoSlice::new(&head), IoSlice::new(&bulk)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::sendmsg(&self.watch, &pieces, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(count) => {
+                let of_head = count.min(head.len());
+                head.advance(of_head);
+                bulk.advance(count - of_head);
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.send(head, stall).await?;
+        self.send(bulk, stall).await
     }
 
     /// Sends as much as the peer takes at once.
