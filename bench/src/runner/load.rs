@@ -49,6 +49,8 @@ pub enum Tool {
     Strict {
         /// Requests a second.
         rate: f64,
+        /// Whether each has a connection of its own.
+        close: bool,
     },
 }
 
@@ -154,11 +156,11 @@ impl LoadSpec {
             Tool::Bulk => ours("bulk"),
             Tool::Short => ours("short"),
             Tool::Messages => ours("messages"),
-            Tool::Strict { rate } => {
+            Tool::Strict { rate, close } => {
                 let (rate, seconds) = (rate.to_string(), seconds.to_string());
                 let mut command = run(&bench, &["strict", "--url", &url, "--rate", &rate, "--duration", &seconds]);
                 command.args(["--connections", &connections, "--methods", "get", "--bodies", "0", "--chunked", "0"]);
-                command.args(["--close", "0", "--sizes", "128"]);
+                command.args(["--close", if *close { "1" } else { "0" }, "--sizes", "128"]);
                 command
             }
         })

@@ -11,6 +11,7 @@ pub mod scenario;
 
 use crate::plain;
 use crate::process::{self, Place, Process};
+use crate::ratio::Median;
 use anyhow::{Context, Result, ensure};
 use outcome::Outcome;
 use peer::{LOAD_CORE, OURS, Peer, Running};
@@ -141,9 +142,11 @@ impl Bench<'_> {
 
     /// All peers but the floor at the same rate; it is no proxy that anyone would wait for.
     fn pace(&self, scenario: &Scenario, running: &[Running], outcome: &mut Outcome) -> Result<()> {
-        let Some(rate) = paced::rate(outcome.peers.values().filter_map(|peer| peer.rate).map(|rate| rate.value)) else {
-            return Ok(());
+        // Void rounds count here: what the load could do then, it can do at the fixed rate too.
+        let most = |figures: &outcome::Figures| {
+            Median::of(figures.rounds.iter().map(|round| round.rate).collect()).map(|median| median.value)
         };
+        let Some(rate) = paced::rate(outcome.peers.values().filter_map(most)) else { return Ok(()) };
         let mut samples = BTreeMap::<&str, Vec<_>>::new();
         self.alternate(scenario, "fixed rate", paced::ROUNDS, running, |peer| {
             if peer.name != peer::known::FLOOR {
@@ -152,9 +155,7 @@ impl Bench<'_> {
             }
             Ok(())
         })?;
-        for (name, samples) in samples {
-            outcome.peers.entry(name.to_owned()).or_default().latency = Some(paced::Paced::of(rate, &samples));
-        }
+        outcome.add_paced(rate, &samples);
         Ok(())
     }
 
