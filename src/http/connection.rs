@@ -29,8 +29,8 @@ const LINGER: Duration = Duration::from_secs(10);
 /// How long a closing connection may be silent.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
 
-/// Sets of heads that a worker keeps.
-const HEADS_KEPT: usize = 64;
+/// Sets of heads that a worker keeps: for as many requests as are under way at a time.
+const HEADS_KEPT: usize = 2048;
 
 thread_local! {
     #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
@@ -67,6 +67,14 @@ pub fn serve<'a>(lane: &'a Rc<Lane>, listener: &'a Listener, accepted: &'a Accep
             }
         }
     }
+}
+
+/// Halves what the worker keeps for exchanges, so that a burst's memory goes back. A worker calls this now and then.
+pub fn trim() {
+    HEADS.with_borrow_mut(|kept| {
+        kept.truncate(kept.len() / 2);
+        kept.shrink_to(64);
+    });
 }
 
 /// Runs exchanges for as long as the client has sent the next one already. Returns whether the connection goes on.

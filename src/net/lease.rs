@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 /// The sizes that buffers come in, from a head to bulk: the third holds 64 KiB of content and a head.
 pub(super) const CLASSES: [usize; 4] = [4 << 10, 16 << 10, 72 << 10, 512 << 10];
-const KEPT: [usize; 4] = [512, 128, 32, 8];
+const KEPT: [usize; 4] = [2048, 128, 32, 8];
 
 thread_local! {
     static POOL: RefCell<[Vec<Vec<u8>>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
