@@ -17,4 +17,4 @@ mod reply;
 mod request;
 mod transfer;
 
-pub use connection::serve;
+pub use connection::{serve, trim};

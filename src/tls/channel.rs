@@ -57,11 +57,17 @@ impl<'a> Channel<'a> {
     }
 
     /// As [`Stream::recv`].
-    pub async fn recv(self) -> io::Result<Lease> {
-        match self.session {
-            None => self.stream.recv().await,
-            // Idle connections in clear must not be as large as one with a session.
-            Some(session) => Box::pin(session.recv(self.stream)).await,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would keep its argument twice in every idle connection"
+    )]
+    pub fn recv(self) -> impl Future<Output = io::Result<Lease>> + 'a {
+        async move {
+            match self.session {
+                None => self.stream.recv().await,
+                // Idle connections in clear must not be as large as one with a session.
+                Some(session) => Box::pin(session.recv(self.stream)).await,
+            }
         }
     }
 
@@ -110,6 +116,14 @@ impl<'a> Channel<'a> {
         match self.session {
             None => self.stream.send(lease, stall).await,
             Some(session) => session.send(self.stream, lease, stall).await,
+        }
+    }
+
+    /// As [`Stream::send_both`].
+    pub async fn send_both(self, head: Lease, bulk: Lease, stall: Duration) -> io::Result<()> {
+        match self.session {
+            None => self.stream.send_both(head, bulk, stall).await,
+            Some(session) => session.send_both(self.stream, head, bulk, stall).await,
         }
     }
 

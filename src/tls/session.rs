@@ -156,13 +156,29 @@ impl Session {
     }
 
     /// As [`Stream::send`].
-    pub(super) async fn send(&self, stream: &Stream, mut lease: Lease, stall: Duration) -> io::Result<()> {
-        while !lease.is_empty() {
-            let piece = lease.len().min(PIECE);
-            let mut sealed = Lease::with_room(piece + OVERHEAD);
+    pub(super) async fn send(&self, stream: &Stream, lease: Lease, stall: Duration) -> io::Result<()> {
+        self.send_both(stream, Lease::empty(), lease, stall).await
+    }
+
+    /// As [`Stream::send_both`].
+    pub(super) async fn send_both(
+        &self,
+        stream: &Stream,
+        mut head: Lease,
+        mut bulk: Lease,
+        stall: Duration,
+    ) -> io::Result<()> {
+        while !(head.is_empty() && bulk.is_empty()) {
+            let of_head = head.len().min(PIECE);
+            let of_bulk = bulk.len().min(PIECE - of_head);
+            let mut sealed = Lease::with_room(of_head + of_bulk + OVERHEAD);
             self.say(&mut sealed);
-            self.seal(&lease[..piece], &mut sealed)?;
-            lease.advance(piece);
+            for (from, count) in [(&mut head, of_head), (&mut bulk, of_bulk)] {
+                if count > 0 {
+                    self.seal(&from[..count], &mut sealed)?;
+                    from.advance(count);
+                }
+            }
             self.pass(stream, sealed, stall).await?;
         }
         Ok(())
