@@ -124,10 +124,10 @@ fn unsafe_stands_under_net_alone() {
 }
 
 #[test]
-fn the_runtime_is_named_under_net_alone() {
-    let word = Regex::new(r"\bmonoio::").unwrap();
+fn the_ring_is_named_under_net_alone() {
+    let word = Regex::new(r"\b(io_uring|epoll)::").unwrap();
     for (path, text) in sources("src") {
-        assert!(path.starts_with("src/net/") || !word.is_match(&code(&text)), "{path} names the runtime");
+        assert!(path.starts_with("src/net/") || !word.is_match(&code(&text)), "{path} names the ring");
     }
 }
 

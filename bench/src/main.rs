@@ -11,6 +11,7 @@ mod process;
 mod ratio;
 mod report;
 mod runner;
+mod short;
 mod strict;
 
 use clap::Parser;
@@ -24,6 +25,8 @@ enum Command {
     Strict(strict::Args),
     /// A load for large bodies that are not looked at.
     Bulk(bulk::Args),
+    /// A load of a connection for each request.
+    Short(short::Args),
     /// A load of small WebSocket messages.
     Messages(messages::Args),
     /// Ringway and its peers side by side.
@@ -41,6 +44,7 @@ fn main() -> std::process::ExitCode {
         Command::Backend(args) => backend::run(args),
         Command::Strict(args) => strict::run(args),
         Command::Bulk(args) => bulk::run(args),
+        Command::Short(args) => short::run(args),
         Command::Messages(args) => messages::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),

@@ -78,7 +78,9 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn head(input: &[u8]) -> Result<Option<(usize, Body)>> {
+/// The length of the answer's head at the front of `input`, and the framing of the body after it; `None` if it is not
+/// whole. Fails on any status but 200.
+pub fn head(input: &[u8]) -> Result<Option<(usize, Body)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = parsed.parse(input)? else { return Ok(None) };

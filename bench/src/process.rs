@@ -1,6 +1,6 @@
 //! Processes: starting them pinned, ending them, and what the kernel says that they used.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 pub struct Process(Child);
 
 impl Process {
-    /// Starts `program`, on the one core `core` if that is given. Its output goes to `log`.
-    pub fn start(program: &str, args: &[&str], core: Option<usize>, log: &Path) -> Result<Self> {
-        let mut command = pinned(program, args, core);
+    /// Starts `program` at `place`. Its output goes to `log`.
+    pub fn start(program: &str, args: &[&str], place: Place, log: &Path) -> Result<Self> {
+        let mut command = placed(program, args, place);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self(command.spawn().with_context(|| format!("start {program}"))?))
@@ -22,6 +22,15 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Whether it waits, once woken, until others on its core pause (SCHED_BATCH). Those who share a core then do more in a
+    /// turn and switch less, which leaves more of the core for the work; but each turn, and so each answer, takes longer.
+    pub fn be_patient(&self, patient: bool) -> Result<()> {
+        let policy = if patient { "--batch" } else { "--other" };
+        let status = Command::new("chrt").args([policy, "--pid", "0", &self.id().to_string()]).status()?;
+        ensure!(status.success(), "chrt {policy}: {status}");
+        Ok(())
     }
 
     /// Whether it still runs.
@@ -66,15 +75,28 @@ impl Drop for Process {
     }
 }
 
-/// The command that runs `program` on the one core `core`, or anywhere.
-pub fn pinned(program: &str, args: &[&str], core: Option<usize>) -> Command {
-    let mut command = match core {
-        Some(core) => {
-            let mut taskset = Command::new("taskset");
-            taskset.args(["-c", &core.to_string(), program]);
-            taskset
-        }
-        None => Command::new(program),
+/// Where a process runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// Wherever the kernel puts it.
+    Anywhere,
+    /// On this one core.
+    Core(usize),
+    /// On this one core, and patient there, see [`Process::be_patient`].
+    Patient(usize),
+}
+
+/// The command that runs `program` at `place`.
+pub fn placed(program: &str, args: &[&str], place: Place) -> Command {
+    let on = |core: usize, words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["-c", &core.to_string(), program]);
+        command
+    };
+    let mut command = match place {
+        Place::Anywhere => Command::new(program),
+        Place::Core(core) => on(core, &["taskset"]),
+        Place::Patient(core) => on(core, &["chrt", "--batch", "0", "taskset"]),
     };
     command.args(args);
     command

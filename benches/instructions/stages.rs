@@ -28,7 +28,10 @@ const FILES: &[(&str, &str)] = &[
     ("src/http/transfer.rs", "exchange"),
     ("src/lane.rs", "exchange"),
     ("src/net/clock.rs", "net: clock"),
-    ("src/net/deadline.rs", "net: deadlines"),
+    ("src/net/driver", "runtime (epoll)"),
+    ("src/net/executor.rs", "runtime (epoll)"),
+    ("src/net/timer.rs", "runtime (epoll)"),
+    ("src/net/watch.rs", "net: watches"),
     ("src/net/lease.rs", "net: buffers"),
     ("src/net/", "net: streams"),
 ];
@@ -51,8 +54,7 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("src/http/outcome.rs", "request_id", "log"),
 ];
 
-const LIBRARIES: &[(&str, &str)] =
-    &[("monoio", "runtime (epoll)"), ("mimalloc", "allocator"), ("hdrhistogram", "counters, latency")];
+const LIBRARIES: &[(&str, &str)] = &[("mimalloc", "allocator"), ("hdrhistogram", "counters, latency")];
 
 /// The stage of an instruction; `None` if it belongs to whoever called its function.
 pub fn stage(frames: &[Frame], function: &Function) -> Option<&'static str> {

@@ -4,6 +4,7 @@
 //! look complete.
 
 use super::body::{Body, BodyError};
+use super::connection::Connection;
 use super::exchange::Exchange;
 use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
 use super::head::{Name, RequestHead, Version};
@@ -266,10 +267,15 @@ impl<'a> Answer<'a> {
             switched: None,
             first_byte: self.first_byte.get().unwrap_or_default(),
         };
-        self.send(exchange, out).await?;
-        if !(inline && body.is_ended()) {
+        let (along, first) = match framing {
+            _ if inline => (Lease::empty(), Lease::empty()),
+            Framing::Chunked => (Lease::empty(), body.take_first()),
+            _ => (body.take_first(), Lease::empty()),
+        };
+        exchange.outcome.body_out += along.len() as u64;
+        self.send_both(exchange, out, along).await?;
+        if !(body.is_ended() && first.is_empty()) {
             let silence = if streams { timeouts.tunnel } else { timeouts.response_idle };
-            let first = if inline { Lease::empty() } else { body.take_first() };
             // Rarer than a body that came with its head, and larger.
             Box::pin(self.pass_body(exchange, &mut body, first, framing, silence)).await?;
         }
@@ -370,9 +376,19 @@ impl<'a> Answer<'a> {
     }
 
     async fn send(&self, exchange: &mut Exchange<'_>, out: Lease) -> Result<(), Broken> {
-        let connection = self.transfer.connection;
-        let length = out.len() as u64;
-        let sent = connection.client.send(out, connection.listener.timeouts.write_stall).await;
+        self.send_both(exchange, out, Lease::empty()).await
+    }
+
+    /// Sends `out`, and `bulk` behind it.
+    async fn send_both(&self, exchange: &mut Exchange<'_>, out: Lease, bulk: Lease) -> Result<(), Broken> {
+        let Connection { client, listener, .. } = self.transfer.connection;
+        let length = (out.len() + bulk.len()) as u64;
+        let stall = listener.timeouts.write_stall;
+        let sent = match bulk.is_empty() {
+            true => client.send(out, stall).await,
+            // Rarer, and larger.
+            false => Box::pin(client.send_both(out, bulk, stall)).await,
+        };
         sent.map_err(|error| unsent_to_client(&error))?;
         exchange.outcome.bytes_out += length;
         Ok(())

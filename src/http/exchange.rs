@@ -13,7 +13,7 @@ use super::request::{self, View};
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
-use crate::plan::host::{self, canonical};
+use crate::plan::host;
 use crate::plan::path::{self, Verdict};
 use crate::plan::{Action, Forward};
 use std::io::ErrorKind;
@@ -40,6 +40,8 @@ pub(super) struct Heads {
     pub(super) path: Vec<u8>,
     /// Room for comparisons.
     pub(super) spare: Vec<u8>,
+    /// The host that the last request named.
+    hosts: host::Memo,
 }
 
 /// What is to be done with a request.
@@ -136,11 +138,10 @@ impl Exchange<'_> {
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, http, peer, .. } = self.connection;
         let (scheme, own_port) = (self.connection.scheme(), self.connection.own_port());
-        let Heads { request, path, spare, .. } = &mut *self.heads;
+        let Heads { request, path, spare, hosts, .. } = &mut *self.heads;
         let text: &[u8] = &self.text;
         self.outcome.client = request::client_address(http, peer, request, text);
-        let mut buffer = host::Buffer::new();
-        let host = match canonical(request.authority.of(text), own_port, &mut buffer) {
+        let host = match hosts.canonical(request.authority.of(text), own_port) {
             Ok(host) => host,
             Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
         };

@@ -18,4 +18,4 @@ mod reply;
 mod request;
 mod transfer;
 
-pub use connection::serve;
+pub use connection::{serve, trim};

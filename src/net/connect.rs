@@ -38,7 +38,7 @@ pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
             Err(error) => return Err(error),
         }
     };
-    let stream = Stream::new(socket.into())?;
+    let stream = Stream::new(socket.into());
     if waiting {
         super::runtime::timeout(limit, stream.connected()).await.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))?;
     }

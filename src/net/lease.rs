@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 
 /// The sizes that buffers come in, from a head to bulk: the third holds 64 KiB of content and a head.
 pub(super) const CLASSES: [usize; 4] = [4 << 10, 16 << 10, 72 << 10, 512 << 10];
-const KEPT: [usize; 4] = [512, 128, 32, 8];
+const KEPT: [usize; 4] = [2048, 128, 32, 8];
 
 thread_local! {
     static POOL: RefCell<[Vec<Vec<u8>>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
@@ -104,6 +104,12 @@ impl DerefMut for Lease {
     }
 }
 
+impl AsRef<[u8]> for Lease {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Drop for Lease {
     // Most leases that are dropped have given their buffer away.
     #[inline]
@@ -134,18 +140,6 @@ fn give_back(mut bytes: Vec<u8>) {
 impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Lease({} bytes)", self.len())
-    }
-}
-
-// SAFETY: the unread part is initialised memory on the heap; moving the lease does not move it, and it is not written
-// while the kernel holds the lease, which owns it.
-unsafe impl monoio::buf::IoBuf for Lease {
-    fn read_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
     }
 }
 

@@ -1,14 +1,16 @@
 //! Accepting from a slot.
 
 use super::socket::{Address, Peer, Slot};
-use super::stream::{Readiness, Stream};
+use super::stream::Stream;
+use super::watch::Watch;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 /// A worker's view of one listening socket. Dropping it does not close the slot, which control owns.
 pub struct Listener {
-    readiness: Readiness,
+    watch: Watch,
     port: u16,
 }
 
@@ -29,12 +31,12 @@ impl Listener {
             Address::Ip(ip) => ip.port(),
             Address::Unix(_) => 0,
         };
-        Ok(Self { readiness: Readiness::new(slot.duplicate()?)?, port })
+        Ok(Self { watch: Watch::new(slot.duplicate()?), port })
     }
 
     /// Waits until a connection waits in the queue. Another worker may still take it first.
     pub async fn ready(&self) -> io::Result<()> {
-        self.readiness.readable().await
+        poll_fn(|cx| self.watch.poll_readable(cx)).await
     }
 
     /// Takes one connection from the queue, if there is one. Fails if descriptors or memory are short.
@@ -44,11 +46,14 @@ impl Listener {
             let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
             // SAFETY: the storage is as large as `len` says and outlives the call.
-            let fd = unsafe { libc::accept4(self.readiness.fd(), storage.as_mut_ptr().cast(), &raw mut len, flags) };
+            let fd = unsafe { libc::accept4(self.watch.fd(), storage.as_mut_ptr().cast(), &raw mut len, flags) };
             if fd < 0 {
                 let error = io::Error::last_os_error();
                 match error.kind() {
-                    ErrorKind::WouldBlock => return Ok(None),
+                    ErrorKind::WouldBlock => {
+                        self.watch.drained();
+                        return Ok(None);
+                    }
                     // The client left while it waited in the queue: the next one may be there.
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,
                     _ => return Err(error),
@@ -58,7 +63,7 @@ impl Listener {
             let fd = unsafe { OwnedFd::from_raw_fd(fd) };
             // SAFETY: zeroed storage is valid, and the kernel wrote an address of `len` bytes into it.
             let peer = Peer::from_storage(unsafe { storage.assume_init_ref() });
-            return Ok(Some(Accepted { stream: Stream::new(fd)?, peer, port: self.port }));
+            return Ok(Some(Accepted { stream: Stream::new(fd), peer, port: self.port }));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A bounded mailbox into a worker from other threads: a lock-free queue and an eventfd that wakes the loop.
 
-use super::stream::Readiness;
+use super::watch::Watch;
 use crossbeam::queue::ArrayQueue;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
@@ -50,12 +51,14 @@ impl<T> Clone for Post<T> {
 impl<T> Mailbox<T> {
     /// Calls `handle` with each message, for as long as the worker lives. Fails only if the eventfd cannot be watched.
     pub async fn receive(self, mut handle: impl FnMut(T)) -> io::Result<()> {
-        let readiness = Readiness::new(self.0.event.try_clone()?)?;
+        let watch = Watch::new(self.0.event.try_clone()?);
         loop {
             while let Some(message) = self.0.queue.pop() {
                 handle(message);
             }
-            readiness.readable().await?;
+            poll_fn(|cx| watch.poll_readable(cx)).await?;
+            // Before the count is taken: what is added after that is told anew.
+            watch.drained();
             let mut count = [0u8; 8];
             // SAFETY: the buffer is 8 bytes as an eventfd wants; the descriptor does not block.
             unsafe { libc::read(self.0.event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };

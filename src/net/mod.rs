@@ -1,5 +1,6 @@
-//! The contract with the runtime: the only module that names monoio or a raw descriptor, spawns, sleeps, or opens a
-//! socket, and the only one with `unsafe`.
+//! The contract with the kernel: the only module that names a ring or a raw descriptor, spawns, sleeps, or opens a socket,
+//! and the only one with `unsafe`. A worker's loop ([`enter`]) polls tasks until none is left to be polled, then hands
+//! what they have queued to the kernel and waits, in one call.
 //!
 //! What always holds:
 //! - Receiving waits for readiness, takes a [`Lease`] from the worker's pool and reads at once: an idle connection holds
@@ -13,7 +14,8 @@
 
 mod clock;
 mod connect;
-mod deadline;
+mod driver;
+mod executor;
 mod lease;
 mod ledger;
 mod listener;
@@ -24,10 +26,11 @@ mod signal;
 mod socket;
 mod stream;
 mod thread;
+mod timer;
+mod watch;
 
 pub use clock::{coarse_now, now};
 pub use connect::connect;
-pub use deadline::sweep;
 pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;
 pub use listener::{Accepted, Listener};
@@ -38,3 +41,4 @@ pub use signal::Signal;
 pub use socket::{Address, Peer, Slot, bind, file_limit, probe as probe_bind};
 pub use stream::Stream;
 pub use thread::{allowed_cores, name_thread, pin, refuse_huge_pages, thread_alive, thread_id};
+pub use watch::sweep;

@@ -1,5 +1,8 @@
-//! The event loop of a worker: monoio on io_uring with the flags that suit one thread, or on epoll.
+//! The event loop of a worker: on io_uring with the flags that suit one thread, or on epoll.
 
+use super::race::{Either, race};
+use super::timer::Sleep;
+use super::{driver, executor};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -7,10 +10,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-/// Small enough that both queues stay in the core's own cache: a full one costs an enter more.
-const ENTRIES: u32 = 512;
-const COMPLETIONS: u32 = 4096;
 
 /// What the configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub fn probe(driver: Driver) -> io::Result<(Backend, Option<io::Error>)> {
     }
     let mut reason = None;
     for backend in [Backend::Deferred, Backend::Cooperative] {
-        match ring(backend).build(8) {
+        match driver::build_ring(backend, 8) {
             Ok(_) => return Ok((backend, None)),
             Err(error) => reason = reason.or(Some(error)),
         }
@@ -56,26 +55,15 @@ pub fn probe(driver: Driver) -> io::Result<(Backend, Option<io::Error>)> {
 /// Runs `main` and what it spawns on the calling thread, as worker `index`, until `main` is done.
 pub fn enter<F: Future>(backend: Backend, index: usize, main: F) -> io::Result<F::Output> {
     super::ledger::enlist(index);
-    match backend {
-        Backend::Epoll => {
-            let mut runtime =
-                monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().with_entries(ENTRIES).enable_timer().build()?;
-            Ok(runtime.block_on(main))
-        }
-        _ => {
-            let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-                .uring_builder(ring(backend))
-                .with_entries(ENTRIES)
-                .enable_timer()
-                .build()?;
-            Ok(runtime.block_on(main))
-        }
-    }
+    driver::set_up(backend)?;
+    let output = executor::block_on(main);
+    driver::tear_down();
+    output
 }
 
 /// Starts a task on the calling worker. A panic in it is counted and ends that task alone.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    drop(monoio::spawn(Guarded { task }));
+    executor::spawn(Guarded { task });
 }
 
 /// Panics caught in tasks of the calling worker since it last asked.
@@ -84,32 +72,20 @@ pub fn take_panics() -> u64 {
 }
 
 /// Waits for `duration`.
-pub async fn sleep(duration: Duration) {
-    monoio::time::sleep(duration).await;
+pub fn sleep(duration: Duration) -> impl Future<Output = ()> {
+    Sleep::new(duration)
 }
 
 /// Waits for `future` for at most `limit`; `None` means that it took too long and was dropped.
-///
-/// Both are boxed: a timer is large, and waiting for one is rare.
-pub fn timeout<'a, F: Future + 'a>(
-    limit: Duration,
-    future: F,
-) -> Pin<Box<dyn Future<Output = Option<F::Output>> + 'a>> {
-    Box::pin(async move { monoio::time::timeout(limit, future).await.ok() })
+pub async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    match race(future, Sleep::new(limit)).await {
+        Either::Left(output) => Some(output),
+        Either::Right(()) => None,
+    }
 }
 
 thread_local! {
     static PANICS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn ring(backend: Backend) -> io_uring::Builder {
-    let mut builder = io_uring::IoUring::builder();
-    match backend {
-        Backend::Deferred => builder.setup_single_issuer().setup_defer_taskrun(),
-        _ => builder.setup_coop_taskrun(),
-    };
-    builder.setup_cqsize(COMPLETIONS);
-    builder
 }
 
 struct Guarded<F> {

@@ -1,101 +1,50 @@
 //! A connected socket of a worker.
 
-use super::deadline::{Deadlines, Direction};
 use super::lease::{CLASSES, Lease};
 use super::ledger;
-use monoio::io::AsyncWriteRent;
-use monoio::net::UnixStream;
+use super::watch::{Direction, Watch};
+use super::{driver, executor};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use std::cell::{Cell, UnsafeCell};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// From this size on a send is tried at once: the buffer is still in the core's cache, and its bytes outweigh the system
 /// call. Smaller ones go with what else the turn of the loop has collected.
 const BULK: usize = 32 << 10;
+/// Receives in a row without a wait after which others get their turn: a fast peer must not keep the worker to itself.
+const STREAK: u8 = 32;
 /// Index of the largest buffer size for what goes to a slow reader.
 const PATIENT: u8 = 2;
 
-/// A descriptor that the worker's driver watches.
-pub(super) struct Readiness(UnsafeCell<UnixStream>);
-
-impl Readiness {
-    /// Takes over a non-blocking descriptor of any kind: only readiness and plain sends are asked of it. monoio's Unix
-    /// stream is its smallest wrapper of a descriptor, and does both alike for every kind of socket.
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).map(|stream| Self(UnsafeCell::new(stream)))
-    }
-
-    fn stream(&self) -> &UnixStream {
-        // SAFETY: the only exclusive reference is the one in `send`, which ends before control leaves this module.
-        unsafe { &*self.0.get() }
-    }
-
-    pub(super) fn fd(&self) -> RawFd {
-        self.stream().as_raw_fd()
-    }
-
-    fn borrowed(&self) -> BorrowedFd<'_> {
-        // SAFETY: the stream owns the descriptor and outlives the borrow.
-        unsafe { BorrowedFd::borrow_raw(self.fd()) }
-    }
-
-    pub(super) fn readable(&self) -> impl Future<Output = io::Result<()>> {
-        self.stream().readable(false)
-    }
-
-    fn writable(&self) -> impl Future<Output = io::Result<()>> {
-        self.stream().writable(false)
-    }
-
-    /// One send of what the lease holds, submitted with the next enter.
-    async fn send(&self, lease: Lease) -> (io::Result<usize>, Lease) {
-        // SAFETY: monoio's write takes the reference only to clone the descriptor into the operation (its own split
-        // halves do the same over an UnsafeCell); no other reference is in use while it does, as a worker is one thread.
-        unsafe { &mut *self.0.get() }.write(lease).await
-    }
-}
-
-type Armed = Pin<Box<dyn Future<Output = io::Result<()>>>>;
-
 /// A connected, non-blocking stream socket (TCP or Unix). Belongs to the worker that made it.
 pub struct Stream {
-    inner: Rc<Readiness>,
-    deadlines: Deadlines,
-    armed: Cell<Option<Armed>>,
+    watch: Watch,
     /// Index of the buffer size that the next receive takes.
     class: Cell<u8>,
-    /// Whether the last receive filled its buffer, so that more is likely there.
-    more: Cell<bool>,
     /// Whether the last bulk send found the peer slower than us.
     slow: Cell<bool>,
+    /// Receives that did not have to wait, since the last one that had to.
+    streak: Cell<u8>,
 }
 
 impl Stream {
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        let inner = Rc::new(Readiness::new(fd)?);
-        ledger::record(inner.fd());
-        Ok(Self {
-            inner,
-            deadlines: Deadlines::new(),
-            armed: Cell::new(None),
-            class: Cell::new(0),
-            more: Cell::new(false),
-            slow: Cell::new(false),
-        })
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        let watch = Watch::new(fd);
+        ledger::record(watch.fd());
+        Self { watch, class: Cell::new(0), slow: Cell::new(false), streak: Cell::new(0) }
     }
 
     /// Sets when receiving gives up with `TimedOut`: `after` from now, rounded up to the next sweep. `None`: never.
     pub fn set_deadline(&self, after: Option<Duration>) {
-        self.deadlines.set(Direction::Receive, after);
+        self.watch.set_deadline(Direction::Receive, after);
     }
 
     /// Expects something small next, such as a message head, whatever came before.
@@ -105,7 +54,7 @@ impl Stream {
 
     /// Expects that bytes are there already, so that the next receive tries before it waits.
     pub fn expect_now(&self) {
-        self.more.set(true);
+        self.watch.expect();
     }
 
     /// Takes less at a time from here on if `sink`, which gets what comes, does not keep up: what a slow reader holds of
@@ -129,9 +78,7 @@ impl Stream {
     pub fn recv(&self) -> impl Future<Output = io::Result<Lease>> {
         async move {
             loop {
-                if !self.more.get() {
-                    self.readable().await?;
-                }
+                self.readable().await?;
                 let mut lease = Lease::of_class(self.class.get().into());
                 if let Some(count) = self.try_recv(&mut lease)? {
                     self.adapt(count, lease.room() == 0);
@@ -151,52 +98,51 @@ impl Stream {
         }
     }
 
-    /// Waits until there are bytes to receive, or the end of the stream.
+    /// Waits until there may be bytes to receive, or the end of the stream.
     pub async fn wait(&self) -> io::Result<()> {
-        if self.more.get() { Ok(()) } else { self.readable().await }
+        self.readable().await
     }
 
     /// Adds what has been received to `lease`, which must have room. Returns how many bytes; 0 is the peer's end of
     /// stream, `None` is nothing yet.
     pub fn recv_now(&self, lease: &mut Lease) -> io::Result<Option<usize>> {
         debug_assert!(lease.room() > 0);
-        let count = self.try_recv(lease)?;
-        self.more.set(count.is_some() && lease.room() == 0);
-        Ok(count)
+        self.try_recv(lease)
     }
 
-    /// Whether the last receive filled its buffer, so that there is probably more.
+    /// Whether there is probably more to receive.
     pub fn has_more(&self) -> bool {
-        self.more.get()
+        self.watch.is_readable()
     }
 
     /// Waits until the peer has closed its side or reset the connection. Returns early, with `false`, if it has sent
     /// bytes instead.
     pub async fn closed(&self) -> bool {
-        // Only a failed wait or the end of the stream counts as closed; a deadline on this stream does too.
-        self.readable().await.is_err() || self.peek() != Peek::Bytes
+        loop {
+            // Only a failed wait or the end of the stream counts as closed; a deadline on this stream does too.
+            if self.readable().await.is_err() {
+                return true;
+            }
+            match self.peek() {
+                Peek::Bytes => return false,
+                Peek::End => return true,
+                Peek::Nothing => self.watch.drained(),
+            }
+        }
     }
 
-    /// Starts watching an idle stream, so that [`Stream::is_quiet`] can tell and the next receive need not ask again.
-    pub fn arm(&self) {
-        let inner = self.inner.clone();
-        let mut armed: Armed = Box::pin(async move { inner.readable().await });
-        // The first poll submits the watch; without a waker, as nobody waits yet.
-        if armed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            self.armed.set(Some(armed));
-        } else {
-            self.more.set(true);
-        }
+    /// Has an idle stream watched, so that [`Stream::is_quiet`] can tell. Fails if the driver cannot.
+    pub fn arm(&self) -> io::Result<()> {
+        self.watch.watch()
     }
 
     /// Whether an armed stream has neither bytes nor an end waiting, as far as the driver has heard.
     pub fn is_quiet(&self) -> bool {
-        let Some(mut armed) = self.armed.take() else { return false };
-        let quiet = armed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
-        if quiet {
-            self.armed.set(Some(armed));
+        // What was heard may have been received since.
+        if self.watch.is_readable() && self.peek() == Peek::Nothing {
+            self.watch.drained();
         }
-        quiet
+        !self.watch.is_readable()
     }
 
     /// Asks the kernel whether the peer has closed or sent something. Costs a system call.
@@ -211,22 +157,26 @@ impl Stream {
 
     /// Sends all of `lease` as [`Stream::send`] does, adding to `taken` the bytes that left our hands: also when it fails.
     pub async fn send_counted(&self, mut lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
-        while lease.len() >= BULK {
-            match self.send_now(&lease) {
-                Ok(count) => {
-                    taken.set(taken.get() + count);
-                    lease.advance(count);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let _sending = Sending(&self.deadlines);
+        let bulk = lease.len() >= BULK;
+        let (mut waits, mut slow) = (false, false);
         while !lease.is_empty() {
-            self.deadlines.set(Direction::Send, Some(stall));
-            let (result, rest) = self.within(self.inner.send(lease)).await?;
-            lease = rest;
+            let result = if waits || lease.len() >= BULK {
+                self.send_now(&lease)
+            } else {
+                match driver::send(&self.watch, lease) {
+                    Ok(number) => {
+                        let queued = Queued { watch: &self.watch, number: Some(number), limit: stall, begins: true };
+                        let (result, rest) = queued.await?;
+                        lease = rest;
+                        result
+                    }
+                    Err(back) => {
+                        lease = back;
+                        self.send_now(&lease)
+                    }
+                }
+            };
+            waits = false;
             match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
@@ -234,81 +184,94 @@ impl Stream {
                     lease.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.within(self.inner.writable()).await??;
+                    let _limit = Limit::set(&self.watch, stall);
+                    poll_fn(|cx| self.watch.poll_writable(cx)).await?;
+                    (waits, slow) = (true, true);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        if bulk {
+            self.slow.set(slow);
+        }
         Ok(())
+    }
+
+    /// Sends all of `head` and then all of `bulk` as [`Stream::send`] does, in one call as far as the peer takes them.
+    pub async fn send_both(&self, mut head: Lease, mut bulk: Lease, stall: Duration) -> io::Result<()> {
+        let pieces = [IoSlice::new(&head), IoSlice::new(&bulk)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::sendmsg(&self.watch, &pieces, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(count) => {
+                let of_head = count.min(head.len());
+                head.advance(of_head);
+                bulk.advance(count - of_head);
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.send(head, stall).await?;
+        self.send(bulk, stall).await
     }
 
     /// Sends as much as the peer takes at once.
     fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(self.inner.borrowed(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+        Ok(rustix::net::send(&self.watch, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
     }
 
     /// Ends our side: the peer reads the end of the stream.
     pub fn shutdown(&self) {
         // It fails only for a peer that has gone already.
-        let _ = rustix::net::shutdown(self.inner.borrowed(), Shutdown::Write);
+        let _ = rustix::net::shutdown(&self.watch, Shutdown::Write);
     }
 
     /// Makes the close a reset, so that the peer cannot take what it got for complete.
     pub fn reset_on_close(&self) {
         // It fails only for a peer that has gone already.
-        let _ = set_socket_linger(self.inner.borrowed(), Some(Duration::ZERO));
+        let _ = set_socket_linger(&self.watch, Some(Duration::ZERO));
     }
 
     /// The local address as the client dialled it, if it is an IP address.
     pub fn local_address(&self) -> Option<std::net::SocketAddr> {
-        socket2::SockRef::from(&self.inner.borrowed()).local_addr().ok()?.as_socket()
+        socket2::SockRef::from(&self.watch.as_fd()).local_addr().ok()?.as_socket()
     }
 
     pub(super) async fn connected(&self) -> io::Result<()> {
-        self.inner.writable().await?;
-        match socket2::SockRef::from(&self.inner.borrowed()).take_error()? {
+        poll_fn(|cx| self.watch.poll_writable(cx)).await?;
+        match socket2::SockRef::from(&self.watch.as_fd()).take_error()? {
             None => Ok(()),
             Some(error) => Err(error),
         }
     }
 
-    /// Waits for `future`, but fails with `TimedOut` once the deadline of sending has passed.
-    async fn within<F: Future>(&self, future: F) -> io::Result<F::Output> {
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending if self.deadlines.poll_passed(Direction::Send, cx) => {
-                Poll::Ready(Err(ErrorKind::TimedOut.into()))
-            }
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
     /// Waits until a receive would not block, or the deadline.
     fn readable(&self) -> impl Future<Output = io::Result<()>> {
-        Bounded { deadlines: &self.deadlines, armed: self.armed.take(), fresh: self.inner.readable() }
+        Readable(self)
     }
 
     /// One receive into the lease's room; `None` if there is nothing yet.
     fn try_recv(&self, lease: &mut Lease) -> io::Result<Option<usize>> {
-        match rustix::net::recv(self.inner.borrowed(), spare_capacity(lease.buffer()), RecvFlags::DONTWAIT) {
+        let result = rustix::net::recv(&self.watch, spare_capacity(lease.buffer()), RecvFlags::DONTWAIT);
+        // Less than there was room for: that was all. What comes later is told anew.
+        if lease.room() > 0 {
+            self.watch.drained();
+        }
+        match result {
             Ok((count, _)) => Ok(Some(count)),
-            Err(error) => {
-                self.more.set(false);
-                match error {
-                    Errno::AGAIN | Errno::INTR => Ok(None),
-                    // The kernel gave the peer up; `TimedOut` means that a deadline of ours has passed.
-                    Errno::TIMEDOUT => Err(ErrorKind::ConnectionReset.into()),
-                    error => Err(error.into()),
-                }
+            Err(Errno::AGAIN) => Ok(None),
+            Err(Errno::INTR) => {
+                self.watch.expect();
+                Ok(None)
             }
+            // The kernel gave the peer up; `TimedOut` means that a deadline of ours has passed.
+            Err(Errno::TIMEDOUT) => Err(ErrorKind::ConnectionReset.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn peek(&self) -> Peek {
-        match rustix::net::recv(self.inner.borrowed(), &mut [0u8], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match rustix::net::recv(&self.watch, &mut [0u8], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((1.., _)) => Peek::Bytes,
             Err(Errno::AGAIN) => Peek::Nothing,
             _ => Peek::End,
@@ -319,57 +282,86 @@ impl Stream {
     fn adapt(&self, count: usize, full: bool) {
         let class = self.class.get();
         let last = CLASSES.len() as u8 - 1;
-        // With the largest buffer every receive goes through the driver, so that a pair of fast peers does not keep the
-        // worker to itself.
-        self.more.set(full && class < last);
-        if full {
-            self.class.set((class + 1).min(last));
+        if full && class == last {
+            // As much as many small ones.
+            self.streak.set(STREAK);
+        } else if full {
+            self.class.set(class + 1);
         } else if class > 0 && count < CLASSES[usize::from(class)] / 8 {
             self.class.set(class - 1);
         }
     }
 }
 
-/// A wait for readiness that ends with the stream's deadline. Written by hand, as every idle connection holds one: an
-/// async function would keep its arguments twice.
-struct Bounded<'a, F> {
-    deadlines: &'a Deadlines,
-    /// The watch that was begun before, if any; `fresh` is not begun then.
-    armed: Option<Armed>,
-    fresh: F,
-}
+/// A wait for something to receive.
+struct Readable<'a>(&'a Stream);
 
-impl<F: Future<Output = io::Result<()>>> Future for Bounded<'_, F> {
+impl Future for Readable<'_> {
     type Output = io::Result<()>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // SAFETY: structural pinning of `fresh`, which is never moved out; the other fields are not pinned, and `Bounded`
-        // has no Drop of its own.
-        let this = unsafe { self.get_unchecked_mut() };
-        let ready = match &mut this.armed {
-            Some(armed) => armed.as_mut().poll(cx),
-            // SAFETY: as above: `fresh` stays where it is for as long as `self` does.
-            None => unsafe { Pin::new_unchecked(&mut this.fresh) }.poll(cx),
-        };
-        if ready.is_pending() && this.deadlines.poll_passed(Direction::Receive, cx) {
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Stream { watch, streak, .. } = self.0;
+        if streak.get() >= STREAK {
+            streak.set(0);
+            // Those who wait for others are behind in the queue, and the kernel has not been asked for a while.
+            executor::defer(cx.waker());
+            return Poll::Pending;
         }
-        ready
+        let state = watch.poll_readable(cx);
+        streak.set(if state.is_ready() { streak.get() + 1 } else { 0 });
+        state
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        ledger::clear(self.inner.fd());
+/// A wait for a queued send. Given up, it leaves the buffer to the driver.
+struct Queued<'a> {
+    watch: &'a Watch,
+    /// `None` once it has ended.
+    number: Option<u32>,
+    limit: Duration,
+    begins: bool,
+}
+
+impl Future for Queued<'_> {
+    type Output = io::Result<(io::Result<usize>, Lease)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.begins
+            && let Some(sent) = self.number.and_then(driver::take_sent)
+        {
+            self.number = None;
+            return Poll::Ready(Ok(sent));
+        }
+        let begins = std::mem::take(&mut self.begins);
+        match self.watch.poll_done(self.limit, begins, cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Pending,
+        }
     }
 }
 
-/// Takes the deadline of a send away when it is over, or given up.
-struct Sending<'a>(&'a Deadlines);
-
-impl Drop for Sending<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.0.set(Direction::Send, None);
+        if let Some(number) = self.number {
+            driver::give_up(number);
+            self.watch.set_deadline(Direction::Send, None);
+        }
+    }
+}
+
+/// The deadline of a wait for room, taken away when the wait is over or given up.
+struct Limit<'a>(&'a Watch);
+
+impl<'a> Limit<'a> {
+    fn set(watch: &'a Watch, limit: Duration) -> Self {
+        watch.set_deadline(Direction::Send, Some(limit));
+        Self(watch)
+    }
+}
+
+impl Drop for Limit<'_> {
+    fn drop(&mut self) {
+        self.0.set_deadline(Direction::Send, None);
     }
 }
 

@@ -104,6 +104,34 @@ pub fn canonical<'a>(raw: &'a [u8], own_port: u16, out: &'a mut Buffer) -> Resul
     Ok(Host { name: out, port })
 }
 
+/// The host that was last brought into canonical form: the next request mostly names the same one.
+#[derive(Debug, Default)]
+pub struct Memo {
+    raw: Vec<u8>,
+    own_port: u16,
+    name: Vec<u8>,
+    port: Option<u16>,
+}
+
+impl Memo {
+    /// What [`canonical`] says, looked up where it was asked last time too.
+    ///
+    /// # Errors
+    /// As [`canonical`] has them.
+    pub fn canonical(&mut self, raw: &[u8], own_port: u16) -> Result<Host<'_>, Refusal> {
+        if self.raw != raw || self.own_port != own_port {
+            let mut buffer = Buffer::new();
+            let host = canonical(raw, own_port, &mut buffer)?;
+            (self.port, self.own_port) = (host.port, own_port);
+            for (to, from) in [(&mut self.raw, raw), (&mut self.name, host.name)] {
+                to.clear();
+                to.extend_from_slice(from);
+            }
+        }
+        Ok(Host { name: &self.name, port: self.port })
+    }
+}
+
 fn fault_of(raw: &[u8], byte: u8) -> Refusal {
     match byte {
         _ if raw.contains(&b'@') => Refusal::UserInfo,
@@ -331,6 +359,22 @@ mod tests {
         let raw = b"example.com.:8080";
         let host = canonical(raw, 80, &mut buffer).unwrap();
         assert_eq!(host.name.as_ptr(), raw.as_ptr());
+    }
+
+    #[test]
+    fn a_memo_says_what_it_would_say_anew() {
+        let mut memo = Memo::default();
+        for _ in 0..2 {
+            assert_eq!(memo.canonical(b"", 80), Ok(Host { name: b"", port: None }));
+            for (raw, own_port, port) in
+                [("A.test:443", 80, Some(443)), ("A.test:443", 443, None), ("a.test", 80, None)]
+            {
+                for _ in 0..2 {
+                    assert_eq!(memo.canonical(raw.as_bytes(), own_port), Ok(Host { name: b"a.test", port }));
+                    assert_eq!(memo.canonical(b"u@a.test", 80), Err(Refusal::UserInfo));
+                }
+            }
+        }
     }
 
     #[test]

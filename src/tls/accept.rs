@@ -3,7 +3,7 @@
 use super::edge::Edge;
 use super::engine::Engine;
 use super::identity::{Identity, Unfit};
-use super::session::{Facts, Session, cipher, version};
+use super::session::{Facts, LONGEST, Session, cipher, version};
 use crate::net::{Lease, Stream};
 use crate::observe::reason::Reason;
 use rustls::server::Acceptor;
@@ -130,6 +130,9 @@ impl Handshake<'_> {
 
     /// Receives more behind what is left.
     async fn receive(&self, incoming: &mut Lease) -> Result<(), Refusal> {
+        if incoming.len() > LONGEST {
+            return Err(Refusal::Failed(Error::General("a message is too long".to_owned())));
+        }
         incoming.reserve(MORE);
         match self.stream.recv_into(incoming).await {
             Ok(0) => Err(Refusal::Left),

@@ -21,6 +21,9 @@ pub(super) struct Pair {
     pub(super) key: PathBuf,
 }
 
+/// The states of a certificate's files.
+pub(super) type Stamps = [Option<Stamp>; 3];
+
 /// One certificate with its key.
 #[derive(Debug)]
 pub(super) struct Certificate {
@@ -36,8 +39,8 @@ pub(super) struct Certificate {
 
 impl Pair {
     /// What tells whether its files have changed.
-    pub(super) fn stamps(&self) -> [Option<Stamp>; 2] {
-        [Stamp::of(&self.cert), Stamp::of(&self.key)]
+    pub(super) fn stamps(&self) -> Stamps {
+        [Stamp::of(&self.cert), Stamp::of(&self.key), Stamp::of(&self.staple_file())]
     }
 
     /// Reads the files.
@@ -83,11 +86,16 @@ impl Pair {
         Ok(Certificate { key: Arc::new(key), names, algorithm, not_after })
     }
 
-    /// The OCSP response to staple: in DER, in a file called as the certificate's with `.ocsp` behind it.
+    /// The OCSP response to staple, if there is one.
     fn staple(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.staple_file()).ok().filter(|response| !response.is_empty())
+    }
+
+    /// Where an OCSP response would lie, in DER.
+    fn staple_file(&self) -> PathBuf {
         let mut path = self.cert.clone().into_os_string();
         path.push(".ocsp");
-        std::fs::read(path).ok().filter(|response| !response.is_empty())
+        path.into()
     }
 }
 

@@ -113,14 +113,20 @@ impl<'a> Channel<'a> {
     }
 
     /// As [`Stream::recv`].
-    pub async fn recv(self) -> io::Result<Lease> {
-        match self {
-            Self::Clear(stream) => stream.recv().await,
-            // Idle connections in clear must not be as large as one with a session.
-            Self::Secure(stream, session) => Box::pin(session.recv(stream)).await,
-            Self::Multiplexed(stream) => {
-                poll_fn(|cx| stream.poll_wait(cx)).await?;
-                Ok(stream.take().unwrap_or_default())
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would keep its argument twice in every idle connection"
+    )]
+    pub fn recv(self) -> impl Future<Output = io::Result<Lease>> + 'a {
+        async move {
+            match self {
+                Self::Clear(stream) => stream.recv().await,
+                // Idle connections in clear must not be as large as one with a session.
+                Self::Secure(stream, session) => Box::pin(session.recv(stream)).await,
+                Self::Multiplexed(stream) => {
+                    poll_fn(|cx| stream.poll_wait(cx)).await?;
+                    Ok(stream.take().unwrap_or_default())
+                }
             }
         }
     }
@@ -179,6 +185,18 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.send(lease, stall).await,
             Self::Secure(stream, session) => session.send(stream, lease, stall).await,
             Self::Multiplexed(stream) => stream.send(lease, stall).await,
+        }
+    }
+
+    /// As [`Stream::send_both`].
+    pub async fn send_both(self, head: Lease, bulk: Lease, stall: Duration) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.send_both(head, bulk, stall).await,
+            Self::Secure(stream, session) => session.send_both(stream, head, bulk, stall).await,
+            Self::Multiplexed(stream) => {
+                stream.send(head, stall).await?;
+                stream.send(bulk, stall).await
+            }
         }
     }
 

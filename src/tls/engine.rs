@@ -50,6 +50,11 @@ impl Engine {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// The protocol that both sides agreed on, if they named any.
+    pub(super) fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.connection.alpn_protocol()
+    }
+
     /// Whether the peer has said that this was all.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
@@ -212,4 +217,208 @@ fn fill(
     }
     outgoing.truncate(before);
     Err(Error::EncryptError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+    use std::io::{Read, Write};
+
+    /// A client, our engine, and what lies between them.
+    struct Pair {
+        client: ClientConnection,
+        engine: Engine,
+        incoming: Lease,
+        plain: Lease,
+        outgoing: Vec<u8>,
+    }
+
+    impl Pair {
+        fn new(version: &'static SupportedProtocolVersion) -> Self {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let made = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+            let provider = Arc::new(default_provider());
+            let server = ServerConfig::builder_with_provider(provider.clone())
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![made.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+                .unwrap();
+            let mut roots = RootCertStore::empty();
+            roots.add(made.der().clone()).unwrap();
+            let client = ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let client = ClientConnection::new(Arc::new(client), "a.test".try_into().unwrap()).unwrap();
+            let engine = Engine::new(Arc::new(server)).unwrap();
+            Self { client, engine, incoming: Lease::empty(), plain: Lease::empty(), outgoing: Vec::new() }
+        }
+
+        /// Moves what the client has to say to us, `each` bytes at a time, and what we have to say to it.
+        fn exchange(&mut self, each: usize) -> Result<(), Error> {
+            loop {
+                let mut sent = Vec::new();
+                while self.client.wants_write() {
+                    self.client.write_tls(&mut sent).unwrap();
+                }
+                for part in sent.chunks(each) {
+                    self.incoming.reserve(part.len());
+                    self.incoming.buffer().extend_from_slice(part);
+                    self.engine.take_in(&mut self.incoming, &mut self.plain, &mut self.outgoing)?;
+                }
+                let back = std::mem::take(&mut self.outgoing);
+                let mut rest = &back[..];
+                while !rest.is_empty() {
+                    self.client.read_tls(&mut rest).unwrap();
+                    self.client.process_new_packets()?;
+                }
+                if !self.client.wants_write() && self.outgoing.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+
+        fn ready(version: &'static SupportedProtocolVersion, each: usize) -> Self {
+            let mut pair = Self::new(version);
+            pair.exchange(each).unwrap();
+            assert!(pair.engine.is_ready() && !pair.client.is_handshaking());
+            pair
+        }
+
+        fn read(&mut self, count: usize) -> Vec<u8> {
+            let mut got = vec![0; count];
+            self.client.reader().read_exact(&mut got).unwrap();
+            got
+        }
+    }
+
+    #[test]
+    fn bytes_pass_both_ways_however_they_are_cut() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            for each in [1, 7, 100, 5000, 1 << 20] {
+                let mut pair = Pair::ready(version, each);
+                for size in [1, 100, FRAGMENT, FRAGMENT + 1, 60_000] {
+                    let text: Vec<u8> = (0..size).map(|n| (n * 7 % 251) as u8).collect();
+                    pair.client.writer().write_all(&text).unwrap();
+                    pair.exchange(each).unwrap();
+                    assert!(pair.plain[..] == text[..], "{size} bytes up, {each} at a time");
+                    assert!(pair.incoming.is_empty());
+                    pair.plain = Lease::empty();
+                    let Pair { engine, incoming, outgoing, .. } = &mut pair;
+                    engine.seal(&text, incoming, outgoing).unwrap();
+                    let mut back = &pair.outgoing[..];
+                    let mut got = Vec::new();
+                    while !back.is_empty() {
+                        pair.client.read_tls(&mut back).unwrap();
+                        let state = pair.client.process_new_packets().unwrap();
+                        let mut some = vec![0; state.plaintext_bytes_to_read()];
+                        pair.client.reader().read_exact(&mut some).unwrap();
+                        got.extend(some);
+                    }
+                    pair.outgoing.clear();
+                    assert!(got == text, "{size} bytes down");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sealing_in_the_middle_of_a_received_record_disturbs_nothing() {
+        let mut pair = Pair::ready(&rustls::version::TLS13, 1 << 20);
+        for round in 0..3 {
+            pair.client.writer().write_all(b"up").unwrap();
+            let mut sent = Vec::new();
+            pair.client.write_tls(&mut sent).unwrap();
+            let half = sent.len() / 2;
+            pair.incoming.buffer().extend_from_slice(&sent[..half]);
+            pair.engine.take_in(&mut pair.incoming, &mut pair.plain, &mut pair.outgoing).unwrap();
+            pair.engine.seal(b"down", &mut pair.incoming, &mut pair.outgoing).unwrap();
+            pair.incoming.buffer().extend_from_slice(&sent[half..]);
+            pair.engine.take_in(&mut pair.incoming, &mut pair.plain, &mut pair.outgoing).unwrap();
+            pair.exchange(1 << 20).unwrap();
+            assert_eq!(pair.read(4), b"down", "round {round}");
+            assert_eq!(&std::mem::take(&mut pair.plain)[..], b"up");
+        }
+    }
+
+    #[test]
+    fn new_keys_are_taken_up_and_answered() {
+        let mut pair = Pair::ready(&rustls::version::TLS13, 3);
+        for _ in 0..3 {
+            pair.client.refresh_traffic_keys().unwrap();
+            pair.client.writer().write_all(b"up").unwrap();
+            pair.exchange(3).unwrap();
+            assert_eq!(&std::mem::take(&mut pair.plain)[..], b"up");
+            pair.engine.seal(b"down", &mut pair.incoming, &mut pair.outgoing).unwrap();
+            pair.exchange(3).unwrap();
+            assert_eq!(pair.read(4), b"down");
+        }
+    }
+
+    #[test]
+    fn a_farewell_is_heard_and_can_be_answered() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let mut pair = Pair::ready(version, 100);
+            pair.client.writer().write_all(b"last").unwrap();
+            pair.client.send_close_notify();
+            pair.exchange(100).unwrap();
+            assert!(pair.engine.has_ended());
+            assert_eq!(&pair.plain[..], b"last");
+            let Pair { engine, incoming, outgoing, .. } = &mut pair;
+            engine.seal(b"answer", incoming, outgoing).unwrap();
+            engine.say_farewell(incoming, outgoing).unwrap();
+            pair.exchange(100).unwrap();
+            assert_eq!(pair.read(6), b"answer");
+            assert_eq!(pair.client.reader().read(&mut [0]).unwrap(), 0, "an orderly end");
+        }
+    }
+
+    #[test]
+    fn changed_bytes_fail_with_an_alert_and_never_panic() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            for place in 0..60 {
+                let mut pair = Pair::ready(version, 1 << 20);
+                pair.client.writer().write_all(b"good").unwrap();
+                pair.client.writer().write_all(&[7; 20]).unwrap();
+                let mut sent = Vec::new();
+                pair.client.write_tls(&mut sent).unwrap();
+                let place = place % sent.len();
+                sent[place] ^= 0x55;
+                for part in sent.chunks(9) {
+                    pair.incoming.buffer().extend_from_slice(part);
+                    let Pair { engine, incoming, plain, outgoing, .. } = &mut pair;
+                    let _ = engine.take_in(incoming, plain, outgoing);
+                    let _ = engine.seal(b"x", incoming, outgoing);
+                }
+                let Pair { engine, incoming, outgoing, .. } = &mut pair;
+                let _ = engine.say_farewell(incoming, outgoing);
+                assert!(pair.plain.is_empty() || pair.plain.starts_with(b"good"), "byte {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let mut pair = Pair::new(&rustls::version::TLS13);
+            let mut hello = Vec::new();
+            pair.client.write_tls(&mut hello).unwrap();
+            for _ in 0..random.usize(1..6) {
+                let place = random.usize(..hello.len());
+                hello[place] = random.u8(..);
+            }
+            for part in hello.chunks(random.usize(1..600)) {
+                pair.incoming.reserve(part.len());
+                pair.incoming.buffer().extend_from_slice(part);
+                let Pair { engine, incoming, plain, outgoing, .. } = &mut pair;
+                let _ = engine.take_in(incoming, plain, outgoing);
+            }
+        }
+    }
 }

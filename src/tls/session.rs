@@ -73,6 +73,8 @@ const PIECE: usize = 64 << 10;
 const OVERHEAD: usize = 1 << 10;
 /// The least and the most that is received in one go behind a part of a record: with it, it fits a size of leases.
 const GULPS: [usize; 2] = [4 << 10, 54 << 10];
+/// The most that is held of something unfinished: a record is smaller, and no message needs to be larger.
+pub(super) const LONGEST: usize = 64 << 10;
 /// How long a peer may take none of the last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -156,13 +158,29 @@ impl Session {
     }
 
     /// As [`Stream::send`].
-    pub(super) async fn send(&self, stream: &Stream, mut lease: Lease, stall: Duration) -> io::Result<()> {
-        while !lease.is_empty() {
-            let piece = lease.len().min(PIECE);
-            let mut sealed = Lease::with_room(piece + OVERHEAD);
+    pub(super) async fn send(&self, stream: &Stream, lease: Lease, stall: Duration) -> io::Result<()> {
+        self.send_both(stream, Lease::empty(), lease, stall).await
+    }
+
+    /// As [`Stream::send_both`].
+    pub(super) async fn send_both(
+        &self,
+        stream: &Stream,
+        mut head: Lease,
+        mut bulk: Lease,
+        stall: Duration,
+    ) -> io::Result<()> {
+        while !(head.is_empty() && bulk.is_empty()) {
+            let of_head = head.len().min(PIECE);
+            let of_bulk = bulk.len().min(PIECE - of_head);
+            let mut sealed = Lease::with_room(of_head + of_bulk + OVERHEAD);
             self.say(&mut sealed);
-            self.seal(&lease[..piece], &mut sealed)?;
-            lease.advance(piece);
+            for (from, count) in [(&mut head, of_head), (&mut bulk, of_bulk)] {
+                if count > 0 {
+                    self.seal(&from[..count], &mut sealed)?;
+                    from.advance(count);
+                }
+            }
             self.pass(stream, sealed, stall).await?;
         }
         Ok(())
@@ -233,6 +251,10 @@ impl Session {
 
     /// Receives what is there behind what is left of the last time.
     fn receive_now(&self, stream: &Stream) -> io::Result<()> {
+        if self.incoming.borrow().len() > LONGEST {
+            self.end.set(End::Failed);
+            return Ok(());
+        }
         let gulp = self.gulp.get();
         let received = {
             let mut incoming = self.incoming.borrow_mut();

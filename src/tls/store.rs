@@ -3,8 +3,8 @@
 //! Of the certificates for the name that a client asks for, the exact ones go before wildcards, and of each the first
 //! whose key the client can check. A wildcard stands for one label (RFC 9525 §6.3).
 
-use super::certificate::{Certificate, Pair, canonical};
-use super::files::{self, Fault, Place, Stamp};
+use super::certificate::{Certificate, Pair, Stamps, canonical};
+use super::files::{self, Fault, Place};
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -55,7 +55,7 @@ pub(super) struct Store {
 struct Entry {
     pair: Pair,
     /// The files' state when they were read.
-    stamps: [Option<Stamp>; 2],
+    stamps: Stamps,
     certificate: Arc<Certificate>,
 }
 
@@ -252,7 +252,7 @@ fn is_whole(cert: &Path, key: &Path) -> bool {
     cert != key || std::fs::read(cert).map_or(true, |text| files::holds_certificate(&text))
 }
 
-type Loaded = (Pair, [Option<Stamp>; 2], Result<Certificate, Fault>);
+type Loaded = (Pair, Stamps, Result<Certificate, Fault>);
 
 /// Loads many at once: checking a key costs more than reading it.
 fn load_all(pairs: Vec<Pair>, provider: &CryptoProvider) -> Vec<Loaded> {

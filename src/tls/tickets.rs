@@ -277,6 +277,27 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_replaced_in_time_and_open_for_as_long_again() {
+        let ring = ring(&mut Rings::default(), 60);
+        let ticketer = ring.ticketer("web", &OPEN);
+        let age = || {
+            let keys = ring.keys.load_full();
+            let since = keys.since.checked_sub(Duration::from_secs(61)).unwrap();
+            let secrets = keys.secrets.clone();
+            ring.keys.store(Arc::new(Keys { secrets, sealing: keys.sealing, since, stamp: None }));
+        };
+        assert_eq!(ring.turn(), Ok(false), "not before its time");
+        let ticket = ticketer.encrypt(b"1").unwrap();
+        age();
+        assert_eq!(ring.turn(), Ok(true));
+        assert!(ticketer.decrypt(&ticket).is_some());
+        assert_ne!(ticketer.encrypt(b"2").unwrap()[..NAME], ticket[..NAME], "sealed by the new key");
+        age();
+        assert_eq!(ring.turn(), Ok(true));
+        assert!(ticketer.decrypt(&ticket).is_none());
+    }
+
+    #[test]
     fn a_key_taken_out_of_the_file_opens_nothing_and_the_last_but_one_seals() {
         let path = std::env::temp_dir().join(format!("ringway-tickets-{}", std::process::id()));
         let key = |byte: u8| STANDARD.encode([byte; 48]);

@@ -146,7 +146,9 @@ impl Local {
             return;
         }
         stream.set_deadline(None);
-        stream.arm();
+        if stream.arm().is_err() {
+            return;
+        }
         // A target counts its timeout from when it sent the answer, so we stop a little earlier.
         let hint = hint.map_or(Duration::MAX, |hint| hint.saturating_sub(Duration::from_millis(100)));
         let until = now.saturating_add(self.pool.keepalive.idle.min(hint));

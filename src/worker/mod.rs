@@ -8,6 +8,7 @@
 
 mod accept;
 
+use crate::http;
 use crate::lane::Lane;
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
@@ -189,6 +190,7 @@ async fn tick(lane: &Lane, pulse: &Pulse) {
         worker.longest_turn.record(nanos(turn), nanos(net::coarse_now()));
         if round.is_multiple_of(TRIM_EVERY) {
             net::trim_leases();
+            http::trim();
         }
         if pulse.is_to_drain() {
             lane.draining.raise();

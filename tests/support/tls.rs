@@ -66,6 +66,13 @@ impl Authority {
         })
     }
 
+    /// A server's certificate for a key that is there already.
+    pub fn server_with(&self, key: &KeyPair, names: &[&str]) -> Made {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let cert = CertificateParams::new(names).unwrap().signed_by(key, &self.issuer).unwrap();
+        Made { cert: cert.pem(), key: key.serialize_pem(), der: cert.der().clone() }
+    }
+
     pub fn make(&self, kind: Kind, change: impl FnOnce(&mut CertificateParams)) -> Made {
         let mut params = CertificateParams::default();
         change(&mut params);

@@ -1,22 +1,25 @@
 //! What the backend sends: small answers are put together in one buffer, large fixed bodies are sent from where they lie.
 //!
-//! Large bodies are written, not sent by sendfile: that would hand the proxy its bytes in pages of 4 KiB, which cost any
-//! proxy twice as much to receive as what a write makes of them.
+//! Large bodies are written, not sent by sendfile or vmsplice: that would hand the proxy its bytes in pages of 4 KiB (from
+//! huge pages too, because the kernel splits them), which can cost it twice as much to receive as what a write makes of them.
 
 use crate::backend::request::Wanted;
 use crate::messages;
 use crate::pattern::{self, Check, Side};
-use std::io::Write;
+use std::io::{IoSlice, Write};
 
-/// Fixed bodies up to this size are copied, larger ones are written from [`Answers::bulk`].
+/// Fixed bodies up to this size are copied, larger ones are written by [`Answers::write_bulk`].
 const COPIED: usize = 16 << 10;
+/// Pieces of a large fixed body in one write.
+const PIECES: usize = 32;
 
 /// Renders answers.
 #[derive(Debug)]
 pub struct Answers {
     name: String,
-    /// As many bytes as the largest fixed body.
-    pub bulk: Vec<u8>,
+    /// What fixed bodies are made of, over and over: little enough to stay in the core's cache, from where it is copied
+    /// for less.
+    bulk: Vec<u8>,
     /// Answers given, but for counts and health checks.
     pub given: u64,
 }
@@ -24,10 +27,20 @@ pub struct Answers {
 impl Answers {
     /// Answers in the name of the target `name`.
     pub fn new(name: String) -> Self {
-        Self { name, bulk: vec![b'x'; super::request::MAX_SIZE], given: 0 }
+        Self { name, bulk: vec![b'x'; 64 << 10], given: 0 }
     }
 
-    /// Appends the answer to `out`, and returns how many bytes of `bulk` must follow it.
+    /// Writes from a large fixed body of which `left` bytes are due; how many it was.
+    pub fn write_bulk(&self, left: usize, mut sink: impl Write) -> std::io::Result<usize> {
+        let (whole, rest) = (left / self.bulk.len(), left % self.bulk.len());
+        let mut pieces = [IoSlice::new(&self.bulk); PIECES];
+        if whole < PIECES {
+            pieces[whole] = IoSlice::new(&self.bulk[..rest]);
+        }
+        sink.write_vectored(&pieces[..PIECES.min(whole + 1)])
+    }
+
+    /// Appends the answer to `out`, and returns how many bytes must follow it by [`Answers::write_bulk`].
     pub fn render(&mut self, wanted: Wanted, bodiless: bool, close: bool, upload: &Upload, out: &mut Vec<u8>) -> usize {
         let close = if close { "connection: close\r\n" } else { "" };
         self.given += u64::from(!matches!(wanted, Wanted::Count | Wanted::Health));
@@ -132,4 +145,21 @@ fn strict_body(id: u64, size: usize, chunked: bool, bodiless: bool, out: &mut Ve
         step = step * 2 % 30_011 + 1;
     }
     out.extend_from_slice(b"0\r\n\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_is_written_to_its_last_byte() {
+        let answers = Answers::new("a".into());
+        for size in [1, (64 << 10) - 1, 64 << 10, (1 << 20) + 1, super::super::request::MAX_SIZE] {
+            let mut wire = Vec::new();
+            while wire.len() < size {
+                assert!(answers.write_bulk(size - wire.len(), &mut wire).unwrap() > 0);
+            }
+            assert!(wire.len() == size && wire.iter().all(|&byte| byte == b'x'));
+        }
+    }
 }

@@ -190,7 +190,7 @@ impl Connection {
         self.out.clear();
         self.out.shrink_to(OUT);
         while self.bulk > 0 {
-            match (&self.socket).write(&shared.answers.bulk[..self.bulk]) {
+            match shared.answers.write_bulk(self.bulk, &self.socket) {
                 Ok(count) => self.bulk -= count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(_) => bail!("connection lost"),

@@ -9,7 +9,7 @@ pub mod verdict;
 pub mod watch;
 
 use crate::plain;
-use crate::process::{self, Process};
+use crate::process::{self, Place, Process};
 use crate::runner::{Directory, peer, progress};
 use crate::strict::tally::{Failure, Tally};
 use crate::strict::{self, request};
@@ -154,7 +154,7 @@ impl Proxy {
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let config = peer::render("chaos.toml", directory, &values)?.to_string_lossy().into_owned();
         let log = directory.join("ringway.log");
-        let process = Process::start(program, &["run", "-c", &config], None, &log)?;
+        let process = Process::start(program, &["run", "-c", &config], Place::Anywhere, &log)?;
         for address in [http, tcp] {
             plain::wait_for(address, "/health", Duration::from_secs(10))
                 .with_context(|| log_end(&std::fs::read_to_string(&log).unwrap_or_default()))?;

@@ -2,7 +2,7 @@
 
 use crate::backend::journal;
 use crate::plain;
-use crate::process::Process;
+use crate::process::{Place, Process};
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 use std::collections::HashMap;
@@ -85,8 +85,12 @@ pub fn arrived_twice(targets: &[Target]) -> Result<HashMap<u64, u32>> {
 fn launch(name: &str, address: SocketAddr, journal: &Path, log: &Path) -> Result<Process> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     let (http, journal) = (address.to_string(), journal.to_string_lossy());
-    let process =
-        Process::start(&program, &["backend", "--http", &http, "--name", name, "--journal", &journal], None, log)?;
+    let process = Process::start(
+        &program,
+        &["backend", "--http", &http, "--name", name, "--journal", &journal],
+        Place::Anywhere,
+        log,
+    )?;
     plain::wait_for(address, "/health", Duration::from_secs(10)).with_context(|| format!("target {name}"))?;
     Ok(process)
 }

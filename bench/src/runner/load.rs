@@ -5,7 +5,7 @@
 
 pub mod reading;
 
-use crate::process::pinned;
+use crate::process::{Place, placed};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -41,12 +41,16 @@ pub enum Tool {
     H2load,
     /// `bench bulk`, which does not copy the bodies that it receives: wrk's core would be full first.
     Bulk,
+    /// `bench short`, which opens a connection for each request with fewer system calls than wrk.
+    Short,
     /// `bench messages`: WebSocket messages of 128 bytes there and back.
     Messages,
     /// `bench strict` with plain GETs of 128 bytes, due at fixed times whether or not answers came.
     Strict {
         /// Requests a second.
         rate: f64,
+        /// Whether each has a connection of its own.
+        close: bool,
     },
 }
 
@@ -119,8 +123,16 @@ impl LoadReport {
 impl LoadSpec {
     fn command(&self, address: SocketAddr, core: usize, seconds: f64) -> Result<Command> {
         let (url, connections) = (format!("http://{address}{}", self.path), self.connections.to_string());
-        let run = |program: &str, args: &[&str]| pinned(program, args, Some(core));
+        // A load at a fixed rate has time to spare, and counts how long answers take.
+        let place = if matches!(self.tool, Tool::Strict { .. }) { Place::Core(core) } else { Place::Patient(core) };
+        let run = |program: &str, args: &[&str]| placed(program, args, place);
         let bench = std::env::current_exe()?.to_string_lossy().into_owned();
+        let ours = |generator: &str| {
+            let (address, seconds) = (address.to_string(), seconds.to_string());
+            let mut command = run(&bench, &[generator, "--address", &address, "--path", &self.path]);
+            command.args(["--duration", &seconds, "--connections", &connections]);
+            command
+        };
         Ok(match &self.tool {
             Tool::Wrk { script } => {
                 let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("loads");
@@ -141,23 +153,14 @@ impl LoadSpec {
                 let time = format!("{}ms", (seconds * 1000.0).ceil());
                 run("h2load", &["--h1", "-t1", "-c", &connections, "-D", &time, &url])
             }
-            Tool::Messages => {
-                let (address, seconds) = (address.to_string(), seconds.to_string());
-                let mut command = run(&bench, &["messages", "--address", &address, "--path", &self.path]);
-                command.args(["--duration", &seconds, "--connections", &connections]);
-                command
-            }
-            Tool::Bulk => {
-                let (address, seconds) = (address.to_string(), seconds.to_string());
-                let mut command = run(&bench, &["bulk", "--address", &address, "--path", &self.path]);
-                command.args(["--duration", &seconds, "--connections", &connections]);
-                command
-            }
-            Tool::Strict { rate } => {
+            Tool::Bulk => ours("bulk"),
+            Tool::Short => ours("short"),
+            Tool::Messages => ours("messages"),
+            Tool::Strict { rate, close } => {
                 let (rate, seconds) = (rate.to_string(), seconds.to_string());
                 let mut command = run(&bench, &["strict", "--url", &url, "--rate", &rate, "--duration", &seconds]);
                 command.args(["--connections", &connections, "--methods", "get", "--bodies", "0", "--chunked", "0"]);
-                command.args(["--close", "0", "--sizes", "128"]);
+                command.args(["--close", if *close { "1" } else { "0" }, "--sizes", "128"]);
                 command
             }
         })

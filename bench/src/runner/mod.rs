@@ -10,7 +10,8 @@ pub mod round;
 pub mod scenario;
 
 use crate::plain;
-use crate::process::{self, Process};
+use crate::process::{self, Place, Process};
+use crate::ratio::Median;
 use anyhow::{Context, Result, ensure};
 use outcome::Outcome;
 use peer::{LOAD_CORE, OURS, Peer, Running};
@@ -78,13 +79,13 @@ pub fn run(args: Args) -> Result<()> {
     if scenarios.iter().any(|scenario| scenario.targets > 0) {
         backend_args.push("--every-loopback");
     }
-    let _backend = Process::start(&program, &backend_args, Some(LOAD_CORE), &log)?;
+    let target = Process::start(&program, &backend_args, Place::Core(LOAD_CORE), &log)?;
     plain::wait_for(backend, "/health", Duration::from_secs(5))?;
 
     let mut report = Report::new(home, &peers);
     report.print_head();
     for scenario in &scenarios {
-        let bench = Bench { args: &args, peers: &peers, backend, directory: &directory.0 };
+        let bench = Bench { args: &args, peers: &peers, target: &target, backend, directory: &directory.0 };
         let outcome = match scenario.kind {
             Kind::Load => bench.load(scenario)?,
             Kind::Idle | Kind::Hold | Kind::Slow => bench.crowd(scenario)?,
@@ -105,6 +106,7 @@ pub fn run(args: Args) -> Result<()> {
 struct Bench<'a> {
     args: &'a Args,
     peers: &'a [Peer],
+    target: &'a Process,
     backend: SocketAddr,
     directory: &'a Path,
 }
@@ -115,6 +117,7 @@ impl Bench<'_> {
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
+        self.target.be_patient(true)?;
         let length = Length { warm_up: Duration::from_millis(400), window: Duration::from_secs_f64(self.args.window) };
         let mut rounds = BTreeMap::<String, Vec<_>>::new();
         self.alternate(scenario, "saturation", self.args.rounds, &running, |peer| {
@@ -129,6 +132,7 @@ impl Bench<'_> {
             figures.enters = rate.and_then(|rate| inside::enters(scenario, ours, rate).ok());
             figures.longest_turn = inside::longest_turn(ours).ok();
         }
+        self.target.be_patient(false)?;
         if scenario.paced {
             self.pace(scenario, &running, &mut outcome)?;
         }
@@ -138,9 +142,11 @@ impl Bench<'_> {
 
     /// All peers but the floor at the same rate; it is no proxy that anyone would wait for.
     fn pace(&self, scenario: &Scenario, running: &[Running], outcome: &mut Outcome) -> Result<()> {
-        let Some(rate) = paced::rate(outcome.peers.values().filter_map(|peer| peer.rate).map(|rate| rate.value)) else {
-            return Ok(());
+        // Void rounds count here: what the load could do then, it can do at the fixed rate too.
+        let most = |figures: &outcome::Figures| {
+            Median::of(figures.rounds.iter().map(|round| round.rate).collect()).map(|median| median.value)
         };
+        let Some(rate) = paced::rate(outcome.peers.values().filter_map(most)) else { return Ok(()) };
         let mut samples = BTreeMap::<&str, Vec<_>>::new();
         self.alternate(scenario, "fixed rate", paced::ROUNDS, running, |peer| {
             if peer.name != peer::known::FLOOR {
@@ -149,9 +155,7 @@ impl Bench<'_> {
             }
             Ok(())
         })?;
-        for (name, samples) in samples {
-            outcome.peers.entry(name.to_owned()).or_default().latency = Some(paced::Paced::of(rate, &samples));
-        }
+        outcome.add_paced(rate, &samples);
         Ok(())
     }
 

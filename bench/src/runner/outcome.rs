@@ -1,7 +1,7 @@
 //! What a scenario showed: medians per peer, Ringway's ratios to them, and whether the goals were met.
 
 use super::crowd::Crowd;
-use super::paced::Paced;
+use super::paced::{Paced, Sample};
 use super::peer::OURS;
 use super::round::Round;
 use super::scenario::{Kind, Scenario};
@@ -19,6 +19,8 @@ pub struct Outcome {
     pub peers: BTreeMap<String, Figures>,
     /// By peer: Ringway's cost divided by its, the median of the rounds' ratios. Of crowds: the ratio of the bytes.
     pub ratios: BTreeMap<String, Median>,
+    /// The same at the fixed rate.
+    pub paced_ratios: BTreeMap<String, Median>,
     /// Each goal, and whether it was met.
     pub verdicts: Vec<Verdict>,
 }
@@ -57,6 +59,8 @@ pub struct Verdict {
     pub at_most: f64,
     /// The value; none if a row that it needs is void or missing.
     pub value: Option<f64>,
+    /// Whether the value is that of the fixed rate, where nobody's core is full, because the row is void at saturation.
+    pub at_fixed_rate: bool,
 }
 
 impl Verdict {
@@ -89,6 +93,25 @@ impl Outcome {
         Self::judged(scenario, peers, ratios)
     }
 
+    /// Adds what the peers showed at `rate`, round by round. It decides the goals that saturation left open.
+    pub fn add_paced(&mut self, rate: f64, samples: &BTreeMap<&str, Vec<Sample>>) {
+        for (name, samples) in samples {
+            self.peers.entry((*name).to_owned()).or_default().latency = Some(Paced::of(rate, samples));
+        }
+        let Some(ours) = samples.get(OURS) else { return };
+        let ratio = |theirs: &[Sample]| Median::of(ours.iter().zip(theirs).map(|(a, b)| a.own / b.own).collect());
+        let others = samples.iter().filter(|(name, _)| **name != OURS);
+        self.paced_ratios = others.filter_map(|(name, theirs)| Some(((*name).to_owned(), ratio(theirs)?))).collect();
+        for verdict in &mut self.verdicts {
+            let paced = verdict.against.as_ref().and_then(|peer| self.paced_ratios.get(peer));
+            if verdict.value.is_none()
+                && let Some(paced) = paced
+            {
+                (verdict.value, verdict.at_fixed_rate) = (Some(paced.value), true);
+            }
+        }
+    }
+
     /// The scenario's name.
     pub fn name(&self) -> &str {
         &self.scenario.name
@@ -103,7 +126,7 @@ impl Outcome {
         let mut verdicts: Vec<Verdict> = Vec::new();
         for (peer, &at_most) in &scenario.goals {
             let value = ratios.get(peer).map(|ratio| ratio.value);
-            verdicts.push(Verdict { against: Some(peer.clone()), at_most, value });
+            verdicts.push(Verdict { against: Some(peer.clone()), at_most, value, at_fixed_rate: false });
         }
         if let Some(at_most) = scenario.limit {
             let crowd = peers.get(OURS).and_then(|figures| figures.crowd.as_ref());
@@ -111,9 +134,9 @@ impl Outcome {
                 Kind::Hold => crowd.failed as f64,
                 _ => crowd.bytes_each(),
             });
-            verdicts.push(Verdict { against: None, at_most, value });
+            verdicts.push(Verdict { against: None, at_most, value, at_fixed_rate: false });
         }
-        Self { scenario: scenario.clone(), peers, ratios, verdicts }
+        Self { scenario: scenario.clone(), peers, ratios, paced_ratios: BTreeMap::new(), verdicts }
     }
 
     /// The peers' names, Ringway first.
@@ -157,8 +180,11 @@ impl fmt::Display for Outcome {
             Kind::Load => self.load_table(f)?,
             Kind::Idle | Kind::Slow | Kind::Hold => self.crowd_table(f)?,
         }
-        for Verdict { against, at_most, value } in &self.verdicts {
-            let of = against.as_ref().map(|peer| format!(" of {peer}'s")).unwrap_or_default();
+        for Verdict { against, at_most, value, at_fixed_rate } in &self.verdicts {
+            let mut of = against.as_ref().map(|peer| format!(" of {peer}'s")).unwrap_or_default();
+            if *at_fixed_rate {
+                of += ", at the fixed rate";
+            }
             let said = match value {
                 None => "not decided".into(),
                 Some(value) if value > at_most => format!("MISSED with {value:.3}"),
@@ -208,13 +234,16 @@ impl Outcome {
         let unit = self.scenario.unit.short();
         let rate = self.peers.values().find_map(|peer| peer.latency.as_ref()).map_or(0.0, |paced| paced.rate);
         writeln!(f, "  at {rate:.0} {unit}/s for all:")?;
-        let heads = ["p50 µs", "p99 µs", "p99.9 µs"];
-        writeln!(f, "  {:<14} {:>11} {:>9} {:>9} {:>9}", "", format!("own µs/{unit}"), heads[0], heads[1], heads[2])?;
+        let [own, core] = [format!("own µs/{unit}"), format!("core µs/{unit}")];
+        let [p50, p99, p999] = ["p50 µs", "p99 µs", "p99.9 µs"];
+        writeln!(f, "  {:<14} {own:>11} {core:>11} {p50:>9} {p99:>9} {p999:>9}  Ringway ÷ it (own)", "")?;
         let one = |median: Option<Median>| median.map_or("-".into(), |median| format!("{:.1}", median.value));
         for name in self.names() {
             let Some(paced) = &self.peers[name].latency else { continue };
             let [p50, p99, p999] = [one(paced.p50), one(paced.p99), one(paced.p999)];
-            writeln!(f, "  {name:<14} {:>11} {p50:>9} {p99:>9} {p999:>9}", one(paced.own))?;
+            let ratio = self.paced_ratios.get(name).map(|m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high));
+            let (own, core, ratio) = (one(paced.own), one(paced.core), ratio.unwrap_or_default());
+            writeln!(f, "  {name:<14} {own:>11} {core:>11} {p50:>9} {p99:>9} {p999:>9}  {ratio}")?;
         }
         Ok(())
     }
@@ -267,6 +296,17 @@ mod tests {
         assert_eq!(outcome.ratios["a"].value, 0.5);
         let verdicts: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.value).collect();
         assert_eq!((verdicts, outcome.is_missed()), (vec![Some(0.5), None], false));
+    }
+
+    #[test]
+    fn the_fixed_rate_decides_what_saturation_cannot() {
+        let rounds = [("ringway", vec![round(9.0, true)]), ("a", vec![round(1.0, false)])];
+        let rounds = rounds.map(|(name, rounds)| (name.to_owned(), rounds)).into_iter().collect();
+        let mut outcome = Outcome::of_load(&scenario(), rounds);
+        let sample = |own| vec![Sample { own, ..Sample::default() }; 5];
+        outcome.add_paced(1.0, &[("ringway", sample(4.0)), ("a", sample(10.0))].into_iter().collect());
+        let verdict = &outcome.verdicts[0];
+        assert_eq!((verdict.value, verdict.at_fixed_rate, outcome.is_missed()), (Some(0.4), true, false));
     }
 
     #[test]

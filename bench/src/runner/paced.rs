@@ -1,14 +1,15 @@
 //! All peers at one fixed rate: what a request costs when nobody is at his limit, and how long it takes.
 
 use super::load::{self, LoadReport, LoadSpec, Tool};
-use super::peer::{LOAD_CORE, Running};
+use super::peer::{LOAD_CORE, PROXY_CORE, Running};
 use super::scenario::Scenario;
 use crate::plain;
+use crate::process::core_time;
 use crate::ratio::Median;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A peer at the fixed rate: medians over the rounds.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +18,8 @@ pub struct Paced {
     pub rate: f64,
     /// CPU microseconds per request by the process's own account.
     pub own: Option<Median>,
+    /// CPU microseconds per request by the busy time of the proxy's core.
+    pub core: Option<Median>,
     /// Microseconds from when a request was due to the last byte of its answer.
     pub p50: Option<Median>,
     /// The same for the slowest hundredth.
@@ -26,12 +29,18 @@ pub struct Paced {
 }
 
 /// One round of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
-    own: f64,
-    p50: f64,
-    p99: f64,
-    p999: f64,
+    /// See [`Paced::own`].
+    pub own: f64,
+    /// See [`Paced::core`].
+    pub core: f64,
+    /// See [`Paced::p50`].
+    pub p50: f64,
+    /// See [`Paced::p99`].
+    pub p99: f64,
+    /// See [`Paced::p999`].
+    pub p999: f64,
 }
 
 /// The rate for all, from what each can do at most: no more than the open-loop client can keep up with either.
@@ -46,17 +55,21 @@ const MOST: f64 = 12_000.0;
 impl Sample {
     /// One round on `peer`, in which every request must pass.
     pub fn take(scenario: &Scenario, peer: &Running, rate: f64, backend: SocketAddr) -> Result<Self> {
-        let spec = LoadSpec { tool: Tool::Strict { rate }, path: "/".into(), connections: scenario.connections };
-        let before = (peer.cpu_time(), count(backend)?);
+        let tool = Tool::Strict { rate, close: scenario.load == Tool::Short };
+        let spec = LoadSpec { tool, path: "/".into(), connections: scenario.connections };
+        let before = (peer.cpu_time(), count(backend)?, core_time(PROXY_CORE)?);
+        let start = Instant::now();
         let load = load::start(&spec, peer.http, LOAD_CORE, LENGTH.as_secs_f64())?;
         let report =
             load::finish(load).and_then(LoadReport::clean).with_context(|| format!("load on {}", peer.name))?;
-        let after = (peer.cpu_time(), count(backend)?);
+        let elapsed = start.elapsed().as_secs_f64();
+        let after = (peer.cpu_time(), count(backend)?, core_time(PROXY_CORE)?);
         let answers = (after.1 - before.1).max(1) as f64;
         let own = (after.0 - before.0).as_secs_f64() * 1e6 / answers;
+        let core = after.2.busy_since(before.2) * elapsed * 1e6 / answers;
         let (p50, p99, p999) = (report.p50, report.p99, report.p999);
         let time = |value: Option<f64>| value.context("the strict client did not say how long answers took");
-        Ok(Self { own, p50: time(p50)?, p99: time(p99)?, p999: time(p999)? })
+        Ok(Self { own, core, p50: time(p50)?, p99: time(p99)?, p999: time(p999)? })
     }
 }
 
@@ -71,6 +84,7 @@ impl Paced {
         Self {
             rate,
             own: median(|sample| sample.own),
+            core: median(|sample| sample.core),
             p50: median(|sample| sample.p50),
             p99: median(|sample| sample.p99),
             p999: median(|sample| sample.p999),

@@ -9,7 +9,7 @@ pub mod version;
 use super::load::{LoadSpec, Tool};
 use super::scenario::Protocol;
 use crate::plain;
-use crate::process::{self, Process};
+use crate::process::{self, Place, Process};
 use anyhow::{Context, Result, bail};
 use known::{KNOWN, Known};
 pub use setup::Setup;
@@ -131,7 +131,7 @@ impl Peer {
         command.push(self.program.clone());
         command.extend(self.known.arguments.iter().map(|text| fill(text)));
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let process = Process::start("env", &command, Some(PROXY_CORE), log)?;
+        let process = Process::start("env", &command, Place::Core(PROXY_CORE), log)?;
         Ok(Running {
             name: self.name,
             process,
@@ -147,7 +147,7 @@ impl Peer {
         let (http, tcp) = (plain::free_address()?, plain::free_address()?);
         let start = |address: SocketAddr, protocol: &str| {
             let (port, target) = (address.port().to_string(), setup.target.port().to_string());
-            Process::start(&self.program, &[&port, &target, protocol], Some(PROXY_CORE), log)
+            Process::start(&self.program, &[&port, &target, protocol], Place::Core(PROXY_CORE), log)
         };
         let (process, tcp_process) = (start(http, "http")?, Some(start(tcp, "tcp")?));
         Ok(Running { name: self.name, process, http, tcp: Some(tcp), admin: None, tcp_process })

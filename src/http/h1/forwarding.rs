@@ -159,6 +159,7 @@ impl List {
     }
 }
 
+#[inline]
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(value);

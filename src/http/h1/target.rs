@@ -71,10 +71,7 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
             None => return false,
         },
         _ => {
-            let len = bytes
-                .iter()
-                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
-                .count();
+            let len = bytes.iter().position(|&byte| !IN_NAME[usize::from(byte)]).unwrap_or(bytes.len());
             (len > 0, &bytes[len..])
         }
     };
@@ -92,10 +89,24 @@ fn is_ipv6(bytes: &[u8]) -> bool {
 
 /// `*DIGIT`: an empty port stands for the scheme's own (RFC 9110 §4.2.3).
 fn is_port(digits: &[u8]) -> bool {
-    digits.iter().all(u8::is_ascii_digit)
-        && digits.iter().fold(0u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
-            <= 65535
+    let mut port = 0u32;
+    digits.iter().all(|digit| {
+        port = port * 10 + u32::from(digit.wrapping_sub(b'0'));
+        digit.is_ascii_digit() && port <= 65535
+    })
 }
+
+/// The bytes of a host name.
+static IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let it = byte as u8;
+        table[byte] = it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -203,3 +203,26 @@ fn a_connection_that_is_idle_ends_with_a_word() {
     client.get("/");
     assert_eq!(client.ending(), Broken::Closed);
 }
+
+#[test]
+fn an_idle_connection_holds_little_memory() {
+    let target = Target::echo("a");
+    let (proxy, authority) = Edge::new().start(&[&target], &["site"], "");
+    let config = authority.dial().config();
+    let open = |count: usize| -> Vec<_> {
+        let opened = (0..count).map(|_| {
+            let mut client = crate::support::tls::connect(&config, &proxy.web(), "site.test").unwrap();
+            assert_eq!(client.get("/").status, 200);
+            client
+        });
+        opened.collect()
+    };
+    // What the process needs once, and what its pools keep.
+    let _first = open(100);
+    let before = proxy.resident();
+    let count = 600;
+    let _idle = open(count);
+    let each = proxy.resident().saturating_sub(before) / count;
+    println!("{each} bytes each");
+    assert!(each <= 6 << 10, "{each} bytes for an idle connection");
+}

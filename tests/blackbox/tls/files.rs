@@ -192,3 +192,26 @@ fn curl_is_content() {
         assert_eq!(answer.stdout, b"a");
     }
 }
+
+#[test]
+fn ten_thousand_certificates_are_a_directory_like_any_other() {
+    let edge = Edge::new();
+    let folder = edge.setup.directory().join("certs");
+    let count = rounds(10_000, 1_000);
+    // One key for all: making keys is not what is looked at.
+    let key = rcgen::KeyPair::generate().unwrap();
+    for n in 0..count {
+        edge.authority.server_with(&key, &[&format!("n{n}.test")]).write(&folder, &format!("n{n}"));
+    }
+    let target = Target::echo("a");
+    let tls = "[listeners.web.tls]\ncertificates = [{ directory = \"certs\" }]\nstrict_sni = true\n";
+    let proxy = edge.setup.with(http_with(tls, &[&target], "")).start();
+    assert_eq!(proxy.metric("ringway_tls_certificates", &[]), count as f64);
+    for n in [0, 1, count / 2, count - 1] {
+        let mut client = edge.authority.dial().to(&proxy.web(), &format!("n{n}.test"));
+        assert_eq!(client.get("/").status, 200);
+    }
+    let page = proxy.metrics();
+    let shown = crate::support::proxy::series(&page, "ringway_tls_certificate_expiry_seconds").count();
+    assert_eq!(shown, 100, "metrics stay small");
+}
