@@ -177,6 +177,8 @@ impl Served {
             .map_err(|error| Fault::new(Place::Whole, format!("TLS cannot be set up: {error}"), "please report it"))?;
         let mut config = builder.with_client_cert_verifier(trust.verifier.clone()).with_cert_resolver(store.clone());
         config.alpn_protocols.clone_from(&spec.alpn);
+        // All that is offered is good, but auditors ask for it (testssl.sh takes the client's order for a flaw).
+        config.ignore_client_order = true;
         config.ticketer = ring.ticketer(&spec.listener, &trust.policy);
         // Tickets hold all there is to a session: what one worker gave out any other takes.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -73,7 +73,7 @@ impl Store {
     /// Loads all certificates. Fails with every file that cannot be used.
     pub(super) fn load(sources: &[Source], provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let pairs = find(sources, &mut faults);
+        let pairs = find(sources, |_| false, &mut faults);
         if pairs.is_empty() && faults.is_empty() {
             faults.push(empty(sources));
         }
@@ -92,12 +92,9 @@ impl Store {
     /// Looks at the files again. What cannot be used keeps its predecessor in service.
     pub(super) fn renew(&self, sources: &[Source], provider: &CryptoProvider) -> Renewed {
         let mut faults = Vec::new();
-        let pairs = find(sources, &mut faults);
-        if !faults.is_empty() {
-            // A directory that cannot be read takes nothing away.
-            return Renewed { store: None, changes: 0, faults };
-        }
         let known: HashMap<&Pair, &Entry> = self.entries.iter().map(|entry| (&entry.pair, entry)).collect();
+        let pairs = find(sources, |pair| known.contains_key(pair), &mut faults);
+        let lost: Vec<Place> = faults.iter().map(|fault| fault.at).collect();
         let (mut entries, mut changes, mut kept) = (Vec::with_capacity(pairs.len()), 0, 0);
         for pair in pairs {
             let old = known.get(&pair).copied();
@@ -117,6 +114,12 @@ impl Store {
                     entries.extend(old.cloned());
                 }
             }
+        }
+        if !lost.is_empty() {
+            // A directory that cannot be read takes nothing away.
+            let stay = self.entries.iter().filter(|entry| lost.contains(&Place::Directory(entry.pair.source)));
+            entries.extend(stay.inspect(|_| kept += 1).cloned());
+            entries.sort_by(|a, b| a.pair.cmp(&b.pair));
         }
         changes += self.entries.len().saturating_sub(kept);
         if entries.is_empty() {
@@ -226,19 +229,16 @@ fn empty(sources: &[Source]) -> Fault {
     }
 }
 
-/// The pairs of all sources, each once.
-fn find(sources: &[Source], faults: &mut Vec<Fault>) -> Vec<Pair> {
+/// The pairs of all sources. Those of directories that are not `known` are looked into: a key alone is no fault.
+fn find(sources: &[Source], known: impl Fn(&Pair) -> bool, faults: &mut Vec<Fault>) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (source, from) in sources.iter().enumerate() {
         match from {
             Source::Files { cert, key } => pairs.push(Pair { source, cert: cert.clone(), key: key.clone() }),
             Source::Directory(path) => match files::pairs(Place::Directory(source), path) {
                 Ok(found) => {
-                    pairs.extend(found.into_iter().filter(|(cert, key)| is_whole(cert, key)).map(|(cert, key)| Pair {
-                        source,
-                        cert,
-                        key,
-                    }))
+                    let found = found.into_iter().map(|(cert, key)| Pair { source, cert, key });
+                    pairs.extend(found.filter(|pair| known(pair) || holds_certificate(pair)));
                 }
                 Err(fault) => faults.push(fault),
             },
@@ -247,9 +247,9 @@ fn find(sources: &[Source], faults: &mut Vec<Fault>) -> Vec<Pair> {
     pairs
 }
 
-/// Whether what a directory holds is a certificate at all: a key alone is no fault.
-fn is_whole(cert: &Path, key: &Path) -> bool {
-    cert != key || std::fs::read(cert).map_or(true, |text| files::holds_certificate(&text))
+/// Whether there is a certificate in a file that may hold a key alone. One that cannot be read is told when it is loaded.
+fn holds_certificate(pair: &Pair) -> bool {
+    pair.cert != pair.key || std::fs::read(&pair.cert).map_or(true, |text| files::holds_certificate(&text))
 }
 
 type Loaded = (Pair, Stamps, Result<Certificate, Fault>);

@@ -103,6 +103,11 @@ fn a_directory_gives_up_and_takes_in_certificates_while_running() {
     proxy.settles("ringway_tls_certificate_changes_total", &[], 2.0);
     assert!(dial.try_to(&address, "three.test").is_err());
     assert!(dial.try_to(&address, "four.test").is_ok());
+    // Without the directory all stay as they are.
+    std::fs::rename(&folder, folder.with_extension("away")).unwrap();
+    proxy.log.wait(&["stays in service", "there is no such directory"]);
+    assert_eq!(shown(&dial.to(&address, "one.test")), one.der);
+    assert_eq!(proxy.metric("ringway_tls_certificates", &[]), 3.0);
 }
 
 /// What `check` says of a listener's TLS; `write` puts files into the folder before.
