@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::head::{RequestHead, Version};
 use crate::lane::Lane;
 use crate::net;
-use crate::observe::access::{Http, Load, Record, Times};
+use crate::observe::access::{self, Http, Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::tls::Facts;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -192,7 +192,11 @@ impl Outcome {
             http: Some(Http {
                 method: head.method_text.of(text),
                 target: head.target.of(text),
-                minor: u8::from(head.version == Version::Http11),
+                version: match head.version {
+                    _ if connection.client.is_multiplexed() => access::Version::Http2,
+                    Version::Http10 => access::Version::Http10,
+                    Version::Http11 => access::Version::Http11,
+                },
                 host: head.authority.of(text),
                 user_agent: value(b"user-agent"),
                 referer: value(b"referer"),

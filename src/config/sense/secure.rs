@@ -17,7 +17,9 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, protocol: Protocol, tls: 
         }
         return;
     }
-    for (index, protocol) in tls.alpn.iter().enumerate().filter(|(_, protocol)| !["h2", "http/1.1"].contains(&protocol.as_str())) {
+    for (index, protocol) in
+        tls.alpn.iter().enumerate().filter(|(_, protocol)| !["h2", "http/1.1"].contains(&protocol.as_str()))
+    {
         sense.fault(
             Fault::new(at.child("alpn").child(index), format!("an http listener does not speak `{protocol}`"))
                 .help("it speaks \"h2\" and \"http/1.1\""),

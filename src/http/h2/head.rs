@@ -217,7 +217,8 @@ mod tests {
         let read = |text: &str| read_response(text.as_bytes(), false).unwrap();
         let (response, content, length) = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n3\r\n");
         assert_eq!((content, length, response.headers().len()), (Content::Chunked, 53, 1));
-        let (response, content, _) = read("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        let (response, content, _) =
+            read("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
         assert_eq!((content, response.status(), response.headers().len()), (Content::Tunnel, StatusCode::OK, 0));
         assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n").1, Content::Length(3));
         assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").1, Content::None);

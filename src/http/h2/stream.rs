@@ -256,7 +256,8 @@ impl Answer {
 
     fn end_with(&mut self, trailers: HeaderMap) -> io::Result<()> {
         let content = self.content()?;
-        let sent = if trailers.is_empty() { content.send_data(Bytes::new(), true) } else { content.send_trailers(trailers) };
+        let sent =
+            if trailers.is_empty() { content.send_data(Bytes::new(), true) } else { content.send_trailers(trailers) };
         sent.map_err(|error| broken(&error))
     }
 

@@ -18,7 +18,8 @@ pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
         escape::combined(http.method, out);
         out.push(b' ');
         escape::combined(http.target, out);
-        out.extend_from_slice(if http.minor == 0 { b" HTTP/1.0" } else { b" HTTP/1.1" });
+        out.push(b' ');
+        out.extend_from_slice(http.version.name());
     }
     out.extend_from_slice(b"\" ");
     match http.status {

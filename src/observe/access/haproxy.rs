@@ -101,7 +101,8 @@ fn request(http: &Http<'_>, out: &mut Vec<u8>) {
         escape::haproxy(http.method, out);
         out.push(b' ');
         escape::haproxy(http.target, out);
-        out.extend_from_slice(if http.minor == 0 { b" HTTP/1.0" } else { b" HTTP/1.1" });
+        out.push(b' ');
+        out.extend_from_slice(http.version.name());
     }
     out.push(b'"');
 }

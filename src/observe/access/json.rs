@@ -30,7 +30,7 @@ pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
         text(key!("request_id"), http.request_id, out);
         text(key!("method"), http.method, out);
         text(key!("uri"), http.target, out);
-        text(key!("protocol"), if http.minor == 0 { b"HTTP/1.0" } else { b"HTTP/1.1" }, out);
+        text(key!("protocol"), http.version.name(), out);
         text(key!("host"), http.host, out);
         if http.status != 0 {
             integer(key!("status"), u64::from(http.status), out);

@@ -54,6 +54,29 @@ pub struct Record<'a> {
     pub load: Load,
 }
 
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    #[default]
+    Http11,
+    /// HTTP/2
+    Http2,
+}
+
+impl Version {
+    /// As request lines have it.
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http10 => b"HTTP/1.0",
+            Self::Http11 => b"HTTP/1.1",
+            Self::Http2 => b"HTTP/2.0",
+        }
+    }
+}
+
 /// The part of a [`Record`] that only HTTP has.
 #[derive(Clone, Debug, Default)]
 pub struct Http<'a> {
@@ -61,8 +84,8 @@ pub struct Http<'a> {
     pub method: &'a [u8],
     /// The request target as the client sent it.
     pub target: &'a [u8],
-    /// The minor version of HTTP/1.
-    pub minor: u8,
+    /// The version that the client speaks.
+    pub version: Version,
     /// The Host header or the authority of the target; empty if there was none.
     pub host: &'a [u8],
     /// The User-Agent header; empty if there was none.
@@ -192,7 +215,7 @@ pub(super) mod tests {
             http: Some(Http {
                 method: b"GET",
                 target: b"/index.html?q=1",
-                minor: 1,
+                version: Version::Http11,
                 host: b"example.com",
                 user_agent: b"curl/8",
                 referer: b"",
