@@ -1,7 +1,8 @@
 //! The one task of a connection: it moves bytes between the client and `h2`, and runs an exchange for each stream.
 
-use super::pipe::{Pipe, ROOM};
+use super::pipe::Pipe;
 use super::stream::Stream;
+use super::wire::Wire;
 use super::{PREFACE, head};
 use crate::http::connection::{Connection, keep_heads, take_heads};
 use crate::http::exchange;
@@ -16,8 +17,8 @@ use futures_util::stream::FuturesUnordered;
 use http::{Method, Request};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Streams that a client may have open at a time.
@@ -30,8 +31,6 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const STREAM_BUFFER: usize = 64 << 10;
 /// How long a connection that is to end waits for its client to do so.
 const LINGER: Duration = Duration::from_secs(10);
-
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Serves a connection of HTTP/2, of which `first` came already.
 pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
@@ -140,80 +139,6 @@ async fn one(connection: Connection<'_>, request: Request<RecvStream>, mut respo
     exchange::run(Connection { client: Channel::Multiplexed(&stream), ..connection }, &mut heads, text).await;
     keep_heads(heads);
     stream.finish();
-}
-
-/// The client's bytes on their way to `h2` and back.
-struct Wire<'a> {
-    client: Channel<'a>,
-    pipe: Pipe,
-    receiving: Option<Boxed<'a, io::Result<Lease>>>,
-    sending: Option<Boxed<'a, io::Result<()>>>,
-    /// How long the client may be silent.
-    limit: Duration,
-    stall: Duration,
-}
-
-impl<'a> Wire<'a> {
-    fn new(client: Channel<'a>, pipe: Pipe, stall: Duration) -> Self {
-        Self { client, pipe, receiving: None, sending: None, limit: stall, stall }
-    }
-
-    /// Sends what there is to send and receives what `h2` has use for. Ends when the connection is broken, and for a
-    /// moment, with `TimedOut`, when the client has been silent for too long.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        loop {
-            if let Some(sending) = &mut self.sending {
-                match sending.as_mut().poll(cx) {
-                    Poll::Ready(Ok(())) => self.sending = None,
-                    Poll::Ready(Err(error)) => {
-                        self.sending = None;
-                        // A client that takes nothing is as good as gone.
-                        let gone = error.kind() == ErrorKind::TimedOut;
-                        return Poll::Ready(if gone { ErrorKind::ConnectionAborted.into() } else { error });
-                    }
-                    Poll::Pending => break,
-                }
-            }
-            match self.pipe.drain() {
-                Some(output) => self.sending = Some(Box::pin(self.client.send(output, self.stall))),
-                None => break,
-            }
-        }
-        if self.receiving.is_none() && self.pipe.is_dry() {
-            self.client.set_deadline(Some(self.limit));
-            self.receiving = Some(Box::pin(self.client.recv()));
-        }
-        let Some(receiving) = &mut self.receiving else { return Poll::Pending };
-        match receiving.as_mut().poll(cx) {
-            Poll::Ready(received) => {
-                self.receiving = None;
-                match received {
-                    Ok(input) => {
-                        self.pipe.fill(input);
-                        Poll::Pending
-                    }
-                    Err(error) => Poll::Ready(error),
-                }
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    /// Sends the last of what there is to send.
-    async fn finish(mut self) {
-        self.receiving = None;
-        if let Some(sending) = self.sending.take()
-            && sending.await.is_err()
-        {
-            return;
-        }
-        while let Some(output) = self.pipe.drain() {
-            debug_assert!(output.len() < 2 * ROOM);
-            if self.client.send(output, self.stall).await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 /// Reads on until the preface is whole; what there is if it turns out to be none.

@@ -148,7 +148,7 @@ pub(super) fn read_response(text: &[u8], to_head: bool) -> Option<(Response<()>,
 }
 
 /// The field lines of a trailer section as fields. Lines that are none are left out.
-pub(super) fn trailers(lines: &[u8]) -> HeaderMap {
+pub(super) fn read_trailers(lines: &[u8]) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     for line in lines.split(|&byte| byte == b'\n') {
         let mut halves = line.splitn(2, |&byte| byte == b':');
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn trailers_go_there_and_back() {
-        let read = trailers(b"X-A: 1\r\ngrpc-status: 0\r\n");
+        let read = read_trailers(b"X-A: 1\r\ngrpc-status: 0\r\n");
         let mut out = Vec::new();
         write_trailers(&read, &mut out);
         assert_eq!(out, b"x-a: 1\r\ngrpc-status: 0\r\n");

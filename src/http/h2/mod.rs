@@ -2,7 +2,7 @@
 //!
 //! What always holds:
 //! - A request takes the same way as one of HTTP/1.1: [`head`] writes it down as text, which the strict parser of
-//!   [`h1`](super::h1) reads, and what an exchange sends is taken apart again into frames by [`stream`]. So nothing that is
+//!   [`h1`](super::h1) reads, and what an exchange sends is taken apart again into frames by [`outgoing`]. So nothing that is
 //!   true of the one can be untrue of the other.
 //! - All streams of a connection run in the connection's one task, so that what a turn of the loop produced goes out in one
 //!   send ([`pipe`] is what `h2` takes for a socket).
@@ -11,8 +11,14 @@
 
 mod connection;
 mod head;
+mod inbox;
+mod incoming;
+mod outgoing;
 mod pipe;
 mod stream;
+mod wire;
+
+use std::io::{self, ErrorKind};
 
 pub(super) use connection::{preface, serve};
 
@@ -23,4 +29,12 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) fn begins(bytes: &[u8]) -> bool {
     let length = bytes.len().min(PREFACE.len());
     length >= b"PRI ".len() && bytes[..length] == PREFACE[..length]
+}
+
+/// What a failure of a stream or a connection is to those who know nothing of HTTP/2. `ConnectionRefused`: the peer has not
+/// looked at the request, and says so (RFC 9113 §8.7).
+fn broken(error: &::h2::Error) -> io::Error {
+    tracing::debug!(%error, "stream of HTTP/2 broken");
+    let unseen = error.is_remote() && error.reason() == Some(::h2::Reason::REFUSED_STREAM);
+    if unseen { ErrorKind::ConnectionRefused.into() } else { ErrorKind::ConnectionReset.into() }
 }
