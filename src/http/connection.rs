@@ -50,25 +50,29 @@ thread_local! {
     static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Serves one HTTP connection, over TLS if it has a session. Between requests it holds no buffer.
+/// Serves one HTTP connection, through a session or in the clear. Between requests it holds no buffer.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 pub fn serve<'a>(
     lane: &'a Rc<Lane>,
     listener: &'a Listener,
     accepted: &'a Accepted,
-    session: Option<&'a Session>,
+    session: impl Into<Option<&'a Session>> + Copy + 'a,
 ) -> impl Future<Output = ()> + 'a {
     async move {
-        let client = Channel::new(&accepted.stream, session);
         let mut first = true;
         // A client's first request comes along with its connection.
-        client.expect_now();
+        accepted.stream.expect_now();
         loop {
             let timeouts = &listener.timeouts;
-            client.expect_little();
+            accepted.stream.expect_little();
             let limit = if first { timeouts.request_head } else { timeouts.idle };
-            client.set_deadline(Some(limit));
-            let held = match client.recv().await {
+            accepted.stream.set_deadline(Some(limit));
+            // As the channel does it, which would be kept twice in every idle connection.
+            let received = match session.into() {
+                None => accepted.stream.recv().await,
+                Some(session) => Box::pin(session.recv(&accepted.stream)).await,
+            };
+            let held = match received {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
                     lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
@@ -79,6 +83,7 @@ pub fn serve<'a>(
             first = false;
             // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
             // becomes busy finds that memory in the core's cache.
+            let client = Channel::new(&accepted.stream, session.into());
             // Made where it stays: to make it first and move it then would copy all of it.
             let room = Box::new_uninit();
             if !Box::into_pin(Box::write(room, busy(lane, listener, accepted, client, held))).await {
