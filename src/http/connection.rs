@@ -51,28 +51,33 @@ thread_local! {
     static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Serves one HTTP connection, over TLS if it has a session. Between requests it holds no buffer.
+/// Serves one HTTP connection, through a session or in the clear. Between requests it holds no buffer.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 pub fn serve<'a>(
     lane: &'a Rc<Lane>,
     listener: &'a Listener,
     accepted: &'a Accepted,
-    session: Option<&'a Session>,
+    session: impl Into<Option<&'a Session>> + Copy + 'a,
 ) -> impl Future<Output = ()> + 'a {
     async move {
-        let client = Channel::new(&accepted.stream, session);
-        if client.facts().is_some_and(|facts| facts.h2) {
+        if session.into().is_some_and(|session| session.facts().h2) {
+            let client = Channel::new(&accepted.stream, session.into());
             return Box::pin(multiplexed(lane, listener, accepted, client, Lease::empty())).await;
         }
         let mut first = true;
         // A client's first request comes along with its connection.
-        client.expect_now();
+        accepted.stream.expect_now();
         loop {
             let timeouts = &listener.timeouts;
-            client.expect_little();
+            accepted.stream.expect_little();
             let limit = if first { timeouts.request_head } else { timeouts.idle };
-            client.set_deadline(Some(limit));
-            let mut held = match client.recv().await {
+            accepted.stream.set_deadline(Some(limit));
+            // As the channel does it, which would be kept twice in every idle connection.
+            let received = match session.into() {
+                None => accepted.stream.recv().await,
+                Some(session) => Box::pin(session.recv(&accepted.stream)).await,
+            };
+            let mut held = match received {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
                     lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
@@ -81,7 +86,8 @@ pub fn serve<'a>(
                 _ => return,
             };
             // Over TLS the handshake has said which version it is (RFC 9113 §3.3).
-            if first && session.is_none() && h2::begins(&held) {
+            if first && session.into().is_none() && h2::begins(&held) {
+                let client = Channel::from(&accepted.stream);
                 match Box::pin(h2::preface(client, held)).await {
                     Ok(whole) if h2::begins(&whole) => {
                         return Box::pin(multiplexed(lane, listener, accepted, client, whole)).await;
@@ -93,6 +99,7 @@ pub fn serve<'a>(
             first = false;
             // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
             // becomes busy finds that memory in the core's cache.
+            let client = Channel::new(&accepted.stream, session.into());
             // Made where it stays: to make it first and move it then would copy all of it.
             let room = Box::new_uninit();
             if !Box::into_pin(Box::write(room, busy(lane, listener, accepted, client, held))).await {

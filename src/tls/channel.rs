@@ -45,6 +45,16 @@ pub trait Multiplexed {
     fn reset(&self);
 }
 
+/// In place of a session where there is none: it takes no room in an idle connection.
+#[derive(Clone, Copy)]
+pub struct Clear;
+
+impl From<Clear> for Option<&Session> {
+    fn from(_: Clear) -> Self {
+        None
+    }
+}
+
 impl<'a> From<&'a Stream> for Channel<'a> {
     fn from(stream: &'a Stream) -> Self {
         Self::Clear(stream)

@@ -23,7 +23,7 @@ mod tickets;
 mod trust;
 
 pub use accept::{Refusal, accept};
-pub use channel::{Channel, Multiplexed, Waiting};
+pub use channel::{Channel, Clear, Multiplexed, Waiting};
 pub use edge::{Edge, Refreshed, Spec, Versions};
 pub use files::{Fault, Place};
 pub use identity::Identity;

@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// As [`Stream::recv`].
-    pub(super) async fn recv(&self, stream: &Stream) -> io::Result<Lease> {
+    pub async fn recv(&self, stream: &Stream) -> io::Result<Lease> {
         self.wait(stream).await?;
         self.check()?;
         Ok(self.plain.take())

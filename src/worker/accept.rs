@@ -5,7 +5,7 @@ use crate::lane::Lane;
 use crate::net::{self, Accepted, Either, Listener as Socket, Signal, race};
 use crate::observe::counters::WorkerCounters;
 use crate::plan::{Listener, Protocol};
-use crate::tls::{Channel, Edge};
+use crate::tls::{Channel, Clear};
 use crate::{http, stream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,25 +96,28 @@ fn take_batch(
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 fn serve(open: Open, listener: Arc<Listener>, accepted: Accepted) -> impl Future<Output = ()> {
     async move {
-        match (&listener.tls, &listener.protocol) {
+        if listener.tls.is_some() {
             // Connections in clear must not be as large as those with TLS.
-            (Some(edge), _) => Box::pin(serve_secure(&open.lane, &listener, edge, &accepted)).await,
-            (None, Protocol::Tcp { pool }) => {
+            return Box::pin(serve_secure(&open.lane, &listener, &accepted)).await;
+        }
+        match &listener.protocol {
+            Protocol::Tcp { pool } => {
                 Box::pin(stream::serve(&open.lane, &listener, *pool, &accepted, None)).await;
             }
-            (None, Protocol::Http(_)) => http::serve(&open.lane, &listener, &accepted, None).await,
+            Protocol::Http(_) => http::serve(&open.lane, &listener, &accepted, Clear).await,
         }
     }
 }
 
-async fn serve_secure(lane: &Rc<Lane>, listener: &Listener, edge: &Edge, accepted: &Accepted) {
+async fn serve_secure(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted) {
+    let Some(edge) = &listener.tls else { return };
     // A handshake's state is large, and soon over.
     let Some(session) = Box::pin(stream::secure(lane, listener, edge, accepted)).await else { return };
     match &listener.protocol {
         Protocol::Tcp { pool } => {
             Box::pin(stream::serve(lane, listener, *pool, accepted, Some(&session))).await;
         }
-        Protocol::Http(_) => http::serve(lane, listener, accepted, Some(&session)).await,
+        Protocol::Http(_) => http::serve(lane, listener, accepted, &*session).await,
     }
     Box::pin(Channel::new(&accepted.stream, Some(&session)).finish()).await;
 }
