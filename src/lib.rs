@@ -7,7 +7,7 @@
 //! | [`cli`] | arguments, one file per subcommand |
 //! | [`control`] | sockets and workers' lives, health checks' schedule, admin listener, signals |
 //! | [`worker`] | the pinned thread: accept, mailbox, drain |
-//! | [`http`] | heads, bodies and the exchange; the h1 codec at its edge |
+//! | [`http`] | heads, bodies and the exchange; the codecs of HTTP/1.1 and HTTP/2 at its edge |
 //! | [`stream`] | L4: the TCP pump, also for what an Upgrade made a tunnel |
 //! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |

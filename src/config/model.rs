@@ -229,7 +229,7 @@ impl Default for Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// HTTP/1.0 and HTTP/1.1.
+    /// HTTP/1.0, HTTP/1.1 and HTTP/2: in clear by prior knowledge, over TLS as agreed on.
     Http,
     /// Any protocol over TCP: bytes are passed on as they come.
     Tcp,

@@ -12,7 +12,6 @@ use super::reply::Reply;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
-use crate::tls::Channel;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -213,8 +212,13 @@ impl<'a> Answer<'a> {
     }
 
     fn failed(&self, error: &io::Error) -> Broken {
-        let failure = if error.kind() == ErrorKind::TimedOut { Failure::ResponseTimeout } else { Failure::Reset };
-        self.broken(failure, self.first_byte.get().is_some())
+        match error.kind() {
+            ErrorKind::TimedOut => self.broken(Failure::ResponseTimeout, self.first_byte.get().is_some()),
+            ErrorKind::InvalidData => self.broken(Failure::BadResponse, true),
+            // The target says that it has not looked at the request.
+            ErrorKind::ConnectionRefused => Broken::Target { failure: Failure::Reset, answered: false, unsent: true },
+            _ => self.broken(Failure::Reset, self.first_byte.get().is_some()),
+        }
     }
 
     fn broken(&self, failure: Failure, answered: bool) -> Broken {
@@ -232,7 +236,7 @@ impl<'a> Answer<'a> {
         // What comes behind an early answer is the rest of the request's body.
         exchange.keep_alive &=
             framing != Framing::UntilClose && self.whole.get() && !connection.lane.draining.is_raised();
-        let streams = is_event_stream(exchange, &held);
+        let streams = exchange.grpc || is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
             let hsts = &connection.http.hsts;
@@ -251,7 +255,7 @@ impl<'a> Answer<'a> {
         if inline {
             push_content(framing, body.first(), out.buffer());
             let before = out.len();
-            body.gather(target.into(), &mut out);
+            body.gather(target, &mut out);
             let gathered = (out.len() - before) as u64;
             counters.received.add(gathered);
             exchange.outcome.body_out += body.first().len() as u64 + gathered;
@@ -301,7 +305,7 @@ impl<'a> Answer<'a> {
                 send_content(connection.client, framing, content, stall)
                     .await
                     .map_err(|error| unsent_to_client(&error))?;
-                Channel::from(target).follow(connection.client);
+                target.follow(connection.client);
                 exchange.outcome.bytes_out += length;
                 exchange.outcome.body_out += length;
             }
@@ -327,7 +331,7 @@ impl<'a> Answer<'a> {
         let Transfer { connection, target, .. } = *self.transfer;
         // While the request is being sent, whoever reads it notices that the client leaves.
         let watches = self.whole.get() && silence > PATIENCE;
-        match body.next(target.into(), if watches { PATIENCE } else { silence }).await {
+        match body.next(target, if watches { PATIENCE } else { silence }).await {
             Err(BodyError::Io(error)) if watches && error.kind() == ErrorKind::TimedOut => {}
             received => return Some(received),
         }
@@ -336,10 +340,10 @@ impl<'a> Answer<'a> {
         // Rarer than content that comes soon, and larger.
         Box::pin(async move {
             client.set_deadline(None);
-            match race(body.next(target.into(), silence), client.closed()).await {
+            match race(body.next(target, silence), client.closed()).await {
                 Either::Left(received) => Some(received),
                 Either::Right(true) => None,
-                Either::Right(false) => Some(body.next(target.into(), silence).await),
+                Either::Right(false) => Some(body.next(target, silence).await),
             }
         })
         .await

@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, linger};
 use super::forward::{self, Path};
+use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, TargetForm};
 use super::outcome::Outcome;
@@ -28,6 +29,8 @@ pub(super) struct Exchange<'a> {
     pub(super) outcome: Outcome,
     /// Whether the client's connection may carry another exchange.
     pub(super) keep_alive: bool,
+    /// Whether it is a call of gRPC.
+    pub(super) grpc: bool,
     _busy: Busy,
 }
 
@@ -58,6 +61,7 @@ pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lea
         text: Lease::empty(),
         outcome: Outcome::begin(connection.lane),
         keep_alive: false,
+        grpc: false,
         _busy: connection.lane.enter(),
     };
     let next = exchange.drive(held).await;
@@ -85,6 +89,8 @@ impl Exchange<'_> {
             Err(None) => return None,
         };
         self.outcome.head_read();
+        // There is none over HTTP/1.1.
+        self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.lane.draining.is_raised();
         match self.decide(&incoming) {
             Decision::Forward(forward, path) => forward::forward(self, &forward, path, &incoming, received).await,
@@ -192,9 +198,14 @@ impl Exchange<'_> {
         lane.with_date(|date| {
             let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
             let asker = Asker { version, method, keep_alive, date: date.as_bytes(), hsts: &http.hsts };
-            reply.encode(out.buffer(), asker, &id);
+            if self.grpc && reply.is_error() {
+                let (status, name) = grpc::status(reply.status);
+                h1::encode_grpc_error(out.buffer(), status, name, &id, asker);
+            } else {
+                reply.encode(out.buffer(), asker, &id);
+            }
         });
-        self.outcome.status = reply.status;
+        self.outcome.status = if self.grpc && reply.is_error() { 200 } else { reply.status };
         let length = out.len() as u64;
         match client.send(out, listener.timeouts.write_stall).await {
             Ok(()) => self.outcome.bytes_out += length,

@@ -8,6 +8,7 @@ use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
 use super::exchange::Exchange;
 use super::h1::Incoming;
+use super::h2;
 use super::reply::Reply;
 use super::request;
 use super::transfer::{Transfer, transfer};
@@ -15,7 +16,8 @@ use crate::net::{self, Lease, Stream};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
 use crate::stream::{Tunnel, tunnel};
-use crate::upstream::{Attempt, Tried};
+use crate::tls::{Channel, Multiplexed};
+use crate::upstream::{Attempt, Protocol, Tried, Way};
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -80,10 +82,27 @@ struct Forwarding<'e, 'a> {
 /// What a failed try counts as for the `latency` policy: a target that fails at once must not look fast.
 const FAILED: Duration = Duration::from_secs(1);
 
-/// A stream to a target, and whether it has carried an exchange before.
+/// A way to a target, and whether its connection has carried an exchange before.
 struct Leased {
-    stream: Stream,
+    link: Link,
     reused: bool,
+}
+
+/// A way to a target.
+enum Link {
+    /// A connection for this exchange alone.
+    Own(Stream),
+    /// A stream among others.
+    Shared(Box<dyn Multiplexed>),
+}
+
+impl Link {
+    fn channel(&self) -> Channel<'_> {
+        match self {
+            Self::Own(stream) => stream.into(),
+            Self::Shared(stream) => Channel::Multiplexed(&**stream),
+        }
+    }
 }
 
 impl Forwarding<'_, '_> {
@@ -195,13 +214,23 @@ impl Forwarding<'_, '_> {
     }
 
     async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
-        let lane = self.exchange.connection.lane;
-        let local = &lane.pools[self.rule.pool];
+        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        if local.pool().protocol == Protocol::Http2 {
+            // Larger, and not for those who have no use for it.
+            return Box::pin(self.board(attempt)).await;
+        }
         if !fresh && let Some(stream) = local.lease(attempt.index(), once, now) {
             self.exchange.outcome.connected(Duration::ZERO);
-            return Ok(Leased { stream, reused: true });
+            return Ok(Leased { link: Link::Own(stream), reused: true });
         }
         self.exchange.outcome.waits();
+        Ok(Leased { link: Link::Own(self.dial(attempt).await?), reused: false })
+    }
+
+    /// Opens a connection.
+    async fn dial(&mut self, attempt: &Attempt) -> Result<Stream, Failure> {
+        let lane = self.exchange.connection.lane;
+        let local = &lane.pools[self.rule.pool];
         let started = net::now();
         match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
             Ok(stream) => {
@@ -209,12 +238,58 @@ impl Forwarding<'_, '_> {
                 lane.counters.pool(self.rule.pool).target(attempt.index()).connects.inc();
                 lane.latencies.borrow_mut().connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
                 self.exchange.outcome.connected(took);
-                Ok(Leased { stream, reused: false })
+                Ok(stream)
             }
             Err(error) => {
                 tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
                 let timed_out = error.kind() == ErrorKind::TimedOut;
                 Err(if timed_out { Failure::ConnectTimeout } else { Failure::Connect })
+            }
+        }
+    }
+
+    /// Begins a stream on a connection that carries several.
+    async fn board(&mut self, attempt: &Attempt) -> Result<Leased, Failure> {
+        let connection = self.exchange.connection;
+        let local = &connection.lane.pools[self.rule.pool];
+        let limit = local.pool().timeouts.connect;
+        let due = net::coarse_now().saturating_add(limit);
+        let mut reused = true;
+        loop {
+            let left = due.saturating_sub(net::coarse_now());
+            if left.is_zero() {
+                return Err(Failure::ConnectTimeout);
+            }
+            match local.trunks.way(attempt.index()).ok_or(Failure::Connect)? {
+                Way::Use(trunk) => {
+                    self.exchange.outcome.waits();
+                    match net::timeout(left, trunk.open()).await {
+                        Some(Ok(stream)) => {
+                            if reused {
+                                self.exchange.outcome.connected(Duration::ZERO);
+                            }
+                            return Ok(Leased { link: Link::Shared(stream), reused });
+                        }
+                        // It has just ended, which its load says from now on.
+                        Some(Err(_)) if trunk.is_over() => {}
+                        Some(Err(_)) => return Err(Failure::Connect),
+                        None => return Err(Failure::ConnectTimeout),
+                    }
+                }
+                Way::Wait(opened) => {
+                    self.exchange.outcome.waits();
+                    if net::timeout(left, opened.raised()).await.is_none() {
+                        return Err(Failure::ConnectTimeout);
+                    }
+                }
+                Way::Open(opening) => {
+                    self.exchange.outcome.waits();
+                    reused = false;
+                    let stream = self.dial(attempt).await?;
+                    let stall = connection.listener.timeouts.write_stall;
+                    let trunk = h2::start(stream, |stream| stream.into(), "http", stall);
+                    opening.done(trunk.await.map_err(|_| Failure::Connect)?);
+                }
             }
         }
     }
@@ -226,7 +301,7 @@ impl Forwarding<'_, '_> {
         let timeouts = local.pool().timeouts;
         let try_at = Transfer {
             connection,
-            target: &leased.stream,
+            target: leased.link.channel(),
             timeouts,
             attempt,
             rule: self.rule,
@@ -242,16 +317,20 @@ impl Forwarding<'_, '_> {
             Passed { switched: Some(received), .. } => {
                 let sent = std::mem::replace(body.beyond(), Lease::empty());
                 // Rarer than an answer, and larger.
-                Box::pin(self.tunnel(&leased.stream, timeouts.tunnel, sent, received)).await;
+                Box::pin(self.tunnel(leased.link.channel(), timeouts.tunnel, sent, received)).await;
             }
-            Passed { reusable: true, keep_alive, .. } => local.keep(attempt.index(), leased.stream, keep_alive, now),
+            Passed { reusable: true, keep_alive, .. } => {
+                if let Link::Own(stream) = leased.link {
+                    local.keep(attempt.index(), stream, keep_alive, now);
+                }
+            }
             _ => {}
         }
         Ok(())
     }
 
     /// Joins client and target after a `101 Switching Protocols`. Each may have sent bytes for the tunnel already.
-    async fn tunnel(&mut self, target: &Stream, silence: Duration, sent: Lease, received: Lease) {
+    async fn tunnel(&mut self, target: Channel<'_>, silence: Duration, sent: Lease, received: Lease) {
         let connection = self.exchange.connection;
         let stall = connection.listener.timeouts.write_stall;
         let (early_sent, early_received) = (sent.len() as u64, received.len() as u64);

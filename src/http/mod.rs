@@ -10,6 +10,7 @@ mod body;
 mod connection;
 mod exchange;
 mod forward;
+mod grpc;
 pub mod h1;
 mod h2;
 pub mod head;

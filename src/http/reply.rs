@@ -113,6 +113,11 @@ impl Reply {
         Self::redirect(&to, head, text, host, "http")
     }
 
+    /// Whether it tells of an error, ours or the client's.
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self.content, Content::Error)
+    }
+
     /// Appends the reply to `out`.
     pub(super) fn encode(&self, out: &mut Vec<u8>, asker: Asker<'_>, request_id: &str) {
         let plain = |extra, body| h1::Reply { status: self.status, extra, content_type: b"text/plain", body, asker };

@@ -9,9 +9,10 @@ use super::connection::Connection;
 use super::exchange::Exchange;
 use super::exchange::Heads;
 use super::forward::{Path, refusal_of};
+use super::grpc;
 use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
 use super::reply::Reply;
-use crate::net::{Lease, Stream};
+use crate::net::Lease;
 use crate::plan::{self, Host, path};
 use crate::tls::Channel;
 use crate::upstream::{Attempt, Timeouts};
@@ -25,7 +26,7 @@ use std::time::Duration;
 /// What a try needs to know.
 pub(super) struct Transfer<'a> {
     pub(super) connection: Connection<'a>,
-    pub(super) target: &'a Stream,
+    pub(super) target: Channel<'a>,
     pub(super) timeouts: Timeouts,
     pub(super) attempt: &'a Attempt,
     pub(super) rule: &'a plan::Forward,
@@ -66,13 +67,18 @@ pub(super) async fn transfer(
     let taken = Cell::new(0);
     let mut answer = Answer::new(transfer, sent_at, body.is_ended());
     if let Err(error) = transfer.target.send_counted(out, stall, &taken).await {
-        answer.unsent = error.kind() == ErrorKind::BrokenPipe && taken.get() == 0;
+        answer.unsent = match error.kind() {
+            ErrorKind::ConnectionRefused => true,
+            ErrorKind::BrokenPipe => taken.get() == 0,
+            _ => false,
+        };
         // The target has got a part of a request: whatever it answers, its connection is of no more use.
         let passed = answer.pass(exchange, Some(LAST_WORDS)).await?;
         return Ok(Passed { reusable: false, ..passed });
     }
     if whole {
-        return answer.pass(exchange, Some(transfer.timeouts.response_head)).await;
+        let limit = transfer.head_limit(exchange);
+        return answer.pass(exchange, Some(limit)).await;
     }
     // Rarer than a request without a body, and far larger.
     Box::pin(both(&answer, exchange, body, inline)).await
@@ -90,7 +96,10 @@ async fn both(
     let (received, uploaded) = (Cell::new(0), Cell::new(false));
     transfer.target.set_deadline(None);
     let early = {
-        let mut up = pin!(upload(transfer, body, &received, inline));
+        // A client of gRPC says something when it has something to say.
+        let client_body = transfer.connection.listener.timeouts.client_body;
+        let silence = if exchange.grpc { transfer.timeouts.tunnel } else { client_body };
+        let mut up = pin!(upload(transfer, body, &received, inline, silence));
         let mut down = pin!(answer.pass(exchange, None));
         let mut sending = true;
         poll_fn(|cx| {
@@ -120,7 +129,7 @@ async fn both(
     exchange.outcome.bytes_in += received.get();
     let result = match early {
         Some(result) => result,
-        None => answer.pass(exchange, Some(transfer.timeouts.response_head)).await,
+        None => answer.pass(exchange, Some(transfer.head_limit(exchange))).await,
     };
     result.map(|passed| Passed { reusable: passed.reusable && uploaded.get(), ..passed })
 }
@@ -135,6 +144,7 @@ async fn upload(
     body: &mut Body,
     received: &Cell<u64>,
     inline: bool,
+    silence: Duration,
 ) -> Result<(), UploadError> {
     let timeouts = &transfer.connection.listener.timeouts;
     let framing = transfer.incoming.framing;
@@ -145,13 +155,11 @@ async fn upload(
         transfer.target.send(first, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
     }
     loop {
-        let next = body.next(transfer.connection.client, timeouts.client_body).await.map_err(UploadError::Client)?;
+        let next = body.next(transfer.connection.client, silence).await.map_err(UploadError::Client)?;
         let Some(content) = next else { break };
         received.set(received.get() + content.len() as u64);
-        send_content(transfer.target.into(), framing, content, timeouts.write_stall)
-            .await
-            .map_err(|_| UploadError::Target)?;
-        transfer.connection.client.follow(transfer.target.into());
+        send_content(transfer.target, framing, content, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+        transfer.connection.client.follow(transfer.target);
     }
     let mut last = Lease::empty();
     if framing == Framing::Chunked {
@@ -173,6 +181,13 @@ impl Transfer<'_> {
     /// Whether the request goes out as a WebSocket handshake.
     pub(super) fn websocket(&self) -> bool {
         self.incoming.websocket && self.connection.http.websocket
+    }
+
+    /// How long the target has until the head of its answer.
+    fn head_limit(&self, exchange: &Exchange<'_>) -> Duration {
+        let limit = self.timeouts.response_head;
+        let wanted = if exchange.grpc { grpc::deadline(&exchange.heads.request, &exchange.text) } else { None };
+        wanted.map_or(limit, |wanted| wanted.min(limit))
     }
 
     /// Writes the head that the target gets.

@@ -131,6 +131,10 @@ fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) ->
             response_idle: pool.timeouts.response_idle.0,
             tunnel: pool.timeouts.tunnel.0,
         },
+        protocol: match pool.protocol {
+            model::PoolProtocol::H1 => upstream::Protocol::Http1,
+            model::PoolProtocol::H2 => upstream::Protocol::Http2,
+        },
         keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
     });
     Pool { shared, key }

@@ -1,6 +1,6 @@
 //! Bytes both ways between two streams.
 
-use crate::net::{Lease, Stream, try_join};
+use crate::net::{Lease, try_join};
 use crate::observe::reason::Failure;
 use crate::tls::Channel;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ pub struct Tunnel<'a> {
     /// Who dialled us.
     pub client: Channel<'a>,
     /// Whom we dialled.
-    pub target: &'a Stream,
+    pub target: Channel<'a>,
     /// How long both sides may be silent.
     pub silence: Duration,
     /// How long a side may take no byte that we have for it.
@@ -85,8 +85,7 @@ struct Broken {
 }
 
 async fn half(tunnel: &Tunnel<'_>, up: bool, count: &Cell<u64>) -> Result<(), Broken> {
-    let target = Channel::from(tunnel.target);
-    let (from, to) = if up { (tunnel.client, target) } else { (target, tunnel.client) };
+    let (from, to) = if up { (tunnel.client, tunnel.target) } else { (tunnel.target, tunnel.client) };
     let broken = |reading| move |error: io::Error| Broken { kind: error.kind(), reading, up };
     loop {
         // Either direction's traffic keeps both alive.

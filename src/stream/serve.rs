@@ -42,7 +42,7 @@ pub async fn serve(
             let _in_flight = lane.enter_pool(pool);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
             let stall = listener.timeouts.write_stall;
-            let done = Box::pin(tunnel(Tunnel { client, target: &target, silence, stall })).await;
+            let done = Box::pin(tunnel(Tunnel { client, target: (&target).into(), silence, stall })).await;
             count(lane, listener, pool, &attempt, &done);
             done
         }

@@ -5,6 +5,7 @@
 
 use super::session::{Facts, Session};
 use crate::net::{Lease, Stream};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -195,6 +196,17 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.send(lease, stall).await,
             Self::Secure(stream, session) => session.send(stream, lease, stall).await,
             Self::Multiplexed(stream) => stream.send(lease, stall).await,
+        }
+    }
+
+    /// As [`Stream::send_counted`]; what did not go out in clear may have gone.
+    pub async fn send_counted(self, lease: Lease, stall: Duration, taken: &Cell<usize>) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.send_counted(lease, stall, taken).await,
+            _ => {
+                taken.set(taken.get() + lease.len());
+                self.send(lease, stall).await
+            }
         }
     }
 

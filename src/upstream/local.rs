@@ -5,6 +5,7 @@
 
 use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
+use super::trunk::Trunks;
 use crate::net::{self, Stream};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -24,6 +25,8 @@ pub struct Local {
     hasty: Vec<Cell<Duration>>,
     max_idle: usize,
     worker: usize,
+    /// Connections that carry several exchanges at a time, where targets are asked by HTTP/2.
+    pub trunks: Trunks,
 }
 
 /// A target's turn in an exchange or tunnel: counted as in flight until it is dropped.
@@ -82,7 +85,8 @@ impl Local {
         let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
         let hasty = vec![Cell::new(Duration::ZERO); pool.targets.len()];
-        Self { balancer, idle, hasty, max_idle, worker, pool }
+        let trunks = Trunks::new(pool.targets.len());
+        Self { balancer, idle, hasty, max_idle, worker, trunks, pool }
     }
 
     /// The pool.
@@ -173,6 +177,8 @@ impl Local {
                 idle.shrink_to(8);
             }
         }
+        let targets = &self.pool.targets;
+        self.trunks.sweep(self.pool.keepalive.idle, |target| !targets[target].is_up() && !self.pool.open_when_down);
     }
 
     fn note_close(&self, target: usize, entry: &Idle, now: Duration) {
@@ -183,7 +189,7 @@ impl Local {
 
     /// Idle connections held now.
     pub fn idle(&self) -> usize {
-        self.idle.iter().map(|idle| idle.borrow().len()).sum()
+        self.idle.iter().map(|idle| idle.borrow().len()).sum::<usize>() + self.trunks.idle()
     }
 }
 

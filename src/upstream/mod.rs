@@ -1,14 +1,16 @@
 //! Targets, balancing policies, idle connections, health checks.
 //!
 //! A [`Pool`] is what all workers share: its targets with their health and in-flight counts, all atomics. A [`Local`] is
-//! one worker's side of it: its balancer and its idle connections, which no other thread sees.
+//! one worker's side of it: its balancer and its connections, which no other thread sees.
 //!
-//! May depend on `net` and `observe`.
+//! May depend on `tls`, `net` and `observe`.
 
 pub mod balance;
 pub mod health;
 mod local;
 mod target;
+mod trunk;
 
 pub use local::{Attempt, Local, Tried};
-pub use target::{Keepalive, Pool, Target, Timeouts};
+pub use target::{Keepalive, Pool, Protocol, Target, Timeouts};
+pub use trunk::{Opening, Trunk, Trunks, Way};

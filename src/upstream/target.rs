@@ -24,6 +24,18 @@ pub struct Pool {
     pub timeouts: Timeouts,
     /// What is kept of idle connections.
     pub keepalive: Keepalive,
+    /// What targets speak.
+    pub protocol: Protocol,
+}
+
+/// What targets speak to exchanges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1
+    #[default]
+    Http1,
+    /// HTTP/2
+    Http2,
 }
 
 /// One server of a pool.

@@ -16,6 +16,7 @@ mod balance;
 mod behaviours;
 mod config;
 mod drivers;
+mod h2;
 mod health;
 mod hostile;
 mod http_forwarding;

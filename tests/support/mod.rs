@@ -4,6 +4,7 @@
 //! Everything waits for a condition, never for a time: [`eventually`] gives up after [`PATIENCE`].
 
 pub mod client;
+pub mod h2;
 pub mod hurt;
 pub mod load;
 pub mod proxy;

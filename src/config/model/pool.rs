@@ -4,14 +4,16 @@ use super::Address;
 use crate::config::formats::{HostName, RequestTarget};
 use crate::config::units::Span;
 use crate::config::words::StatusRanges;
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[pools.NAME]`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("required" = ["targets"], "additionalProperties" = false), transform = add_protocol)]
+#[schemars(extend("required" = ["targets"], "additionalProperties" = false))]
 pub struct Pool {
+    /// What targets speak to http listeners.
+    pub protocol: PoolProtocol,
     /// How a target is chosen.
     pub balance: Balance,
     /// What `balance = "hash"` hashes: "client-ip", "path", "header:NAME", "cookie:NAME", "query:NAME".
@@ -31,6 +33,7 @@ pub struct Pool {
 impl Default for Pool {
     fn default() -> Self {
         Self {
+            protocol: PoolProtocol::H1,
             balance: Balance::Random,
             key: HashKey::ClientIp,
             targets: Vec::new(),
@@ -42,16 +45,14 @@ impl Default for Pool {
     }
 }
 
-/// `protocol` has a single value, which the model need not carry.
-fn add_protocol(schema: &mut Schema) {
-    if let Some(properties) = schema.get_mut("properties").and_then(|p| p.as_object_mut()) {
-        let protocol = json_schema!({
-            "description": "What targets speak to http listeners.",
-            "oneOf": [{ "type": "string", "const": "h1", "description": "HTTP/1.1." }],
-            "default": "h1",
-        });
-        properties.insert("protocol".into(), protocol.into());
-    }
+/// What targets speak to http listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolProtocol {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2, by prior knowledge. Many requests share a connection; what gRPC needs.
+    H2,
 }
 
 /// How a target is chosen; all policies are weighted.

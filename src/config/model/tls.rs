@@ -16,7 +16,7 @@ pub struct Tls {
     pub level: TlsLevel,
     /// Refuses clients that ask for a name no certificate holds, or for none.
     pub strict_sni: bool,
-    /// Protocols to agree on, the most wanted first. Empty: "http/1.1" on an http listener, anything on a tcp one.
+    /// Protocols to agree on, the most wanted first. Empty: "h2" and "http/1.1" on an http listener, anything on a tcp one.
     #[schemars(with = "Vec<AlpnProtocol>")]
     pub alpn: Vec<String>,
     /// Whether clients show a certificate.

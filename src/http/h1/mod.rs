@@ -77,7 +77,7 @@ pub use chunked::{BadChunk, CHUNK_END, ChunkDecoder, Step, push_chunk_size, push
 pub use encode::{Backward, HostLine, Onward, encode_interim, encode_request, encode_response};
 pub use forwarding::{Forwarding, Style};
 pub use framing::Framing;
-pub use reply::{Asker, Reply, encode_error, encode_reply, reason_phrase};
+pub use reply::{Asker, Reply, encode_error, encode_grpc_error, encode_reply, reason_phrase};
 pub use request::{Incoming, Reject, parse_request};
 pub use response::{Answer, BadResponse, Question, parse_response};
 pub use scan::{Limits, MAX_FIELDS, Parsed, Scan};

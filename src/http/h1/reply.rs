@@ -83,6 +83,14 @@ pub fn encode_error(out: &mut Vec<u8>, status: u16, request_id: &str, asker: Ask
     );
 }
 
+/// Appends an error reply to a call of gRPC to `out`: a status in place of trailers, and no content.
+pub fn encode_grpc_error(out: &mut Vec<u8>, status: u8, name: &str, request_id: &str, asker: Asker<'_>) {
+    let extra = format!(
+        "Content-Type: application/grpc\r\ngrpc-status: {status}\r\ngrpc-message: {name}, request id {request_id}\r\n"
+    );
+    encode_reply(out, &Reply { status: 200, extra: extra.as_bytes(), content_type: b"", body: b"", asker });
+}
+
 fn push_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());

@@ -1,12 +1,13 @@
 //! Heads of HTTP/2 as text of HTTP/1.1, and back (RFC 9113 §8).
 
+use crate::http::h1::{MAX_FIELDS, accept_value, reason_phrase};
 use crate::http::head::Name;
 use ::h2::ext::Protocol;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 
 /// How a request stands as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,121 @@ pub(super) fn read_response(text: &[u8], to_head: bool) -> Option<(Response<()>,
     Some((response, content, length))
 }
 
+/// What has to be known of a request to read its answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Whether its method is HEAD.
+    to_head: bool,
+    /// The key of a WebSocket handshake.
+    key: Option<Vec<u8>>,
+}
+
+/// Reads the head of a request that an exchange wrote, and the length of that text. `None`: it is no head.
+pub(super) fn read_request(text: &[u8], scheme: &str) -> Option<(Request<()>, Content, usize, Asked)> {
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS + 16];
+    let mut parsed = httparse::Request::new(&mut room);
+    let httparse::Status::Complete(length) = parsed.parse(text).ok()? else { return None };
+    let (method, target) = (parsed.method?, parsed.path?);
+    let (mut request, mut content, mut authority) = (Request::new(()), Content::None, &b""[..]);
+    let mut asked = Asked { to_head: method == "HEAD", key: None };
+    let mut upgrade = false;
+    for field in parsed.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        match name {
+            header::HOST => {
+                authority = field.value;
+                continue;
+            }
+            header::TRANSFER_ENCODING => {
+                content = Content::Chunked;
+                continue;
+            }
+            header::UPGRADE => {
+                upgrade = true;
+                continue;
+            }
+            header::CONNECTION => continue,
+            header::SEC_WEBSOCKET_KEY => {
+                asked.key = Some(field.value.to_vec());
+                continue;
+            }
+            header::CONTENT_LENGTH => {
+                content = Content::Length(std::str::from_utf8(field.value).ok()?.parse().ok()?);
+            }
+            _ => {}
+        }
+        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
+    }
+    if content == Content::Length(0) {
+        content = Content::None;
+    }
+    let path = if target == "*" { "*" } else { target };
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
+    *request.uri_mut() = uri.build().ok()?;
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
+    if upgrade {
+        // RFC 8441 §4.
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        content = Content::Tunnel;
+    }
+    Some((request, content, length, asked))
+}
+
+/// Appends the head of an answer as text to `out`. `ended`: it has no content. Returns whether its content is to be
+/// written in chunks.
+pub(super) fn write_response(
+    parts: &http::response::Parts,
+    ended: bool,
+    asked: &Asked,
+    out: &mut Vec<u8>,
+) -> Result<bool, Malformed> {
+    if let (Some(key), StatusCode::OK) = (&asked.key, parts.status) {
+        push_status(out, StatusCode::SWITCHING_PROTOCOLS);
+        push_fields(out, &parts.headers)?;
+        push(out, b"sec-websocket-accept", accept_value(key).as_bytes());
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+        return Ok(false);
+    }
+    push_status(out, parts.status);
+    push_fields(out, &parts.headers)?;
+    let bodiless = asked.to_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let unframed = !bodiless && !parts.headers.contains_key(header::CONTENT_LENGTH);
+    match (unframed, ended) {
+        (true, true) => out.extend_from_slice(b"content-length: 0\r\n"),
+        (true, false) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        (false, _) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(unframed && !ended)
+}
+
+/// Appends an interim answer as text to `out`.
+pub(super) fn write_interim(interim: &Response<()>, out: &mut Vec<u8>) {
+    push_status(out, interim.status());
+    // Fields that belong to a connection mean nothing here, and end the list.
+    let _ = push_fields(out, interim.headers());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_status(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(status.as_u16()).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_fields(out: &mut Vec<u8>, headers: &HeaderMap) -> Result<(), Malformed> {
+    for (name, value) in headers {
+        match *name {
+            header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE => return Err(Malformed),
+            _ => push(out, name.as_str().as_bytes(), value.as_bytes()),
+        }
+    }
+    Ok(())
+}
+
 /// The field lines of a trailer section as fields. Lines that are none are left out.
 pub(super) fn read_trailers(lines: &[u8]) -> HeaderMap {
     let mut trailers = HeaderMap::new();
@@ -168,7 +284,6 @@ pub(super) fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
 
     fn text(request: http::request::Builder, ended: bool) -> Result<(String, Shape), Malformed> {
         let (parts, ()) = request.body(()).unwrap().into_parts();
@@ -223,6 +338,36 @@ mod tests {
         assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n").1, Content::Length(3));
         assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").1, Content::None);
         assert_eq!(read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", true).unwrap().1, Content::None);
+    }
+
+    #[test]
+    fn a_request_to_a_target_has_its_host_as_authority() {
+        let text = b"POST /p?q HTTP/1.1\r\nHost: a.test\r\nTE: trailers\r\nConnection: TE\r\nTransfer-Encoding: chunked\r\n\r\n0";
+        let (request, content, length, asked) = read_request(text, "http").unwrap();
+        assert_eq!(request.uri(), "http://a.test/p?q");
+        assert_eq!((content, length, request.headers().len()), (Content::Chunked, text.len() - 1, 1));
+        assert!(!asked.to_head && request.headers().contains_key("te"));
+        assert!(read_request(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "http").is_none());
+    }
+
+    #[test]
+    fn an_answer_of_a_target_has_one_framing() {
+        let text = |ended, asked: &Asked, builder: http::response::Builder| {
+            let (parts, ()) = builder.body(()).unwrap().into_parts();
+            let mut out = Vec::new();
+            write_response(&parts, ended, asked, &mut out).map(|chunked| (String::from_utf8(out).unwrap(), chunked))
+        };
+        let (plain, head) = (Asked::default(), Asked { to_head: true, key: None });
+        let ok = || Response::builder().status(200);
+        let of = |text: &str, chunked| Ok((format!("HTTP/1.1 200 OK\r\n{text}\r\n"), chunked));
+        assert_eq!(text(false, &plain, ok()), of("transfer-encoding: chunked\r\n", true));
+        assert_eq!(text(true, &plain, ok()), of("content-length: 0\r\n", false));
+        assert_eq!(text(true, &head, ok()), of("", false));
+        assert_eq!(text(false, &plain, ok().header("content-length", 3)), of("content-length: 3\r\n", false));
+        assert_eq!(text(false, &plain, ok().header("transfer-encoding", "chunked")), Err(Malformed));
+        let key = Asked { to_head: false, key: Some(b"dGhlIHNhbXBsZSBub25jZQ==".to_vec()) };
+        let (text, _) = text(false, &key, ok()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 101 ") && text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! HTTP/2 (RFC 9113) with clients. The frames are the `h2` crate's; here stands what joins it to the rest.
+//! HTTP/2 (RFC 9113) with clients and targets. The frames are the `h2` crate's; here stands what joins it to the rest.
 //!
 //! What always holds:
 //! - A request takes the same way as one of HTTP/1.1: [`head`] writes it down as text, which the strict parser of
@@ -9,6 +9,7 @@
 //! - Back-pressure goes from end to end: a stream's window opens when the far side has taken the bytes, and `h2` is told
 //!   to wait while more than [`pipe::ROOM`] bytes wait for the client.
 
+mod client;
 mod connection;
 mod head;
 mod inbox;
@@ -20,6 +21,7 @@ mod wire;
 
 use std::io::{self, ErrorKind};
 
+pub(super) use client::start;
 pub(super) use connection::{preface, serve};
 
 /// The beginning of every connection (RFC 9113 §3.4).

@@ -1,0 +1,159 @@
+//! Connections to targets that carry several exchanges at a time, one worker's share of them.
+//!
+//! Invariant: for each target at most one connection is being opened at a time; whoever needs one meanwhile waits for it.
+
+use crate::net::{Signal, coarse_now};
+use crate::tls::{Multiplexed, Waiting};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A connection that carries several exchanges at a time.
+pub trait Trunk {
+    /// Exchanges that it carries; `None` if it takes no more for now, or for ever.
+    fn load(&self) -> Option<usize>;
+    /// Whether it is of no more use.
+    fn is_over(&self) -> bool;
+    /// Begins an exchange. Fails if the connection is broken or the target lets nothing more begin on it.
+    fn open(&self) -> Waiting<'_, io::Result<Box<dyn Multiplexed>>>;
+}
+
+/// A worker's connections of this kind, by target.
+#[derive(Default)]
+pub struct Trunks(Vec<Target>);
+
+#[derive(Default)]
+struct Target {
+    held: RefCell<Vec<Held>>,
+    opening: RefCell<Option<Signal>>,
+}
+
+struct Held {
+    trunk: Rc<dyn Trunk>,
+    /// When it last carried anything.
+    used: Cell<Duration>,
+}
+
+/// What to do for an exchange.
+pub enum Way<'a> {
+    /// Begin it on this connection.
+    Use(Rc<dyn Trunk>),
+    /// Open a connection, and keep it with the opening's help.
+    Open(Opening<'a>),
+    /// Look again when this is raised: a connection is being opened.
+    Wait(Signal),
+}
+
+/// A connection being opened. Whoever waits for it looks again when this is dropped.
+pub struct Opening<'a>(&'a Target);
+
+impl Trunks {
+    /// For `targets` targets.
+    pub(super) fn new(targets: usize) -> Self {
+        Self((0..targets).map(|_| Target::default()).collect())
+    }
+
+    /// How an exchange gets to `target`: on the connection with the fewest others, if one has room. `None`: there is no
+    /// such target.
+    pub fn way(&self, target: usize) -> Option<Way<'_>> {
+        let target = self.0.get(target)?;
+        let held = target.held.borrow();
+        let loads = held.iter().filter_map(|held| Some((held.trunk.load()?, held)));
+        if let Some((_, best)) = loads.min_by_key(|(load, _)| *load) {
+            best.used.set(coarse_now());
+            return Some(Way::Use(best.trunk.clone()));
+        }
+        if let Some(signal) = &*target.opening.borrow() {
+            return Some(Way::Wait(signal.clone()));
+        }
+        target.opening.replace(Some(Signal::default()));
+        Some(Way::Open(Opening(target)))
+    }
+
+    /// Lets go of those that are over, or have carried nothing for `idle`; of `gone` targets of all.
+    pub(super) fn sweep(&self, idle: Duration, is_gone: impl Fn(usize) -> bool) {
+        let now = coarse_now();
+        for (index, target) in self.0.iter().enumerate() {
+            let gone = is_gone(index);
+            target.held.borrow_mut().retain(|held| {
+                if held.trunk.load() != Some(0) {
+                    held.used.set(now);
+                }
+                !held.trunk.is_over() && !gone && now.saturating_sub(held.used.get()) < idle
+            });
+        }
+    }
+
+    /// Connections that carry nothing now.
+    pub(super) fn idle(&self) -> usize {
+        let idle = |target: &Target| target.held.borrow().iter().filter(|held| held.trunk.load() == Some(0)).count();
+        self.0.iter().map(idle).sum()
+    }
+}
+
+impl Opening<'_> {
+    /// Keeps the connection for this exchange and others.
+    pub fn done(self, trunk: Rc<dyn Trunk>) {
+        self.0.held.borrow_mut().push(Held { trunk, used: Cell::new(coarse_now()) });
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if let Some(signal) = self.0.opening.take() {
+            signal.raise();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fake(Cell<Option<usize>>);
+
+    impl Trunk for Fake {
+        fn load(&self) -> Option<usize> {
+            self.0.get()
+        }
+
+        fn is_over(&self) -> bool {
+            self.0.get().is_none()
+        }
+
+        fn open(&self) -> Waiting<'_, io::Result<Box<dyn Multiplexed>>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn one_opens_the_others_wait_and_all_share() {
+        let trunks = Trunks::new(1);
+        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("a connection is to be opened") };
+        let Some(Way::Wait(signal)) = trunks.way(0) else { panic!("it is being opened") };
+        let (first, second) = (Rc::new(Fake(Cell::new(Some(3)))), Rc::new(Fake(Cell::new(Some(1)))));
+        opening.done(first.clone());
+        assert!(signal.is_raised());
+        assert!(matches!(trunks.way(0), Some(Way::Use(_))));
+        first.0.set(None);
+        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("there is no room") };
+        opening.done(second.clone());
+        first.0.set(Some(3));
+        let Some(Way::Use(used)) = trunks.way(0) else { panic!("there is room") };
+        assert_eq!(used.load(), Some(1));
+        first.0.set(None);
+        trunks.sweep(Duration::from_secs(1), |_| false);
+        assert_eq!(trunks.0[0].held.borrow().len(), 1);
+        trunks.sweep(Duration::from_secs(1), |_| true);
+        assert!(trunks.0[0].held.borrow().is_empty() && trunks.way(1).is_none());
+    }
+
+    #[test]
+    fn a_failed_opening_lets_the_next_one_try() {
+        let trunks = Trunks::new(1);
+        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("a connection is to be opened") };
+        drop(opening);
+        assert!(matches!(trunks.way(0), Some(Way::Open(_))));
+    }
+}

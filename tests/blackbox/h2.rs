@@ -1,0 +1,282 @@
+//! HTTP/2 with clients and targets: the same proxy as over HTTP/1.1, and no way to make it work for nothing.
+
+use crate::support::h2::{CONTINUATION, Client, DATA, Frames, GET, HEADERS, PING, RST_STREAM, SETTINGS, request};
+use crate::support::toml::{http, http_with};
+use crate::support::{Proxy, Target, assert_same, eventually, pattern};
+use crate::upgrade::websocket;
+use http::{HeaderMap, Method, StatusCode};
+use std::thread;
+use std::time::Duration;
+
+const LOG: &str = "\n[access_log]\npath = \"stdout\"\nformat = \"json\"\n";
+
+#[test]
+fn a_request_takes_the_same_way_as_one_of_http11() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]) + LOG);
+    let client = Client::to(&proxy.web());
+    let answer = client.get("/p?q=1");
+    assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"a"[..]));
+    assert!(answer.fields.contains_key("date") && !answer.fields.contains_key("connection"));
+    let seen = target.last();
+    assert_eq!(seen.field("host").unwrap(), "site.test");
+    assert_eq!(seen.field("x-forwarded-for").unwrap(), "127.0.0.1");
+    assert_eq!(seen.field("x-forwarded-proto").unwrap(), "http");
+    let line = proxy.out.wait(&["\"uri\":\"/p?q=1\""]);
+    assert!(line.contains("\"protocol\":\"HTTP/2.0\"") && line.contains("\"status\":200"), "{line}");
+    // The same listener still speaks HTTP/1.1.
+    assert_eq!(proxy.get("/").status, 200);
+}
+
+#[test]
+fn cookies_in_pieces_reach_the_target_in_one() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut asked = request(Method::GET, "/");
+    asked.headers_mut().append("cookie", "a=1".parse().unwrap());
+    asked.headers_mut().append("cookie", "b=2".parse().unwrap());
+    Client::to(&proxy.web()).ask(asked, b"").unwrap();
+    assert_eq!(target.last().field("cookie").unwrap(), "a=1; b=2");
+}
+
+#[test]
+fn bodies_pass_both_ways_whole() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    let body = pattern(3 << 20);
+    for size in [1, 16_384, 16_385, 70_000, 1 << 20, 3 << 20] {
+        for announced in [true, false] {
+            let mut asked = request(Method::POST, "/");
+            if announced {
+                asked.headers_mut().insert("content-length", size.into());
+            }
+            let answer = client.ask(asked, &body[..size]).unwrap();
+            assert_eq!(answer.status, 200);
+            assert_same(&answer.body, &body[..size]);
+            assert_eq!(target.last().field("transfer-encoding").is_none(), announced);
+        }
+    }
+    let head = client.ask(request(Method::HEAD, "/"), b"").unwrap();
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+#[test]
+fn trailers_pass_both_ways() {
+    let target = Target::says(
+        "a",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 7\r\n\r\n",
+    );
+    let proxy = Proxy::start(http(&[&target]));
+    let mut asked = request(Method::POST, "/");
+    asked.headers_mut().insert("te", "trailers".parse().unwrap());
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-sum", "3".parse().unwrap());
+    let answer = Client::to(&proxy.web()).ask_with_trailers(asked, b"abc", trailers);
+    assert_eq!((&answer.body[..], answer.trailers["grpc-status"].as_bytes()), (&b"ok"[..], &b"7"[..]));
+}
+
+#[test]
+fn many_streams_share_a_connection() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    for _ in 0..5 {
+        let answers = client.ask_all((0..100).map(|n| request(Method::GET, &format!("/{n}"))).collect());
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.body == b"a")));
+    }
+    proxy.settles("ringway_requests_total", &[("listener", "web")], 500.0);
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_ends_its_stream_alone() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    let mut two_hosts = request(Method::GET, "/");
+    two_hosts.headers_mut().insert("host", "other.test".parse().unwrap());
+    let error = client.ask(two_hosts, b"").unwrap_err();
+    assert_eq!(error.reason(), Some(::h2::Reason::PROTOCOL_ERROR));
+    // What HTTP/1.1 would be answered with, HTTP/2 is too.
+    assert_eq!(client.ask(request(Method::GET, "/a%2fb"), b"").unwrap().status, 400);
+    assert_eq!(client.get("/").status, 200);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn a_websocket_comes_by_extended_connect() {
+    let target = websocket();
+    let proxy = Proxy::start(http(&[&target]));
+    let (status, got) = Client::to(&proxy.web()).websocket("/chat", b"there and back", 16);
+    assert_eq!((status, &got[..]), (StatusCode::OK, &b"hithere and back"[..]));
+}
+
+#[test]
+fn an_answer_that_is_cut_is_never_taken_for_whole() {
+    let target = Target::closes_after("a", 1000, 5000);
+    let proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    assert!(client.ask(request(Method::GET, "/"), b"").is_err());
+    let nobody = Proxy::start(http(&[&crate::support::target::refused()]));
+    assert_eq!(Client::to(&nobody.web()).get("/").status, 502);
+}
+
+#[test]
+fn the_order_to_end_lets_streams_end() {
+    let target = Target::slow("a", Duration::from_millis(400));
+    let mut proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    let answers = thread::scope(|scope| {
+        scope.spawn(|| {
+            target.wait_for(20);
+            proxy.signal(libc::SIGTERM);
+        });
+        client.ask_all((0..20).map(|n| request(Method::GET, &format!("/{n}"))).collect())
+    });
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)), "{answers:?}");
+    assert_eq!(proxy.exit().code(), Some(0));
+}
+
+/// Floods a connection; others are served meanwhile, and the flood's own connection ends.
+fn flood(what: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let ended = thread::scope(|scope| {
+        let flooding = scope.spawn(|| {
+            let mut frames = Frames::to(&proxy.web());
+            // As long as the proxy takes it; a flood of this size is more than any client has use for.
+            for _ in 0..200_000 {
+                if flood(&mut frames).is_err() {
+                    return true;
+                }
+            }
+            false
+        });
+        let client = Client::to(&proxy.web());
+        for n in 0..100 {
+            assert_eq!(client.get(&format!("/{n}")).status, 200, "{what}");
+        }
+        flooding.join().unwrap()
+    });
+    assert!(ended, "{what}: the connection goes on");
+    assert!(proxy.resident() < 200 << 20, "{what}: {} bytes", proxy.resident());
+}
+
+#[test]
+fn a_flood_of_resets_ends_its_connection() {
+    let stream = std::sync::atomic::AtomicU32::new(1);
+    flood("rapid reset (CVE-2023-44487)", |frames| {
+        let id = stream.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
+        frames.send(HEADERS, 0x5, id, GET)?;
+        frames.send(RST_STREAM, 0, id, &8u32.to_be_bytes())
+    });
+}
+
+#[test]
+fn a_head_without_end_ends_its_connection() {
+    let begun = std::sync::atomic::AtomicBool::new(false);
+    flood("CONTINUATION (CVE-2024-27316)", |frames| {
+        if !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            frames.send(HEADERS, 0x1, 1, GET)?;
+        }
+        frames.send(CONTINUATION, 0, 1, b"\x40\x01x\x01y")
+    });
+}
+
+#[test]
+fn a_flood_of_pings_and_settings_that_reads_no_answer_ends_its_connection() {
+    flood("pings (CVE-2019-9512)", |frames| frames.send(PING, 0, 0, &[0; 8]));
+    flood("settings (CVE-2019-9515)", |frames| frames.send(SETTINGS, 0, 0, b"\x00\x04\x00\x00\xff\xff"));
+}
+
+#[test]
+fn a_flood_of_empty_data_ends_its_connection() {
+    let begun = std::sync::atomic::AtomicBool::new(false);
+    flood("empty DATA (CVE-2019-9518)", |frames| {
+        if !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            frames.send(HEADERS, 0x4, 1, b"\x83\x84\x86\x41\x09site.test")?;
+        }
+        frames.send(DATA, 0, 1, b"")
+    });
+}
+
+#[test]
+fn a_client_that_reads_nothing_holds_little() {
+    const STREAMS: usize = 100;
+    let target = Target::with("a", |peer| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
+            while peer.try_send([7; 65_536]).is_ok() {}
+        }
+    });
+    let proxy = Proxy::start(http(&[&target]));
+    let client = Client::to(&proxy.web());
+    let before = proxy.resident();
+    client.stall((0..STREAMS).map(|n| request(Method::GET, &format!("/{n}"))).collect(), || {
+        let grown = proxy.resident().saturating_sub(before);
+        assert!(grown < STREAMS * (256 << 10), "{grown} bytes for {STREAMS} streams");
+    });
+}
+
+#[test]
+fn targets_are_asked_over_few_connections() {
+    // The target is another Ringway, which speaks HTTP/2 by prior knowledge.
+    let target = Target::echo("a");
+    let inner = Proxy::start(http(&[&target]) + LOG);
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    let client = Client::to(&outer.web());
+    for _ in 0..5 {
+        let answers = client.ask_all((0..100).map(|n| request(Method::GET, &format!("/{n}"))).collect());
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.body == b"a")));
+    }
+    assert!(inner.out.wait(&["\"uri\":\"/99\""]).contains("HTTP/2.0"));
+    let connects = outer.metric("ringway_target_connects_total", &[]);
+    assert!((1.0..=4.0).contains(&connects), "{connects} connections for 500 requests");
+    // A client of HTTP/1.1 gets there too, with a body of any size.
+    let body = pattern(1 << 20);
+    assert_same(&outer.client().post("/", &body).body, &body);
+    assert_same(&client.ask(request(Method::POST, "/"), &body).unwrap().body, &body);
+}
+
+#[test]
+fn trailers_and_errors_of_targets_over_http2_reach_the_client() {
+    let target = Target::says(
+        "a",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 7\r\n\r\n",
+    );
+    let inner = Proxy::start(http(&[&target]));
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    let client = Client::to(&outer.web());
+    let mut asked = request(Method::POST, "/");
+    asked.headers_mut().insert("te", "trailers".parse().unwrap());
+    let answer = client.ask(asked, b"abc").unwrap();
+    assert_eq!((&answer.body[..], answer.trailers["grpc-status"].as_bytes()), (&b"ok"[..], &b"7"[..]));
+    let cut = Target::closes_after("b", 1000, 5000);
+    let inner = Proxy::start(http(&[&cut]));
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    assert!(Client::to(&outer.web()).ask(request(Method::GET, "/"), b"").is_err());
+}
+
+#[test]
+fn a_target_over_http2_that_dies_is_replaced_by_another_connection() {
+    let target = Target::echo("a");
+    let mut inner = Proxy::start(http(&[&target]));
+    let address = inner.web();
+    let outer = Proxy::start(http_with("", &[&address], "protocol = \"h2\""));
+    assert_eq!(outer.get("/").status, 200);
+    inner.signal(libc::SIGKILL);
+    inner.exit();
+    eventually("the dead target is noticed", || outer.get("/").status == 502);
+    let again = Proxy::start(http(&[&target]).replace("127.0.0.1:0", &address));
+    eventually("the target is back", || outer.get("/").status == 200);
+    drop(again);
+}
+
+#[test]
+fn a_websocket_goes_on_to_a_target_over_http2() {
+    let target = websocket();
+    let inner = Proxy::start(http(&[&target]));
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    let (status, got) = Client::to(&outer.web()).websocket("/chat", b"there and back", 16);
+    assert_eq!((status, &got[..]), (StatusCode::OK, &b"hithere and back"[..]));
+}

@@ -1,0 +1,218 @@
+//! Clients of HTTP/2: one that is correct, on the `h2` crate, and one that says what it likes, frame by frame.
+
+use super::PATIENCE;
+use ::h2::client::{self, SendRequest};
+use ::h2::ext::Protocol;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+/// A connection by prior knowledge, and the thread's runtime that drives it while something is asked.
+pub struct Client {
+    runtime: Runtime,
+    sender: SendRequest<Bytes>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub fields: HeaderMap,
+    pub body: Vec<u8>,
+    pub trailers: HeaderMap,
+}
+
+impl Client {
+    #[track_caller]
+    pub fn to(address: &str) -> Client {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let sender = runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let (sender, connection) = client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender
+        });
+        Client { runtime, sender }
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask(request(Method::GET, path), b"").unwrap()
+    }
+
+    /// Sends the request with `body` and reads all of the answer.
+    pub fn ask(&self, request: Request<()>, body: &[u8]) -> Result<Answer, ::h2::Error> {
+        self.block_on(exchange(self.sender.clone(), request, body.to_vec(), None))
+    }
+
+    /// The same, with trailers behind the body.
+    pub fn ask_with_trailers(&self, request: Request<()>, body: &[u8], trailers: HeaderMap) -> Answer {
+        self.block_on(exchange(self.sender.clone(), request, body.to_vec(), Some(trailers))).unwrap()
+    }
+
+    /// All of the requests at once.
+    pub fn ask_all(&self, requests: Vec<Request<()>>) -> Vec<Result<Answer, ::h2::Error>> {
+        self.block_on(async {
+            let asked: Vec<_> = requests
+                .into_iter()
+                .map(|request| tokio::spawn(exchange(self.sender.clone(), request, Vec::new(), None)))
+                .collect();
+            let mut answers = Vec::new();
+            for asked in asked {
+                answers.push(asked.await.unwrap());
+            }
+            answers
+        })
+    }
+
+    /// Asks for many answers and reads none of them while `meanwhile` runs.
+    pub fn stall(&self, requests: Vec<Request<()>>, meanwhile: impl FnOnce()) {
+        self.block_on(async {
+            let mut kept = Vec::new();
+            for request in requests {
+                let mut sender = self.sender.clone().ready().await.unwrap();
+                kept.push(sender.send_request(request, true).unwrap().0.await.unwrap());
+            }
+            // The connection's own task goes on with what it may.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            meanwhile();
+        });
+    }
+
+    /// A WebSocket by extended CONNECT: sends `bytes` and reads as many as come until there are `wanted`.
+    pub fn websocket(&self, path: &str, bytes: &'static [u8], wanted: usize) -> (StatusCode, Vec<u8>) {
+        self.block_on(async {
+            let mut sender = self.sender.clone().ready().await.unwrap();
+            while !sender.is_extended_connect_protocol_enabled() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let mut request = request(Method::CONNECT, path);
+            request.extensions_mut().insert(Protocol::from_static("websocket"));
+            request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
+            let (answer, mut stream) = sender.send_request(request, false).unwrap();
+            let answer = answer.await.unwrap();
+            let status = answer.status();
+            stream.send_data(Bytes::from_static(bytes), false).unwrap();
+            let (mut body, mut got) = (answer.into_body(), Vec::new());
+            while got.len() < wanted
+                && let Some(data) = body.data().await
+            {
+                let data = data.unwrap();
+                body.flow_control().release_capacity(data.len()).unwrap();
+                got.extend_from_slice(&data);
+            }
+            (status, got)
+        })
+    }
+
+    #[track_caller]
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { timeout(PATIENCE, work).await.expect("an answer in time") })
+    }
+}
+
+/// A request for `path` at the host that tests use.
+pub fn request(method: Method, path: &str) -> Request<()> {
+    Request::builder().method(method).uri(format!("http://site.test{path}")).body(()).unwrap()
+}
+
+async fn exchange(
+    sender: SendRequest<Bytes>,
+    request: Request<()>,
+    body: Vec<u8>,
+    trailers: Option<HeaderMap>,
+) -> Result<Answer, ::h2::Error> {
+    let mut sender = sender.ready().await?;
+    let ended = body.is_empty() && trailers.is_none();
+    let (answer, mut stream) = sender.send_request(request, ended)?;
+    let upload = async {
+        let mut rest = Bytes::from(body);
+        while !rest.is_empty() {
+            stream.reserve_capacity(rest.len());
+            let Some(room) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await else { return Ok(()) };
+            let piece = rest.split_to(room?.min(rest.len()));
+            stream.send_data(piece, rest.is_empty() && trailers.is_none())?;
+        }
+        match trailers {
+            Some(trailers) => stream.send_trailers(trailers),
+            None => Ok(()),
+        }
+    };
+    let download = async {
+        let (parts, mut incoming) = answer.await?.into_parts();
+        let mut body = Vec::new();
+        while let Some(data) = incoming.data().await {
+            let data = data?;
+            incoming.flow_control().release_capacity(data.len())?;
+            body.extend_from_slice(&data);
+        }
+        let trailers = incoming.trailers().await?.unwrap_or_default();
+        Ok(Answer { status: parts.status, fields: parts.headers, body, trailers })
+    };
+    let (uploaded, downloaded) = tokio::join!(upload, download);
+    if ended { downloaded } else { downloaded.and_then(|answer| uploaded.map(|()| answer)) }
+}
+
+/// A connection on which frames are written by hand.
+pub struct Frames(pub TcpStream);
+
+/// Frame types (RFC 9113 §6).
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const CONTINUATION: u8 = 9;
+
+/// `GET /` of https://site.test, from the static table and a literal authority (RFC 7541).
+pub const GET: &[u8] = b"\x82\x84\x86\x41\x09site.test";
+
+impl Frames {
+    /// Connects and sends the preface.
+    #[track_caller]
+    pub fn to(address: &str) -> Frames {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        let mut frames = Frames(stream);
+        frames.send(SETTINGS, 0, 0, b"").unwrap();
+        frames
+    }
+
+    /// One frame.
+    pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = (payload.len() as u32).to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(&Self::frame(kind, flags, stream, payload))
+    }
+
+    /// The next frame: its type, flags, stream and payload. `None` when the connection has ended.
+    pub fn receive(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).ok()?;
+        Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
+    }
+
+    /// The error code of the GOAWAY with which the connection ends; `None` if it ends without one.
+    pub fn goaway(&mut self) -> Option<u32> {
+        let mut code = None;
+        while let Some((kind, _, _, payload)) = self.receive() {
+            if kind == GOAWAY {
+                code = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
+            }
+        }
+        code
+    }
+}
