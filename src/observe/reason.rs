@@ -71,6 +71,8 @@ words! {
         WriteStall = "write-stall",
         /// No whole TLS handshake within `handshake`.
         HandshakeTimeout = "handshake-timeout",
+        /// An HTTP/2 client sent more frames of a kind than any has use for (GOAWAY, ENHANCE_YOUR_CALM).
+        Flood = "flood",
         /// A TLS handshake that could not be agreed on, or was broken off.
         Handshake = "handshake",
         /// HTTP in clear on a listener with TLS (400).

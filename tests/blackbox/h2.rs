@@ -85,7 +85,7 @@ fn many_streams_share_a_connection() {
         let answers = client.ask_all((0..100).map(|n| request(Method::GET, &format!("/{n}"))).collect());
         assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.body == b"a")));
     }
-    proxy.settles("ringway_requests_total", &[("listener", "web")], 500.0);
+    proxy.settles("ringway_http_requests_total", &[("code_class", "2xx")], 500.0);
 }
 
 #[test]
@@ -144,13 +144,13 @@ fn flood(what: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) 
     let ended = thread::scope(|scope| {
         let flooding = scope.spawn(|| {
             let mut frames = Frames::to(&proxy.web());
-            // As long as the proxy takes it; a flood of this size is more than any client has use for.
-            for _ in 0..200_000 {
+            // More than any client has use for. What is sent after the end is met by a reset.
+            for _ in 0..50_000 {
                 if flood(&mut frames).is_err() {
-                    return true;
+                    break;
                 }
             }
-            false
+            frames.ends()
         });
         let client = Client::to(&proxy.web());
         for n in 0..100 {
@@ -254,7 +254,9 @@ fn trailers_and_errors_of_targets_over_http2_reach_the_client() {
     let cut = Target::closes_after("b", 1000, 5000);
     let inner = Proxy::start(http(&[&cut]));
     let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
-    assert!(Client::to(&outer.web()).ask(request(Method::GET, "/"), b"").is_err());
+    // Whether the cut was seen before anything went on (502) or after it, what comes is no whole answer.
+    let answer = Client::to(&outer.web()).ask(request(Method::GET, "/"), b"");
+    assert!(!answer.is_ok_and(|answer| answer.status == 200));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ::h2::client::{self, SendRequest};
 use ::h2::ext::Protocol;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -166,7 +166,6 @@ pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
 pub const CONTINUATION: u8 = 9;
 
 /// `GET /` of https://site.test, from the static table and a literal authority (RFC 7541).
@@ -177,7 +176,7 @@ impl Frames {
     #[track_caller]
     pub fn to(address: &str) -> Frames {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE / 3)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut frames = Frames(stream);
@@ -195,24 +194,15 @@ impl Frames {
         self.0.write_all(&Self::frame(kind, flags, stream, payload))
     }
 
-    /// The next frame: its type, flags, stream and payload. `None` when the connection has ended.
-    pub fn receive(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head).ok()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        self.0.read_exact(&mut payload).ok()?;
-        Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
-    }
-
-    /// The error code of the GOAWAY with which the connection ends; `None` if it ends without one.
-    pub fn goaway(&mut self) -> Option<u32> {
-        let mut code = None;
-        while let Some((kind, _, _, payload)) = self.receive() {
-            if kind == GOAWAY {
-                code = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
+    /// Whether the other side ends the connection.
+    pub fn ends(&mut self) -> bool {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
             }
         }
-        code
     }
 }

@@ -82,12 +82,23 @@ async fn drive(connection: Connection<Pipe, Bytes>, wire: &mut Wire<'_>) {
     let mut connection = pin!(connection);
     poll_fn(|cx| {
         // What the streams have queued goes through `h2` first, what came goes there after it.
-        for _ in 0..2 {
-            if connection.as_mut().poll(cx).is_ready() || wire.poll(cx).is_ready() {
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            match wire.poll(cx).map(|error| error.kind()) {
+                Poll::Pending if wire.has_work() => {}
+                Poll::Pending => return Poll::Pending,
+                // A target that has nothing to do may be silent.
+                Poll::Ready(ErrorKind::TimedOut) => {}
+                // The streams are told by `h2`, when it has read the end.
+                Poll::Ready(_) => {
+                    wire.break_off();
+                    let _ = connection.as_mut().poll(cx);
+                    return Poll::Ready(());
+                }
+            }
         }
-        Poll::Pending
     })
     .await;
 }

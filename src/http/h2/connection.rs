@@ -36,10 +36,13 @@ const LINGER: Duration = Duration::from_secs(10);
 pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     let Connection { lane, listener, http, client, .. } = connection;
     let pipe = Pipe::default();
+    let mut wire = Wire::new(client, pipe.clone(), listener.timeouts.write_stall);
+    if wire.watch_over(&first).is_err() {
+        return lane.counters.listener(listener.index).refusals.refused(Reason::Flood);
+    }
     if !first.is_empty() {
         pipe.fill(first);
     }
-    let mut wire = Wire::new(client, pipe.clone(), listener.timeouts.write_stall);
     wire.limit = listener.timeouts.request_head;
     let limits = &lane.plan.limits;
     let mut builder = server::Builder::new();
@@ -76,13 +79,15 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     wire.limit = listener.timeouts.idle;
     let mut exchanges = FuturesUnordered::new();
     let mut draining = pin!(lane.draining.raised());
-    let (mut over, mut told) = (false, false);
+    // `broken`: no byte moves any more. `over`: no stream begins any more.
+    let (mut broken, mut over, mut told) = (false, false, false);
     poll_fn(|cx| {
         loop {
-            match wire.poll(cx) {
+            let ended = if broken { Poll::Pending } else { wire.poll(cx) };
+            match ended.map(|error| error.kind()) {
                 Poll::Pending => {}
                 // Nothing was heard for long. If nothing is under way either, that is the end.
-                Poll::Ready(error) if error.kind() == ErrorKind::TimedOut => {
+                Poll::Ready(ErrorKind::TimedOut) => {
                     if exchanges.is_empty() && told {
                         return Poll::Ready(());
                     }
@@ -92,7 +97,18 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                     }
                     continue;
                 }
-                Poll::Ready(_) => over = true,
+                Poll::Ready(ErrorKind::QuotaExceeded) => {
+                    lane.counters.listener(listener.index).refusals.refused(Reason::Flood);
+                    session.abrupt_shutdown(Code::ENHANCE_YOUR_CALM);
+                    // It writes its farewell.
+                    let _ = session.poll_closed(cx);
+                    (broken, over) = (true, true);
+                }
+                Poll::Ready(_) => {
+                    // The streams are told by `h2`, when it has read the end.
+                    wire.break_off();
+                    broken = true;
+                }
             }
             if !told && draining.as_mut().poll(cx).is_ready() {
                 (told, wire.limit) = (true, LINGER);
@@ -112,8 +128,9 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
             if over && exchanges.is_empty() {
                 return Poll::Ready(());
             }
-            // What an exchange has sent is in `h2` now, and in the pipe when that has been asked again.
-            if !finished {
+            // What an exchange has sent is in `h2` now, and in the pipe when that has been asked again; what was in the pipe has
+            // been read, so that more can be received.
+            if !finished && (broken || over || !wire.has_work()) {
                 return Poll::Pending;
             }
         }

@@ -14,6 +14,7 @@ mod connection;
 mod head;
 mod inbox;
 mod incoming;
+mod meter;
 mod outgoing;
 mod pipe;
 mod stream;

@@ -32,12 +32,27 @@ impl Pipe {
         state.input.is_empty() && !state.ended
     }
 
+    /// Whether there is anything to be sent.
+    pub(super) fn has_output(&self) -> bool {
+        !self.0.borrow().output.is_empty()
+    }
+
     /// Adds what came; nothing is the peer's end.
     pub(super) fn fill(&self, input: Lease) {
         let mut state = self.0.borrow_mut();
         debug_assert!(state.input.is_empty());
         state.ended |= input.is_empty();
         state.input = input;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Nothing more comes, and nothing goes out any more.
+    pub(super) fn end(&self) {
+        self.drain();
+        let mut state = self.0.borrow_mut();
+        state.ended = true;
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
