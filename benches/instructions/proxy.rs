@@ -10,6 +10,7 @@ use ringway::observe::access::{Format, Log};
 use ringway::observe::counters::WorkerCounters;
 use ringway::observe::file::{Destination, FileThread};
 use ringway::plan::{self, Plan};
+use ringway::tls::Clear;
 use ringway::{config, http};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -47,7 +48,7 @@ pub fn run(requests: usize, logs: bool) {
         let done = Signal::default();
         let ended = done.clone();
         net::spawn(async move {
-            http::serve(&lane, &lane.plan.listeners[0], &accepted).await;
+            http::serve(&lane, &lane.plan.listeners[0], &accepted, Clear).await;
             ended.raise();
         });
         done.raised().await;
