@@ -44,7 +44,10 @@ fn tls_needs_certificates_and_makes_sense_where_it_is() {
             format!("{web}{good}client_auth = {{ ca = 'c.pem' }}"),
             r#"6:22 `ca` means nothing while no certificate is asked for; add mode = "required" or "optional""#,
         ),
-        (format!("{web}{good}alpn = ['h3']"), r#"6:9 an http listener does not speak `h3`; it speaks "http/1.1""#),
+        (
+            format!("{web}{good}alpn = ['h3']"),
+            r#"6:9 an http listener does not speak `h3`; it speaks "h2" and "http/1.1""#,
+        ),
         (
             format!("{tcp}{good}hsts = {{ preload = true }}"),
             r#"7:1 `hsts` means nothing on a tcp listener; remove it, or set protocol = "http""#,

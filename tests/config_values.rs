@@ -78,7 +78,7 @@ fn included_files_are_merged_and_their_paths_are_their_own() {
 fn no_text_makes_reading_panic() {
     let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
     let mut random = fastrand::Rng::with_seed(3);
-    for round in 0..300 {
+    for round in 0..1000 {
         let mut bytes = example.clone().into_bytes();
         for _ in 0..=random.usize(0..4) {
             let at = random.usize(0..bytes.len());

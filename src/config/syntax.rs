@@ -149,7 +149,11 @@ fn prune(table: &mut Table, text: &str, broken: &BTreeSet<usize>) {
             prune(inner, text, broken);
             true
         }
-        _ => broken.range(line_number(text, node.key.start)..=line_number(text, node.at.end)).next().is_none(),
+        _ => {
+            // In a text that is not sound a value may lie before its key: an array of tables whose last part is broken.
+            let (key, end) = (line_number(text, node.key.start), line_number(text, node.at.end));
+            broken.range(key.min(end)..=key.max(end)).next().is_none()
+        }
     });
 }
 
