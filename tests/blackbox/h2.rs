@@ -161,6 +161,21 @@ fn the_order_to_end_lets_streams_end() {
     assert_eq!(proxy.exit().code(), Some(0));
 }
 
+#[test]
+fn a_client_that_answers_no_ping_is_taken_as_gone() {
+    let slow = Target::slow("a", Duration::from_millis(1500));
+    let proxy = Proxy::start(http_with("timeouts = { idle = \"200ms\" }", &[&slow], ""));
+    // One that is there waits for its answer as long as it takes.
+    assert_eq!(Client::to(&proxy.web()).get("/").status, 200);
+    let mute = Target::mute("b");
+    let proxy = Proxy::start(http_with("timeouts = { idle = \"200ms\" }", &[&mute], ""));
+    let mut gone = Frames::to(&proxy.web());
+    gone.send(HEADERS, 0x5, 1, GET).unwrap();
+    mute.wait_for(1);
+    assert!(gone.ends());
+    eventually("its target is free", || mute.open() == 0);
+}
+
 /// Floods a connection; others are served meanwhile, and the flood's own connection ends.
 fn flood(what: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) {
     let target = Target::echo("a");

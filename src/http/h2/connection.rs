@@ -10,7 +10,7 @@ use crate::net::Lease;
 use crate::observe::reason::Reason;
 use crate::tls::Channel;
 use ::h2::server::{self, SendResponse};
-use ::h2::{Reason as Code, RecvStream};
+use ::h2::{Ping, Reason as Code, RecvStream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -81,6 +81,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     let mut draining = pin!(lane.draining.raised());
     // `broken`: no byte moves any more. `over`: no stream begins any more.
     let (mut broken, mut over, mut told) = (false, false, false);
+    let (mut ping, mut pinged) = (session.ping_pong(), None);
     poll_fn(|cx| {
         loop {
             let ended = if broken { Poll::Pending } else { wire.poll(cx) };
@@ -94,6 +95,15 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                     if exchanges.is_empty() {
                         (told, wire.limit) = (true, LINGER);
                         session.graceful_shutdown();
+                    } else if pinged == Some(wire.heard) {
+                        // Not even the answer to a ping came (RFC 9113 §6.7): the client is gone.
+                        wire.break_off();
+                        broken = true;
+                    } else if let Some(ping) = &mut ping {
+                        pinged = Some(wire.heard);
+                        // An old answer would be in the way; without room for a ping the next silence is for the next one.
+                        let _ = ping.poll_pong(cx);
+                        let _ = ping.send_ping(Ping::opaque());
                     }
                     continue;
                 }

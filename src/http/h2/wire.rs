@@ -19,11 +19,13 @@ pub(super) struct Wire<'a> {
     pub(super) limit: Duration,
     stall: Duration,
     meter: Option<Meter>,
+    /// Receives so far.
+    pub(super) heard: u64,
 }
 
 impl<'a> Wire<'a> {
     pub(super) fn new(peer: Channel<'a>, pipe: Pipe, stall: Duration) -> Self {
-        Self { peer, pipe, receiving: None, sending: None, limit: stall, stall, meter: None }
+        Self { peer, pipe, receiving: None, sending: None, limit: stall, stall, meter: None, heard: 0 }
     }
 
     /// Has the peer's frames counted, of which `first` came already.
@@ -76,6 +78,7 @@ impl<'a> Wire<'a> {
                             tracing::debug!(kind, "flood of frames");
                             return Poll::Ready(ErrorKind::QuotaExceeded.into());
                         }
+                        self.heard += 1;
                         self.pipe.fill(input);
                         Poll::Pending
                     }
