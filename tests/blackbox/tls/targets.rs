@@ -110,6 +110,33 @@ fn a_stranger_and_another_name_are_refused_and_told_of_once() {
     }
 }
 
+/// As `openssl req -x509` makes it: an authority's.
+#[test]
+fn a_certificate_signed_by_itself_is_its_own_authority() {
+    let signed = |names: &[&str], year: i32| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.self_signed(&key).unwrap();
+        Made { cert: cert.pem(), key: key.serialize_pem(), der: cert.der().clone() }
+    };
+    for (made, status) in
+        [(signed(&["site.test"], 4000), 200), (signed(&["other.test"], 4000), 502), (signed(&["site.test"], 2020), 502)]
+    {
+        let behind = Behind::new();
+        behind.write("ca.pem", &made.cert);
+        let target = Secure::echo("a", &Speaks::with(&made));
+        let proxy = behind.start(&[&target], CA, "");
+        assert_eq!(proxy.get("/").status, status);
+        target.now(&Speaks::with(&signed(&["site.test"], 4000)));
+        if status == 502 {
+            assert_eq!(proxy.get("/").status, 502, "another one is not it");
+        }
+    }
+}
+
 #[test]
 fn unverified_targets_are_taken_where_that_is_written_and_warned_about() {
     let behind = Behind::new();
