@@ -445,3 +445,36 @@ fn a_target_that_ends_its_session_early_loses_no_request() {
     }
     proxy.settles("ringway_pool_errors_total", &[], 0.0);
 }
+
+#[test]
+fn a_tcp_client_whose_targets_prove_nothing_is_let_go_and_the_log_says_why() {
+    let behind = Behind::new();
+    let target = Secure::mirror("a", &Speaks::with(&behind.made(&["other.test"])));
+    let config = tcp_with("", &[&target], &format!("tls = {{ {CA}, sni = \"inner.test\" }}")) + LOG;
+    let proxy = behind.setup.with(config).start();
+    assert_ne!(proxy.client().ending(), crate::support::wire::Broken::TimedOut);
+    proxy.out.wait(&["tls-certificate"]);
+    proxy.settles("ringway_pool_errors_total", &[("kind", "tls-certificate")], 1.0);
+}
+
+#[test]
+fn an_old_version_is_not_spoken_where_the_level_forbids_it() {
+    let behind = Behind::new();
+    let made = behind.made(&["site.test"]);
+    let target = Secure::echo("a", &Speaks { versions: &[&TLS12], ..Speaks::with(&made) });
+    let proxy = behind.start(&[&target], &format!("{CA}, level = \"modern\""), "");
+    assert_refused(&proxy, "tls-handshake");
+}
+
+#[test]
+fn what_the_example_shows_of_tls_with_targets_is_good() {
+    let behind = Behind::new();
+    behind.write("authorities.pem", &behind.authority.pem());
+    behind.authority.client("us", 1).write(behind.setup.directory(), "us");
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
+    assert_eq!(example.matches("\n# tls = {").count(), 1);
+    behind.write("example.toml", &example.replace("\n# tls = {", "\ntls = {"));
+    let file = behind.setup.directory().join("example.toml");
+    let (code, _, err) = ringway(&["check", "-c", file.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
