@@ -41,9 +41,15 @@ pub async fn serve(
             let _in_flight = lane.enter_pool(pool);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
             let stall = listener.timeouts.write_stall;
-            let done =
-                Box::pin(tunnel(Tunnel { client, target: Channel::new(&target, session.as_deref()), silence, stall }))
-                    .await;
+            let target = Channel::new(&target, session.as_deref());
+            let mut done = Box::pin(tunnel(Tunnel { client, target, silence, stall })).await;
+            // With TLS 1.3 a target refuses our certificate after the handshake.
+            if done.received == 0
+                && let Some(error) = target.failure()
+            {
+                attempt.tell_trouble(error);
+                done.end = End::Unreached(Failure::Handshake);
+            }
             count(lane, listener, pool, &attempt, &done);
             done
         }

@@ -196,6 +196,22 @@ fn a_target_that_asks_who_we_are_is_shown_our_certificate() {
 }
 
 #[test]
+fn a_target_of_tcp_that_refuses_our_certificate_is_told_of() {
+    for version in [&TLS12, &TLS13] {
+        let behind = Behind::new();
+        let clients = Some(Authority::new("Clients").pem());
+        let made = behind.made(&["inner.test"]);
+        let target = Secure::mirror("a", &Speaks { clients, versions: &[version], ..Speaks::with(&made) });
+        let config = tcp_with("", &[&target], &format!("tls = {{ {CA}, sni = \"inner.test\" }}")) + LOG;
+        let proxy = behind.setup.with(config).start();
+        proxy.client().ending();
+        proxy.out.wait(&["tls-handshake"]);
+        proxy.log.wait(&["WARN", &target.to_string()]);
+        assert!(proxy.metric("ringway_pool_errors_total", &[("kind", "tls-handshake")]) >= 1.0);
+    }
+}
+
+#[test]
 fn http2_is_spoken_where_it_is_agreed_on() {
     let target = Target::echo("a");
     let edge = super::Edge::new();
