@@ -173,7 +173,8 @@ impl Local {
     pub fn keep(
         &self,
         target: usize,
-        (stream, session): (Stream, Option<Box<Session>>),
+        stream: Stream,
+        session: Option<Box<Session>>,
         hint: Option<Duration>,
         now: Duration,
     ) {
