@@ -452,7 +452,7 @@ respond = { status = 200, content_type = "a\n" }"#,
         (
             "[pools.b]\ntargets = ['10.0.0.1:1']\nsticky = {}",
             &[
-                r#"3:1 unknown key `sticky` in `pools.b`; the keys here are `all_down`, `balance`, `health`, `keepalive`, `key`, `protocol`, `targets`, `timeouts`"#,
+                r#"3:1 unknown key `sticky` in `pools.b`; the keys here are `all_down`, `balance`, `health`, `keepalive`, `key`, `protocol`, `targets`, `timeouts`, `tls`"#,
             ],
         ),
         (

@@ -1,4 +1,4 @@
-//! What a user is told about the TLS of a listener, word for word.
+//! What a user is told about the TLS of a listener or a pool, word for word.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -77,4 +77,39 @@ fn defaults_say_how_tls_is_spoken_not_that_it_is() {
     assert!(config.listeners["web"].tls.is_none());
     let tls = config.listeners["t"].tls.as_ref().unwrap();
     assert!(tls.level == ringway::config::model::TlsLevel::Modern && tls.hsts.is_none());
+}
+
+#[test]
+fn tls_with_targets_makes_sense_where_it_is() {
+    let pool = "[listeners.a]\nlisten = [':1']\npool = 'p'\n[pools.p]\ntargets = ['127.0.0.1:2']\n";
+    for (toml, expected) in [
+        (
+            "protocol = 'alpn'",
+            r#"6:12 "alpn" is agreed on within TLS, which this pool does not have; add tls = {}, or write "h1" or "h2""#,
+        ),
+        ("tls = { key = 'a.key' }", r#"6:15 a key without a certificate; add cert = "cert.pem", or remove it"#),
+        (
+            "tls = { verify = false, ca = 'a.pem' }",
+            "6:30 `ca` means nothing while nothing is verified; remove verify = false, or remove `ca`",
+        ),
+        (
+            "tls = { sni = 'a.test:443' }",
+            r#"6:15 'a.test:443' is not a name to ask for: it has a port; write the name alone; the port of a request is ignored"#,
+        ),
+        (
+            "tls = { ca = '' }",
+            r#"6:14 '' is not a source of authorities: it is empty; write "system" or the path of a PEM file"#,
+        ),
+    ] {
+        let told = brief(&Folder::with(&[("ring.toml", &format!("{pool}{toml}\n"))]).faults());
+        assert_eq!(told, [expected], "\n{toml}");
+    }
+    let loaded = load(&format!("{pool}tls = {{ verify = false }}\n"));
+    let warnings = loaded.warnings.to_string();
+    assert!(warnings.contains("targets of pool `p` are not verified"), "{warnings}");
+    let loaded =
+        load(&format!("[defaults.pool.tls]\nsni = 'x.test'\n{pool}[pools.q]\ntargets = ['127.0.0.1:3']\ntls = {{}}\n"));
+    let (p, q) = (&loaded.config.pools["p"], &loaded.config.pools["q"]);
+    assert!(p.tls.is_none(), "defaults say how TLS is spoken, not that it is");
+    assert_eq!(q.tls.as_ref().unwrap().sni, ringway::config::model::SniPolicy::Fixed("x.test".into()));
 }

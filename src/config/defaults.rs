@@ -44,7 +44,14 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
         "route" if OUTCOMES.iter().any(|key| thing.contains_key(*key)) => {
             fitting.retain(|key, _| !OUTCOMES.contains(&key.as_str()) || thing.contains_key(key));
         }
-        "pool" if text("balance") != Some("hash") => drop(fitting.remove("key")),
+        "pool" => {
+            if text("balance") != Some("hash") {
+                fitting.remove("key");
+            }
+            if !thing.contains_key("tls") {
+                fitting.remove("tls");
+            }
+        }
         _ => {}
     }
     fitting

@@ -1,7 +1,7 @@
 //! The formats of the schema: how a text is checked, what it is called, and the form the model reads. The schema names a
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
-use super::model::{Address, HashKey, HostPolicy, LogPath, ValueMatch};
+use super::model::{Address, CaSource, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, Share, Size, Span};
 use super::words::StatusRanges;
@@ -102,6 +102,13 @@ formats! {
         });
     "file" ["string"] mark FilePath, "a file's path", "write the path of a file, relative to this one",
         |text, folder| patterns::file_path(text).map(|path| folder.join(path).display().to_string());
+    "ca-source" ["string"] type CaSource, "a source of authorities", "write \"system\" or the path of a PEM file",
+        |text, folder| text.parse::<CaSource>().map(|source| match source {
+            CaSource::System => text.to_owned(),
+            CaSource::File(path) => folder.join(path).display().to_string(),
+        }), words &["system"];
+    "sni-policy" ["string"] type SniPolicy, "a name to ask for", "write \"host\" or a host name",
+        |text, _| text.parse::<SniPolicy>().map(|p| p.to_string()), words &["host"];
     "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);

@@ -239,6 +239,7 @@ impl Sense<'_> {
                     .help("set balance = \"hash\", or remove `key`"),
             );
         }
+        secure::check_pool(self, name, pool, &at);
         if pool.health.as_ref().is_some_and(|health| matches!(health.kind, HealthKind::Tcp)) {
             for key in ["path", "host", "expect"] {
                 let here = at.child("health").child(key);

@@ -1,6 +1,6 @@
 //! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`, `stdout`.
 
-use super::model::{HashKey, HostPolicy, LogPath, ValueMatch};
+use super::model::{CaSource, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRanges(pub Vec<(u16, u16)>);
 
-text_form!(HashKey, HostPolicy, LogPath, StatusRanges);
+text_form!(CaSource, HashKey, HostPolicy, LogPath, SniPolicy, StatusRanges);
 
 impl FromStr for StatusRanges {
     type Err = Invalid;
@@ -125,6 +125,46 @@ impl fmt::Display for LogPath {
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => path.display().fmt(f),
         }
+    }
+}
+
+impl FromStr for CaSource {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "system" => Ok(Self::System),
+            _ => patterns::file_path(text).map(|path| Self::File(path.into())),
+        }
+    }
+}
+
+impl fmt::Display for CaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl FromStr for SniPolicy {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "host" => Ok(Self::Host),
+            _ => patterns::host_name(text).map(Self::Fixed),
+        }
+    }
+}
+
+impl fmt::Display for SniPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Fixed(name) => name,
+        })
     }
 }
 

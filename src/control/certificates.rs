@@ -2,9 +2,10 @@
 //!
 //! What always holds: a file that cannot be used replaces nothing; it is told once, and counted.
 
-use crate::observe::counters::ControlCounters;
+use crate::observe::counters::{CertificateFiles, ControlCounters};
 use crate::observe::scrape::Certificates;
 use crate::plan::Plan;
+use crate::tls::{Fault, Refreshed};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -19,9 +20,9 @@ const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The certificates of a listener that metrics show: those that end first.
 const SHOWN: usize = 100;
 
-/// Watches the files of all listeners for as long as the process lives. `look` asks for a look at once.
+/// Watches the files of all listeners and pools for as long as the process lives. `look` asks for a look at once.
 pub(super) async fn watch(plan: Arc<Plan>, counters: Arc<ControlCounters>, look: Arc<Notify>) {
-    if plan.listeners.iter().all(|listener| listener.tls.is_none()) {
+    if plan.listeners.iter().all(|listener| listener.tls.is_none()) && secure_pools(&plan).is_empty() {
         return;
     }
     warn_of_the_ending(&plan);
@@ -32,6 +33,9 @@ pub(super) async fn watch(plan: Arc<Plan>, counters: Arc<ControlCounters>, look:
         let begun = Instant::now();
         for index in 0..plan.listeners.len() {
             refresh(&plan, index, &counters).await;
+        }
+        for index in secure_pools(&plan) {
+            refresh_pool(&plan, index, &counters).await;
         }
         rest = EVERY.max(begun.elapsed() * REST);
     }
@@ -47,17 +51,39 @@ async fn refresh(plan: &Arc<Plan>, index: usize, counters: &ControlCounters) {
         tokio::task::spawn_blocking(move || listener.tls.as_ref().map(|edge| edge.refresh()).unwrap_or_default()).await
     };
     let Ok(refreshed) = looked else { return };
-    let counted = counters.certificates(index);
     if refreshed.changes > 0 {
-        counted.changes.add(refreshed.changes as u64);
         tracing::info!(listener = listener.name, changes = refreshed.changes, "certificates replaced");
         warn_of_the_ending(plan);
     }
-    for fault in refreshed.faults {
-        counted.failures.inc();
+    for fault in note(refreshed, counters.certificates(index)) {
         let (what, help) = (fault.what, fault.help);
         tracing::error!(listener = listener.name, help, "what was there before stays in service: {what}");
     }
+}
+
+async fn refresh_pool(plan: &Plan, index: usize, counters: &ControlCounters) {
+    let pool = &plan.pools[index].shared;
+    let Some(tls) = pool.tls.clone() else { return };
+    let Ok(refreshed) = tokio::task::spawn_blocking(move || tls.refresh()).await else { return };
+    if refreshed.changes > 0 {
+        tracing::info!(pool = pool.name, "files of the TLS with targets replaced: new connections go by them");
+    }
+    for fault in note(refreshed, counters.pool_certificates(index)) {
+        let (what, help) = (fault.what, fault.help);
+        tracing::error!(pool = pool.name, help, "what was there before stays in service: {what}");
+    }
+}
+
+/// Counts what a look gave. Returns what is to be told.
+fn note(refreshed: Refreshed, counted: &CertificateFiles) -> Vec<Fault> {
+    counted.changes.add(refreshed.changes as u64);
+    counted.failures.add(refreshed.faults.len() as u64);
+    refreshed.faults
+}
+
+/// The positions of the pools that have TLS.
+pub(super) fn secure_pools(plan: &Plan) -> Vec<usize> {
+    plan.pools.iter().enumerate().filter(|(_, pool)| pool.shared.tls.is_some()).map(|(index, _)| index).collect()
 }
 
 fn warn_of_the_ending(plan: &Plan) {

@@ -214,10 +214,22 @@ impl<'a> Answer<'a> {
     fn failed(&self, error: &io::Error) -> Broken {
         match error.kind() {
             ErrorKind::TimedOut => self.broken(Failure::ResponseTimeout, self.first_byte.get().is_some()),
-            ErrorKind::InvalidData => self.broken(Failure::BadResponse, true),
+            ErrorKind::InvalidData => self.unreadable(),
             // The target says that it has not looked at the request.
             ErrorKind::ConnectionRefused => Broken::Target { failure: Failure::Reset, answered: false, unsent: true },
             _ => self.broken(Failure::Reset, self.first_byte.get().is_some()),
+        }
+    }
+
+    /// What cannot be read instead of an answer. With TLS 1.3 a target refuses our certificate after the handshake.
+    fn unreadable(&self) -> Broken {
+        let Transfer { target, attempt, .. } = *self.transfer;
+        match target.failure().filter(|_| self.first_byte.get().is_none()) {
+            Some(error) => {
+                attempt.tell_trouble(error);
+                self.broken(Failure::Handshake, false)
+            }
+            None => self.broken(Failure::BadResponse, true),
         }
     }
 

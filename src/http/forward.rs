@@ -8,17 +8,16 @@ use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
 use super::exchange::Exchange;
 use super::h1::Incoming;
-use super::h2;
+use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
 use super::transfer::{Transfer, transfer};
-use crate::net::{self, Lease, Stream};
+use crate::net::{self, Lease};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
 use crate::stream::{Tunnel, tunnel};
-use crate::tls::{Channel, Multiplexed};
-use crate::upstream::{Attempt, Protocol, Tried, Way};
-use std::io::ErrorKind;
+use crate::tls::Channel;
+use crate::upstream::{Attempt, Tried};
 use std::time::Duration;
 
 /// How the path was read, and what the target gets of it.
@@ -72,38 +71,16 @@ pub(super) async fn forward(
     }
 }
 
-struct Forwarding<'e, 'a> {
-    exchange: &'e mut Exchange<'a>,
-    rule: &'e plan::Forward,
+/// A request on its way to a target.
+pub(super) struct Forwarding<'e, 'a> {
+    pub(super) exchange: &'e mut Exchange<'a>,
+    pub(super) rule: &'e plan::Forward,
     path: Path,
     incoming: &'e Incoming,
 }
 
 /// What a failed try counts as for the `latency` policy: a target that fails at once must not look fast.
 const FAILED: Duration = Duration::from_secs(1);
-
-/// A way to a target, and whether its connection has carried an exchange before.
-struct Leased {
-    link: Link,
-    reused: bool,
-}
-
-/// A way to a target.
-enum Link {
-    /// A connection for this exchange alone.
-    Own(Stream),
-    /// A stream among others.
-    Shared(Box<dyn Multiplexed>),
-}
-
-impl Link {
-    fn channel(&self) -> Channel<'_> {
-        match self {
-            Self::Own(stream) => stream.into(),
-            Self::Shared(stream) => Channel::Multiplexed(&**stream),
-        }
-    }
-}
 
 impl Forwarding<'_, '_> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
@@ -213,87 +190,6 @@ impl Forwarding<'_, '_> {
         request::hash_key(key, heads, text, outcome.client.ip(), path)
     }
 
-    async fn connect(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
-        let local = &self.exchange.connection.lane.pools[self.rule.pool];
-        if local.pool().protocol == Protocol::Http2 {
-            // Larger, and not for those who have no use for it.
-            return Box::pin(self.board(attempt)).await;
-        }
-        if !fresh && let Some(stream) = local.lease(attempt.index(), once, now) {
-            self.exchange.outcome.connected(Duration::ZERO);
-            return Ok(Leased { link: Link::Own(stream), reused: true });
-        }
-        self.exchange.outcome.waits();
-        Ok(Leased { link: Link::Own(self.dial(attempt).await?), reused: false })
-    }
-
-    /// Opens a connection.
-    async fn dial(&mut self, attempt: &Attempt) -> Result<Stream, Failure> {
-        let lane = self.exchange.connection.lane;
-        let local = &lane.pools[self.rule.pool];
-        let started = net::now();
-        match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
-            Ok(stream) => {
-                let took = started.elapsed();
-                lane.counters.pool(self.rule.pool).target(attempt.index()).connects.inc();
-                lane.latencies.borrow_mut().connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-                self.exchange.outcome.connected(took);
-                Ok(stream)
-            }
-            Err(error) => {
-                tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
-                let timed_out = error.kind() == ErrorKind::TimedOut;
-                Err(if timed_out { Failure::ConnectTimeout } else { Failure::Connect })
-            }
-        }
-    }
-
-    /// Begins a stream on a connection that carries several.
-    async fn board(&mut self, attempt: &Attempt) -> Result<Leased, Failure> {
-        let connection = self.exchange.connection;
-        let local = &connection.lane.pools[self.rule.pool];
-        let limit = local.pool().timeouts.connect;
-        let due = net::coarse_now().saturating_add(limit);
-        let mut reused = true;
-        loop {
-            let left = due.saturating_sub(net::coarse_now());
-            if left.is_zero() {
-                return Err(Failure::ConnectTimeout);
-            }
-            match local.trunks.way(attempt.index()).ok_or(Failure::Connect)? {
-                Way::Use(trunk) => {
-                    self.exchange.outcome.waits();
-                    match net::timeout(left, trunk.open()).await {
-                        Some(Ok(stream)) => {
-                            if reused {
-                                self.exchange.outcome.connected(Duration::ZERO);
-                            }
-                            return Ok(Leased { link: Link::Shared(stream), reused });
-                        }
-                        // It has just ended, which its load says from now on.
-                        Some(Err(_)) if trunk.is_over() => {}
-                        Some(Err(_)) => return Err(Failure::Connect),
-                        None => return Err(Failure::ConnectTimeout),
-                    }
-                }
-                Way::Wait(opened) => {
-                    self.exchange.outcome.waits();
-                    if net::timeout(left, opened.raised()).await.is_none() {
-                        return Err(Failure::ConnectTimeout);
-                    }
-                }
-                Way::Open(opening) => {
-                    self.exchange.outcome.waits();
-                    reused = false;
-                    let stream = self.dial(attempt).await?;
-                    let stall = connection.listener.timeouts.write_stall;
-                    let trunk = h2::start(stream, |stream| stream.into(), "http", stall);
-                    opening.done(trunk.await.map_err(|_| Failure::Connect)?);
-                }
-            }
-        }
-    }
-
     /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again.
     async fn attempt(&mut self, attempt: &Attempt, leased: Leased, body: &mut Body) -> Result<(), Broken> {
         let connection = self.exchange.connection;
@@ -319,12 +215,14 @@ impl Forwarding<'_, '_> {
                 // Rarer than an answer, and larger.
                 Box::pin(self.tunnel(leased.link.channel(), timeouts.tunnel, sent, received)).await;
             }
-            Passed { reusable: true, keep_alive, .. } => {
-                if let Link::Own(stream) = leased.link {
-                    local.keep(attempt.index(), stream, keep_alive, now);
+            Passed { reusable: true, keep_alive, .. } => match leased.link {
+                Link::Own(stream) => local.keep(attempt.index(), stream, None, keep_alive, now),
+                Link::Secure(stream, session) => {
+                    local.keep(attempt.index(), stream, Some(session), keep_alive, now);
                 }
-            }
-            _ => {}
+                Link::Shared(_) => {}
+            },
+            _ => leased.link.end(),
         }
         Ok(())
     }

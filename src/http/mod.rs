@@ -14,6 +14,7 @@ mod grpc;
 pub mod h1;
 mod h2;
 pub mod head;
+mod link;
 mod outcome;
 mod reply;
 mod request;

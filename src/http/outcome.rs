@@ -122,6 +122,7 @@ impl Outcome {
     pub(super) fn target_failed(&mut self, failure: Failure) {
         let phase = match failure {
             Failure::Connect | Failure::ConnectTimeout | Failure::NoTarget => Phase::Connect,
+            Failure::Handshake | Failure::Certificate => Phase::Connect,
             _ if self.status == 0 => Phase::Headers,
             _ => Phase::Data,
         };

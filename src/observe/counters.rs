@@ -225,6 +225,8 @@ pub struct PoolSet {
     pub in_flight: Gauge,
     /// What went wrong; a try that was repeated with success counts too.
     pub failures: Counters<{ Failure::COUNT }>,
+    /// TLS handshakes with targets that were completed.
+    pub handshakes: Counters<{ Handshake::COUNT }>,
     targets: Box<[CachePadded<TargetSet>]>,
 }
 
@@ -302,10 +304,11 @@ pub struct ControlCounters {
     /// How late checks started, ns: the longest recent delay.
     pub check_lateness: Peak,
     listeners: Box<[CertificateFiles]>,
+    pools: Box<[CertificateFiles]>,
     targets: Box<[Box<[TargetHealth]>]>,
 }
 
-/// What became of changes of the files that a listener's TLS is made from.
+/// What became of changes of the files that the TLS of a listener or a pool is made from.
 #[derive(Debug, Default)]
 pub struct CertificateFiles {
     /// Certificates that were replaced, added or taken away.
@@ -338,6 +341,7 @@ impl ControlCounters {
         Self {
             check_lateness: Peak::default(),
             listeners: shape.listeners.iter().map(|_| CertificateFiles::default()).collect(),
+            pools: shape.pools.iter().map(|_| CertificateFiles::default()).collect(),
             targets: shape.pools.iter().map(|(_, targets)| targets.iter().map(|_| up()).collect()).collect(),
         }
     }
@@ -345,6 +349,11 @@ impl ControlCounters {
     /// The files of listener `i` of the shape; panics as [`WorkerCounters::listener`] does.
     pub fn certificates(&self, i: usize) -> &CertificateFiles {
         &self.listeners[i]
+    }
+
+    /// The files of pool `i` of the shape; panics as [`WorkerCounters::listener`] does.
+    pub fn pool_certificates(&self, i: usize) -> &CertificateFiles {
+        &self.pools[i]
     }
 
     /// Target `target` of pool `pool` of the shape; panics as [`WorkerCounters::listener`] does.

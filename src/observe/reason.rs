@@ -99,6 +99,10 @@ words! {
         Connect = "connect",
         /// No connection within `timeouts.connect`.
         ConnectTimeout = "connect-timeout",
+        /// A TLS handshake with the target that could not be agreed on, or was broken off.
+        Handshake = "tls-handshake",
+        /// The target's certificate is not one for the name that was asked for, by an authority that counts.
+        Certificate = "tls-certificate",
         /// The target closed or reset the connection before its response was complete.
         Reset = "reset",
         /// No response head within `timeouts.response_head`.

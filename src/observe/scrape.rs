@@ -28,6 +28,8 @@ pub struct Scrape<'a> {
     pub latencies: &'a LatenciesSnapshot,
     /// The certificates of the listeners that have TLS.
     pub certificates: &'a [Certificates],
+    /// The pools that have TLS, as positions in the shape.
+    pub secure_pools: &'a [usize],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
@@ -58,6 +60,7 @@ impl Scrape<'_> {
         self.write_tls(&mut page);
         self.write_routes(&mut page);
         self.write_pools(&mut page);
+        self.write_secure_pools(&mut page);
         self.write_targets(&mut page);
         self.write_health(&mut page);
         self.write_logs(&mut page);
@@ -171,6 +174,29 @@ impl Scrape<'_> {
         let help = "Request sent to first byte of the response.";
         let family = page.histogram("ringway_pool_first_byte_duration_seconds", help);
         self.histograms(family, Kind::FirstByte, "pool", name_of);
+    }
+
+    /// Nothing without TLS.
+    fn write_secure_pools(&self, page: &mut Page) {
+        if self.secure_pools.is_empty() {
+            return;
+        }
+        let pools = || self.secure_pools.iter().map(|&pool| (pool, self.shape.pools[pool].0.as_str()));
+        let mut shaken = page.counter("ringway_pool_tls_handshakes_total", "TLS handshakes with targets completed.");
+        for (i, pool) in pools() {
+            let kinds = self.sums(|w| w.pool(i).handshakes.get());
+            for (kind, count) in Handshake::ALL.iter().zip(kinds) {
+                shaken.sample(&[("pool", pool), ("kind", kind.word())], count);
+            }
+        }
+        let help = "Files of the pool's TLS taken up anew while running.";
+        let mut changes = page.counter("ringway_pool_tls_file_changes_total", help);
+        pools()
+            .for_each(|(i, pool)| changes.sample(&[("pool", pool)], self.control.pool_certificates(i).changes.get()));
+        let help = "Changed files that could not be used: what was there before stays in service.";
+        let mut failures = page.counter("ringway_pool_tls_file_failures_total", help);
+        pools()
+            .for_each(|(i, pool)| failures.sample(&[("pool", pool)], self.control.pool_certificates(i).failures.get()));
     }
 
     fn write_targets(&self, page: &mut Page) {
@@ -346,6 +372,7 @@ mod tests {
             control: &control,
             latencies: &latencies,
             certificates: &[Certificates { listener: 1, count: 3, ending: vec![("a\"b.pem".into(), -5)] }],
+            secure_pools: &[0],
             access_log: Some(&Lines::default()),
             log_lines_dropped: 1,
             process: Process::read(),
@@ -366,6 +393,7 @@ mod tests {
         let secure = &[("listener", "we\"b\\2"), ("certificate", "a\"b.pem")];
         assert_eq!(get("ringway_tls_certificate_expiry_seconds", secure), -5.0);
         assert_eq!(get("ringway_tls_handshakes_total", &[("kind", "tls1.3")]), 0.0);
+        assert_eq!(get("ringway_pool_tls_handshakes_total", &[("pool", "a"), ("kind", "tls1.2")]), 0.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);
     }
 }

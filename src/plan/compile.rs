@@ -21,8 +21,13 @@ use std::sync::Arc;
 pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
     let mut faults = Vec::new();
     let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-    let pools: Vec<Pool> =
-        config.pools.iter().enumerate().map(|(i, (name, pool))| compile_pool(i, name, pool, workers)).collect();
+    let mut pools: Vec<Pool> = Vec::new();
+    for (i, (name, pool)) in config.pools.iter().enumerate() {
+        match compile_pool(i, name, pool, workers) {
+            Ok(pool) => pools.push(pool),
+            Err(found) => faults.extend(found),
+        }
+    }
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -102,7 +107,7 @@ fn address(address: &model::Address) -> net::Address {
     }
 }
 
-fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) -> Pool {
+fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) -> Result<Pool, Vec<Fault>> {
     let balance = match pool.balance {
         model::Balance::RoundRobin => Kind::RoundRobin,
         model::Balance::LeastConn => Kind::LeastConn,
@@ -134,10 +139,13 @@ fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) ->
         protocol: match pool.protocol {
             model::PoolProtocol::H1 => upstream::Protocol::Http1,
             model::PoolProtocol::H2 => upstream::Protocol::Http2,
+            model::PoolProtocol::Alpn => upstream::Protocol::Agreed,
         },
+        tls: pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls)).transpose()?.map(Arc::new),
+        is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1,
         keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
     });
-    Pool { shared, key }
+    Ok(Pool { shared, key })
 }
 
 fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
@@ -156,6 +164,7 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
                 target: entry.name.clone(),
                 place: (pool, target),
                 address: check_address(&entry.address),
+                tls: pools[pool].shared.tls.clone(),
                 probe,
                 interval: health.interval.0,
                 timeout: health.timeout.0,

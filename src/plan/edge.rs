@@ -1,9 +1,12 @@
-//! From `[listeners.NAME.tls]` to what ends TLS there.
+//! From `[listeners.NAME.tls]` to what ends TLS there, and from `[pools.NAME.tls]` to what begins it.
 
 use super::compile::key_path;
-use crate::config::model::{self, ClientAuthMode, Hsts, Protocol, TlsLevel};
+use crate::config::model::{self, CaSource, ClientAuthMode, Hsts, PoolProtocol, Protocol, SniPolicy, TlsLevel};
 use crate::config::{Fault, KeyPath};
-use crate::tls::{self, Demand, Edge, Place, Rings, Source, Spec, TicketSpec, TrustSpec, Versions};
+use crate::tls::{
+    self, Authorities, Demand, Edge, Outbound, OutboundSpec, Place, Rings, Source, Spec, Speech, TicketSpec, TrustSpec,
+    Versions,
+};
 
 /// Reads the files that the TLS of a listener names. Fails with every one that cannot be used.
 pub(super) fn compile(
@@ -15,10 +18,7 @@ pub(super) fn compile(
     let spec = Spec {
         listener: name.to_owned(),
         sources: tls.certificates.iter().filter_map(source).collect(),
-        versions: match tls.level {
-            TlsLevel::Modern => Versions::Modern,
-            TlsLevel::Intermediate => Versions::Intermediate,
-        },
+        versions: versions(tls.level),
         strict: tls.strict_sni,
         alpn: match (listener.protocol, &tls.alpn[..]) {
             (Protocol::Http, []) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -29,6 +29,50 @@ pub(super) fn compile(
         handshake: listener.timeouts.handshake.0,
     };
     Edge::load(spec, rings).map_err(|faults| faults.into_iter().map(|fault| placed(name, tls, fault)).collect())
+}
+
+/// Reads the files that the TLS of a pool names. Fails with every one that cannot be used.
+pub(super) fn compile_outbound(name: &str, pool: &model::Pool, tls: &model::PoolTls) -> Result<Outbound, Vec<Fault>> {
+    let authorities = match &tls.ca {
+        CaSource::System => Authorities::System,
+        CaSource::File(path) => Authorities::File(path.clone()),
+    };
+    let spec = OutboundSpec {
+        authorities: tls.verify.then_some(authorities),
+        name: match &tls.sni {
+            SniPolicy::Host => None,
+            // A certificate names an address without brackets.
+            SniPolicy::Fixed(name) => Some(name.trim_matches(['[', ']']).into()),
+        },
+        identity: tls.cert.as_ref().map(|cert| (cert.clone(), tls.key.as_ref().unwrap_or(cert).clone())),
+        versions: versions(tls.level),
+        speech: match pool.protocol {
+            PoolProtocol::H1 => Speech::Http1,
+            PoolProtocol::H2 => Speech::Http2,
+            PoolProtocol::Alpn => Speech::Either,
+        },
+        targets: pool.targets.len(),
+    };
+    let at = key_path(&["pools", name, "tls"]);
+    Outbound::load(spec).map_err(|faults| {
+        let placed = |fault: tls::Fault| {
+            let at = match fault.at {
+                Place::Authorities => at.child("ca"),
+                Place::Certificate(_) => at.child("cert"),
+                Place::Key(_) => at.child("key"),
+                _ => at.clone(),
+            };
+            Fault::new(at, fault.what).help(fault.help)
+        };
+        faults.into_iter().map(placed).collect()
+    })
+}
+
+fn versions(level: TlsLevel) -> Versions {
+    match level {
+        TlsLevel::Modern => Versions::Modern,
+        TlsLevel::Intermediate => Versions::Intermediate,
+    }
 }
 
 /// The header line that tells browsers to come over TLS only (RFC 6797 §6.1).

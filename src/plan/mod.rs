@@ -1,5 +1,5 @@
-//! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure, but for reading the files that a
-//! listener's TLS names: no other I/O, no clocks.
+//! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure, but for reading the files that the
+//! TLS of a listener or a pool names: no other I/O, no clocks.
 //!
 //! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
 //!

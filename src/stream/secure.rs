@@ -3,9 +3,9 @@
 use crate::lane::Lane;
 use crate::net::{self, Accepted};
 use crate::observe::access::{Load, Record, Times};
-use crate::observe::reason::{Cause, Handshake, Phase, Reason, Termination};
+use crate::observe::reason::{Cause, Phase, Reason, Termination};
 use crate::plan::{Listener, Protocol};
-use crate::tls::{self, Edge, Facts, Session};
+use crate::tls::{self, Edge, Session};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
@@ -16,7 +16,7 @@ pub async fn secure(lane: &Rc<Lane>, listener: &Listener, edge: &Edge, accepted:
     let http = matches!(listener.protocol, Protocol::Http(_));
     let refusal = match tls::accept(edge, &accepted.stream, http).await {
         Ok(session) => {
-            lane.counters.listener(listener.index).handshakes.shaken(kind(session.facts()));
+            lane.counters.listener(listener.index).handshakes.shaken(session.facts().kind());
             return Some(session);
         }
         Err(refusal) => refusal,
@@ -27,15 +27,6 @@ pub async fn secure(lane: &Rc<Lane>, listener: &Listener, edge: &Edge, accepted:
         log(lane, listener, accepted, started, reason);
     }
     None
-}
-
-fn kind(facts: &Facts) -> Handshake {
-    match (facts.version, facts.resumed) {
-        ("1.3", false) => Handshake::Full13,
-        ("1.3", true) => Handshake::Resumed13,
-        (_, false) => Handshake::Full12,
-        (_, true) => Handshake::Resumed12,
-    }
 }
 
 fn log(lane: &Lane, listener: &Listener, accepted: &Accepted, started: Instant, reason: Reason) {

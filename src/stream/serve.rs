@@ -6,9 +6,8 @@ use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Load, Record, Times};
 use crate::observe::reason::{Cause, Failure, Phase, Termination};
 use crate::plan::{Key, Listener};
-use crate::tls::{self, Channel, Facts};
+use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Attempt, Tried};
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -38,11 +37,19 @@ pub async fn serve(
         target: None,
     };
     let end = match session.connect(lane).await {
-        Ok((attempt, target)) => {
+        Ok((attempt, (target, session))) => {
             let _in_flight = lane.enter_pool(pool);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
             let stall = listener.timeouts.write_stall;
-            let done = Box::pin(tunnel(Tunnel { client, target: (&target).into(), silence, stall })).await;
+            let target = Channel::new(&target, session.as_deref());
+            let mut done = Box::pin(tunnel(Tunnel { client, target, silence, stall })).await;
+            // With TLS 1.3 a target refuses our certificate after the handshake.
+            if done.received == 0
+                && let Some(error) = target.failure()
+            {
+                attempt.tell_trouble(error);
+                done.end = End::Unreached(Failure::Handshake);
+            }
             count(lane, listener, pool, &attempt, &done);
             done
         }
@@ -68,7 +75,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Opens a connection to a target of the pool, trying others when one does not take it.
-    async fn connect(&mut self, lane: &Lane) -> Result<(Attempt, Stream), Failure> {
+    async fn connect(&mut self, lane: &Lane) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
         let local = &lane.pools[self.pool];
         let counters = lane.counters.pool(self.pool);
         counters.requests.inc();
@@ -85,21 +92,27 @@ impl Session<'_> {
             let target = counters.target(attempt.index());
             target.requests.inc();
             let started = net::now();
-            match net::connect(&attempt.target().address, local.pool().timeouts.connect).await {
-                Ok(stream) => {
+            let purpose = local.pool().tls.as_ref().map(|tls| {
+                // There is no Host here: what the client asked for by name is asked of the target.
+                let asked = self.tls.and_then(|facts| facts.name.as_deref()).map(str::as_bytes);
+                tls.purpose(asked.unwrap_or(attempt.target().authority()))
+            });
+            match attempt.open(purpose.as_ref(), Cargo::Bytes).await {
+                Ok(opened) => {
                     target.connects.inc();
+                    if let Some(session) = &opened.1 {
+                        counters.handshakes.shaken(session.facts().kind());
+                    }
                     let took = started.elapsed();
                     local.observe(attempt.index(), took, net::coarse_now());
                     lane.latencies.borrow_mut().connect(self.pool, nanos(took));
                     self.connected = Some(self.started.elapsed());
-                    return Ok((attempt, stream));
+                    return Ok((attempt, opened));
                 }
-                Err(error) => {
+                Err(failure) => {
                     target.failures.inc();
-                    let timed_out = error.kind() == ErrorKind::TimedOut;
-                    last = if timed_out { Failure::ConnectTimeout } else { Failure::Connect };
-                    counters.failures.failed(last);
-                    tracing::debug!(pool = local.pool().name, target = attempt.target().name, %error, "cannot connect");
+                    last = failure;
+                    counters.failures.failed(failure);
                     tried.add(attempt.index());
                 }
             }

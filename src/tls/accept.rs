@@ -71,7 +71,7 @@ impl Handshake<'_> {
             self.say(alert(AlertDescription::UnrecognisedName)).await;
             return Err(Refusal::UnknownName);
         }
-        let mut engine = Engine::new(served.config.clone()).map_err(Refusal::Failed)?;
+        let mut engine = Engine::server(served.config.clone()).map_err(Refusal::Failed)?;
         let mut plain = Lease::empty();
         loop {
             let mut flight = Lease::empty();
@@ -88,7 +88,7 @@ impl Handshake<'_> {
                     "1.3" => outgoing.extend_from_slice(&flight),
                     _ => self.send(flight, self.stall).await?,
                 }
-                return Ok(Box::new(Session::new(engine, whole(incoming), whole(plain), outgoing, facts)));
+                return Ok(Box::new(Session::new(engine, incoming, plain, outgoing, facts)));
             }
             self.send(flight, self.stall).await?;
             self.receive(&mut incoming).await?;
@@ -156,11 +156,6 @@ impl Handshake<'_> {
 /// Room for what is received next.
 const MORE: usize = 2 << 10;
 
-/// A lease that holds bytes, or no buffer.
-fn whole(lease: Lease) -> Lease {
-    if lease.is_empty() { Lease::empty() } else { lease }
-}
-
 fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
     let certificate = engine.peer_certificates().and_then(<[_]>::first);
     let identity = certificate.map(Identity::read).transpose().map_err(|unfit| {
@@ -177,6 +172,7 @@ fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
         resumed: engine.is_resumed(),
         h2: engine.alpn_protocol() == Some(b"h2"),
         identity,
+        state: 0,
     })
 }
 

@@ -90,6 +90,14 @@ impl<'a> Channel<'a> {
         }
     }
 
+    /// What a session has failed with.
+    pub fn failure(self) -> Option<&'a rustls::Error> {
+        match self {
+            Self::Secure(_, session) => session.failure(),
+            _ => None,
+        }
+    }
+
     /// As [`Stream::set_deadline`].
     pub fn set_deadline(self, after: Option<Duration>) {
         match self {

@@ -3,6 +3,7 @@
 use super::files::{Fault, Place};
 use super::store::{Expiry, Source, Store};
 use super::tickets::{Ring, Rings, TicketSpec};
+use super::troubles::Troubles;
 use super::trust::{Trust, TrustSpec};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -49,8 +50,7 @@ pub struct Edge {
     provider: Arc<CryptoProvider>,
     ring: Arc<Ring>,
     served: ArcSwap<Served>,
-    /// What could not be used when the files were last looked at, and whether that was told.
-    troubles: ArcSwap<Vec<(Fault, bool)>>,
+    troubles: Troubles,
 }
 
 /// What new handshakes get.
@@ -83,7 +83,7 @@ impl Edge {
         let store = Store::load(&spec.sources, &provider).map_err(|found| found.into_iter().for_each(&mut keep)).ok();
         let (Some(ring), Some(trust), Some(store)) = (ring, trust, store) else { return Err(faults) };
         let served = Served::new(&spec, &provider, &ring, Arc::new(store), trust).map_err(|fault| vec![fault])?;
-        Ok(Self { spec, provider, ring, served: ArcSwap::from_pointee(served), troubles: ArcSwap::default() })
+        Ok(Self { spec, provider, ring, served: ArcSwap::from_pointee(served), troubles: Troubles::default() })
     }
 
     /// How it was set.
@@ -123,25 +123,7 @@ impl Edge {
                 }
             }
         }
-        Refreshed { changes, faults: self.untold(faults) }
-    }
-
-    /// Those of `faults` that were there at the last look, too, and have not been told.
-    fn untold(&self, faults: Vec<Fault>) -> Vec<Fault> {
-        let before = self.troubles.load();
-        if faults.is_empty() && before.is_empty() {
-            return faults;
-        }
-        let seen = |fault: &Fault| before.iter().find(|(old, _)| old == fault).map(|(_, told)| *told);
-        let troubles: Vec<(Fault, bool)> = faults
-            .into_iter()
-            .map(|fault| (seen(&fault).is_some(), fault))
-            .map(|(told, fault)| (fault, told))
-            .collect();
-        let untold = troubles.iter().filter(|(fault, told)| *told && seen(fault) == Some(false));
-        let untold = untold.map(|(fault, _)| fault.clone()).collect();
-        self.troubles.store(Arc::new(troubles));
-        untold
+        Refreshed { changes, faults: self.troubles.untold(faults) }
     }
 
     /// How many certificates are in service.

@@ -7,17 +7,27 @@
 //! the same buffer from call to call, as the connection knows places in it; after a failure the connection is let alone.
 
 use crate::net::Lease;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError, WriteTraffic};
-use rustls::{CommonState, Error, HandshakeKind, ServerConfig};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
+};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ServerConfig};
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// The state machine of one connection.
 pub(super) struct Engine {
-    connection: UnbufferedServerConnection,
+    side: Side,
     ended: bool,
     failed: bool,
+}
+
+/// Which side of the connection is ours.
+enum Side {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
 }
 
 /// What a call is to write, once it may.
@@ -35,24 +45,28 @@ const FRAGMENT: usize = 16 << 10;
 const MESSAGE: usize = 2 << 10;
 
 impl Engine {
-    /// At the beginning of a handshake.
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(config).map(|connection| Self { connection, ended: false, failed: false })
+    /// The side of a server, at the beginning of a handshake.
+    pub(super) fn server(config: Arc<ServerConfig>) -> Result<Self, Error> {
+        UnbufferedServerConnection::new(config).map(|connection| Self::new(Side::Server(connection)))
+    }
+
+    /// The side of a client that wants to speak with `name`, at the beginning of a handshake.
+    pub(super) fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, Error> {
+        UnbufferedClientConnection::new(config, name).map(|connection| Self::new(Side::Client(connection)))
+    }
+
+    fn new(side: Side) -> Self {
+        Self { side, ended: false, failed: false }
     }
 
     /// Whether the handshake is done.
     pub(super) fn is_ready(&self) -> bool {
-        !self.connection.is_handshaking()
+        !self.is_handshaking()
     }
 
     /// Whether the session goes on from an earlier one.
     pub(super) fn is_resumed(&self) -> bool {
-        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
-    }
-
-    /// The protocol that both sides agreed on, if they named any.
-    pub(super) fn alpn_protocol(&self) -> Option<&[u8]> {
-        self.connection.alpn_protocol()
+        self.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Whether the peer has said that this was all.
@@ -95,58 +109,21 @@ impl Engine {
             return Err(Error::HandshakeNotComplete);
         }
         loop {
-            let status = self.connection.process_tls_records(incoming);
-            let discard = status.discard;
-            let mut done = false;
-            let failed = match status.state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
-                    match traffic.next_record() {
-                        Some(Ok(record)) => {
-                            plain.reserve(record.payload.len());
-                            plain.buffer().extend_from_slice(record.payload);
-                        }
-                        Some(Err(error)) => break Some(error),
-                        None => break None,
-                    }
-                },
-                Ok(ConnectionState::EncodeTlsData(mut data)) => fill(outgoing, MESSAGE, |room| {
-                    data.encode(room).map_err(|error| match error {
-                        EncodeError::InsufficientSize(InsufficientSizeError { required_size }) => Ok(required_size),
-                        other => Err(Error::General(other.to_string())),
-                    })
-                })
-                .err(),
-                Ok(ConnectionState::TransmitTlsData(data)) => {
-                    // It is in the caller's hands, who sends it.
-                    data.done();
-                    None
-                }
-                Ok(ConnectionState::PeerClosed) => {
-                    self.ended = true;
-                    None
-                }
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    done = true;
-                    write_out(&mut traffic, &write, outgoing).err()
-                }
-                // Nothing more can be done, or there is no early data as none is allowed.
-                Ok(_) => {
-                    done = true;
-                    None
-                }
-                Err(error) => {
-                    incoming.advance(discard);
+            let (discard, step) = match &mut self.side {
+                Side::Server(connection) => step(connection.process_tls_records(incoming), plain, outgoing, &write),
+                Side::Client(connection) => step(connection.process_tls_records(incoming), plain, outgoing, &write),
+            };
+            incoming.advance(discard);
+            match step {
+                Step::More => {}
+                Step::Ended => self.ended = true,
+                Step::Done => return Ok(()),
+                Step::Refused(error) => return Err(error),
+                Step::Failed(error) => {
                     self.failed = true;
                     self.encode_alert(outgoing);
                     return Err(error);
                 }
-            };
-            incoming.advance(discard);
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if done {
-                return Ok(());
             }
         }
     }
@@ -154,23 +131,87 @@ impl Engine {
     /// Moves the alert that a failure has left behind `outgoing`.
     fn encode_alert(&mut self, outgoing: &mut Vec<u8>) {
         // While there is something to send, no received byte is looked at.
-        while self.connection.wants_write()
-            && let Ok(ConnectionState::EncodeTlsData(mut data)) = self.connection.process_tls_records(&mut []).state
-        {
-            let encoded =
-                fill(outgoing, MESSAGE, |room| data.encode(room).map_err(|_| Err(Error::General(String::new()))));
-            if encoded.is_err() {
+        while self.wants_write() {
+            let (nothing, plain) = (&mut [][..], &mut Lease::empty());
+            let (_, step) = match &mut self.side {
+                Side::Server(connection) => {
+                    step(connection.process_tls_records(nothing), plain, outgoing, &Write::Nothing)
+                }
+                Side::Client(connection) => {
+                    step(connection.process_tls_records(nothing), plain, outgoing, &Write::Nothing)
+                }
+            };
+            if !matches!(step, Step::More) {
                 return;
             }
         }
     }
 }
 
+/// What one look at the connection came to.
+enum Step {
+    /// There may be more to do.
+    More,
+    /// The peer has said that this was all.
+    Ended,
+    /// Nothing more can be done.
+    Done,
+    /// What was asked for cannot be done.
+    Refused(Error),
+    /// The connection has failed.
+    Failed(Error),
+}
+
+/// Does what the connection asks for, on either side. Returns how many received bytes are done with.
+fn step<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    plain: &mut Lease,
+    outgoing: &mut Vec<u8>,
+    write: &Write<'_>,
+) -> (usize, Step) {
+    let more = |result: Result<(), Error>| result.map_or_else(Step::Refused, |()| Step::More);
+    let step = match status.state {
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                Some(Ok(record)) => {
+                    plain.reserve(record.payload.len());
+                    plain.buffer().extend_from_slice(record.payload);
+                }
+                Some(Err(error)) => break Step::Refused(error),
+                None => break Step::More,
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => more(fill(outgoing, MESSAGE, |room| {
+            data.encode(room).map_err(|error| match error {
+                EncodeError::InsufficientSize(InsufficientSizeError { required_size }) => Ok(required_size),
+                other => Err(Error::General(other.to_string())),
+            })
+        })),
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            // It is in the caller's hands, who sends it.
+            data.done();
+            Step::More
+        }
+        Ok(ConnectionState::PeerClosed) => Step::Ended,
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => match write_out(&mut traffic, write, outgoing) {
+            Ok(()) => Step::Done,
+            Err(error) => Step::Refused(error),
+        },
+        // Nothing more can be done, or there is no early data as none is allowed.
+        Ok(_) => Step::Done,
+        Err(error) => Step::Failed(error),
+    };
+    (status.discard, step)
+}
+
 impl Deref for Engine {
     type Target = CommonState;
 
     fn deref(&self) -> &CommonState {
-        &self.connection
+        match &self.side {
+            Side::Server(connection) => connection,
+            Side::Client(connection) => connection,
+        }
     }
 }
 
@@ -224,7 +265,7 @@ mod tests {
     use super::*;
     use rustls::crypto::aws_lc_rs::default_provider;
     use rustls::pki_types::PrivatePkcs8KeyDer;
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+    use rustls::{ClientConnection, RootCertStore, SupportedProtocolVersion};
     use std::io::{Read, Write};
 
     /// A client, our engine, and what lies between them.
@@ -236,26 +277,31 @@ mod tests {
         outgoing: Vec<u8>,
     }
 
+    fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let provider = Arc::new(default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server), Arc::new(client))
+    }
+
     impl Pair {
         fn new(version: &'static SupportedProtocolVersion) -> Self {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let made = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap().self_signed(&key).unwrap();
-            let provider = Arc::new(default_provider());
-            let server = ServerConfig::builder_with_provider(provider.clone())
-                .with_protocol_versions(&[version])
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![made.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-                .unwrap();
-            let mut roots = RootCertStore::empty();
-            roots.add(made.der().clone()).unwrap();
-            let client = ClientConfig::builder_with_provider(provider)
-                .with_protocol_versions(&[version])
-                .unwrap()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            let client = ClientConnection::new(Arc::new(client), "a.test".try_into().unwrap()).unwrap();
-            let engine = Engine::new(Arc::new(server)).unwrap();
+            let (server, client) = configs(version);
+            let client = ClientConnection::new(client, "a.test".try_into().unwrap()).unwrap();
+            let engine = Engine::server(server).unwrap();
             Self { client, engine, incoming: Lease::empty(), plain: Lease::empty(), outgoing: Vec::new() }
         }
 
@@ -324,6 +370,34 @@ mod tests {
                     assert!(got == text, "{size} bytes down");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn our_two_sides_understand_each_other_however_it_is_cut() {
+        let (server, client) = configs(&rustls::version::TLS13);
+        for each in [1, 100, 1 << 20] {
+            let mut sides = [
+                (Engine::client(client.clone(), "a.test".try_into().unwrap()).unwrap(), Lease::empty(), Vec::new()),
+                (Engine::server(server.clone()).unwrap(), Lease::empty(), Vec::new()),
+            ];
+            let mut plain = [Lease::empty(), Lease::empty()];
+            let (mut sent, mut said) = (Vec::new(), [false; 2]);
+            for round in 0..12 {
+                let own = round % 2;
+                let (engine, incoming, outgoing) = &mut sides[own];
+                engine.take_in(incoming, &mut plain[own], outgoing).unwrap();
+                for part in std::mem::take(&mut sent).chunks(each) {
+                    incoming.reserve(part.len());
+                    incoming.buffer().extend_from_slice(part);
+                    engine.take_in(incoming, &mut plain[own], outgoing).unwrap();
+                }
+                if engine.is_ready() && !std::mem::replace(&mut said[own], true) {
+                    engine.seal(&[own as u8; 20_000], incoming, outgoing).unwrap();
+                }
+                sent = std::mem::take(outgoing);
+            }
+            assert!(plain[0].starts_with(&[1; 20_000]) && plain[1].starts_with(&[0; 20_000]), "{each} at a time");
         }
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Which key of a listener's TLS settings names a file.
+/// Which key of a listener's or a pool's TLS settings names a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The certificate file of the source at this position.
@@ -16,7 +16,7 @@ pub enum Place {
     Key(usize),
     /// Its directory.
     Directory(usize),
-    /// The authorities of clients' certificates.
+    /// The authorities of the peers' certificates.
     Authorities,
     /// The revocation lists.
     Revocations,

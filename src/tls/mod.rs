@@ -1,8 +1,8 @@
-//! TLS at the edge: certificates and which of them a client gets, tickets, clients' certificates, and the session over a
-//! [`net::Stream`](crate::net::Stream).
+//! TLS at the edge: certificates and which of them a client gets, tickets, clients' certificates; TLS with targets: whose
+//! certificates are taken, and for which name; and the session over a [`net::Stream`](crate::net::Stream), alike for both.
 //!
 //! What always holds:
-//! - Files are read by [`Edge::load`] and [`Edge::refresh`], on control; a worker only takes what they made.
+//! - Files are read by `load` and `refresh` of [`Edge`] and [`Outbound`], on control; a worker only takes what they made.
 //! - What was good stays in service: a file that cannot be used replaces nothing.
 //! - A session is driven by its own connection's task. Received bytes outlive any future that is dropped; a send that was
 //!   given up makes every later one fail, as half a record went out.
@@ -13,20 +13,27 @@
 mod accept;
 mod certificate;
 mod channel;
+mod dial;
 mod edge;
 mod engine;
 mod files;
 mod identity;
+mod outbound;
+mod roots;
 mod session;
 mod store;
 mod tickets;
+mod troubles;
 mod trust;
 
 pub use accept::{Refusal, accept};
 pub use channel::{Channel, Clear, Multiplexed, Waiting};
+pub use dial::{Trouble, dial};
 pub use edge::{Edge, Refreshed, Spec, Versions};
 pub use files::{Fault, Place};
 pub use identity::Identity;
+pub use outbound::{Cargo, Outbound, OutboundSpec, Purpose, Speech};
+pub use roots::Authorities;
 pub use session::{Facts, Session};
 pub use store::{Expiry, Source};
 pub use tickets::{Ring, Rings, TicketSpec};

@@ -6,10 +6,12 @@
 
 use super::engine::Engine;
 use super::identity::Identity;
+use super::outbound::Purpose;
 use crate::net::{Lease, Stream};
 use crate::observe::access::Tls;
-use rustls::{CipherSuite, ProtocolVersion};
-use std::cell::{Cell, RefCell};
+use crate::observe::reason::Handshake;
+use rustls::{CipherSuite, Error, ProtocolVersion};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub struct Session {
     /// What the session has to say by itself: tickets, answers to new keys, an alert.
     outgoing: RefCell<Vec<u8>>,
     end: Cell<End>,
+    /// What it failed with.
+    failure: OnceCell<Box<Error>>,
     /// Whether a part of a record may have gone out and the rest has not.
     torn: Cell<bool>,
     /// How much is received behind a part of a record.
@@ -37,7 +41,7 @@ pub struct Facts {
     pub version: &'static str,
     /// The cipher suite, by its name in IANA's registry.
     pub cipher: &'static str,
-    /// The name that the client asked for, if any.
+    /// The name that the client asked for, if any; with a target, the one that it has proven.
     pub name: Option<Box<str>>,
     /// Whether it went on from an earlier session.
     pub resumed: bool,
@@ -45,9 +49,26 @@ pub struct Facts {
     pub h2: bool,
     /// Who the client's certificate says it is, if it showed one.
     pub identity: Option<Identity>,
+    /// With a target: the state of the files that it was verified by.
+    pub state: u64,
 }
 
 impl Facts {
+    /// As metrics count it.
+    pub fn kind(&self) -> Handshake {
+        match (self.version, self.resumed) {
+            ("1.3", false) => Handshake::Full13,
+            ("1.3", true) => Handshake::Resumed13,
+            (_, false) => Handshake::Full12,
+            (_, true) => Handshake::Resumed12,
+        }
+    }
+
+    /// Whether a connection to a target may be used for `purpose`.
+    pub fn are_for(&self, purpose: &Purpose) -> bool {
+        self.state == purpose.state && self.name.as_ref() == Some(&purpose.name)
+    }
+
     /// As the access log tells them.
     pub fn record(&self) -> Tls<'_> {
         Tls { version: self.version, cipher: self.cipher, name: self.name.as_deref().unwrap_or_default() }
@@ -84,10 +105,11 @@ impl Session {
         let end = if engine.has_ended() { End::Orderly } else { End::Open };
         Self {
             engine: RefCell::new(engine),
-            incoming: RefCell::new(incoming),
-            plain: RefCell::new(plain),
+            incoming: RefCell::new(whole(incoming)),
+            plain: RefCell::new(whole(plain)),
             outgoing: RefCell::new(outgoing),
             end: Cell::new(end),
+            failure: OnceCell::new(),
             torn: Cell::new(false),
             gulp: Cell::new(GULPS[0]),
             facts,
@@ -97,6 +119,22 @@ impl Session {
     /// What the handshake agreed on.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// What the peer did wrong, or says that we did.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.get().map(|error| &**error)
+    }
+
+    /// Whether nothing has come on an armed stream but what the session says by itself, such as tickets, which is taken
+    /// in. `now`: as the kernel has it, not as the driver has heard.
+    pub fn is_quiet(&self, stream: &Stream, now: bool) -> bool {
+        let quiet = |now: bool| if now { stream.is_quiet_now() } else { stream.is_quiet() };
+        if !quiet(now) && self.receive_now(stream).is_err() {
+            return false;
+        }
+        let held = !self.incoming.borrow().is_empty() || !self.plain.borrow().is_empty();
+        self.end.get() == End::Open && !held && quiet(now)
     }
 
     /// Whether the stream ended without the peer having said so: it may be an attacker who ended it.
@@ -291,6 +329,8 @@ impl Session {
         }
         if let Err(error) = engine.take_in(&mut incoming, &mut plain, &mut self.outgoing.borrow_mut()) {
             tracing::debug!(%error, "a TLS session failed");
+            // The first one is the cause of the others.
+            let _ = self.failure.set(Box::new(error));
             self.end.set(End::Failed);
         } else if engine.has_ended() {
             self.end.set(End::Orderly);
@@ -310,6 +350,11 @@ impl Session {
             *incoming = Lease::empty();
         }
     }
+}
+
+/// A lease that holds bytes, or no buffer.
+fn whole(lease: Lease) -> Lease {
+    if lease.is_empty() { Lease::empty() } else { lease }
 }
 
 /// The number of a version.

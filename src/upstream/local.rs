@@ -1,12 +1,13 @@
 //! One worker's side of a pool: its balancer and its idle connections.
 //!
 //! Invariants: an idle connection is armed, and is handed out only while it is quiet, so that neither a target's close nor
-//! bytes that nobody asked for reach the next exchange. Each [`Attempt`] counts once in its target's in-flight.
+//! bytes that nobody asked for reach the next exchange; one over TLS, only for what it was verified for. Each [`Attempt`] counts once in its target's in-flight.
 
 use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
 use super::trunk::Trunks;
 use crate::net::{self, Stream};
+use crate::tls::{Purpose, Session};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub struct Attempt {
 
 struct Idle {
     stream: Stream,
+    session: Option<Box<Session>>,
     since: Duration,
     until: Duration,
 }
@@ -118,24 +120,49 @@ impl Local {
     /// An idle connection to `target`, the one used last. With `once`, for a request that must not be sent twice, only
     /// one that was used just now and that the kernel knows to be quiet.
     pub fn lease(&self, target: usize, once: bool, now: Duration) -> Option<Stream> {
+        self.take(target, once, now, Vec::pop).map(|entry| entry.stream)
+    }
+
+    /// The same over TLS, for `purpose`.
+    pub fn lease_for(
+        &self,
+        target: usize,
+        purpose: &Purpose,
+        once: bool,
+        now: Duration,
+    ) -> Option<(Stream, Box<Session>)> {
+        let entry = self.take(target, once, now, |idle| {
+            let fits = |entry: &Idle| entry.session.as_ref().is_some_and(|session| session.facts().are_for(purpose));
+            idle.iter().rposition(fits).map(|place| idle.remove(place))
+        })?;
+        Some((entry.stream, entry.session?))
+    }
+
+    fn take(
+        &self,
+        target: usize,
+        once: bool,
+        now: Duration,
+        mut next: impl FnMut(&mut Vec<Idle>) -> Option<Idle>,
+    ) -> Option<Idle> {
         let mut idle = self.idle.get(target)?.borrow_mut();
-        while let Some(entry) = idle.pop() {
+        while let Some(entry) = next(&mut idle) {
             if now >= entry.until {
                 continue;
             }
-            if !entry.stream.is_quiet() {
+            if !entry.is_quiet() {
                 self.note_close(target, &entry, now);
                 continue;
             }
             if !once {
-                return Some(entry.stream);
+                return Some(entry);
             }
             if now < self.hasty[target].get() || now.saturating_sub(entry.since) > JUST_USED {
                 idle.push(entry);
                 return None;
             }
-            if entry.stream.is_quiet_now() {
-                return Some(entry.stream);
+            if entry.is_quiet_now() {
+                return Some(entry);
             }
             self.note_close(target, &entry, now);
         }
@@ -143,11 +170,22 @@ impl Local {
     }
 
     /// Keeps a connection for the next exchange. `hint` is what the target's own `Keep-Alive: timeout` allows.
-    pub fn keep(&self, target: usize, stream: Stream, hint: Option<Duration>, now: Duration) {
+    pub fn keep(
+        &self,
+        target: usize,
+        stream: Stream,
+        session: Option<Box<Session>>,
+        hint: Option<Duration>,
+        now: Duration,
+    ) {
         let Some(idle) = self.idle.get(target) else { return };
         let mut idle = idle.borrow_mut();
         if idle.len() >= self.max_idle {
-            return;
+            if session.is_none() || idle.is_empty() {
+                return;
+            }
+            // It may be for a name that nobody asks for any more; this one's has just been asked for.
+            idle.remove(0);
         }
         stream.set_deadline(None);
         if stream.arm().is_err() {
@@ -156,29 +194,33 @@ impl Local {
         // A target counts its timeout from when it sent the answer, so we stop a little earlier.
         let hint = hint.map_or(Duration::MAX, |hint| hint.saturating_sub(Duration::from_millis(100)));
         let until = now.saturating_add(self.pool.keepalive.idle.min(hint));
-        idle.push(Idle { stream, since: now, until });
+        idle.push(Idle { stream, session, since: now, until });
     }
 
     /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten
     /// times a second.
     pub fn sweep(&self) {
         let now = net::coarse_now();
+        let state = self.pool.tls.as_ref().map_or(0, |tls| tls.state());
         for (index, target) in self.pool.targets.iter().enumerate() {
             let mut idle = self.idle[index].borrow_mut();
             let up = target.is_up() || self.pool.open_when_down;
             idle.retain(|entry| {
-                let quiet = entry.stream.is_quiet();
+                let quiet = entry.is_quiet();
                 if !quiet {
                     self.note_close(index, entry, now);
                 }
-                up && quiet && now < entry.until
+                // What was verified by files that have changed since is verified no more.
+                let current = entry.session.as_ref().is_none_or(|session| session.facts().state == state);
+                up && quiet && current && now < entry.until
             });
             if idle.is_empty() {
                 idle.shrink_to(8);
             }
         }
         let targets = &self.pool.targets;
-        self.trunks.sweep(self.pool.keepalive.idle, |target| !targets[target].is_up() && !self.pool.open_when_down);
+        let gone = |target: usize| !targets[target].is_up() && !self.pool.open_when_down;
+        self.trunks.sweep(self.pool.keepalive.idle, state, gone);
     }
 
     fn note_close(&self, target: usize, entry: &Idle, now: Duration) {
@@ -193,7 +235,30 @@ impl Local {
     }
 }
 
+impl Idle {
+    /// Whether nothing has come that nobody asked for, as far as the driver has heard.
+    fn is_quiet(&self) -> bool {
+        match &self.session {
+            None => self.stream.is_quiet(),
+            Some(session) => session.is_quiet(&self.stream, false),
+        }
+    }
+
+    /// The same as the kernel has it.
+    fn is_quiet_now(&self) -> bool {
+        match &self.session {
+            None => self.stream.is_quiet_now(),
+            Some(session) => session.is_quiet(&self.stream, true),
+        }
+    }
+}
+
 impl Attempt {
+    /// The pool.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// The target's position in its pool.
     pub fn index(&self) -> usize {
         self.target

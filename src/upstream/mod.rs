@@ -8,6 +8,7 @@
 pub mod balance;
 pub mod health;
 mod local;
+mod open;
 mod target;
 mod trunk;
 

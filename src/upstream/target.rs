@@ -2,7 +2,9 @@
 
 use super::balance;
 use crate::net::Address;
+use crate::tls::Outbound;
 use crossbeam::utils::CachePadded;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +28,10 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// What targets speak.
     pub protocol: Protocol,
+    /// What TLS with targets is done with; `None`: they are spoken to in clear.
+    pub tls: Option<Arc<Outbound>>,
+    /// Whether it is HTTP/1.1 in clear, which asks for nothing before a connection is used.
+    pub is_plain: bool,
 }
 
 /// What targets speak to exchanges.
@@ -36,6 +42,8 @@ pub enum Protocol {
     Http1,
     /// HTTP/2
     Http2,
+    /// Either, as each target chooses in the handshake.
+    Agreed,
 }
 
 /// One server of a pool.

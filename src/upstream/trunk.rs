@@ -1,9 +1,10 @@
 //! Connections to targets that carry several exchanges at a time, one worker's share of them.
 //!
-//! Invariant: for each target at most one connection is being opened at a time; whoever needs one meanwhile waits for it.
+//! Invariants: for each target and purpose at most one connection is being opened at a time; whoever needs one meanwhile
+//! waits for it. A connection over TLS is for its own purpose alone.
 
 use crate::net::{Signal, coarse_now};
-use crate::tls::{Multiplexed, Waiting};
+use crate::tls::{Multiplexed, Purpose, Waiting};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -26,10 +27,14 @@ pub struct Trunks(Vec<Target>);
 #[derive(Default)]
 struct Target {
     held: RefCell<Vec<Held>>,
-    opening: RefCell<Option<Signal>>,
+    /// Connections being opened, with who is waiting for them.
+    opening: RefCell<Vec<(Option<Purpose>, Signal)>>,
+    /// Whether HTTP/2 was agreed on the last time that it was asked.
+    speaks_h2: Cell<Option<bool>>,
 }
 
 struct Held {
+    purpose: Option<Purpose>,
     trunk: Rc<dyn Trunk>,
     /// When it last carried anything.
     used: Cell<Duration>,
@@ -46,7 +51,10 @@ pub enum Way<'a> {
 }
 
 /// A connection being opened. Whoever waits for it looks again when this is dropped.
-pub struct Opening<'a>(&'a Target);
+pub struct Opening<'a> {
+    target: &'a Target,
+    purpose: Option<Purpose>,
+}
 
 impl Trunks {
     /// For `targets` targets.
@@ -54,25 +62,47 @@ impl Trunks {
         Self((0..targets).map(|_| Target::default()).collect())
     }
 
-    /// How an exchange gets to `target`: on the connection with the fewest others, if one has room. `None`: there is no
-    /// such target.
-    pub fn way(&self, target: usize) -> Option<Way<'_>> {
+    /// How an exchange gets to `target`, over TLS for `purpose`: on the connection with the fewest others, if one has room.
+    /// `None`: there is no such target.
+    pub fn way(&self, target: usize, purpose: Option<&Purpose>) -> Option<Way<'_>> {
         let target = self.0.get(target)?;
         let held = target.held.borrow();
-        let loads = held.iter().filter_map(|held| Some((held.trunk.load()?, held)));
+        let fitting = held.iter().filter(|held| held.purpose.as_ref() == purpose);
+        let loads = fitting.filter_map(|held| Some((held.trunk.load()?, held)));
         if let Some((_, best)) = loads.min_by_key(|(load, _)| *load) {
             best.used.set(coarse_now());
             return Some(Way::Use(best.trunk.clone()));
         }
-        if let Some(signal) = &*target.opening.borrow() {
+        let mut opening = target.opening.borrow_mut();
+        if let Some((_, signal)) = opening.iter().find(|(for_whom, _)| for_whom.as_ref() == purpose) {
             return Some(Way::Wait(signal.clone()));
         }
-        target.opening.replace(Some(Signal::default()));
-        Some(Way::Open(Opening(target)))
+        opening.push((purpose.cloned(), Signal::default()));
+        Some(Way::Open(Opening { target, purpose: purpose.cloned() }))
     }
 
-    /// Lets go of those that are over, or have carried nothing for `idle`; of `gone` targets of all.
-    pub(super) fn sweep(&self, idle: Duration, is_gone: impl Fn(usize) -> bool) {
+    /// Keeps a connection to `target` for other exchanges.
+    pub fn hold(&self, target: usize, purpose: Option<&Purpose>, trunk: Rc<dyn Trunk>) {
+        if let Some(target) = self.0.get(target) {
+            target.hold(purpose.cloned(), trunk);
+        }
+    }
+
+    /// Notes whether `target` agreed on HTTP/2.
+    pub fn note(&self, target: usize, h2: bool) {
+        if let Some(target) = self.0.get(target) {
+            target.speaks_h2.set(Some(h2));
+        }
+    }
+
+    /// Whether `target` agreed on HTTP/2 the last time, if it was asked.
+    pub fn speaks_h2(&self, target: usize) -> Option<bool> {
+        self.0.get(target)?.speaks_h2.get()
+    }
+
+    /// Lets go of those that are over, have carried nothing for `idle`, or were verified by another `state` of the files
+    /// than the present one; of `gone` targets of all.
+    pub(super) fn sweep(&self, idle: Duration, state: u64, is_gone: impl Fn(usize) -> bool) {
         let now = coarse_now();
         for (index, target) in self.0.iter().enumerate() {
             let gone = is_gone(index);
@@ -80,7 +110,8 @@ impl Trunks {
                 if held.trunk.load() != Some(0) {
                     held.used.set(now);
                 }
-                !held.trunk.is_over() && !gone && now.saturating_sub(held.used.get()) < idle
+                let current = held.purpose.as_ref().is_none_or(|purpose| purpose.state() == state);
+                !held.trunk.is_over() && !gone && current && now.saturating_sub(held.used.get()) < idle
             });
         }
     }
@@ -92,17 +123,24 @@ impl Trunks {
     }
 }
 
+impl Target {
+    fn hold(&self, purpose: Option<Purpose>, trunk: Rc<dyn Trunk>) {
+        self.held.borrow_mut().push(Held { purpose, trunk, used: Cell::new(coarse_now()) });
+    }
+}
+
 impl Opening<'_> {
     /// Keeps the connection for this exchange and others.
     pub fn done(self, trunk: Rc<dyn Trunk>) {
-        self.0.held.borrow_mut().push(Held { trunk, used: Cell::new(coarse_now()) });
+        self.target.hold(self.purpose.clone(), trunk);
     }
 }
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        if let Some(signal) = self.0.opening.take() {
-            signal.raise();
+        let mut opening = self.target.opening.borrow_mut();
+        if let Some(place) = opening.iter().position(|(for_whom, _)| *for_whom == self.purpose) {
+            opening.swap_remove(place).1.raise();
         }
     }
 }
@@ -130,30 +168,30 @@ mod tests {
     #[test]
     fn one_opens_the_others_wait_and_all_share() {
         let trunks = Trunks::new(1);
-        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("a connection is to be opened") };
-        let Some(Way::Wait(signal)) = trunks.way(0) else { panic!("it is being opened") };
+        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("a connection is to be opened") };
+        let Some(Way::Wait(signal)) = trunks.way(0, None) else { panic!("it is being opened") };
         let (first, second) = (Rc::new(Fake(Cell::new(Some(3)))), Rc::new(Fake(Cell::new(Some(1)))));
         opening.done(first.clone());
         assert!(signal.is_raised());
-        assert!(matches!(trunks.way(0), Some(Way::Use(_))));
+        assert!(matches!(trunks.way(0, None), Some(Way::Use(_))));
         first.0.set(None);
-        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("there is no room") };
+        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("there is no room") };
         opening.done(second.clone());
         first.0.set(Some(3));
-        let Some(Way::Use(used)) = trunks.way(0) else { panic!("there is room") };
+        let Some(Way::Use(used)) = trunks.way(0, None) else { panic!("there is room") };
         assert_eq!(used.load(), Some(1));
         first.0.set(None);
-        trunks.sweep(Duration::from_secs(1), |_| false);
+        trunks.sweep(Duration::from_secs(1), 0, |_| false);
         assert_eq!(trunks.0[0].held.borrow().len(), 1);
-        trunks.sweep(Duration::from_secs(1), |_| true);
-        assert!(trunks.0[0].held.borrow().is_empty() && trunks.way(1).is_none());
+        trunks.sweep(Duration::from_secs(1), 0, |_| true);
+        assert!(trunks.0[0].held.borrow().is_empty() && trunks.way(1, None).is_none());
     }
 
     #[test]
     fn a_failed_opening_lets_the_next_one_try() {
         let trunks = Trunks::new(1);
-        let Some(Way::Open(opening)) = trunks.way(0) else { panic!("a connection is to be opened") };
+        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("a connection is to be opened") };
         drop(opening);
-        assert!(matches!(trunks.way(0), Some(Way::Open(_))));
+        assert!(matches!(trunks.way(0, None), Some(Way::Open(_))));
     }
 }

@@ -8,6 +8,7 @@ pub mod h2;
 pub mod hurt;
 pub mod load;
 pub mod proxy;
+pub mod secure;
 pub mod target;
 pub mod tls;
 pub mod toml;

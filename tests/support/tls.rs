@@ -1,7 +1,7 @@
 //! Certificates made for a test, and clients that speak TLS.
 
 use super::client::Client;
-use super::wire::Wire;
+use super::wire::{Tls, Wire};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -200,7 +200,7 @@ pub fn connect(config: &Arc<ClientConfig>, address: &str, name: &str) -> Result<
     while tls.is_handshaking() {
         tls.complete_io(&mut wire.socket).map_err(|error| error.to_string())?;
     }
-    wire.tls = Some(Box::new(tls));
+    wire.tls = Some(Tls::Client(Box::new(tls)));
     Ok(Client::over(wire))
 }
 

@@ -1,16 +1,65 @@
 //! One end of a connection that reads and writes HTTP/1 by the letter. It is strict: what RFC 9112 forbids to send is
 //! a failure of the test that receives it.
 
+use rustls::{ClientConnection, CommonState, ServerConnection};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 /// A socket with a read buffer, and the TLS session over it if there is one.
 pub struct Wire {
     pub socket: Socket,
-    pub tls: Option<Box<rustls::ClientConnection>>,
+    pub tls: Option<Tls>,
     pub buffer: Vec<u8>,
+}
+
+/// A TLS session, whichever side is ours.
+pub enum Tls {
+    Client(Box<ClientConnection>),
+    Server(Box<ServerConnection>),
+}
+
+impl Tls {
+    fn write_all(&mut self, socket: &mut Socket, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Tls::Client(tls) => {
+                let mut stream = rustls::Stream::new(&mut **tls, socket);
+                stream.write_all(bytes).and_then(|()| stream.flush())
+            }
+            Tls::Server(tls) => {
+                let mut stream = rustls::Stream::new(&mut **tls, socket);
+                stream.write_all(bytes).and_then(|()| stream.flush())
+            }
+        }
+    }
+
+    fn read(&mut self, socket: &mut Socket, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Tls::Client(tls) => rustls::Stream::new(&mut **tls, socket).read(bytes),
+            Tls::Server(tls) => rustls::Stream::new(&mut **tls, socket).read(bytes),
+        }
+    }
+}
+
+impl Deref for Tls {
+    type Target = CommonState;
+    fn deref(&self) -> &CommonState {
+        match self {
+            Tls::Client(tls) => tls,
+            Tls::Server(tls) => tls,
+        }
+    }
+}
+
+impl DerefMut for Tls {
+    fn deref_mut(&mut self) -> &mut CommonState {
+        match self {
+            Tls::Client(tls) => tls,
+            Tls::Server(tls) => tls,
+        }
+    }
 }
 
 /// How a connection ended instead of what was waited for.
@@ -125,10 +174,7 @@ impl Wire {
 
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         match &mut self.tls {
-            Some(tls) => {
-                let mut stream = rustls::Stream::new(&mut **tls, &mut self.socket);
-                stream.write_all(bytes.as_ref()).and_then(|()| stream.flush())
-            }
+            Some(tls) => tls.write_all(&mut self.socket, bytes.as_ref()),
             None => self.socket.write_all(bytes.as_ref()),
         }
     }
@@ -158,7 +204,7 @@ impl Wire {
         let mut bytes = [0; 65536];
         loop {
             let read = match &mut self.tls {
-                Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(&mut bytes),
+                Some(tls) => tls.read(&mut self.socket, &mut bytes),
                 None => self.socket.read(&mut bytes),
             };
             match read {

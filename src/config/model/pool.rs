@@ -1,6 +1,6 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::Address;
+use super::{Address, PoolTls};
 use crate::config::formats::{HostName, RequestTarget};
 use crate::config::units::Span;
 use crate::config::words::StatusRanges;
@@ -28,6 +28,8 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// How long targets may take.
     pub timeouts: PoolTimeouts,
+    /// TLS with the targets. Absent: they are spoken to in clear.
+    pub tls: Option<PoolTls>,
 }
 
 impl Default for Pool {
@@ -41,6 +43,7 @@ impl Default for Pool {
             health: None,
             keepalive: Keepalive::default(),
             timeouts: PoolTimeouts::default(),
+            tls: None,
         }
     }
 }
@@ -51,8 +54,10 @@ impl Default for Pool {
 pub enum PoolProtocol {
     /// HTTP/1.1.
     H1,
-    /// HTTP/2, by prior knowledge. Many requests share a connection; what gRPC needs.
+    /// HTTP/2, in clear by prior knowledge. Many requests share a connection; what gRPC needs.
     H2,
+    /// Over TLS: HTTP/2 if the target agrees to it, HTTP/1.1 if not.
+    Alpn,
 }
 
 /// How a target is chosen; all policies are weighted.
@@ -280,7 +285,7 @@ impl Default for Keepalive {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolTimeouts {
-    /// To make a connection; then the next target is tried.
+    /// To make a connection, TLS included; then the next target is tried.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub connect: Span,
     /// From the end of the request to the end of the answer's head; then 504.

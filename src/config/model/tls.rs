@@ -1,4 +1,4 @@
-//! `[listeners.NAME.tls]`: certificates, what is asked of clients, tickets.
+//! `[listeners.NAME.tls]`: certificates, what is asked of clients, tickets. `[pools.NAME.tls]`: what is asked of targets.
 
 use crate::config::formats::{AlpnProtocol, FilePath};
 use crate::config::units::Span;
@@ -98,6 +98,57 @@ impl Default for Tickets {
     fn default() -> Self {
         Self { lifetime: Span::secs(12 * 3600), keys_file: None }
     }
+}
+
+/// `[pools.NAME.tls]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolTls {
+    /// Whose certificates are taken: "system" for the authorities that the system trusts, or a PEM file of authorities.
+    pub ca: CaSource,
+    /// Whether a target must prove its name. false lets whoever is on the way there read and change everything.
+    pub verify: bool,
+    /// The name that a target is asked for and must prove: "host" for the Host that it is sent, or one name for all.
+    pub sni: SniPolicy,
+    /// A PEM file with the certificate, and the chain above it, for targets that ask for one.
+    #[schemars(with = "Option<FilePath>")]
+    pub cert: Option<PathBuf>,
+    /// A PEM file with its private key, not encrypted. Absent: it stands in the same file.
+    #[schemars(with = "Option<FilePath>")]
+    pub key: Option<PathBuf>,
+    /// Which versions of TLS are spoken.
+    pub level: TlsLevel,
+}
+
+impl Default for PoolTls {
+    fn default() -> Self {
+        Self {
+            ca: CaSource::System,
+            verify: true,
+            sni: SniPolicy::Host,
+            cert: None,
+            key: None,
+            level: TlsLevel::default(),
+        }
+    }
+}
+
+/// Whose certificates targets may show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaSource {
+    /// Those that the system trusts.
+    System,
+    /// Those in a file.
+    File(PathBuf),
+}
+
+/// The name that targets must prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SniPolicy {
+    /// The Host that they are sent.
+    Host,
+    /// This one.
+    Fixed(String),
 }
 
 /// Tells browsers to come over TLS only.

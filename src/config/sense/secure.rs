@@ -1,7 +1,7 @@
-//! What makes no sense within `[listeners.NAME.tls]`. What is in the files is seen when the plan is made.
+//! What makes no sense within `[listeners.NAME.tls]` and `[pools.NAME.tls]`. What is in the files is seen when the plan is made.
 
 use super::Sense;
-use crate::config::model::{ClientAuthMode, Protocol, Tls};
+use crate::config::model::{ClientAuthMode, Pool, PoolProtocol, Protocol, Tls};
 use crate::config::sources::{Fault, KeyPath};
 
 /// Looks at the TLS of listener `name`, which stands at `at`.
@@ -25,6 +25,42 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, protocol: Protocol, tls: 
                 .help("it speaks \"h2\" and \"http/1.1\""),
         );
     }
+}
+
+/// Looks at the TLS of pool `name`, which stands at `at`.
+pub(super) fn check_pool(sense: &mut Sense<'_>, name: &str, pool: &Pool, at: &KeyPath) {
+    let Some(tls) = &pool.tls else {
+        if pool.protocol == PoolProtocol::Alpn && sense.is_complete(at.clone()) {
+            sense.fault(
+                Fault::new(at.child("protocol"), "\"alpn\" is agreed on within TLS, which this pool does not have")
+                    .help("add tls = {}, or write \"h1\" or \"h2\""),
+            );
+        }
+        return;
+    };
+    let at = at.child("tls");
+    if !sense.is_complete(at.clone()) {
+        return;
+    }
+    if tls.key.is_some() && tls.cert.is_none() {
+        sense.fault(
+            Fault::new(at.child("key"), "a key without a certificate").help("add cert = \"cert.pem\", or remove it"),
+        );
+    }
+    if tls.verify {
+        return;
+    }
+    if sense.sources.has_own(&at.child("ca")) {
+        sense.fault(
+            Fault::new(at.child("ca"), "`ca` means nothing while nothing is verified")
+                .help("remove verify = false, or remove `ca`"),
+        );
+    }
+    let what =
+        format!("targets of pool `{name}` are not verified: whoever is on the way can read and change everything");
+    sense.findings.warnings.push(
+        Fault::new(at.child("verify"), what).help("name the authority of their certificates instead: ca = \"ca.pem\""),
+    );
 }
 
 fn certificates(sense: &mut Sense<'_>, name: &str, tls: &Tls, at: &KeyPath) {

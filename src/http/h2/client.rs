@@ -74,6 +74,7 @@ pub(in crate::http) async fn start<L: 'static>(
         drive(connection, &mut wire).await;
         load.over.set(true);
         wire.finish().await;
+        channel(&link).finish().await;
     });
     Ok(Rc::new(shared))
 }

@@ -4,7 +4,7 @@
 //! up until its first check says otherwise: then a single failure marks it down, so that one that is dead from the
 //! start is not used for `fall` intervals.
 //!
-//! May use `observe`; knows nothing of the configuration.
+//! May use `observe` and `tls`; knows nothing of the configuration.
 
 mod checker;
 pub mod probe;
@@ -15,6 +15,7 @@ pub use probe::{Address, Probe, ProbeError};
 pub use schedule::Schedule;
 
 use crate::observe::counters::ControlCounters;
+use crate::tls::Outbound;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -31,6 +32,8 @@ pub struct CheckSpec {
     pub place: (usize, usize),
     /// Where to connect.
     pub address: Address,
+    /// What TLS with the target is done with, if it is.
+    pub tls: Option<Arc<Outbound>>,
     /// What to ask.
     pub probe: Probe,
     /// From the start of one check to the start of the next, give or take a tenth.
@@ -91,7 +94,7 @@ async fn check(
         sleep_until(start + due).await;
         let now = start.elapsed();
         counters.check_lateness.record(nanos(now.saturating_sub(due)), nanos(now));
-        let result = probe::run(&spec.address, &spec.probe, spec.timeout).await;
+        let result = probe::run(&spec.address, spec.tls.as_deref(), &spec.probe, spec.timeout).await;
         let health = counters.target(spec.place.0, spec.place.1);
         if result.is_ok() {
             health.passed.inc()
@@ -135,6 +138,7 @@ mod tests {
             target: address.to_string(),
             place: (0, 0),
             address: Address::Ip(address),
+            tls: None,
             probe,
             interval: Duration::from_millis(20),
             timeout: Duration::from_millis(500),

@@ -1,5 +1,6 @@
-//! One question to one target: does it take a connection, does it answer a GET as expected?
+//! One question to one target: does it take a connection, over TLS where the pool has it, does it answer a GET as expected?
 
+use crate::tls::{Cargo, Outbound};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
 
 /// A response head that is larger fails the check, bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -29,7 +31,7 @@ pub enum Address {
 /// What a check asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// Passes if the target takes a connection.
+    /// Passes if the target takes a connection, and the handshake comes to its end.
     Tcp,
     /// Passes if a GET is answered with an expected status. Only the head counts; the body is not read.
     Http {
@@ -49,6 +51,12 @@ pub enum ProbeError {
     Connect(io::Error),
     /// There was no connection in time.
     ConnectTimeout,
+    /// The TLS handshake failed, or the certificate is not verified.
+    Handshake(io::Error),
+    /// No certificate could be for the host that is asked.
+    Name,
+    /// The TLS handshake did not end in time.
+    HandshakeTimeout,
     /// There was no response head in time.
     ResponseTimeout,
     /// The target closed the connection before its response head was complete.
@@ -75,6 +83,9 @@ impl fmt::Display for ProbeError {
                 _ => write!(f, "cannot connect: {error}"),
             },
             Self::ConnectTimeout => f.write_str("connect timeout"),
+            Self::Handshake(error) => write!(f, "TLS: {error}"),
+            Self::Name => f.write_str("TLS: no certificate could be for the host that is asked"),
+            Self::HandshakeTimeout => f.write_str("TLS handshake timeout"),
             Self::ResponseTimeout => f.write_str("response timeout"),
             Self::Closed => f.write_str("closed without an answer"),
             Self::NotHttp => f.write_str("the answer is not HTTP/1"),
@@ -87,32 +98,89 @@ impl fmt::Display for ProbeError {
 
 impl std::error::Error for ProbeError {}
 
-/// Asks the target at `address` once, for at most `timeout` in all.
+/// Asks the target at `address` once, over TLS if there is any, for at most `timeout` in all.
 ///
 /// # Errors
 /// Why the check failed.
-pub async fn run(address: &Address, probe: &Probe, timeout: Duration) -> Result<(), ProbeError> {
+pub async fn run(
+    address: &Address,
+    tls: Option<&Outbound>,
+    probe: &Probe,
+    timeout: Duration,
+) -> Result<(), ProbeError> {
     let deadline = Instant::now() + timeout;
     let late = |_| ProbeError::ConnectTimeout;
     match address {
         Address::Ip(ip) => {
             let stream = timeout_at(deadline, TcpStream::connect(ip)).await.map_err(late)?;
-            ask(stream.map_err(ProbeError::Connect)?, probe, &ip.to_string(), deadline).await
+            begin(stream.map_err(ProbeError::Connect)?, tls, probe, &ip.to_string(), deadline).await
         }
         Address::Unix(path) => {
             let stream = timeout_at(deadline, UnixStream::connect(path)).await.map_err(late)?;
-            ask(stream.map_err(ProbeError::Connect)?, probe, "localhost", deadline).await
+            begin(stream.map_err(ProbeError::Connect)?, tls, probe, "localhost", deadline).await
         }
     }
 }
 
-async fn ask<S>(stream: S, probe: &Probe, authority: &str, deadline: Instant) -> Result<(), ProbeError>
+/// Does the handshake, if there is one to be done, and asks.
+async fn begin<S>(
+    stream: S,
+    tls: Option<&Outbound>,
+    probe: &Probe,
+    authority: &str,
+    deadline: Instant,
+) -> Result<(), ProbeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Probe::Http { path, host, expect } = probe else { return Ok(()) };
-    let request = request(path, host.as_deref().unwrap_or(authority))?;
+    let (host, cargo) = match probe {
+        Probe::Tcp => (authority, Cargo::Bytes),
+        Probe::Http { host, .. } => (host.as_deref().unwrap_or(authority), Cargo::Exchanges),
+    };
+    let Some(tls) = tls else { return ask(stream, probe, host, deadline).await };
+    let (config, name) = tls.check(host.as_bytes(), cargo).ok_or(ProbeError::Name)?;
+    let shaken = timeout_at(deadline, TlsConnector::from(config).connect(name, stream)).await;
+    let stream = shaken.map_err(|_| ProbeError::HandshakeTimeout)?.map_err(ProbeError::Handshake)?;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => ask_multiplexed(stream, probe, host, deadline).await,
+        _ => ask(stream, probe, host, deadline).await,
+    }
+}
+
+async fn ask<S>(stream: S, probe: &Probe, host: &str, deadline: Instant) -> Result<(), ProbeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Probe::Http { path, expect, .. } = probe else { return Ok(()) };
+    let request = request(path, host)?;
     let status = timeout_at(deadline, get(stream, request)).await.map_err(|_| ProbeError::ResponseTimeout)??;
+    judge(status, expect)
+}
+
+/// The same by HTTP/2.
+async fn ask_multiplexed<S>(stream: S, probe: &Probe, host: &str, deadline: Instant) -> Result<(), ProbeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Probe::Http { path, expect, .. } = probe else { return Ok(()) };
+    let request = hyper::Request::get(format!("https://{host}{path}"))
+        .header(USER_AGENT, HeaderValue::from_static("ringway-health"))
+        .body(())
+        .map_err(|error| ProbeError::Request(error.to_string()))?;
+    let status = timeout_at(deadline, async {
+        let (sender, connection) = ::h2::client::handshake(stream).await?;
+        let answer = async { sender.ready().await?.send_request(request, true)?.0.await };
+        tokio::select! {
+            biased;
+            answer = answer => answer.map(|answer| answer.status().as_u16()),
+            ended = connection => Err(ended.err().unwrap_or_else(|| ::h2::Reason::NO_ERROR.into())),
+        }
+    });
+    let status = status.await.map_err(|_| ProbeError::ResponseTimeout)?.map_err(|_| ProbeError::Closed)?;
+    judge(status, expect)
+}
+
+fn judge(status: u16, expect: &[(u16, u16)]) -> Result<(), ProbeError> {
     if expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
         Ok(())
     } else {
@@ -193,13 +261,13 @@ mod tests {
     }
 
     async fn failure(address: &Address, probe: &Probe) -> String {
-        run(address, probe, SOON).await.expect_err("the check must fail").to_string()
+        run(address, None, probe, SOON).await.expect_err("the check must fail").to_string()
     }
 
     #[tokio::test]
     async fn a_get_carries_what_targets_expect() {
         let (address, mut asked) = target(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-        run(&address, &http(), SOON).await.unwrap();
+        run(&address, None, &http(), SOON).await.unwrap();
         let head = asked.recv().await.unwrap().to_ascii_lowercase();
         let Address::Ip(ip) = address else { panic!("an IP address") };
         assert!(head.starts_with("get /healthz?deep=1 http/1.1\r\n"), "{head}");
@@ -208,14 +276,14 @@ mod tests {
             assert!(head.contains(&line), "{head}");
         }
         let named = Probe::Http { path: "/".into(), host: Some("app.example".into()), expect: vec![(204, 204)] };
-        run(&address, &named, SOON).await.unwrap();
+        run(&address, None, &named, SOON).await.unwrap();
         assert!(asked.recv().await.unwrap().contains("host: app.example\r\n"));
     }
 
     #[tokio::test]
     async fn a_body_that_never_ends_does_not_matter() {
         let (address, _asked) = target(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nsome").await;
-        run(&address, &http(), SOON).await.unwrap();
+        run(&address, None, &http(), SOON).await.unwrap();
     }
 
     #[tokio::test]
@@ -229,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn each_failure_has_its_words() {
         let (silent, _asked) = target(b"").await;
-        run(&silent, &Probe::Tcp, SOON).await.unwrap();
+        run(&silent, None, &Probe::Tcp, SOON).await.unwrap();
         assert_eq!(failure(&silent, &http()).await, "response timeout");
         let (stalls, _asked) = target(b"HTTP/1.1 200 OK\r\nx: ").await;
         assert_eq!(failure(&stalls, &http()).await, "response timeout");
@@ -275,7 +343,7 @@ mod tests {
             stream.write_all(b"HTTP/1.0 404 Not Found\r\n\r\n").await.unwrap();
             String::from_utf8_lossy(&head[..length]).into_owned()
         });
-        run(&Address::Unix(path.clone()), &http(), SOON).await.unwrap();
+        run(&Address::Unix(path.clone()), None, &http(), SOON).await.unwrap();
         assert!(server.await.unwrap().contains("host: localhost\r\n"));
         std::fs::remove_file(&path).unwrap();
     }

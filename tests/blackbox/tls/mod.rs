@@ -5,6 +5,7 @@ mod clients;
 mod data;
 mod files;
 mod names;
+mod targets;
 mod tickets;
 
 use crate::support::proxy::{Proxy, Setup};

@@ -1,0 +1,219 @@
+//! Ways to targets: connections that wait or are opened for one exchange, and streams on those that carry several.
+//!
+//! What always holds: over TLS an exchange takes only what was verified for the very host that it asks.
+
+use super::forward::Forwarding;
+use super::h2;
+use crate::net::{self, Stream};
+use crate::observe::reason::Failure;
+use crate::plan::Host;
+use crate::tls::{Cargo, Channel, Multiplexed, Purpose, Session};
+use crate::upstream::{Attempt, Protocol, Trunk, Way};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A way to a target, and whether its connection has carried an exchange before.
+pub(super) struct Leased {
+    pub(super) link: Link,
+    pub(super) reused: bool,
+}
+
+/// A way to a target.
+pub(super) enum Link {
+    /// A connection for this exchange alone.
+    Own(Stream),
+    /// The same over TLS.
+    Secure(Stream, Box<Session>),
+    /// A stream among others.
+    Shared(Box<dyn Multiplexed>),
+}
+
+impl Link {
+    pub(super) fn channel(&self) -> Channel<'_> {
+        match self {
+            Self::Own(stream) => stream.into(),
+            Self::Secure(stream, session) => Channel::Secure(stream, session),
+            Self::Shared(stream) => Channel::Multiplexed(&**stream),
+        }
+    }
+
+    /// Lets go of it. The target of a session is told that this was all, which nobody waits for.
+    pub(super) fn end(self) {
+        if let Self::Secure(stream, session) = self {
+            net::spawn(async move { Channel::Secure(&stream, &session).finish().await });
+        }
+    }
+}
+
+impl From<(Stream, Option<Box<Session>>)> for Link {
+    fn from((stream, session): (Stream, Option<Box<Session>>)) -> Self {
+        match session {
+            None => Self::Own(stream),
+            Some(session) => Self::Secure(stream, session),
+        }
+    }
+}
+
+impl Forwarding<'_, '_> {
+    /// Finds or opens a way to the target of `attempt`. `once`: for a request that must not be sent twice; `fresh`: on a
+    /// connection that has carried nothing.
+    pub(super) async fn connect(
+        &mut self,
+        attempt: &Attempt,
+        once: bool,
+        fresh: bool,
+        now: Duration,
+    ) -> Result<Leased, Failure> {
+        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        if !local.pool().is_plain {
+            // Larger, and not for those who have no use for it.
+            return Box::pin(self.reach(attempt, once, fresh, now)).await;
+        }
+        if !fresh && let Some(stream) = local.lease(attempt.index(), once, now) {
+            self.exchange.outcome.connected(Duration::ZERO);
+            return Ok(Leased { link: Link::Own(stream), reused: true });
+        }
+        self.exchange.outcome.waits();
+        Ok(Leased { link: self.dial(attempt, None).await?.into(), reused: false })
+    }
+
+    /// As [`Forwarding::connect`], over TLS or HTTP/2 or both.
+    async fn reach(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
+        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let purpose = local.pool().tls.as_ref().map(|tls| tls.purpose(self.host(attempt)));
+        match (local.pool().protocol, &purpose) {
+            (Protocol::Http1, Some(purpose)) => self.own(attempt, purpose, once, fresh, now).await,
+            (Protocol::Agreed, Some(purpose)) if local.trunks.speaks_h2(attempt.index()) == Some(false) => {
+                self.own(attempt, purpose, once, fresh, now).await
+            }
+            _ => self.board(attempt, purpose.as_ref(), once, fresh).await,
+        }
+    }
+
+    /// The host that the target is asked for.
+    fn host<'t>(&'t self, attempt: &'t Attempt) -> &'t [u8] {
+        let asked = match &self.rule.host {
+            Host::Client => self.exchange.heads.request.authority.of(&self.exchange.text),
+            Host::Target => &[],
+            Host::Fixed(host) => host.as_bytes(),
+        };
+        if asked.is_empty() { attempt.target().authority() } else { asked }
+    }
+
+    /// A connection over TLS for this exchange alone.
+    async fn own(
+        &mut self,
+        attempt: &Attempt,
+        purpose: &Purpose,
+        once: bool,
+        fresh: bool,
+        now: Duration,
+    ) -> Result<Leased, Failure> {
+        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        if !fresh && let Some((stream, session)) = local.lease_for(attempt.index(), purpose, once, now) {
+            self.exchange.outcome.connected(Duration::ZERO);
+            return Ok(Leased { link: Link::Secure(stream, session), reused: true });
+        }
+        self.exchange.outcome.waits();
+        let (stream, session) = self.dial(attempt, Some(purpose)).await?;
+        if !session.as_ref().is_some_and(|session| session.facts().h2) {
+            return Ok(Leased { link: (stream, session).into(), reused: false });
+        }
+        // The target used to speak HTTP/1.1.
+        let trunk = self.start(stream, session).await?;
+        local.trunks.note(attempt.index(), true);
+        local.trunks.hold(attempt.index(), Some(purpose), trunk.clone());
+        let stream = trunk.open().await.map_err(|_| Failure::Connect)?;
+        Ok(Leased { link: Link::Shared(stream), reused: false })
+    }
+
+    /// Opens a connection.
+    async fn dial(
+        &mut self,
+        attempt: &Attempt,
+        purpose: Option<&Purpose>,
+    ) -> Result<(Stream, Option<Box<Session>>), Failure> {
+        let lane = self.exchange.connection.lane;
+        let started = net::now();
+        let opened = attempt.open(purpose, Cargo::Exchanges).await?;
+        let took = started.elapsed();
+        let counters = lane.counters.pool(self.rule.pool);
+        counters.target(attempt.index()).connects.inc();
+        if let Some(session) = &opened.1 {
+            counters.handshakes.shaken(session.facts().kind());
+        }
+        lane.latencies.borrow_mut().connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.exchange.outcome.connected(took);
+        Ok(opened)
+    }
+
+    /// Begins a stream on a connection that carries several.
+    async fn board(
+        &mut self,
+        attempt: &Attempt,
+        purpose: Option<&Purpose>,
+        once: bool,
+        fresh: bool,
+    ) -> Result<Leased, Failure> {
+        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let limit = local.pool().timeouts.connect;
+        let due = net::coarse_now().saturating_add(limit);
+        let mut reused = true;
+        loop {
+            let left = due.saturating_sub(net::coarse_now());
+            if left.is_zero() {
+                return Err(Failure::ConnectTimeout);
+            }
+            match local.trunks.way(attempt.index(), purpose).ok_or(Failure::Connect)? {
+                Way::Use(trunk) => {
+                    self.exchange.outcome.waits();
+                    match net::timeout(left, trunk.open()).await {
+                        Some(Ok(stream)) => {
+                            if reused {
+                                self.exchange.outcome.connected(Duration::ZERO);
+                            }
+                            return Ok(Leased { link: Link::Shared(stream), reused });
+                        }
+                        // It has just ended, which its load says from now on.
+                        Some(Err(_)) if trunk.is_over() => {}
+                        Some(Err(_)) => return Err(Failure::Connect),
+                        None => return Err(Failure::ConnectTimeout),
+                    }
+                }
+                Way::Wait(opened) => {
+                    self.exchange.outcome.waits();
+                    if net::timeout(left, opened.raised()).await.is_none() {
+                        return Err(Failure::ConnectTimeout);
+                    }
+                    // Whoever opened it has learnt that there is nothing to share.
+                    if let Some(purpose) = purpose.filter(|_| local.trunks.speaks_h2(attempt.index()) == Some(false)) {
+                        return Box::pin(self.own(attempt, purpose, once, fresh, net::coarse_now())).await;
+                    }
+                }
+                Way::Open(opening) => {
+                    self.exchange.outcome.waits();
+                    reused = false;
+                    let (stream, session) = self.dial(attempt, purpose).await?;
+                    let h2 = session.as_ref().is_none_or(|session| session.facts().h2);
+                    local.trunks.note(attempt.index(), h2);
+                    if !h2 {
+                        return Ok(Leased { link: (stream, session).into(), reused });
+                    }
+                    opening.done(self.start(stream, session).await?);
+                }
+            }
+        }
+    }
+
+    /// Begins to speak HTTP/2 on a connection.
+    async fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Result<Rc<dyn Trunk>, Failure> {
+        let stall = self.exchange.connection.listener.timeouts.write_stall;
+        let trunk = match session {
+            None => h2::start(stream, |stream| stream.into(), "http", stall).await,
+            Some(session) => {
+                h2::start((stream, session), |(stream, session)| Channel::Secure(stream, session), "https", stall).await
+            }
+        };
+        trunk.map_err(|_| Failure::Connect)
+    }
+}
