@@ -102,6 +102,10 @@ formats! {
         });
     "file" ["string"] mark FilePath, "a file's path", "write the path of a file, relative to this one",
         |text, folder| patterns::file_path(text).map(|path| folder.join(path).display().to_string());
+    "mail-address" ["string"] mark MailAddress, "a mail address", "write \"ops@example.com\"",
+        |text, _| patterns::mail_address(text);
+    "directory-url" ["string"] mark DirectoryUrl, "the URL of a directory", "write \"https://ca.example.com/directory\"",
+        |text, _| patterns::directory_url(text);
     "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);

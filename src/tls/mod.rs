@@ -1,5 +1,5 @@
-//! TLS at the edge: certificates and which of them a client gets, tickets, clients' certificates, and the session over a
-//! [`net::Stream`](crate::net::Stream).
+//! TLS at the edge: certificates and which of them a client gets, those that an authority issues ([`acme`]), tickets, clients'
+//! certificates, and the session over a [`net::Stream`](crate::net::Stream).
 //!
 //! What always holds:
 //! - Files are read by [`Edge::load`] and [`Edge::refresh`], on control; a worker only takes what they made.
@@ -11,6 +11,7 @@
 //! May depend on `net` and `observe`.
 
 mod accept;
+pub mod acme;
 mod certificate;
 mod channel;
 mod edge;
