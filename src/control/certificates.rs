@@ -81,6 +81,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Certificates> {
     let certificates = listeners.map(|(listener, edge)| Certificates {
         listener,
         count: edge.certificates(),
+        acme: plan.acme.iter().any(|spec| spec.index == listener),
         ending: edge
             .expiries(SHOWN)
             .into_iter()

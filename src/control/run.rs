@@ -1,5 +1,6 @@
 //! The process's life, from binding to the last exchange.
 
+use super::acme;
 use super::admin;
 use super::certificates;
 use super::crew::{Crew, LogTo};
@@ -65,6 +66,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     start_checks(&plan, &report);
     let look = Arc::new(Notify::new());
     tokio::spawn(certificates::watch(plan.clone(), report.health().clone(), look.clone()));
+    acme::start(&plan, report.health(), &look);
     if let Some(listener) = admin {
         let served = admin::serve(listener, report.clone());
         tokio::spawn(async move {
