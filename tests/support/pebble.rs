@@ -33,6 +33,7 @@ impl Pebble {
 
     /// Starts it: it will look at names on these ports, and what it issues lasts for `lifetime` seconds.
     pub fn start(&mut self, http: u16, tls: u16, lifetime: u32) {
+        self.stop();
         let [acme, management, dns, records] = self.ports;
         let file = |name: &str| self.directory.path().join(name).display().to_string();
         let config = format!(
@@ -68,6 +69,14 @@ impl Pebble {
         }
     }
 
+    /// Ends it: it forgets all that it knew.
+    pub fn stop(&mut self) {
+        for mut child in self.running.drain(..) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     /// The key `acme` of a listener that asks it.
     pub fn key(&self, names: &[&str], more: &str) -> String {
         let ca = self.directory.path().join("ca.pem");
@@ -97,10 +106,7 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for child in &mut self.running {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.stop();
         if std::thread::panicking() {
             eprintln!("pebble's log:\n{}", self.log());
         }

@@ -12,13 +12,15 @@ mod order;
 use crate::observe::counters::ControlCounters;
 use crate::plan::Plan;
 use crate::tls::acme::{self, Backoff, Blame, Held, Spec};
+use order::Issued;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, Notify};
 
-/// Keeps certificates for as long as the process lives. `look` makes a new one be taken up.
-pub(super) fn start(plan: &Arc<Plan>, counters: &Arc<ControlCounters>, look: &Arc<Notify>) {
+/// Keeps certificates for as long as the process lives. `look` makes a new one be taken up; `again` has whoever waits after a
+/// failure try at once.
+pub(super) fn start(plan: &Arc<Plan>, counters: &Arc<ControlCounters>, look: &Arc<Notify>, again: &Arc<Notify>) {
     let turn = Arc::new(Mutex::new(()));
     for spec in &plan.acme {
         let keeper = Keeper {
@@ -27,9 +29,15 @@ pub(super) fn start(plan: &Arc<Plan>, counters: &Arc<ControlCounters>, look: &Ar
             plan: plan.clone(),
             counters: counters.clone(),
             look: look.clone(),
+            again: again.clone(),
             turn: turn.clone(),
         };
-        tokio::spawn(keeper.run());
+        tokio::spawn(async move {
+            // Only a panic, which is told, ends a keeper; its certificate must be renewed all the same.
+            while tokio::spawn(keeper.clone().run()).await.is_err() {
+                tokio::time::sleep(NAP).await;
+            }
+        });
     }
 }
 
@@ -43,12 +51,14 @@ struct Failure {
     stranger: bool,
 }
 
+#[derive(Clone)]
 struct Keeper {
     spec: Arc<Spec>,
     names: String,
     plan: Arc<Plan>,
     counters: Arc<ControlCounters>,
     look: Arc<Notify>,
+    again: Arc<Notify>,
     /// Whoever has it may ask an authority.
     turn: Arc<Mutex<()>>,
 }
@@ -59,21 +69,28 @@ const NAP: Duration = Duration::from_secs(3600);
 impl Keeper {
     async fn run(self) {
         let mut held = self.held().await;
-        let mut due = match &held {
-            Some(held) => self.renewal(held),
-            None => SystemTime::now() + self.rest_of_a_refusal().await,
-        };
+        let rest = self.rest_of_a_refusal().await;
+        let mut due =
+            (SystemTime::now() + rest).max(held.as_ref().map_or(SystemTime::UNIX_EPOCH, |held| self.renewal(held)));
+        let mut failed = !rest.is_zero();
         let mut backoff = Backoff::default();
         loop {
-            pause(due).await;
+            tokio::select! {
+                () = pause(due) => {}
+                () = self.again.notified(), if failed => {}
+            }
             match self.attempt().await {
                 Ok(new) => {
+                    failed = false;
                     backoff.succeeded();
-                    due = self.renewal(&new);
+                    // A clock that is wrong must not make it be asked for over and over.
+                    let quarter = u64::try_from(new.not_after.saturating_sub(new.not_before)).unwrap_or(0) / 4;
+                    due = self.renewal(&new).max(SystemTime::now() + Duration::from_secs(quarter));
                     self.tell_of(&new, due);
                     held = Some(new);
                 }
                 Err(failure) => {
+                    failed = true;
                     let wait = backoff.failed(failure.blame, fastrand::f64());
                     due = SystemTime::now() + wait;
                     self.tell_why(&failure, wait, held.as_ref()).await;
@@ -89,7 +106,12 @@ impl Keeper {
         let until = "until it comes, clients get the listener's other certificates, or the alert unrecognized_name";
         match self.block(acme::read).await {
             Ok(Some(held)) if held.serves(&self.spec) => return Some(held),
-            Ok(Some(_)) => tracing::info!(listener, names, ca, "the certificate is for other names or of another key"),
+            Ok(Some(_)) => tracing::info!(
+                listener,
+                names,
+                ca,
+                "asking for a new certificate: the one there is lacks a name or has another kind of key"
+            ),
             Ok(None) => tracing::warn!(listener, names, ca, "no certificate yet: asking for one; {until}"),
             Err(what) => tracing::error!(listener, names, ca, "asking for a new certificate: {what}; {until}"),
         }
@@ -106,7 +128,7 @@ impl Keeper {
         let left = Backoff::left(since);
         if !left.is_zero() {
             let (listener, file) = (&self.spec.listener, self.spec.refusal_file().display().to_string());
-            tracing::warn!(listener, file, wait = ?left, "the authority refused a short while ago: waiting, or remove the file");
+            tracing::warn!(listener, file, wait = ?left, "the authority refused a short while ago: waiting; SIGHUP asks at once");
         }
         left
     }
@@ -122,8 +144,7 @@ impl Keeper {
     async fn attempt(&self) -> Result<Held, Failure> {
         let _turn = self.turn.lock().await;
         self.block(acme::prepare).await.map_err(Failure::ours)?;
-        let account = account::open(&self.spec).await?;
-        let issued = match order::run(&self.spec, &self.plan.answers, &account).await {
+        let issued = match self.order().await {
             Err(failure) if failure.stranger => {
                 account::forget(&self.spec).await;
                 return Err(failure);
@@ -134,6 +155,11 @@ impl Keeper {
         let held = self.block(keep).await.map_err(|what| Failure { blame: Blame::Spent, ..Failure::ours(what) })?;
         let _ = self.block(|spec| Ok(std::fs::remove_file(spec.refusal_file()))).await;
         Ok(held)
+    }
+
+    async fn order(&self) -> Result<Issued, Failure> {
+        let account = account::open(&self.spec).await?;
+        order::run(&self.spec, &self.plan.answers, &account).await
     }
 
     fn tell_of(&self, new: &Held, due: SystemTime) {
@@ -246,4 +272,34 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_blamed_on_whom_it_is_due_to() {
+        let problem = |kind: &str, status: u16| {
+            let text = format!(
+                r#"{{ "type": "urn:ietf:params:acme:error:{kind}", "status": {status}, "detail": "two\nlines" }}"#
+            );
+            Failure::from(instant_acme::Error::Api(serde_json::from_str(&text).unwrap()))
+        };
+        for (kind, status, blame) in [
+            ("badNonce", 400, Blame::Way),
+            ("serverInternal", 500, Blame::Way),
+            ("malformed", 503, Blame::Way),
+            ("rateLimited", 429, Blame::Limited),
+            ("rejectedIdentifier", 400, Blame::Refused),
+            ("unauthorized", 403, Blame::Refused),
+        ] {
+            let failure = problem(kind, status);
+            assert!(failure.blame == blame && !failure.stranger, "{kind}: {failure:?}");
+            assert_eq!(failure.what, format!("the authority answers: two lines (urn:ietf:params:acme:error:{kind})"));
+        }
+        assert!(problem("accountDoesNotExist", 400).stranger);
+        let way = Failure::from(instant_acme::Error::Other("no answer".into()));
+        assert_eq!((way.blame, &*way.what), (Blame::Way, "the authority cannot be asked: no answer"));
+    }
 }

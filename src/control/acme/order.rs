@@ -17,7 +17,7 @@ pub(super) struct Issued {
     pub(super) chain: String,
 }
 
-/// How long an order may take: the authority looks from several places, and programs of DNS wait for their servers.
+/// How long an order may take beside the programs that write to DNS: the authority looks from several places.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// How an order is looked at until its state changes.
 const LOOKS: RetryPolicy =
@@ -28,9 +28,15 @@ const AGAIN: usize = 5;
 /// Has a certificate issued. What was published for it is gone when this returns, or is given up.
 pub(super) async fn run(spec: &Arc<Spec>, answers: &Arc<Answers>, account: &Account) -> Result<Issued, Failure> {
     let mut shown = Shown::default();
-    let result = match timeout(LONGEST, issue(spec, answers, account, &mut shown)).await {
+    let longest = match &spec.challenge {
+        Challenge::Dns { timeout, .. } => {
+            LONGEST + timeout.saturating_mul(u32::try_from(spec.names.len()).unwrap_or(u32::MAX))
+        }
+        _ => LONGEST,
+    };
+    let result = match timeout(longest, issue(spec, answers, account, &mut shown)).await {
         Ok(result) => result,
-        Err(_) => Err(Failure::ours(format!("the order was not done within {LONGEST:?}"))),
+        Err(_) => Err(Failure::ours(format!("the order was not done within {longest:?}"))),
     };
     shown.take_back(spec).await;
     result

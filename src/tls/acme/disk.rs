@@ -24,15 +24,9 @@ pub struct Held {
 }
 
 impl Held {
-    /// Whether it is for all that is asked for, and nothing else.
+    /// Whether it is for all that is asked for. What it has beyond that, which some authorities add, does no harm.
     pub fn serves(&self, spec: &Spec) -> bool {
-        let sorted = |names: &[String]| {
-            let mut names = names.to_vec();
-            names.sort();
-            names.dedup();
-            names
-        };
-        self.fitting_key && sorted(&self.names) == sorted(&spec.names)
+        self.fitting_key && spec.names.iter().all(|name| self.names.contains(name))
     }
 }
 
@@ -141,4 +135,100 @@ fn settle(new: &Path, file: &Path) -> io::Result<()> {
 
 fn unwritten(file: &Path, error: &io::Error) -> String {
     format!("cannot write `{}`: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Challenge, KeyKind};
+    use super::*;
+    use rcgen::CertificateParams;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn spec(&self, key: KeyKind, names: &[&str]) -> Spec {
+            Spec {
+                listener: "web".to_owned(),
+                index: 0,
+                names: names.iter().map(|&name| name.to_owned()).collect(),
+                contact: None,
+                directory: "https://ca.test/directory".to_owned(),
+                ca: None,
+                challenge: Challenge::Http,
+                key,
+                renew_before: None,
+                folder: Spec::folder(&self.0, "https://ca.test/directory"),
+            }
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn folder(name: &str) -> Folder {
+        Folder(std::env::temp_dir().join(format!("ringway-acme-{name}-{}", std::process::id())))
+    }
+
+    /// A key and a certificate for it, as an authority makes them.
+    fn issue(spec: &Spec) -> (String, String) {
+        let (key, request) = spec.request().unwrap();
+        assert!(!request.is_empty());
+        let pair = KeyPair::from_pem(&key).unwrap();
+        (key, CertificateParams::new(spec.names.clone()).unwrap().self_signed(&pair).unwrap().pem())
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_certificate_of_each_kind_is_kept_and_found_again_by_its_owner_alone() {
+        let folder = folder("kinds");
+        for kind in [KeyKind::EcdsaP256, KeyKind::EcdsaP384, KeyKind::Rsa2048] {
+            let spec = folder.spec(kind, &["a.test", "*.b.test"]);
+            prepare(&spec).unwrap();
+            // A crash may have left one that others may read.
+            fs::write(beside(&spec.certificate_file()), "rest").unwrap();
+            let (key, chain) = issue(&spec);
+            let held = write_certificate(&spec, &key, &chain).unwrap();
+            assert_eq!(read(&spec), Ok(Some(held.clone())));
+            assert!(held.serves(&spec), "{kind:?}");
+            assert_eq!((mode(&spec.certificate_file()), mode(&spec.folder)), (0o600, 0o700));
+            assert!(held.serves(&folder.spec(kind, &["a.test"])), "fewer names");
+            assert!(!held.serves(&folder.spec(kind, &["a.test", "c.test"])), "other names");
+            let other = if kind == KeyKind::Rsa2048 { KeyKind::EcdsaP256 } else { KeyKind::Rsa2048 };
+            assert!(!read(&folder.spec(other, &["a.test", "*.b.test"])).unwrap().unwrap().serves(&spec), "another key");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_replaces_nothing_and_leaves_nothing() {
+        let folder = folder("bad");
+        let spec = folder.spec(KeyKind::EcdsaP256, &["a.test"]);
+        assert_eq!(read(&spec), Ok(None));
+        prepare(&spec).unwrap();
+        let (key, chain) = issue(&spec);
+        let held = write_certificate(&spec, &key, &chain).unwrap();
+        let (other, _) = issue(&spec);
+        for (key, chain) in [(&*other, &*chain), (&*key, "no certificate"), ("no key", &*chain)] {
+            let told = write_certificate(&spec, key, chain).unwrap_err();
+            assert!(!told.contains("BEGIN"), "{told}");
+            assert_eq!(read(&spec), Ok(Some(held.clone())));
+        }
+        assert_eq!(fs::read_dir(&spec.folder).unwrap().count(), 1);
+        fs::write(spec.certificate_file(), "broken").unwrap();
+        assert!(read(&spec).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_named_with_what_to_do() {
+        let folder = folder("file");
+        fs::write(&folder.0, "a file").unwrap();
+        let told = prepare(&folder.spec(KeyKind::EcdsaP256, &["a.test"])).unwrap_err();
+        assert!(told.contains("cannot write to") && told.contains("set runtime.state_dir"), "{told}");
+        fs::remove_file(&folder.0).unwrap();
+    }
 }

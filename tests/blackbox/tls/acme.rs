@@ -3,7 +3,7 @@
 use crate::support::client::fetch;
 use crate::support::pebble::{Pebble, free_port};
 use crate::support::proxy::{Directory, Proxy, Setup, value};
-use crate::support::tls::shown;
+use crate::support::tls::{Authority, Kind, shown};
 use crate::support::{Client, Target, eventually, within};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,12 +20,21 @@ struct Site {
     target: Target,
     plain: u16,
     secure: u16,
+    /// Further keys of the TLS of the listener.
+    keys: String,
 }
 
 impl Site {
     fn new() -> Site {
         let (plain, secure) = (free_port(), free_port());
-        Site { pebble: Pebble::new(), state: Directory::new(), target: Target::echo("a"), plain, secure }
+        Site {
+            pebble: Pebble::new(),
+            state: Directory::new(),
+            target: Target::echo("a"),
+            plain,
+            secure,
+            keys: String::new(),
+        }
     }
 
     /// With the authority running.
@@ -37,10 +46,10 @@ impl Site {
 
     /// A listener in clear that redirects, and one with TLS that has an authority.
     fn start(&self, names: &[&str], more: &str) -> Proxy {
-        let (plain, secure, target) = (self.plain, self.secure, &self.target);
+        let Site { plain, secure, target, keys, .. } = self;
         let config = format!(
             "[listeners.plain]\nlisten = [\"127.0.0.1:{plain}\"]\nredirect = \"https\"\n\
-             [listeners.web]\nlisten = [\"127.0.0.1:{secure}\"]\npool = \"site\"\n[listeners.web.tls]\n{}\n\
+             [listeners.web]\nlisten = [\"127.0.0.1:{secure}\"]\npool = \"site\"\n[listeners.web.tls]\n{}\n{keys}\n\
              [pools.site]\ntargets = [\"{target}\"]\n",
             self.pebble.key(names, more)
         );
@@ -118,8 +127,13 @@ fn http_01_is_answered_before_the_redirect_and_a_restart_keeps_account_and_certi
 
 #[test]
 fn tls_alpn_01_is_answered_in_the_handshake() {
-    let site = Site::open(1_000_000);
+    let mut site = Site::open(1_000_000);
+    let own = Authority::new("Own");
+    own.server(&["own.test"], Kind::Rsa).write(site.state.path(), "own");
+    let file = |name| site.state.path().join(name);
+    site.keys = format!("certificates = [{{ cert = {:?}, key = {:?} }}]", file("own.pem"), file("own.key"));
     let _proxy = site.start(&["site.test", "other.test"], ", challenge = \"tls-alpn-01\", key = \"ecdsa-p384\"");
+    assert_eq!(own.dial().to(&site.web(), "own.test").get("/").status, 200, "what there is serves at once");
     let mut client = site.wait_for("site.test");
     assert_eq!(client.get("/").status, 200);
     site.wait_for("other.test");
@@ -168,7 +182,7 @@ fn an_authority_that_is_down_keeps_nothing_from_starting_and_is_asked_again() {
     proxy.log.wait(&["no certificate yet", "site.test", "ca=\"127.0.0.1:"]);
     let plain = format!("127.0.0.1:{}", site.plain);
     assert_eq!(fetch(&plain, "GET", "/", &["Connection: close"]).status, 308, "the rest is served");
-    let strangers = crate::support::tls::Authority::new("Other").dial();
+    let strangers = Authority::new("Other").dial();
     let refused = strangers.try_to(&site.web(), "site.test").err().unwrap();
     assert!(refused.contains("UnrecognisedName"), "{refused}");
     proxy.settles("ringway_refused_total", &[("listener", "web"), ("reason", "unknown-name")], 1.0);
@@ -214,4 +228,21 @@ fn a_refusal_is_told_in_the_authoritys_words_and_a_restart_does_not_ask_more_oft
     let proxy = site.start(&["site.test"], "");
     proxy.log.wait(&["the authority refused a short while ago", "web.refused"]);
     assert_eq!(proxy.metric("ringway_acme_failures_total", &[]), 0.0);
+    // Unless who mended it says so.
+    proxy.signal(libc::SIGHUP);
+    eventually("it is asked again", || proxy.metric("ringway_acme_failures_total", &[]) >= 1.0);
+}
+
+#[test]
+fn an_account_that_the_authority_has_forgotten_is_put_aside_and_made_anew() {
+    let mut site = Site::open(1_000_000);
+    let proxy = site.start(&["site.test"], "");
+    site.wait_for("site.test");
+    drop(proxy);
+    site.pebble.start(site.plain, site.secure, 1_000_000);
+    let proxy = site.start(&["site.test", "new.test"], "");
+    site.wait_for("new.test");
+    let aside = site.folder().join("account.unknown");
+    assert!(aside.exists() && mode(&aside) == 0o600);
+    assert!(proxy.log.contains(&["account made"]));
 }
