@@ -30,7 +30,7 @@ pub(super) async fn run(spec: &Arc<Spec>, answers: &Arc<Answers>, account: &Acco
     let mut shown = Shown::default();
     let longest = match &spec.challenge {
         Challenge::Dns { timeout, .. } => {
-            LONGEST + timeout.saturating_mul(u32::try_from(spec.names.len()).unwrap_or(u32::MAX))
+            LONGEST.saturating_add(timeout.saturating_mul(u32::try_from(spec.names.len()).unwrap_or(u32::MAX)))
         }
         _ => LONGEST,
     };
