@@ -18,10 +18,11 @@ pub enum Blame {
     Spent,
 }
 
-/// How long to wait after failures in a row.
+/// How long to wait after failures in a row. Each blame is counted for itself: an authority that was down for a day is not
+/// asked a day later because the first look at the name failed.
 #[derive(Debug, Default)]
 pub struct Backoff {
-    failures: u32,
+    failures: [u32; 4],
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -35,14 +36,15 @@ impl Backoff {
             Blame::Limited => (HOUR, 24 * HOUR),
             Blame::Spent => (12 * HOUR, 48 * HOUR),
         };
-        let wait = first.saturating_mul(1 << self.failures.min(16)).min(longest);
-        self.failures = self.failures.saturating_add(1);
+        let failures = &mut self.failures[blame as usize];
+        let wait = first.saturating_mul(1 << (*failures).min(16)).min(longest);
+        *failures = failures.saturating_add(1);
         wait.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 4.0)
     }
 
     /// The next failure is a first one.
     pub fn succeeded(&mut self) {
-        self.failures = 0;
+        self.failures = [0; 4];
     }
 
     /// What of the wait after a refusal is left `since` it, so that restarts do not ask more often.
@@ -94,6 +96,7 @@ mod tests {
         for _ in 0..100 {
             assert!(backoff.failed(Blame::Way, 1.0) <= HOUR * 5 / 4);
         }
+        assert_eq!(backoff.failed(Blame::Refused, 0.0), HOUR / 4);
         backoff.succeeded();
         assert!(backoff.failed(Blame::Way, 1.0) < Duration::from_secs(3));
         assert_eq!(Backoff::left(Duration::from_secs(60)), Duration::from_secs(14 * 60));
