@@ -1,14 +1,17 @@
 //! The program that puts records into DNS and takes them away again.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, copy, sink};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 use tokio::time::timeout;
 
 /// What of a program's words is told, in bytes.
 const TOLD: u64 = 500;
+/// How long words may come after the end of who said them.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Runs `program ACT RECORD VALUE`, without a shell. It has done its work when it ends with success: a record that is
 /// present can be asked for.
@@ -23,16 +26,19 @@ pub(super) async fn call(program: &Path, limit: Duration, act: &str, record: &st
         .spawn()
         .map_err(|error| format!("{shown} cannot be run: {error}"))?;
     let errors = child.stderr.take();
+    let mut words = Vec::new();
     let run = async {
-        let mut words = Vec::new();
-        if let Some(mut errors) = errors {
-            let _ = (&mut errors).take(TOLD).read_to_end(&mut words).await;
-            // A program that cannot go on writing would never end.
-            let _ = copy(&mut errors, &mut sink()).await;
+        let mut listening = pin!(listen(errors, &mut words));
+        tokio::select! {
+            () = &mut listening => child.wait().await,
+            status = child.wait() => {
+                // Another program that it started may hold its standard error open.
+                let _ = timeout(LAST_WORDS, listening).await;
+                status
+            }
         }
-        (child.wait().await, words)
     };
-    let Ok((status, words)) = timeout(limit, run).await else {
+    let Ok(status) = timeout(limit, run).await else {
         return Err(format!("{shown} took longer than {limit:?}, the time that dns_timeout gives it"));
     };
     match status {
@@ -44,6 +50,13 @@ pub(super) async fn call(program: &Path, limit: Duration, act: &str, record: &st
         }
         Err(error) => Err(format!("{shown} was lost: {error}")),
     }
+}
+
+async fn listen(errors: Option<ChildStderr>, words: &mut Vec<u8>) {
+    let Some(mut errors) = errors else { return };
+    let _ = (&mut errors).take(TOLD).read_to_end(words).await;
+    // A program that cannot go on writing would never end.
+    let _ = copy(&mut errors, &mut sink()).await;
 }
 
 #[cfg(test)]
@@ -63,6 +76,7 @@ mod tests {
         assert!(failed.ends_with("failed with exit status: 3: no such zone"), "{failed}");
         let chatty = run("head -c 1000000 /dev/zero >&2; exit 1").await.unwrap_err();
         assert!(chatty.contains("failed with exit status: 1"), "it could write all that it wanted");
+        assert_eq!(run("sleep 2 & exit 0").await, Ok(()), "what it leaves running is not waited for");
         let slow = run("sleep 60").await.unwrap_err();
         assert!(slow.contains("took longer than 300ms"), "{slow}");
         let gone = call(Path::new("/nowhere/hook"), Duration::from_secs(1), "present", "a", "b").await.unwrap_err();
