@@ -26,7 +26,7 @@ fn tls_needs_certificates_and_makes_sense_where_it_is() {
     for (toml, expected) in [
         (
             web.to_owned(),
-            r#"4:14 listener `a` has TLS but no certificate; write certificates = [{ cert = "cert.pem", key = "key.pem" }]"#,
+            r#"4:14 listener `a` has TLS but no certificate; write certificates = [{ cert = "cert.pem", key = "key.pem" }], or acme = { names = ["www.example.com"] }"#,
         ),
         (
             format!("{web}certificates = [{{ key = 'a.key' }}, {{ directory = 'd' }}]"),
@@ -66,6 +66,80 @@ fn tls_needs_certificates_and_makes_sense_where_it_is() {
         let told = brief(&Folder::with(&[("ring.toml", &format!("{toml}{REST}"))]).faults());
         assert_eq!(told, [expected], "\n{toml}");
     }
+}
+
+#[test]
+fn an_authority_is_asked_for_names_that_it_can_certify() {
+    let tls = "[listeners.a]\nlisten = [':1']\npool = 'site'\n[listeners.a.tls]\n";
+    for (acme, expected) in [
+        ("{ names = [] }", r#"5:1 an authority, but no name to certify; write names = ["www.example.com"]"#),
+        ("{ contact = 'a@b.test' }", r#"5:1 an authority, but no name to certify; write names = ["www.example.com"]"#),
+        (
+            "{ names = ['10.0.0.1'] }",
+            "5:19 `10.0.0.1` is an address: authorities are asked for names alone; write a host name, or name files with `certificates`",
+        ),
+        (
+            "{ names = ['a.test', '*.a.test'] }",
+            r#"5:29 `*.a.test` can only be shown to be ours in DNS; set challenge = "dns-01" and a `dns_hook`"#,
+        ),
+        (
+            "{ names = ['https://a.test'] }",
+            r#"5:19 'https://a.test' is not a host: it is more than a host; write the name alone: "www.example.com""#,
+        ),
+        (
+            "{ names = ['a.test'], contact = 'ops' }",
+            r#"5:40 'ops' is not a mail address: it has no `@`; write "ops@example.com""#,
+        ),
+        (
+            "{ names = ['a.test'], directory = 'http://ca.test/dir' }",
+            r#"5:42 'http://ca.test/dir' is not the URL of a directory: it does not begin with `https://`; write "https://ca.example.com/directory""#,
+        ),
+        (
+            "{ names = ['a.test'], challenge = 'dns-01' }",
+            r#"5:1 challenge = "dns-01" without a program that writes to DNS; add dns_hook = "dns-hook", which is run as dns-hook present|cleanup RECORD VALUE"#,
+        ),
+        (
+            "{ names = ['a.test'], dns_hook = 'hook' }",
+            r#"5:41 `dns_hook` means nothing unless the challenge is "dns-01"; set challenge = "dns-01", or remove it"#,
+        ),
+        (
+            "{ names = ['a.test'], challenge = 'http-02' }",
+            r#"5:42 'http-02' is no value of `challenge`; did you mean "http-01"?"#,
+        ),
+    ] {
+        let told = brief(&Folder::with(&[("ring.toml", &format!("{tls}acme = {acme}{REST}"))]).faults());
+        assert_eq!(told, [expected], "\n{acme}");
+    }
+    let good = "acme = { names = ['a.test'], contact = 'ops@a.test' }";
+    let two = format!("{tls}{good}\n[listeners.b]\nlisten = [':2']\npool = 'site'\n[listeners.b.tls]\n");
+    let told = brief(&Folder::with(&[("ring.toml", &format!("{two}acme = {{ names = ['b.test'] }}{REST}"))]).faults());
+    assert_eq!(
+        told,
+        [
+            "10:1 another contact for the same authority, with which there is one account; write the same `contact` in both, or in [defaults.listener.tls.acme]"
+        ]
+    );
+    let alone = "[listeners.a]\nlisten = [':1']\npool = 'p'\n".to_owned()
+        + "tls = { acme = { names = ['a.test'] } }\n[pools.p]\ntargets = ['127.0.0.1:1']\n";
+    let told = brief(&Folder::with(&[("ring.toml", &alone)]).faults());
+    assert_eq!(
+        told,
+        [
+            r#"4:9 challenge = "http-01", but no http listener in clear could answer it; add one on port 80, or set challenge = "tls-alpn-01""#
+        ]
+    );
+}
+
+#[test]
+fn defaults_say_how_an_authority_is_asked_not_that_it_is() {
+    let toml = format!(
+        "[defaults.listener.tls.acme]\ncontact = 'ops@a.test'\n[listeners.s]\nlisten = [':1']\npool = 'site'\ntls = {{ acme = {{ names = ['A.test'] }} }}\n[listeners.t]\nlisten = [':2']\npool = 'site'\ntls = {{ certificates = [{{ cert = 'a.pem' }}] }}{REST}"
+    );
+    let config = load(&toml).config;
+    let acme = |listener: &str| config.listeners[listener].tls.as_ref().unwrap().acme.as_ref();
+    let asked = acme("s").unwrap();
+    assert_eq!((asked.contact.as_deref(), &asked.names[..]), (Some("ops@a.test"), &["a.test".to_owned()][..]));
+    assert!(acme("t").is_none());
 }
 
 #[test]

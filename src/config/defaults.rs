@@ -36,6 +36,13 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
                     tls.remove("hsts");
                 }
             }
+            // It says how an authority is asked, not that it is.
+            let asks = |tls: &Table| tls.contains_key("acme");
+            if let Some(Value::Table(tls)) = fitting.get_mut("tls").map(|node| &mut node.value)
+                && !thing.get("tls").and_then(Node::table).is_some_and(asks)
+            {
+                tls.remove("acme");
+            }
             // It says how TLS is spoken, not that it is.
             if !thing.contains_key("tls") {
                 fitting.remove("tls");

@@ -109,6 +109,10 @@ formats! {
         }), words &["system"];
     "sni-policy" ["string"] type SniPolicy, "a name to ask for", "write \"host\" or a host name",
         |text, _| text.parse::<SniPolicy>().map(|p| p.to_string()), words &["host"];
+    "mail-address" ["string"] mark MailAddress, "a mail address", "write \"ops@example.com\"",
+        |text, _| patterns::mail_address(text);
+    "directory-url" ["string"] mark DirectoryUrl, "the URL of a directory", "write \"https://ca.example.com/directory\"",
+        |text, _| patterns::directory_url(text);
     "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);

@@ -12,7 +12,7 @@ pub use pool::*;
 pub use route::*;
 pub use tls::*;
 
-use super::formats::{CountOrAuto, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
+use super::formats::{CountOrAuto, FilePath, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
 use super::units::{Share, Size, Span};
 use super::words;
 use ipnet::IpNet;
@@ -74,11 +74,20 @@ pub struct Runtime {
     #[serde(with = "words::auto")]
     #[schemars(with = "CountOrAuto", extend("x-minimum" = "1", "x-maximum" = "100000000"))]
     pub max_connections: Option<usize>,
+    /// Where is kept what outlives the process: accounts and certificates of ACME. Made when it is needed.
+    #[schemars(with = "FilePath")]
+    pub state_dir: PathBuf,
 }
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { workers: None, driver: Driver::Auto, shutdown_timeout: Span::secs(30), max_connections: None }
+        Self {
+            workers: None,
+            driver: Driver::Auto,
+            shutdown_timeout: Span::secs(30),
+            max_connections: None,
+            state_dir: "/var/lib/ringway".into(),
+        }
     }
 }
 

@@ -63,6 +63,47 @@ pub fn file_path(text: &str) -> Result<&str, Invalid> {
     }
 }
 
+/// A mail address, in the form that a `mailto:` URL takes as it is.
+pub fn mail_address(text: &str) -> Result<String, Invalid> {
+    if let Some(address) = text.strip_prefix("mailto:") {
+        return Err(Invalid::new("it is a URL").help(format!("write \"{address}\"")));
+    }
+    let Some((local, host)) = text.rsplit_once('@') else { return Err(Invalid::new("it has no `@`")) };
+    let wrong = |b: &u8| !(b.is_ascii_alphanumeric() || b"!$'*+-./=^_`{|}~".contains(b));
+    match local.bytes().find(wrong) {
+        _ if local.is_empty() => return Err(Invalid::new("nothing is before the `@`")),
+        Some(b) => return Err(Invalid::new(format!("{} cannot be in it", shown(b)))),
+        None => {}
+    }
+    let host = host_name(host)?;
+    if host.parse::<IpAddr>().is_ok() || !host.contains('.') {
+        return Err(Invalid::new("no domain is behind the `@`"));
+    }
+    Ok(format!("{local}@{host}"))
+}
+
+/// The URL of an authority's directory: over TLS (RFC 8555 §6.1).
+pub fn directory_url(text: &str) -> Result<String, Invalid> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return Err(Invalid::new("it does not begin with `https://`"));
+    };
+    if let Some(wrong) = text.bytes().find(|&b| b <= b' ' || b >= 0x7f || b == b'#' || b == b'@') {
+        return Err(Invalid::new(format!("{} cannot be in it", shown(wrong))));
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    host_name(host)?;
+    match port {
+        Some(port) if !port.parse::<u16>().is_ok_and(|port| port > 0) => {
+            Err(Invalid::new("its port must be 1 to 65535"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// The name of a protocol in ALPN (RFC 7301 §3.1).
 pub fn alpn(text: &str) -> Result<String, Invalid> {
     match text.len() {
@@ -271,6 +312,9 @@ mod tests {
             (header_name, "X-Tenant", "x-tenant"),
             (network, "10.0.0.1", "10.0.0.1/32"),
             (network, "fd00::/8", "fd00::/8"),
+            (mail_address, "ops+tls@Example.com", "ops+tls@example.com"),
+            (directory_url, "https://[::1]:14000/dir?a=b", "https://[::1]:14000/dir?a=b"),
+            (directory_url, "https://ca.test", "https://ca.test"),
             (media_type, "text/html; charset=utf-8", "text/html; charset=utf-8"),
         ] {
             assert_eq!(check(text).as_deref(), Ok(form), "{text}");
@@ -311,6 +355,13 @@ mod tests {
             (network, "10.0.0.1/8", "bits are set beyond its prefix length"),
             (network, "10.0.0.0/33", "the prefix length must be 0 to 32"),
             (network, "office", "it is no IP address"),
+            (mail_address, "ops", "it has no `@`"),
+            (mail_address, "mailto:ops@example.com", "it is a URL"),
+            (mail_address, "a b@example.com", "a blank cannot be in it"),
+            (mail_address, "ops@localhost", "no domain is behind the `@`"),
+            (directory_url, "http://ca.test/directory", "it does not begin with `https://`"),
+            (directory_url, "https://", "it is empty"),
+            (directory_url, "https://ca.test:0/", "its port must be 1 to 65535"),
             (name, "a b", "' ' cannot be in a name"),
         ] {
             assert_eq!(check(text).map_err(|i| i.what), Err(expected.to_owned()), "{text}");

@@ -88,8 +88,13 @@ pub(super) fn secure_pools(plan: &Plan) -> Vec<usize> {
 
 fn warn_of_the_ending(plan: &Plan) {
     for of in of(plan) {
+        // What an authority issues is renewed in time, and if it is not, that is told.
+        let renewed = plan.acme.iter().find(|spec| spec.index == of.listener).map(|spec| spec.certificate_file());
         for (file, seconds) in of.ending {
             let listener = &plan.listeners[of.listener].name;
+            if seconds > 0 && renewed.as_ref().is_some_and(|renewed| renewed.as_os_str() == file.as_str()) {
+                continue;
+            }
             if seconds <= 0 {
                 tracing::warn!(listener, file, "the certificate has ended: clients will refuse it");
             } else if u64::try_from(seconds).is_ok_and(|seconds| seconds < SOON.as_secs()) {
@@ -107,6 +112,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Certificates> {
     let certificates = listeners.map(|(listener, edge)| Certificates {
         listener,
         count: edge.certificates(),
+        acme: plan.acme.iter().any(|spec| spec.index == listener),
         ending: edge
             .expiries(SHOWN)
             .into_iter()

@@ -1,10 +1,11 @@
-//! Sockets and workers' lives, the schedule of health checks, certificate files, the admin listener, signals. Runs on one tokio thread.
+//! Sockets and workers' lives, the schedule of health checks, certificate files and authorities, the admin listener, signals. Runs on one tokio thread.
 //!
 //! What always holds: control owns every listening socket for as long as its listener exists; a worker that stands still
 //! or is gone has its slots accepted from by its siblings within a second, and a gone one is started again.
 //!
 //! May depend on everything below it in the list of `lib.rs`.
 
+mod acme;
 pub mod admin;
 mod certificates;
 mod crew;

@@ -1,5 +1,6 @@
 //! The process's life, from binding to the last exchange.
 
+use super::acme;
 use super::admin;
 use super::certificates;
 use super::crew::{Crew, LogTo};
@@ -65,6 +66,8 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
     start_checks(&plan, &report);
     let look = Arc::new(Notify::new());
     tokio::spawn(certificates::watch(plan.clone(), report.health().clone(), look.clone()));
+    let again = Arc::new(Notify::new());
+    acme::start(&plan, report.health(), &look, &again);
     if let Some(listener) = admin {
         let served = admin::serve(listener, report.clone());
         tokio::spawn(async move {
@@ -73,7 +76,7 @@ async fn live(plan: Arc<Plan>, settings: &Settings) -> Result<(), String> {
             }
         });
     }
-    let mut control = Control { plan, crew, report, look };
+    let mut control = Control { plan, crew, report, look, again };
     let watched = control.watch(&mut signals).await;
     if watched.is_ok() {
         control.drain(&mut signals).await;
@@ -89,6 +92,8 @@ struct Control {
     report: Arc<Report>,
     /// Makes the certificate files be looked at now.
     look: Arc<Notify>,
+    /// Has authorities that failed be asked again now.
+    again: Arc<Notify>,
 }
 
 impl Control {
@@ -116,6 +121,7 @@ impl Control {
                 _ = signals.reload.recv() => {
                     tracing::info!("looking at the certificate files, as asked");
                     self.look.notify_one();
+                    self.again.notify_waiters();
                 }
                 () = signals.stop.asked() => return Ok(()),
             }

@@ -151,6 +151,9 @@ impl Exchange<'_> {
             Ok(host) => host,
             Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
         };
+        if let Some(text) = http.answers.as_ref().and_then(|answers| answers.text(request.path.of(text))) {
+            return Decision::Reply(Reply::challenge(text));
+        }
         if http.redirect_https {
             return Decision::Reply(Reply::to_https(request, text, host));
         }

@@ -77,6 +77,12 @@ impl Reply {
         Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
     }
 
+    /// What an authority looks for (RFC 8555 §8.3).
+    pub(super) fn challenge(text: Box<str>) -> Self {
+        let content_type = "application/octet-stream".to_owned();
+        Self::fixed(&Arc::new(Respond { status: 200, body: text.into(), content_type }))
+    }
+
     /// To where a route points. What it does not say stays as the client asked for it, `scheme` too; a client that named no host cannot
     /// be sent back to it.
     pub(super) fn redirect(to: &Redirect, head: &RequestHead, text: &[u8], host: Host<'_>, scheme: &str) -> Self {

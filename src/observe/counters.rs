@@ -308,13 +308,21 @@ pub struct ControlCounters {
     targets: Box<[Box<[TargetHealth]>]>,
 }
 
-/// What became of changes of the files that the TLS of a listener or a pool is made from.
+/// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
 #[derive(Debug, Default)]
 pub struct CertificateFiles {
     /// Certificates that were replaced, added or taken away.
     pub changes: Counter,
     /// Files that could not be used, so that what was there before stayed in service.
     pub failures: Counter,
+    /// Certificates that an authority issued.
+    pub issued: Counter,
+    /// When it did so last, in seconds since 1970; 0: never.
+    pub last_issued: Gauge,
+    /// Times that asking for one came to nothing.
+    pub refused: Counter,
+    /// When it did so last, in seconds since 1970; 0: never.
+    pub last_refused: Gauge,
 }
 
 /// A target's state as health checks see it.

@@ -45,6 +45,8 @@ pub struct Certificates {
     pub listener: usize,
     /// How many there are.
     pub count: usize,
+    /// Whether an authority is asked for one.
+    pub acme: bool,
     /// Files of those that end first, and the seconds until they do: negative once they have.
     pub ending: Vec<(String, i64)>,
 }
@@ -58,6 +60,7 @@ impl Scrape<'_> {
         self.write_workers(&mut page);
         self.write_listeners(&mut page);
         self.write_tls(&mut page);
+        self.write_acme(&mut page);
         self.write_routes(&mut page);
         self.write_pools(&mut page);
         self.write_secure_pools(&mut page);
@@ -139,6 +142,27 @@ impl Scrape<'_> {
         for of in self.certificates {
             failures.sample(&[("listener", name(of))], self.control.certificates(of.listener).failures.get());
         }
+    }
+
+    /// Nothing without authorities.
+    fn write_acme(&self, page: &mut Page) {
+        let asking = || self.certificates.iter().filter(|of| of.acme).map(|of| of.listener);
+        if asking().next().is_none() {
+            return;
+        }
+        let counted = |listener| self.control.certificates(listener);
+        let of = |listener: usize| [("listener", self.shape.listeners[listener].as_str())];
+        let mut issued = page.counter("ringway_acme_issued_total", "Certificates that an authority issued.");
+        asking().for_each(|listener| issued.sample(&of(listener), counted(listener).issued.get()));
+        let help = "Times that asking an authority for a certificate came to nothing.";
+        let mut refused = page.counter("ringway_acme_failures_total", help);
+        asking().for_each(|listener| refused.sample(&of(listener), counted(listener).refused.get()));
+        let help = "When an authority issued a certificate last, seconds since 1970; 0: not since the start.";
+        let mut last = page.gauge("ringway_acme_last_issued_timestamp_seconds", help);
+        asking().for_each(|listener| last.sample(&of(listener), counted(listener).last_issued.get()));
+        let help = "When asking for one came to nothing last, seconds since 1970; 0: not since the start.";
+        let mut last = page.gauge("ringway_acme_last_failure_timestamp_seconds", help);
+        asking().for_each(|listener| last.sample(&of(listener), counted(listener).last_refused.get()));
     }
 
     fn write_routes(&self, page: &mut Page) {
@@ -371,7 +395,7 @@ mod tests {
             workers: &workers,
             control: &control,
             latencies: &latencies,
-            certificates: &[Certificates { listener: 1, count: 3, ending: vec![("a\"b.pem".into(), -5)] }],
+            certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
             secure_pools: &[0],
             access_log: Some(&Lines::default()),
             log_lines_dropped: 1,
@@ -392,6 +416,7 @@ mod tests {
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", OVERFLOW)]), 2.0);
         let secure = &[("listener", "we\"b\\2"), ("certificate", "a\"b.pem")];
         assert_eq!(get("ringway_tls_certificate_expiry_seconds", secure), -5.0);
+        assert_eq!(get("ringway_acme_issued_total", &[("listener", "we\"b\\2")]), 0.0);
         assert_eq!(get("ringway_tls_handshakes_total", &[("kind", "tls1.3")]), 0.0);
         assert_eq!(get("ringway_pool_tls_handshakes_total", &[("pool", "a"), ("kind", "tls1.2")]), 0.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);

@@ -10,7 +10,6 @@ use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
-use crate::tls;
 use crate::upstream::{self, balance::Kind, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,9 +42,9 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         return Err(faults);
     }
     let mut listeners = Vec::new();
-    let mut rings = tls::Rings::default();
+    let mut shared = edge::Shared::new(config);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
-        match compile_listener(index, name, listener, config, &pool_index, &conditions, &mut rings) {
+        match compile_listener(index, name, listener, config, &pool_index, &conditions, &mut shared) {
             Ok(listener) => listeners.push(Arc::new(listener)),
             Err(found) => faults.extend(found),
         }
@@ -85,6 +84,8 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         routes,
         pools,
         checks,
+        acme: edge::acme(config),
+        answers: shared.answers,
         shape,
     })
 }
@@ -244,7 +245,7 @@ fn compile_listener(
     config: &Config,
     pools: &BTreeMap<&str, usize>,
     conditions: &[Conditions],
-    rings: &mut tls::Rings,
+    shared: &mut edge::Shared,
 ) -> Result<Listener, Vec<Fault>> {
     let pool = listener.pool.as_ref().map(|pool| {
         pools
@@ -286,6 +287,7 @@ fn compile_listener(
                 router,
                 routes,
                 fallback: pool.map(|pool| Arc::new(Forward::to(pool))),
+                answers: shared.answers_in_clear(listener),
                 redirect_https: listener.redirect.is_some(),
                 trusted_proxies: listener.trusted_proxies.clone(),
                 x_forwarded: matches!(listener.forwarded, model::Forwarded::Xff | model::Forwarded::Both),
@@ -306,6 +308,6 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
-        tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, rings)).transpose()?,
+        tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared)).transpose()?,
     })
 }

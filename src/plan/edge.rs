@@ -1,23 +1,63 @@
-//! From `[listeners.NAME.tls]` to what ends TLS there, and from `[pools.NAME.tls]` to what begins it.
+//! From `[listeners.NAME.tls]` to what ends TLS there and to what authorities are asked for, and from `[pools.NAME.tls]` to what
+//! begins it.
 
 use super::compile::key_path;
-use crate::config::model::{self, CaSource, ClientAuthMode, Hsts, PoolProtocol, Protocol, SniPolicy, TlsLevel};
+use crate::config::model::{
+    self, AcmeChallenge, AcmeKey, CaSource, ClientAuthMode, Config, Hsts, PoolProtocol, Protocol, SniPolicy, TlsLevel,
+};
 use crate::config::{Fault, KeyPath};
+use crate::tls::acme::{self, Answers};
 use crate::tls::{
     self, Authorities, Demand, Edge, Outbound, OutboundSpec, Place, Rings, Source, Spec, Speech, TicketSpec, TrustSpec,
     Versions,
 };
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What listeners share.
+pub(super) struct Shared {
+    rings: Rings,
+    pub(super) answers: Arc<Answers>,
+    /// Whether an authority may ask in clear.
+    in_clear: bool,
+    /// Whether an authority may ask in a handshake.
+    in_handshakes: bool,
+    state_dir: PathBuf,
+}
+
+impl Shared {
+    pub(super) fn new(config: &Config) -> Self {
+        let uses = |challenge| asked(config).any(|(_, _, acme)| acme.challenge == challenge);
+        Self {
+            rings: Rings::default(),
+            answers: Arc::default(),
+            in_clear: uses(AcmeChallenge::Http01),
+            in_handshakes: uses(AcmeChallenge::TlsAlpn01),
+            state_dir: config.runtime.state_dir.clone(),
+        }
+    }
+
+    /// The challenges that a listener answers to requests, if there are any.
+    pub(super) fn answers_in_clear(&self, listener: &model::Listener) -> Option<Arc<Answers>> {
+        (self.in_clear && listener.tls.is_none()).then(|| self.answers.clone())
+    }
+}
 
 /// Reads the files that the TLS of a listener names. Fails with every one that cannot be used.
 pub(super) fn compile(
     name: &str,
     listener: &model::Listener,
     tls: &model::Tls,
-    rings: &mut Rings,
+    shared: &mut Shared,
 ) -> Result<Edge, Vec<Fault>> {
+    let issued = tls.acme.as_ref().map(|acme| {
+        let folder = acme::Spec::folder(&shared.state_dir, &acme.directory);
+        Source::Issued(acme::certificate_file(&folder, name))
+    });
     let spec = Spec {
         listener: name.to_owned(),
-        sources: tls.certificates.iter().filter_map(source).collect(),
+        sources: tls.certificates.iter().filter_map(source).chain(issued).collect(),
         versions: versions(tls.level),
         strict: tls.strict_sni,
         alpn: match (listener.protocol, &tls.alpn[..]) {
@@ -27,8 +67,49 @@ pub(super) fn compile(
         trust: trust(&tls.client_auth),
         tickets: TicketSpec { lifetime: tls.tickets.lifetime.0, keys_file: tls.tickets.keys_file.clone() },
         handshake: listener.timeouts.handshake.0,
+        answers: shared.in_handshakes.then(|| shared.answers.clone()),
     };
-    Edge::load(spec, rings).map_err(|faults| faults.into_iter().map(|fault| placed(name, tls, fault)).collect())
+    Edge::load(spec, &mut shared.rings)
+        .map_err(|faults| faults.into_iter().map(|fault| placed(name, tls, fault)).collect())
+}
+
+/// What authorities are asked for.
+pub(super) fn acme(config: &Config) -> Vec<Arc<acme::Spec>> {
+    asked(config).map(|(index, name, acme)| Arc::new(spec(index, name, acme, &config.runtime.state_dir))).collect()
+}
+
+/// The listeners that have an authority: position, name, keys.
+fn asked(config: &Config) -> impl Iterator<Item = (usize, &String, &model::Acme)> {
+    let listeners = config.listeners.iter().enumerate();
+    listeners.filter_map(|(index, (name, listener))| Some((index, name, listener.tls.as_ref()?.acme.as_ref()?)))
+}
+
+fn spec(index: usize, listener: &str, acme: &model::Acme, state_dir: &Path) -> acme::Spec {
+    let mut names = acme.names.clone();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    acme::Spec {
+        listener: listener.to_owned(),
+        index,
+        names,
+        contact: acme.contact.clone(),
+        directory: acme.directory.clone(),
+        ca: acme.ca.clone(),
+        challenge: match acme.challenge {
+            AcmeChallenge::Http01 => acme::Challenge::Http,
+            AcmeChallenge::TlsAlpn01 => acme::Challenge::TlsAlpn,
+            AcmeChallenge::Dns01 => {
+                acme::Challenge::Dns { hook: acme.dns_hook.clone().unwrap_or_default(), timeout: acme.dns_timeout.0 }
+            }
+        },
+        key: match acme.key {
+            AcmeKey::EcdsaP256 => acme::KeyKind::EcdsaP256,
+            AcmeKey::EcdsaP384 => acme::KeyKind::EcdsaP384,
+            AcmeKey::Rsa2048 => acme::KeyKind::Rsa2048,
+        },
+        renew_before: acme.renew_before.map(|before| before.0),
+        folder: acme::Spec::folder(state_dir, &acme.directory),
+    }
 }
 
 /// Reads the files that the TLS of a pool names. Fails with every one that cannot be used.
@@ -108,6 +189,8 @@ fn placed(name: &str, tls: &model::Tls, fault: tls::Fault) -> Fault {
     let at = key_path(&["listeners", name, "tls"]);
     let certificate = |index: usize, key: &str| -> KeyPath { at.child("certificates").child(index).child(key) };
     let at = match fault.at {
+        // What an authority issues is named by no key.
+        Place::Certificate(index) | Place::Key(index) if index >= tls.certificates.len() => at.child("acme"),
         // What is wrong with a file in a directory is shown at the directory.
         Place::Certificate(index) | Place::Key(index)
             if tls.certificates.get(index).is_some_and(|source| source.directory.is_some()) =>

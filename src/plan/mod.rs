@@ -14,6 +14,7 @@ pub mod router;
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::Edge;
+use crate::tls::acme;
 use crate::upstream;
 use ipnet::IpNet;
 use router::Router;
@@ -39,6 +40,10 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// Health checks to run, for pools that have them.
     pub checks: Vec<Check>,
+    /// Certificates to ask authorities for, for listeners that want them.
+    pub acme: Vec<Arc<acme::Spec>>,
+    /// The answers to the challenges of these authorities.
+    pub answers: Arc<acme::Answers>,
     /// What the counters are counted under; its last route stands for requests that no route took.
     pub shape: Shape,
 }
@@ -105,6 +110,8 @@ pub struct Http {
     pub routes: Vec<usize>,
     /// Where goes what no route takes.
     pub fallback: Option<Arc<Forward>>,
+    /// The challenges of authorities that are answered before anything else; `None` where there are none.
+    pub answers: Option<Arc<acme::Answers>>,
     /// Whether everything is redirected to https.
     pub redirect_https: bool,
     /// Whose forwarding headers count.

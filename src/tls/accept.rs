@@ -1,5 +1,6 @@
 //! The handshake with a client.
 
+use super::acme::PROTOCOL;
 use super::edge::Edge;
 use super::engine::Engine;
 use super::identity::{Identity, Unfit};
@@ -7,8 +8,9 @@ use super::session::{Facts, LONGEST, Session, cipher, version};
 use crate::net::{Lease, Stream};
 use crate::observe::reason::Reason;
 use rustls::server::Acceptor;
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, ServerConfig};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a handshake came to nothing.
@@ -28,6 +30,8 @@ pub enum Refusal {
     ClientCertificate(Error),
     /// Anything else that the two cannot agree on.
     Failed(Error),
+    /// None was: an authority has looked at the certificate of a challenge, and wants nothing else (RFC 8737 §3).
+    Challenge,
 }
 
 /// How long a refused client gets to read why.
@@ -65,13 +69,16 @@ struct Handshake<'a> {
 
 impl Handshake<'_> {
     async fn run(&self) -> Result<Box<Session>, Refusal> {
-        let (name, mut incoming) = self.hello().await?;
-        let served = self.edge.served();
-        if self.edge.spec().strict && !name.as_deref().is_some_and(|name| served.store.knows(name)) {
+        let Hello { name, challenge, mut incoming } = self.hello().await?;
+        let config = match challenge {
+            true => self.edge.spec().answers.as_ref().and_then(|answers| answers.session(name.as_deref())),
+            false => self.config(name.as_deref()),
+        };
+        let Some(config) = config else {
             self.say(alert(AlertDescription::UnrecognisedName)).await;
             return Err(Refusal::UnknownName);
-        }
-        let mut engine = Engine::server(served.config.clone()).map_err(Refusal::Failed)?;
+        };
+        let mut engine = Engine::server(config).map_err(Refusal::Failed)?;
         let mut plain = Lease::empty();
         loop {
             let mut flight = Lease::empty();
@@ -81,6 +88,11 @@ impl Handshake<'_> {
                 return Err(refused(error));
             }
             if engine.is_ready() {
+                if challenge {
+                    let _ = engine.say_farewell(&mut incoming, flight.buffer());
+                    self.say(flight).await;
+                    return Err(Refusal::Challenge);
+                }
                 let facts = facts(&engine, name)?;
                 let mut outgoing = Vec::new();
                 // What version 1.3 adds behind the handshake, tickets, goes out with the first answer.
@@ -95,8 +107,19 @@ impl Handshake<'_> {
         }
     }
 
-    /// Receives until the client's first message is complete. Returns the name that it asks for, and what was received.
-    async fn hello(&self) -> Result<(Option<Box<str>>, Lease), Refusal> {
+    /// What a client gets that asks for `name`, if it gets anything.
+    fn config(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
+        let served = self.edge.served();
+        let refused = match self.edge.spec().strict {
+            true => !name.is_some_and(|name| served.store.knows(name)),
+            // An authority is asked for the first certificate.
+            false => served.store.len() == 0,
+        };
+        (!refused).then(|| served.config.clone())
+    }
+
+    /// Receives until the client's first message is complete.
+    async fn hello(&self) -> Result<Hello, Refusal> {
         let mut acceptor = Acceptor::default();
         let mut incoming = Lease::empty();
         let mut seen = 0;
@@ -114,7 +137,13 @@ impl Handshake<'_> {
                     _ => return Err(Refusal::Failed(Error::General("the first message is too long".to_owned()))),
                 }
                 match acceptor.accept() {
-                    Ok(Some(accepted)) => return Ok((accepted.client_hello().server_name().map(Into::into), incoming)),
+                    Ok(Some(accepted)) => {
+                        let hello = accepted.client_hello();
+                        let name = hello.server_name().map(Into::into);
+                        let challenge = self.edge.spec().answers.is_some()
+                            && hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL));
+                        return Ok(Hello { name, challenge, incoming });
+                    }
                     Ok(None) => {}
                     Err((error, mut alert)) => {
                         let mut last = Lease::new();
@@ -151,6 +180,16 @@ impl Handshake<'_> {
         }
         self.stream.send(bytes, stall).await.map_err(|error| gone(&error))
     }
+}
+
+/// A client's first message.
+struct Hello {
+    /// The name that it asks for.
+    name: Option<Box<str>>,
+    /// Whether it is an authority that asks for the certificate of a challenge.
+    challenge: bool,
+    /// What was received.
+    incoming: Lease,
 }
 
 /// Room for what is received next.
@@ -211,7 +250,7 @@ impl Refusal {
     /// What it counts as; a client that only looked whether the port is open counts as nothing.
     pub fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Silent => None,
+            Self::Silent | Self::Challenge => None,
             Self::Timeout => Some(Reason::HandshakeTimeout),
             Self::PlainHttp => Some(Reason::PlainHttp),
             Self::UnknownName => Some(Reason::UnknownName),
@@ -231,6 +270,7 @@ impl std::fmt::Display for Refusal {
             Self::UnknownName => f.write_str("no certificate holds the name that the client asked for"),
             Self::ClientCertificate(error) => write!(f, "the client's certificate: {error}"),
             Self::Failed(error) => write!(f, "{error}"),
+            Self::Challenge => f.write_str("an authority has looked at the certificate of a challenge"),
         }
     }
 }

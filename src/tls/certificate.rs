@@ -33,6 +33,8 @@ pub(super) struct Certificate {
     pub(super) names: Vec<Box<str>>,
     /// The kind of its key.
     pub(super) algorithm: SignatureAlgorithm,
+    /// Seconds since 1970 from which it is valid.
+    pub(super) not_before: i64,
     /// Seconds since 1970 after which it is no longer valid.
     pub(super) not_after: i64,
 }
@@ -60,7 +62,7 @@ impl Pair {
             };
             return Err(Fault::new(key_at, format!("`{}` holds no private key", self.key.display()), help));
         };
-        let (names, not_after) = read_leaf(at, &self.cert, &chain)?;
+        let (names, not_before, not_after) = read_leaf(at, &self.cert, &chain)?;
         let signer = provider.key_provider.load_private_key(key).map_err(|error| {
             let what = format!("the private key in `{}` cannot be used: {error}", self.key.display());
             Fault::new(key_at, what, "use an RSA key of 2048 bits or more, or an ECDSA key on P-256, P-384 or P-521")
@@ -83,7 +85,7 @@ impl Pair {
             }
         }
         key.ocsp = self.staple();
-        Ok(Certificate { key: Arc::new(key), names, algorithm, not_after })
+        Ok(Certificate { key: Arc::new(key), names, algorithm, not_before, not_after })
     }
 
     /// The OCSP response to staple, if there is one.
@@ -99,8 +101,8 @@ impl Pair {
     }
 }
 
-/// The names of the first certificate of a chain, and when it ends.
-fn read_leaf(at: Place, path: &Path, chain: &[CertificateDer<'_>]) -> Result<(Vec<Box<str>>, i64), Fault> {
+/// The names of the first certificate of a chain, and from when to when it is valid.
+fn read_leaf(at: Place, path: &Path, chain: &[CertificateDer<'_>]) -> Result<(Vec<Box<str>>, i64, i64), Fault> {
     let leaf = chain.first().map_or(&[][..], |leaf| leaf.as_ref());
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
         let what = format!("the first certificate in `{}` cannot be understood", path.display());
@@ -118,7 +120,8 @@ fn read_leaf(at: Place, path: &Path, chain: &[CertificateDer<'_>]) -> Result<(Ve
     if names.is_empty() {
         names.extend(leaf.subject().iter_common_name().filter_map(|name| name.as_str().ok()).map(canonical));
     }
-    Ok((names, leaf.validity().not_after.timestamp()))
+    let validity = leaf.validity();
+    Ok((names, validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 /// A host name in the form that all of Ringway compares: lower case, no final dot.

@@ -1,5 +1,6 @@
 //! What a listener ends TLS with: made from its settings, and made anew when its files change.
 
+use super::acme::Answers;
 use super::files::{Fault, Place};
 use super::store::{Expiry, Source, Store};
 use super::tickets::{Ring, Rings, TicketSpec};
@@ -33,6 +34,8 @@ pub struct Spec {
     pub tickets: TicketSpec,
     /// How long a handshake may take.
     pub handshake: Duration,
+    /// The challenges of authorities that are answered in the handshake, if there may be any.
+    pub answers: Option<Arc<Answers>>,
 }
 
 /// Which versions of TLS are spoken.

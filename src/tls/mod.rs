@@ -1,5 +1,6 @@
-//! TLS at the edge: certificates and which of them a client gets, tickets, clients' certificates; TLS with targets: whose
-//! certificates are taken, and for which name; and the session over a [`net::Stream`](crate::net::Stream), alike for both.
+//! TLS at the edge: certificates and which of them a client gets, those that an authority issues ([`acme`]), tickets, clients'
+//! certificates; TLS with targets: whose certificates are taken, and for which name; and the session over a
+//! [`net::Stream`](crate::net::Stream), alike for both.
 //!
 //! What always holds:
 //! - Files are read by `load` and `refresh` of [`Edge`] and [`Outbound`], on control; a worker only takes what they made.
@@ -11,6 +12,7 @@
 //! May depend on `net` and `observe`.
 
 mod accept;
+pub mod acme;
 mod certificate;
 mod channel;
 mod dial;

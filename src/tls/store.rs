@@ -28,6 +28,8 @@ pub enum Source {
     },
     /// All in a directory.
     Directory(PathBuf),
+    /// A file with a certificate and its key that an authority issues: there may be none yet.
+    Issued(PathBuf),
 }
 
 /// When a certificate ends.
@@ -74,7 +76,7 @@ impl Store {
     pub(super) fn load(sources: &[Source], provider: &CryptoProvider) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let pairs = find(sources, |_| false, &mut faults);
-        if pairs.is_empty() && faults.is_empty() {
+        if pairs.is_empty() && faults.is_empty() && !may_be_empty(sources) {
             faults.push(empty(sources));
         }
         let mut entries = Vec::with_capacity(pairs.len());
@@ -83,6 +85,8 @@ impl Store {
                 Ok(certificate) => {
                     entries.push(Entry { pair, stamps, certificate: Arc::new(certificate) });
                 }
+                // The authority is asked for another one, which the start does not wait for.
+                Err(_) if matches!(sources[pair.source], Source::Issued(_)) => {}
                 Err(fault) => faults.push(fault),
             }
         }
@@ -123,7 +127,9 @@ impl Store {
         }
         changes += self.entries.len().saturating_sub(kept);
         if entries.is_empty() {
-            faults.push(empty(sources));
+            if !may_be_empty(sources) {
+                faults.push(empty(sources));
+            }
             return Renewed { store: None, changes: 0, faults };
         }
         Renewed { store: (changes > 0).then(|| Self::index(entries)), changes, faults }
@@ -214,10 +220,15 @@ fn parent(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, parent)| parent)
 }
 
+/// Whether an authority will fill what is empty.
+fn may_be_empty(sources: &[Source]) -> bool {
+    sources.iter().any(|source| matches!(source, Source::Issued(_)))
+}
+
 fn empty(sources: &[Source]) -> Fault {
     let folder = sources.iter().enumerate().find_map(|(place, source)| match source {
         Source::Directory(path) => Some((place, path)),
-        Source::Files { .. } => None,
+        Source::Files { .. } | Source::Issued(_) => None,
     });
     match folder {
         Some((place, path)) => Fault::new(
@@ -235,6 +246,8 @@ fn find(sources: &[Source], known: impl Fn(&Pair) -> bool, faults: &mut Vec<Faul
     for (source, from) in sources.iter().enumerate() {
         match from {
             Source::Files { cert, key } => pairs.push(Pair { source, cert: cert.clone(), key: key.clone() }),
+            Source::Issued(path) if !path.exists() => {}
+            Source::Issued(path) => pairs.push(Pair { source, cert: path.clone(), key: path.clone() }),
             Source::Directory(path) => match files::pairs(Place::Directory(source), path) {
                 Ok(found) => {
                     let found = found.into_iter().map(|(cert, key)| Pair { source, cert, key });

@@ -105,9 +105,7 @@ impl Authority {
 
     /// A client that trusts it.
     pub fn dial(&self) -> Dial {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        Dial { roots, provider: provider(), versions: rustls::ALL_VERSIONS.to_vec(), identity: None, alpn: Vec::new() }
+        Dial::trusting(self.pem().as_bytes())
     }
 }
 
@@ -135,6 +133,13 @@ fn provider() -> CryptoProvider {
 }
 
 impl Dial {
+    /// A client that trusts the authority whose certificate this is, in PEM.
+    pub fn trusting(pem: &[u8]) -> Dial {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        Dial { roots, provider: provider(), versions: rustls::ALL_VERSIONS.to_vec(), identity: None, alpn: Vec::new() }
+    }
+
     pub fn version(mut self, version: &'static SupportedProtocolVersion) -> Dial {
         self.versions = vec![version];
         self

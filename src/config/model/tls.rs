@@ -1,6 +1,7 @@
-//! `[listeners.NAME.tls]`: certificates, what is asked of clients, tickets. `[pools.NAME.tls]`: what is asked of targets.
+//! `[listeners.NAME.tls]`: certificates, which authority issues them, what is asked of clients, tickets. `[pools.NAME.tls]`: what
+//! is asked of targets.
 
-use crate::config::formats::{AlpnProtocol, FilePath};
+use crate::config::formats::{AlpnProtocol, DirectoryUrl, FilePath, HostPattern, MailAddress};
 use crate::config::units::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub struct Tls {
     /// Certificates, each for the names that it holds. The first is for clients that ask for no known name.
     pub certificates: Vec<CertificateSource>,
+    /// A certificate that an authority issues, and that is renewed in time (ACME, RFC 8555).
+    pub acme: Option<Acme>,
     /// Which versions of TLS are spoken.
     pub level: TlsLevel,
     /// Refuses clients that ask for a name no certificate holds, or for none.
@@ -41,6 +44,81 @@ pub struct CertificateSource {
     /// fullchain.pem and privkey.pem.
     #[schemars(with = "Option<FilePath>")]
     pub directory: Option<PathBuf>,
+}
+
+/// A certificate that an authority issues.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Acme {
+    /// The names that it is for, all in one certificate. Those with a star need challenge = "dns-01".
+    #[schemars(with = "Vec<HostPattern>")]
+    pub names: Vec<String>,
+    /// A mail address that the authority may write to.
+    #[schemars(with = "Option<MailAddress>")]
+    pub contact: Option<String>,
+    /// The URL of the authority's directory. Who sets this table agrees to the authority's terms.
+    #[schemars(with = "DirectoryUrl")]
+    pub directory: String,
+    /// A PEM file with what the authority's own certificate is checked by. Absent: what the system trusts.
+    #[schemars(with = "Option<FilePath>")]
+    pub ca: Option<PathBuf>,
+    /// How the authority sees that the names are ours.
+    pub challenge: AcmeChallenge,
+    /// The program that puts records into DNS for challenge = "dns-01": it is run as PROGRAM present|cleanup RECORD VALUE.
+    #[schemars(with = "Option<FilePath>")]
+    pub dns_hook: Option<PathBuf>,
+    /// How long one call of that program may take.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub dns_timeout: Span,
+    /// The kind of key; each certificate gets a new one.
+    pub key: AcmeKey,
+    /// How long before its end a certificate is renewed. Absent: a third of its lifetime.
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "365d"))]
+    pub renew_before: Option<Span>,
+}
+
+impl Default for Acme {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            contact: None,
+            directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+            ca: None,
+            challenge: AcmeChallenge::Http01,
+            dns_hook: None,
+            dns_timeout: Span::secs(120),
+            key: AcmeKey::EcdsaP256,
+            renew_before: None,
+        }
+    }
+}
+
+/// How an authority sees that names are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AcmeChallenge {
+    /// It asks for a file on port 80 of the name: every http listener in clear has it.
+    #[serde(rename = "http-01")]
+    Http01,
+    /// It does a handshake on port 443 of the name: every listener with TLS takes part in it.
+    #[serde(rename = "tls-alpn-01")]
+    TlsAlpn01,
+    /// It asks for a record in DNS.
+    #[serde(rename = "dns-01")]
+    Dns01,
+}
+
+/// The kind of a certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AcmeKey {
+    /// ECDSA on P-256.
+    #[serde(rename = "ecdsa-p256")]
+    EcdsaP256,
+    /// ECDSA on P-384.
+    #[serde(rename = "ecdsa-p384")]
+    EcdsaP384,
+    /// RSA of 2048 bits.
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
 }
 
 /// Which versions of TLS are spoken.

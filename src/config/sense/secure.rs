@@ -1,13 +1,20 @@
 //! What makes no sense within `[listeners.NAME.tls]` and `[pools.NAME.tls]`. What is in the files is seen when the plan is made.
 
 use super::Sense;
-use crate::config::model::{ClientAuthMode, Pool, PoolProtocol, Protocol, Tls};
+use crate::config::model::{Acme, AcmeChallenge, ClientAuthMode, Pool, PoolProtocol, Protocol, Tls};
 use crate::config::sources::{Fault, KeyPath};
+use std::net::IpAddr;
 
 /// Looks at the TLS of listener `name`, which stands at `at`.
 pub(super) fn check(sense: &mut Sense<'_>, name: &str, protocol: Protocol, tls: &Tls, at: &KeyPath) {
     certificates(sense, name, tls, &at.child("certificates"));
     client_auth(sense, tls, &at.child("client_auth"));
+    if let Some(acme) = &tls.acme {
+        let at = at.child("acme");
+        names(sense, acme, &at);
+        challenge(sense, acme, &at);
+        account(sense, name, acme, &at);
+    }
     if protocol == Protocol::Tcp {
         if sense.sources.has_own(&at.child("hsts")) {
             sense.fault(
@@ -68,11 +75,12 @@ fn certificates(sense: &mut Sense<'_>, name: &str, tls: &Tls, at: &KeyPath) {
         return;
     }
     if tls.certificates.is_empty()
+        && !sense.sources.has(&KeyPath::from(["listeners", name, "tls", "acme"]))
         && (sense.sources.has(at) || sense.is_complete(KeyPath::from(["listeners", name, "tls"])))
     {
         sense.fault(
             Fault::new(at.clone(), format!("listener `{name}` has TLS but no certificate"))
-                .help("write certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]"),
+                .help("write certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }], or acme = { names = [\"www.example.com\"] }"),
         );
     }
     for (index, source) in tls.certificates.iter().enumerate() {
@@ -89,6 +97,79 @@ fn certificates(sense: &mut Sense<'_>, name: &str, tls: &Tls, at: &KeyPath) {
         sense.fault(
             Fault::new(here, what)
                 .help("write { cert = \"cert.pem\", key = \"key.pem\" } or { directory = \"certs\" }"),
+        );
+    }
+}
+
+/// What an authority can certify, and by which challenge.
+fn names(sense: &mut Sense<'_>, acme: &Acme, at: &KeyPath) {
+    let list = at.child("names");
+    if !sense.outcome.is_sound(&list) {
+        return;
+    }
+    if acme.names.is_empty() && (sense.sources.has(&list) || sense.is_complete(at.clone())) {
+        sense.fault(
+            Fault::new(at.clone(), "an authority, but no name to certify").help("write names = [\"www.example.com\"]"),
+        );
+    }
+    for (index, name) in acme.names.iter().enumerate() {
+        let here = list.child(index);
+        if name.starts_with('[') || name.parse::<IpAddr>().is_ok() {
+            sense.fault(
+                Fault::new(here, format!("`{name}` is an address: authorities are asked for names alone"))
+                    .help("write a host name, or name files with `certificates`"),
+            );
+        } else if name.starts_with("*.") && acme.challenge != AcmeChallenge::Dns01 && sense.is_sound(at, "challenge") {
+            sense.fault(
+                Fault::new(here, format!("`{name}` can only be shown to be ours in DNS"))
+                    .help("set challenge = \"dns-01\" and a `dns_hook`"),
+            );
+        }
+    }
+}
+
+/// What the challenge needs, and what means nothing with it.
+fn challenge(sense: &mut Sense<'_>, acme: &Acme, at: &KeyPath) {
+    if !sense.is_sound(at, "challenge") || !sense.is_sound(at, "dns_hook") || !sense.is_complete(at.clone()) {
+        return;
+    }
+    if acme.challenge == AcmeChallenge::Dns01 {
+        if acme.dns_hook.is_none() {
+            sense.fault(
+                Fault::new(at.clone(), "challenge = \"dns-01\" without a program that writes to DNS")
+                    .help("add dns_hook = \"dns-hook\", which is run as dns-hook present|cleanup RECORD VALUE"),
+            );
+        }
+        return;
+    }
+    for key in ["dns_hook", "dns_timeout"].into_iter().filter(|key| sense.sources.has_own(&at.child(*key))) {
+        sense.fault(
+            Fault::new(at.child(key), format!("`{key}` means nothing unless the challenge is \"dns-01\""))
+                .help("set challenge = \"dns-01\", or remove it"),
+        );
+    }
+    let in_clear = sense.config.listeners.values().any(|l| l.protocol == Protocol::Http && l.tls.is_none());
+    if acme.challenge == AcmeChallenge::Http01 && !in_clear && sense.is_complete([]) {
+        sense.fault(
+            Fault::new(at.clone(), "challenge = \"http-01\", but no http listener in clear could answer it")
+                .help("add one on port 80, or set challenge = \"tls-alpn-01\""),
+        );
+    }
+}
+
+/// There is one account for each authority.
+fn account(sense: &mut Sense<'_>, name: &str, acme: &Acme, at: &KeyPath) {
+    let others = sense.config.listeners.iter().take_while(|(other, _)| *other != name);
+    let same = |other: &Acme| other.directory == acme.directory && other.contact != acme.contact;
+    let other = others
+        .filter(|(_, listener)| listener.tls.as_ref().and_then(|tls| tls.acme.as_ref()).is_some_and(same))
+        .map(|(other, _)| KeyPath::from(["listeners", other, "tls", "acme"]))
+        .find(|other| sense.is_sound(other, "contact") && sense.is_sound(other, "directory"));
+    if let Some(other) = other.filter(|_| sense.is_sound(at, "contact") && sense.is_sound(at, "directory")) {
+        sense.fault(
+            Fault::new(at.clone(), "another contact for the same authority, with which there is one account")
+                .also(other, "the other one")
+                .help("write the same `contact` in both, or in [defaults.listener.tls.acme]"),
         );
     }
 }

@@ -1,6 +1,7 @@
 //! TLS ended at the edge. Protects ssl/ssl_client_auth, ssl/ssl_alpn, ssl/tls12_resume_stateless, tls13_resume_stateless,
 //! ssl/set_ssl_cert, ssl/tls12_ssl_crt-list_filters.
 
+mod acme;
 mod clients;
 mod data;
 mod files;
