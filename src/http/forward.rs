@@ -215,13 +215,14 @@ impl Forwarding<'_, '_> {
                 // Rarer than an answer, and larger.
                 Box::pin(self.tunnel(leased.link.channel(), timeouts.tunnel, sent, received)).await;
             }
-            Passed { reusable: true, keep_alive, .. } => match leased.link {
-                Link::Own(stream) => local.keep(attempt.index(), stream, None, keep_alive, now),
-                Link::Secure(stream, session) => {
-                    local.keep(attempt.index(), stream, Some(session), keep_alive, now);
-                }
-                Link::Shared(_) => {}
-            },
+            Passed { reusable: true, keep_alive, .. } => {
+                let kept = match leased.link {
+                    Link::Own(stream) => (stream, None),
+                    Link::Secure(stream, session) => (stream, Some(session)),
+                    Link::Shared(_) => return Ok(()),
+                };
+                local.keep(attempt.index(), kept, keep_alive, now);
+            }
             _ => leased.link.end(),
         }
         Ok(())

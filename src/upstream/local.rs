@@ -173,8 +173,7 @@ impl Local {
     pub fn keep(
         &self,
         target: usize,
-        stream: Stream,
-        session: Option<Box<Session>>,
+        (stream, session): (Stream, Option<Box<Session>>),
         hint: Option<Duration>,
         now: Duration,
     ) {
