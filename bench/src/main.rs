@@ -9,10 +9,12 @@ mod pattern;
 mod plain;
 mod process;
 mod ratio;
+mod records;
 mod report;
 mod runner;
 mod short;
 mod strict;
+mod tls;
 
 use clap::Parser;
 

@@ -1,29 +1,49 @@
 //! A plain blocking HTTP client for what is not measured: readiness, counts, metrics, and connections that idle.
 
 use crate::body::Body;
-use anyhow::{Context, Result, ensure};
+use crate::tls;
+use anyhow::{Context, Result, bail, ensure};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A keep-alive connection with at most one request under way.
 #[derive(Debug)]
-pub struct Connection(TcpStream);
+pub struct Connection(Stream);
+
+#[derive(Debug)]
+enum Stream {
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
 
 impl Connection {
-    /// Connects; every later step fails after `limit` without progress.
-    pub fn open(address: SocketAddr, limit: Duration) -> Result<Self> {
+    /// Connects, over TLS if `tls`; every step fails after `limit` without progress.
+    pub fn open(address: SocketAddr, tls: bool, limit: Duration) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, limit)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(limit))?;
         stream.set_write_timeout(Some(limit))?;
-        Ok(Self(stream))
+        if !tls {
+            return Ok(Self(Stream::Clear(stream)));
+        }
+        let mut stream = StreamOwned::new(tls::client()?, stream);
+        // Not with the first request: a proxy does not wait long for a handshake.
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).context("TLS handshake")?;
+        }
+        Ok(Self(Stream::Tls(Box::new(stream))))
     }
 
     /// Sends a GET.
     pub fn ask(&mut self, path: &str) -> Result<()> {
-        let host = self.0.peer_addr()?;
-        Ok(self.0.write_all(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?)
+        let request = |host: SocketAddr| format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        match &mut self.0 {
+            Stream::Clear(stream) => stream.write_all(request(stream.peer_addr()?).as_bytes())?,
+            Stream::Tls(stream) => stream.write_all(request(stream.sock.peer_addr()?).as_bytes())?,
+        }
+        Ok(())
     }
 
     /// Waits for the answer to it, which must be a whole 200.
@@ -45,7 +65,11 @@ impl Connection {
                     return Ok(data);
                 }
             }
-            match self.0.read(&mut buffer)? {
+            let count = match &mut self.0 {
+                Stream::Clear(stream) => stream.read(&mut buffer)?,
+                Stream::Tls(stream) => stream.read(&mut buffer)?,
+            };
+            match count {
                 0 if matches!(body, Some(Body::UntilClose)) => return Ok(data),
                 0 => anyhow::bail!("closed before the answer was complete"),
                 count => input.extend_from_slice(&buffer[..count]),
@@ -54,18 +78,40 @@ impl Connection {
     }
 }
 
-/// The body of `path` at `address`, on a connection of its own.
-pub fn get(address: SocketAddr, path: &str) -> Result<Vec<u8>> {
-    let mut connection = Connection::open(address, Duration::from_secs(5))?;
-    connection.ask(path)?;
-    connection.answer().with_context(|| format!("GET http://{address}{path}"))
+/// Reads one answer with a content-length to its end; how many bytes it was, head and body.
+pub fn take(mut source: impl Read) -> Result<u64> {
+    let (mut input, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let count = source.read(&mut buffer).context("before the answer was whole")?;
+        ensure!(count > 0, "closed before the answer was whole");
+        input.extend_from_slice(&buffer[..count]);
+        if let Some((head, body)) = head(&input)? {
+            let Body::Length(length) = body else { bail!("no content-length") };
+            let whole = head as u64 + length;
+            ensure!(input.len() as u64 <= whole, "bytes beyond the answer");
+            if input.len() as u64 == whole {
+                return Ok(whole);
+            }
+        }
+    }
 }
 
-/// Waits until `path` at `address` answers 200.
-pub fn wait_for(address: SocketAddr, path: &str, limit: Duration) -> Result<()> {
+/// The body of `path` at `address`, on a connection of its own.
+pub fn get(address: SocketAddr, path: &str) -> Result<Vec<u8>> {
+    fetch(address, false, path)
+}
+
+fn fetch(address: SocketAddr, tls: bool, path: &str) -> Result<Vec<u8>> {
+    let mut connection = Connection::open(address, tls, Duration::from_secs(5))?;
+    connection.ask(path)?;
+    connection.answer().with_context(|| format!("GET {path} from {address}"))
+}
+
+/// Waits until `path` at `address` answers 200, over TLS if `tls`.
+pub fn wait_for(address: SocketAddr, tls: bool, path: &str, limit: Duration) -> Result<()> {
     let end = Instant::now() + limit;
     loop {
-        match get(address, path) {
+        match fetch(address, tls, path) {
             Ok(_) => return Ok(()),
             Err(error) if Instant::now() > end => return Err(error).context(format!("not ready after {limit:?}")),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),

@@ -2,11 +2,13 @@
 //!
 //! It is one thread without an event loop: connections are waited for in the order in which they were opened, which is
 //! about the order in which a proxy serves them, so that five system calls make a request, and a quarter of
-//! the connections is waited for at once. As wrk does it, the client closes as soon as the answer is whole.
+//! the connections is waited for at once. As wrk does it, the client closes as soon as the answer is whole. Over TLS each has a
+//! whole handshake of its own before the request.
 
 use crate::body::Body;
-use crate::plain;
+use crate::{plain, tls};
 use anyhow::{Context, Result, bail, ensure};
+use rustls::ClientConnection;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,6 +20,9 @@ pub struct Args {
     /// Proxy.
     #[arg(long)]
     pub address: SocketAddr,
+    /// Over TLS.
+    #[arg(long)]
+    pub tls: bool,
     /// What to ask for.
     #[arg(long, default_value = "/128")]
     pub path: String,
@@ -43,29 +48,61 @@ pub fn run(args: Args) -> Result<()> {
     let request = format!("GET {} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n", args.path);
     let mut open = VecDeque::with_capacity(args.connections);
     for _ in 0..args.connections {
-        open.push_back(ask(args.address, request.as_bytes())?);
+        open.push_back(Exchange::begin(&args, request.as_bytes())?);
     }
     let (mut buffer, mut answers) = (vec![0; 64 << 10], 0u64);
     let end = Instant::now() + duration;
     while Instant::now() < end {
         // The last of them is waited for first: the others are there by then, and the thread has slept but once.
-        let oldest: Vec<TcpStream> = open.drain(..open.len().div_ceil(4)).rev().collect();
-        for socket in oldest {
-            answer(&socket, &mut buffer)?;
-            answers += 1;
-            drop(socket);
-            open.push_back(ask(args.address, request.as_bytes())?);
+        let oldest: Vec<Exchange> = open.drain(..open.len().div_ceil(4)).rev().collect();
+        for mut exchange in oldest {
+            if exchange.advance(request.as_bytes(), &mut buffer)? {
+                answers += 1;
+                drop(exchange);
+                exchange = Exchange::begin(&args, request.as_bytes())?;
+            }
+            open.push_back(exchange);
         }
     }
     println!("{answers} answers");
     Ok(())
 }
 
-/// Opens a connection and sends the request on it.
-fn ask(address: SocketAddr, request: &[u8]) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).context("connect")?;
-    stream.write_all(request)?;
-    Ok(stream)
+/// A connection with its one request.
+enum Exchange {
+    Clear(TcpStream),
+    Tls(TcpStream, Box<ClientConnection>),
+}
+
+impl Exchange {
+    /// Opens it and sends what can be sent at once: the request, or the first flight of a handshake.
+    fn begin(args: &Args, request: &[u8]) -> Result<Self> {
+        let mut stream = TcpStream::connect(args.address).context("connect")?;
+        if !args.tls {
+            stream.write_all(request)?;
+            return Ok(Self::Clear(stream));
+        }
+        let mut tls = Box::new(tls::client()?);
+        tls.write_tls(&mut stream)?;
+        Ok(Self::Tls(stream, tls))
+    }
+
+    /// Waits for what comes next; whether that was the answer, and not the handshake's end, which the request is sent with.
+    fn advance(&mut self, request: &[u8], buffer: &mut [u8]) -> Result<bool> {
+        match self {
+            Self::Clear(stream) => answer(stream, buffer).map(|()| true),
+            Self::Tls(stream, tls) if tls.is_handshaking() => {
+                while tls.is_handshaking() {
+                    ensure!(tls.read_tls(stream).context("in the handshake")? > 0, "closed in the handshake");
+                    tls.process_new_packets()?;
+                }
+                tls.writer().write_all(request)?;
+                tls.write_tls(stream)?;
+                Ok(false)
+            }
+            Self::Tls(stream, tls) => answer(rustls::Stream::new(tls.as_mut(), stream), buffer).map(|()| true),
+        }
+    }
 }
 
 /// Waits for an answer with content-length.

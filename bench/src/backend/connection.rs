@@ -1,6 +1,7 @@
 //! One connection of the backend: a state machine over a non-blocking socket.
 
 use super::answer::{Answers, Upload};
+use super::h2c::Http2;
 use super::journal::Journal;
 use super::request::{self, Request, Wanted};
 use crate::messages;
@@ -26,7 +27,7 @@ pub struct Shared {
 /// A connection.
 pub struct Connection {
     socket: TcpStream,
-    echo: bool,
+    speech: Speech,
     messages: bool,
     input: Vec<u8>,
     current: Option<(Request, Upload)>,
@@ -34,6 +35,16 @@ pub struct Connection {
     written: usize,
     bulk: usize,
     closing: bool,
+}
+
+/// What a listener's connections speak.
+pub enum Speech {
+    /// HTTP/1.1.
+    Http,
+    /// HTTP/2.
+    Http2(Http2),
+    /// Back comes what was sent.
+    Echo,
 }
 
 /// What a read brought.
@@ -45,10 +56,10 @@ enum Received {
 }
 
 impl Connection {
-    /// Speaks HTTP, or gives back what it gets if `echo`.
-    pub fn new(socket: TcpStream, echo: bool) -> Self {
+    /// A new one.
+    pub fn new(socket: TcpStream, speech: Speech) -> Self {
         let (input, out) = (Vec::new(), Vec::new());
-        Self { socket, echo, messages: false, input, current: None, out, written: 0, bulk: 0, closing: false }
+        Self { socket, speech, messages: false, input, current: None, out, written: 0, bulk: 0, closing: false }
     }
 
     /// Does what can be done without waiting; `false` when the connection is over. `peer_ended` says that the peer sends
@@ -99,9 +110,16 @@ impl Connection {
 
     /// Takes requests from what was kept and `fresh`; keeps the rest.
     fn serve(&mut self, fresh: &[u8], shared: &mut Shared) -> Result<()> {
-        if self.echo {
-            self.out.extend_from_slice(fresh);
-            return Ok(());
+        match &mut self.speech {
+            Speech::Http => {}
+            Speech::Http2(http2) => {
+                shared.answers.given += http2.take(fresh, &mut self.out)?;
+                return Ok(());
+            }
+            Speech::Echo => {
+                self.out.extend_from_slice(fresh);
+                return Ok(());
+            }
         }
         if self.input.is_empty() {
             let taken = self.take(fresh, shared)?;

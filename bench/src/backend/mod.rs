@@ -2,11 +2,12 @@
 
 pub mod answer;
 pub mod connection;
+pub mod h2c;
 pub mod journal;
 pub mod request;
 
 use anyhow::{Context, Result};
-use connection::{Connection, Shared};
+use connection::{Connection, Shared, Speech};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
@@ -19,6 +20,9 @@ pub struct Args {
     /// Where to speak HTTP.
     #[arg(long)]
     pub http: SocketAddr,
+    /// Where to speak HTTP/2 in clear, and answer all with 128 bytes.
+    #[arg(long)]
+    pub h2c: Option<SocketAddr>,
     /// Where to give back every byte.
     #[arg(long)]
     pub echo: Option<SocketAddr>,
@@ -35,12 +39,13 @@ pub struct Args {
 
 const HTTP: Token = Token(usize::MAX);
 const ECHO: Token = Token(usize::MAX - 1);
+const H2C: Token = Token(usize::MAX - 2);
 
 /// Serves until the process is told to end.
 pub fn run(args: Args) -> Result<()> {
     let mut poll = Poll::new()?;
     let mut listeners = Vec::new();
-    for (address, token) in [(Some(args.http), HTTP), (args.echo, ECHO)] {
+    for (address, token) in [(Some(args.http), HTTP), (args.h2c, H2C), (args.echo, ECHO)] {
         let Some(address) = address else { continue };
         let listener = if args.every_loopback && token == HTTP { on_loopback(address.port()) } else { bind(address) };
         let mut listener = listener.with_context(|| format!("bind {address}"))?;
@@ -70,7 +75,12 @@ pub fn run(args: Args) -> Result<()> {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     socket.set_nodelay(true)?;
                     poll.registry().register(&mut socket, Token(slot), both)?;
-                    connections[slot] = Some(Connection::new(socket, *token == ECHO));
+                    let speech = match *token {
+                        ECHO => Speech::Echo,
+                        H2C => Speech::Http2(h2c::Http2::new()),
+                        _ => Speech::Http,
+                    };
+                    connections[slot] = Some(Connection::new(socket, speech));
                 }
                 continue;
             }

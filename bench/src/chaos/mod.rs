@@ -156,7 +156,7 @@ impl Proxy {
         let log = directory.join("ringway.log");
         let process = Process::start(program, &["run", "-c", &config], Place::Anywhere, &log)?;
         for address in [http, tcp] {
-            plain::wait_for(address, "/health", Duration::from_secs(10))
+            plain::wait_for(address, false, "/health", Duration::from_secs(10))
                 .with_context(|| log_end(&std::fs::read_to_string(&log).unwrap_or_default()))?;
         }
         Ok(Self { process, http, tcp, admin })

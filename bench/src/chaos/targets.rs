@@ -91,6 +91,6 @@ fn launch(name: &str, address: SocketAddr, journal: &Path, log: &Path) -> Result
         Place::Anywhere,
         log,
     )?;
-    plain::wait_for(address, "/health", Duration::from_secs(10)).with_context(|| format!("target {name}"))?;
+    plain::wait_for(address, false, "/health", Duration::from_secs(10)).with_context(|| format!("target {name}"))?;
     Ok(process)
 }

@@ -108,7 +108,7 @@ impl Gathered {
         let mut failures = Vec::new();
         let mut first = Vec::new();
         for _ in 0..AT_ONCE {
-            first.push(Connection::open(peer.http, LIMIT)?);
+            first.push(Connection::open(peer.http, peer.tls, LIMIT)?);
         }
         ask_all(&mut first, &scenario.path, &mut failures);
         drop(first);
@@ -116,7 +116,7 @@ impl Gathered {
         let before = Memory::now(peer)?;
         let mut open = Vec::with_capacity(scenario.connections);
         for _ in 0..scenario.connections {
-            match Connection::open(peer.http, LIMIT) {
+            match Connection::open(peer.http, peer.tls, LIMIT) {
                 Ok(connection) => open.push(connection),
                 Err(error) => failures.push(format!("connection {}: {error:#}", open.len() + 1)),
             }

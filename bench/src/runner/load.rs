@@ -6,6 +6,7 @@
 pub mod reading;
 
 use crate::process::{Place, placed};
+use crate::tls;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ const OHA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin/oha");
 pub struct LoadSpec {
     /// Who makes it.
     pub tool: Tool,
+    /// Whether it comes over TLS.
+    pub tls: bool,
     /// What it asks for. For [`Tool::Strict`] what stands before its own paths, or "/".
     pub path: String,
     /// Its connections.
@@ -37,8 +40,11 @@ pub enum Tool {
     },
     /// oha; OHA in the environment names another build.
     Oha,
-    /// h2load over HTTP/1.1.
-    H2load,
+    /// h2load.
+    H2load {
+        /// Streams at a time on each connection, over HTTP/2; without it HTTP/1.1 is spoken.
+        streams: Option<usize>,
+    },
     /// `bench bulk`, which does not copy the bodies that it receives: wrk's core would be full first.
     Bulk,
     /// `bench short`, which opens a connection for each request with fewer system calls than wrk.
@@ -95,6 +101,13 @@ pub fn finish(mut generator: Generator) -> Result<LoadReport> {
     reading::read(&generator.tool, &text).with_context(|| format!("the load's report: {text}{complaint}"))
 }
 
+impl Tool {
+    /// Whether it can come over TLS.
+    pub fn speaks_tls(&self) -> bool {
+        matches!(self, Self::Wrk { .. } | Self::H2load { .. } | Self::Bulk | Self::Short)
+    }
+}
+
 impl Default for Tool {
     fn default() -> Self {
         Self::Wrk { script: None }
@@ -122,7 +135,8 @@ impl LoadReport {
 
 impl LoadSpec {
     fn command(&self, address: SocketAddr, core: usize, seconds: f64) -> Result<Command> {
-        let (url, connections) = (format!("http://{address}{}", self.path), self.connections.to_string());
+        let scheme = if self.tls { "https" } else { "http" };
+        let (url, connections) = (format!("{scheme}://{address}{}", self.path), self.connections.to_string());
         // A load at a fixed rate has time to spare, and counts how long answers take.
         let place = if matches!(self.tool, Tool::Strict { .. }) { Place::Core(core) } else { Place::Patient(core) };
         let run = |program: &str, args: &[&str]| placed(program, args, place);
@@ -130,7 +144,7 @@ impl LoadSpec {
         let ours = |generator: &str| {
             let (address, seconds) = (address.to_string(), seconds.to_string());
             let mut command = run(&bench, &[generator, "--address", &address, "--path", &self.path]);
-            command.args(["--duration", &seconds, "--connections", &connections]);
+            command.args(["--duration", &seconds, "--connections", &connections]).args(self.tls.then_some("--tls"));
             command
         };
         Ok(match &self.tool {
@@ -141,6 +155,7 @@ impl LoadSpec {
                 let mut command =
                     run("wrk", &["-t1", "-c", &connections, "-d", &time, "--timeout", "10s", "-s", &script, &url]);
                 command.env("LUA_PATH", format!("{}/?.lua", scripts.display()));
+                command.env("OPENSSL_CONF", tls::OPENSSL_CONF);
                 command
             }
             Tool::Oha => {
@@ -149,9 +164,16 @@ impl LoadSpec {
                 // -w: what is under way at the end is waited for, where it would count as an error.
                 run(&program, &["-z", &time, "-c", &connections, "-w", "--no-tui", "--output-format", "json", &url])
             }
-            Tool::H2load => {
+            Tool::H2load { streams } => {
                 let time = format!("{}ms", (seconds * 1000.0).ceil());
-                run("h2load", &["--h1", "-t1", "-c", &connections, "-D", &time, &url])
+                let mut command = run("h2load", &["-t1", "-c", &connections, "-D", &time]);
+                match streams {
+                    Some(streams) => command.args(["-m", &streams.to_string()]),
+                    None => command.arg("--h1"),
+                };
+                // It has its own defaults in place of libssl's.
+                command.args(["--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", &url]);
+                command
             }
             Tool::Bulk => ours("bulk"),
             Tool::Short => ours("short"),

@@ -39,7 +39,8 @@ pub struct Args {
     /// Seconds measured in each round.
     #[arg(long, default_value_t = 1.5)]
     pub window: f64,
-    /// Peers to compare: ringway, haproxy, nginx, floor; haproxy-splice, haproxy-map, apache, envoy and caddy only if they
+    /// Peers to compare: ringway, haproxy, nginx, floor; haproxy-map and haproxy-h2 where a scenario is for them;
+    /// haproxy-splice, apache, envoy and caddy only if they
     /// are named, or with "all". Each takes part in what it can do.
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<String>,
@@ -71,21 +72,21 @@ pub fn run(args: Args) -> Result<()> {
     ensure!(std::thread::available_parallelism()?.get() >= 2, "the runner needs two cores");
     process::raise_file_limit()?;
     let directory = Directory::new()?;
-    let backend = plain::free_address()?;
+    let (backend, h2c) = (plain::free_address()?, plain::free_address()?);
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
     let log = directory.0.join("backend.log");
-    let address = backend.to_string();
-    let mut backend_args = vec!["backend", "--http", &address];
+    let (address, h2c_address) = (backend.to_string(), h2c.to_string());
+    let mut backend_args = vec!["backend", "--http", &address, "--h2c", &h2c_address];
     if scenarios.iter().any(|scenario| scenario.targets > 0) {
         backend_args.push("--every-loopback");
     }
     let target = Process::start(&program, &backend_args, Place::Core(LOAD_CORE), &log)?;
-    plain::wait_for(backend, "/health", Duration::from_secs(5))?;
+    plain::wait_for(backend, false, "/health", Duration::from_secs(5))?;
 
     let mut report = Report::new(home, &peers);
     report.print_head();
     for scenario in &scenarios {
-        let bench = Bench { args: &args, peers: &peers, target: &target, backend, directory: &directory.0 };
+        let bench = Bench { args: &args, peers: &peers, target: &target, backend, h2c, directory: &directory.0 };
         let outcome = match scenario.kind {
             Kind::Load => bench.load(scenario)?,
             Kind::Idle | Kind::Hold | Kind::Slow => bench.crowd(scenario)?,
@@ -108,12 +109,13 @@ struct Bench<'a> {
     peers: &'a [Peer],
     target: &'a Process,
     backend: SocketAddr,
+    h2c: SocketAddr,
     directory: &'a Path,
 }
 
 impl Bench<'_> {
     fn load(&self, scenario: &Scenario) -> Result<Outcome> {
-        let (setup, load) = (scenario.setup(self.backend, self.directory), scenario.spec());
+        let (setup, load) = (scenario.setup(self.backend, self.h2c, self.directory), scenario.spec());
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
@@ -180,7 +182,7 @@ impl Bench<'_> {
 
     fn crowd(&self, scenario: &Scenario) -> Result<Outcome> {
         let mut crowds = BTreeMap::new();
-        let setup = scenario.setup(self.backend, self.directory);
+        let setup = scenario.setup(self.backend, self.h2c, self.directory);
         let sockets = crowd::sockets(scenario.connections)?;
         for peer in self.peers.iter().filter(|peer| peer.fits(scenario.protocol, None, &setup)) {
             progress(&format!("{}: {}", scenario.name, peer.name));

@@ -50,6 +50,8 @@ pub struct Running {
     pub process: Process,
     /// Its HTTP listener.
     pub http: SocketAddr,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
     /// Its TCP listener, if it can have one.
     pub tcp: Option<SocketAddr>,
     /// Where it tells of itself, if it is Ringway.
@@ -90,7 +92,9 @@ impl Peer {
     pub fn fits(&self, protocol: Protocol, load: Option<&LoadSpec>, setup: &Setup) -> bool {
         match self.name {
             known::FLOOR => load.is_some_and(|load| setup.is_plain() && floor_takes(protocol, load)),
+            _ if setup.tls && self.known.tls.is_empty() => false,
             known::MAPPED => setup.routes > 0 && protocol == Protocol::Http,
+            known::MULTIPLEXED => setup.h2c.is_some() && protocol == Protocol::Http,
             _ => protocol == Protocol::Http || self.known.tcp,
         }
     }
@@ -100,8 +104,8 @@ impl Peer {
         let log = setup.directory.join(format!("{}.log", self.name));
         let started = if self.name == known::FLOOR { self.start_floor(setup, &log) } else { self.spawn(setup, &log) };
         let ready = started.and_then(|running| {
-            plain::wait_for(running.http, "/128", READY)?;
-            running.tcp.map_or(Ok(()), |tcp| plain::wait_for(tcp, "/128", READY))?;
+            plain::wait_for(running.http, running.tls, "/128", READY)?;
+            running.tcp.map_or(Ok(()), |tcp| plain::wait_for(tcp, false, "/128", READY))?;
             Ok(running)
         });
         ready
@@ -136,6 +140,7 @@ impl Peer {
             name: self.name,
             process,
             http,
+            tls: setup.tls,
             tcp: self.known.tcp.then_some(tcp),
             admin: (self.name == OURS).then_some(admin),
             tcp_process: None,
@@ -150,7 +155,7 @@ impl Peer {
             Process::start(&self.program, &[&port, &target, protocol], Place::Core(PROXY_CORE), log)
         };
         let (process, tcp_process) = (start(http, "http")?, Some(start(tcp, "tcp")?));
-        Ok(Running { name: self.name, process, http, tcp: Some(tcp), admin: None, tcp_process })
+        Ok(Running { name: self.name, process, http, tls: false, tcp: Some(tcp), admin: None, tcp_process })
     }
 }
 
@@ -174,7 +179,7 @@ impl Running {
 /// every piece that it receives of an answer for a whole one. How many connections it has had does not matter: a slot
 /// that is never reused costs 24 bytes; the limit on open files bounds how many there are at once.
 fn floor_takes(protocol: Protocol, load: &LoadSpec) -> bool {
-    let raw = matches!(load.tool, Tool::Wrk { script: None } | Tool::Oha | Tool::H2load | Tool::Bulk);
+    let raw = matches!(load.tool, Tool::Wrk { script: None } | Tool::Oha | Tool::H2load { streams: None } | Tool::Bulk);
     raw && (protocol == Protocol::Tcp || matches!(load.path.as_str(), "/" | "/128" | "/4k"))
 }
 

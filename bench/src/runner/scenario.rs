@@ -2,7 +2,7 @@
 
 use super::load::{LoadSpec, Tool};
 use super::peer::Setup;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +21,12 @@ pub struct Scenario {
     pub kind: Kind,
     /// Which listener of the proxies is used.
     pub protocol: Protocol,
+    /// Whether the load and the HTTP listener speak TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// Whether the backend is reached by HTTP/2, by the proxies that can; it then answers all with 128 bytes.
+    #[serde(default)]
+    pub h2_pool: bool,
     /// What the load asks for.
     #[serde(default)]
     pub path: String,
@@ -104,15 +110,24 @@ impl Unit {
 }
 
 impl Scenario {
-    /// The load that it asks for.
-    pub fn spec(&self) -> LoadSpec {
-        LoadSpec { tool: self.load.clone(), path: self.path.clone(), connections: self.connections }
+    /// Fails if it asks for what the runner does not have.
+    fn check(&self) -> Result<()> {
+        ensure!(!self.tls || self.protocol == Protocol::Http, "the TCP listener is in clear");
+        ensure!(!self.tls || !self.paced, "the client at a fixed rate speaks no TLS");
+        ensure!(!self.tls || self.kind != Kind::Load || self.load.speaks_tls(), "this load speaks no TLS");
+        Ok(())
     }
 
-    /// What stands around the peers: the backend at `target`, files in `directory`.
-    pub fn setup<'a>(&self, target: SocketAddr, directory: &'a Path) -> Setup<'a> {
-        let (routes, targets, connections) = (self.routes, self.targets, self.connections);
-        Setup { routes, targets, connections, ..Setup::plain(target, directory) }
+    /// The load that it asks for.
+    pub fn spec(&self) -> LoadSpec {
+        LoadSpec { tool: self.load.clone(), tls: self.tls, path: self.path.clone(), connections: self.connections }
+    }
+
+    /// What stands around the peers: the backend at `target` and, for HTTP/2, `h2c`; files in `directory`.
+    pub fn setup<'a>(&self, target: SocketAddr, h2c: SocketAddr, directory: &'a Path) -> Setup<'a> {
+        let (routes, targets, tls, connections) = (self.routes, self.targets, self.tls, self.connections);
+        let h2c = self.h2_pool.then_some(h2c);
+        Setup { routes, targets, tls, h2c, connections, ..Setup::plain(target, directory) }
     }
 }
 
@@ -123,6 +138,7 @@ pub fn choose(directory: &Path, names: &[String], all: bool) -> Result<Vec<Scena
         let path = entry?.path();
         let text = std::fs::read_to_string(&path)?;
         let mut scenario: Scenario = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        scenario.check().with_context(|| path.display().to_string())?;
         scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         known.push(scenario);
     }
@@ -145,5 +161,19 @@ mod tests {
         let all = choose(&directory, &[], true).unwrap();
         assert!(all.iter().any(|scenario| scenario.default) && all.iter().any(|scenario| !scenario.default));
         assert!(choose(&directory, &["h1-c46".into()], false).unwrap_err().to_string().contains("h1-c64"));
+    }
+
+    #[test]
+    fn tls_is_for_what_speaks_it() {
+        let read = |more: &str| -> Scenario {
+            let text = "title = 't'\nkind = 'load'\nconnections = 1\nunit = 'request'\ntls = true\n";
+            toml::from_str(&format!("{text}{more}")).unwrap()
+        };
+        let good = read("protocol = 'http'\nload = { h2load = { streams = 16 } }");
+        assert!(good.check().is_ok() && good.spec().tls);
+        assert_eq!(good.load, Tool::H2load { streams: Some(16) });
+        for bad in ["protocol = 'tcp'", "protocol = 'http'\npaced = true", "protocol = 'http'\nload = 'messages'"] {
+            assert!(read(bad).check().is_err(), "{bad}");
+        }
     }
 }

@@ -10,7 +10,7 @@ pub fn read(tool: &Tool, text: &str) -> Result<LoadReport> {
     match tool {
         Tool::Wrk { .. } => wrk(text),
         Tool::Oha => oha(text),
-        Tool::H2load => h2load(text),
+        Tool::H2load { .. } => h2load(text),
         Tool::Bulk | Tool::Short | Tool::Messages => bulk(text),
         Tool::Strict { .. } => strict(text),
     }

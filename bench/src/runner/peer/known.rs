@@ -15,6 +15,10 @@ pub struct Known {
     pub usual: bool,
     /// Whether it can have a TCP listener.
     pub tcp: bool,
+    /// What makes its HTTP listener one for TLS, with `{{dir}}/site.pem`; empty if that is not set up.
+    pub tls: &'static str,
+    /// What makes its pool one of targets that speak HTTP/2; empty if it is to speak HTTP/1.1 all the same.
+    pub h2_pool: &'static str,
     /// Its configuration's template in bench/peers/.
     pub file: &'static str,
     /// Its environment, as NAME=VALUE.
@@ -37,6 +41,8 @@ pub struct Known {
 pub const SPLICING: &str = "haproxy-splice";
 /// HAProxy with its routes in a map file in place of a rule for each.
 pub const MAPPED: &str = "haproxy-map";
+/// HAProxy with HTTP/2 to its targets, where the scenario has such targets.
+pub const MULTIPLEXED: &str = "haproxy-h2";
 /// The least that a forwarder can cost; no proxy.
 pub const FLOOR: &str = "floor";
 
@@ -51,6 +57,8 @@ pub const KNOWN: &[Known] = &[
         program: RINGWAY,
         usual: true,
         tcp: true,
+        tls: "tls = { certificates = [{ cert = \"{{dir}}/site.pem\" }] }",
+        h2_pool: "protocol = \"h2\"",
         file: "ringway.toml",
         environment: &[],
         arguments: &["run", "-c", "{{config}}"],
@@ -74,12 +82,15 @@ pub const KNOWN: &[Known] = &[
         route: "",
         ..HAPROXY
     },
+    Known { name: MULTIPLEXED, h2_pool: "proto h2", ..HAPROXY },
     Known {
         name: "nginx",
         variable: "NGINX",
         program: "nginx",
         usual: true,
         tcp: true,
+        tls: " ssl http2; ssl_certificate {{dir}}/site.pem; ssl_certificate_key {{dir}}/site.pem",
+        h2_pool: "",
         file: "nginx.conf",
         environment: &[],
         arguments: &["-c", "{{config}}"],
@@ -95,6 +106,8 @@ pub const KNOWN: &[Known] = &[
         program: "apache2",
         usual: false,
         tcp: false,
+        tls: "",
+        h2_pool: "",
         file: "apache.conf",
         environment: &[],
         arguments: &["-f", "{{config}}", "-DFOREGROUND"],
@@ -110,6 +123,8 @@ pub const KNOWN: &[Known] = &[
         program: concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/envoy"),
         usual: false,
         tcp: true,
+        tls: "",
+        h2_pool: "",
         file: "envoy.yaml",
         environment: &[],
         arguments: &["-c", "{{config}}", "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],
@@ -125,6 +140,8 @@ pub const KNOWN: &[Known] = &[
         program: concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/caddy"),
         usual: false,
         tcp: false,
+        tls: "",
+        h2_pool: "",
         file: "Caddyfile",
         environment: &["GOMAXPROCS=1", "XDG_DATA_HOME={{dir}}", "XDG_CONFIG_HOME={{dir}}"],
         arguments: &["run", "--adapter", "caddyfile", "--config", "{{config}}"],
@@ -140,6 +157,8 @@ pub const KNOWN: &[Known] = &[
         program: concat!(env!("CARGO_MANIFEST_DIR"), "/floor/target/release/floor"),
         usual: true,
         tcp: true,
+        tls: "",
+        h2_pool: "",
         file: "",
         environment: &[],
         arguments: &[],
@@ -157,6 +176,8 @@ const HAPROXY: Known = Known {
     program: "haproxy",
     usual: true,
     tcp: true,
+    tls: "ssl crt {{dir}}/site.pem alpn h2,http/1.1",
+    h2_pool: "",
     file: "haproxy.cfg",
     environment: &[],
     arguments: &["-db", "-f", "{{config}}"],

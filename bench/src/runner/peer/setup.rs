@@ -1,6 +1,7 @@
 //! What stands around a peer: the backend as its pool, and how many routes lead there.
 
 use super::known::Known;
+use crate::tls;
 use anyhow::Result;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,6 +19,11 @@ pub struct Setup<'a> {
     /// How many targets the pool has; 0 is the backend's address alone. They are [`Setup::addresses`], so a backend
     /// for more than 0 must have been started with `--every-loopback`.
     pub targets: usize,
+    /// Whether the peer speaks TLS on its HTTP listener, with a certificate that lies beside its configuration.
+    pub tls: bool,
+    /// The backend's address for HTTP/2 in clear. The pool of a peer that speaks it to targets is this alone, that of
+    /// another one is as if there were none.
+    pub h2c: Option<SocketAddr>,
     /// How many connections clients will have at once, as far as is known. A peer with a thread for each needs it.
     pub connections: usize,
 }
@@ -25,12 +31,12 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// One target, no routes, and a few hundred connections.
     pub fn plain(target: SocketAddr, directory: &'a Path) -> Self {
-        Self { target, directory, routes: 0, targets: 0, connections: 256 }
+        Self { target, directory, routes: 0, targets: 0, tls: false, h2c: None, connections: 256 }
     }
 
-    /// Whether it is one target without routes.
+    /// Whether it is one target without routes, and HTTP/1.1 in clear on both sides.
     pub fn is_plain(&self) -> bool {
-        self.routes == 0 && self.targets == 0
+        self.routes == 0 && self.targets == 0 && !self.tls && self.h2c.is_none()
     }
 
     /// The path prefix of route `number`, from 1. The backend does not mind it.
@@ -62,18 +68,27 @@ impl<'a> Setup<'a> {
             .iter()
             .map(|path| known.route.replace("{{path}}", path).replace("{{name}}", path.trim_matches('/')));
         let routes: Vec<String> = routes.collect();
-        let targets = self.addresses().into_iter().enumerate().map(|(number, address)| {
-            let name = format!("target-{}", number + 1);
-            let text = known.target.replace("{{address}}", &address.to_string()).replace("{{name}}", &name);
-            text.replace("{{host}}", &address.ip().to_string()).replace("{{port}}", &address.port().to_string())
-        });
-        let targets: Vec<String> = targets.collect();
+        let list = |addresses: Vec<SocketAddr>| {
+            let targets = addresses.into_iter().enumerate().map(|(number, address)| {
+                let name = format!("target-{}", number + 1);
+                let text = known.target.replace("{{address}}", &address.to_string()).replace("{{name}}", &name);
+                text.replace("{{host}}", &address.ip().to_string()).replace("{{port}}", &address.port().to_string())
+            });
+            targets.collect::<Vec<_>>().join(known.between)
+        };
+        let h2c = self.h2c.filter(|_| !known.h2_pool.is_empty());
+        if self.tls {
+            tls::write_certificate(&self.directory.join("site.pem"))?;
+        }
         let map: String = prefixes.iter().map(|path| format!("{path} site\n")).collect();
         std::fs::write(self.directory.join("routes.map"), map)?;
         let balance = if self.targets > 0 { known.balance } else { "" };
         Ok(vec![
             ("routes", routes.join("\n")),
-            ("targets", targets.join(known.between)),
+            ("targets", list(h2c.map_or_else(|| self.addresses(), |address| vec![address]))),
+            ("tcp_targets", list(self.addresses())),
+            ("h2_pool", if h2c.is_some() { known.h2_pool } else { "" }.to_owned()),
+            ("tls", if self.tls { known.tls } else { "" }.to_owned()),
             ("balance", balance.to_owned()),
             ("pool", if self.targets > 0 { "balancer://site".to_owned() } else { format!("http://{}", self.target) }),
             ("target", self.target.port().to_string()),

@@ -5,7 +5,7 @@ use crate::backend;
 use std::net::SocketAddr;
 
 fn load(tool: Tool, path: &str) -> LoadSpec {
-    LoadSpec { tool, path: path.into(), connections: 8 }
+    LoadSpec { tool, tls: false, path: path.into(), connections: 8 }
 }
 
 fn peer(name: &str) -> Peer {
@@ -13,12 +13,20 @@ fn peer(name: &str) -> Peer {
     Peer { name: known.name, program: known.program.into(), version: String::new(), known }
 }
 
-fn backend() -> SocketAddr {
-    let address = plain::free_address().unwrap();
-    let args = backend::Args { http: address, echo: None, every_loopback: true, name: "b".into(), journal: None };
+/// A backend's addresses for HTTP/1.1 and HTTP/2.
+fn backend() -> (SocketAddr, SocketAddr) {
+    let (address, h2c) = (plain::free_address().unwrap(), plain::free_address().unwrap());
+    let args = backend::Args {
+        http: address,
+        h2c: Some(h2c),
+        echo: None,
+        every_loopback: true,
+        name: "b".into(),
+        journal: None,
+    };
     std::thread::spawn(move || backend::run(args));
-    plain::wait_for(address, "/health", Duration::from_secs(5)).unwrap();
-    address
+    plain::wait_for(address, false, "/health", Duration::from_secs(5)).unwrap();
+    (address, h2c)
 }
 
 #[test]
@@ -36,16 +44,26 @@ fn a_peer_is_left_out_of_what_it_cannot_do() {
     assert!(!floor.fits(http, Some(&load(Tool::Bulk, "/1m")), &plain));
     let upload = Tool::Wrk { script: Some("upload.lua".into()) };
     assert!(!floor.fits(http, Some(&load(upload, "/128")), &plain));
+    let (tls, pooled) = (Setup { tls: true, ..plain.clone() }, Setup { h2c: Some(plain.target), ..plain.clone() });
+    assert!(peer("nginx").fits(http, Some(&wrk), &tls) && !peer("caddy").fits(http, Some(&wrk), &tls));
+    assert!(!floor.fits(http, Some(&wrk), &tls) && !floor.fits(http, Some(&wrk), &pooled));
+    let multiplexed = peer("haproxy-h2");
+    assert!(multiplexed.fits(http, Some(&wrk), &pooled) && !multiplexed.fits(http, Some(&wrk), &plain));
 }
 
 #[test]
-fn every_peer_here_serves_plain_and_with_routes_and_targets() {
+fn every_peer_here_serves_all_that_it_can() {
     let directory = std::env::temp_dir().join(format!("ringway-bench-peers-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let plain = Setup::plain(backend(), &directory);
+    let (target, h2c) = backend();
+    let plain = Setup::plain(target, &directory);
     let many = Setup { routes: 20, targets: 3, ..plain.clone() };
+    let (tls, pooled) = (Setup { tls: true, ..plain.clone() }, Setup { h2c: Some(h2c), ..plain.clone() });
     for peer in find(&["all".into()]) {
-        for setup in [&plain, &many] {
+        for setup in [&plain, &many, &tls, &pooled] {
+            if (setup.tls || setup.h2c.is_some()) && !peer.fits(Protocol::Http, None, setup) {
+                continue;
+            }
             let running = peer.start(setup).unwrap();
             if setup.routes > 0 {
                 let path = format!("{}4k", Setup::route(setup.routes));

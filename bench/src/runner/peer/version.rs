@@ -12,7 +12,7 @@ pub fn describe(name: &str, program: &str) -> Result<String> {
             anyhow::ensure!(Path::new(program).is_file(), "{program}: not built");
             return Ok("a bare ring without a proxy's work".to_owned());
         }
-        "ringway" => ("--version", None),
+        "ringway" => ("--version", std::fs::read(program).ok().and_then(|bytes| rustls_version(&bytes))),
         "nginx" => ("-v", nginx_tls(&said(program, &["-V"])?)),
         "apache" => ("-v", apache_tls(program)),
         // Its version ends with the library's name.
@@ -75,6 +75,15 @@ fn library_version(bytes: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(found?).into_owned())
 }
 
+/// The version of rustls, from the path of a source file that a Rust program has written in it for its panics.
+fn rustls_version(bytes: &[u8]) -> Option<String> {
+    let found = memchr::memmem::find_iter(bytes, b"/rustls-").find_map(|at| {
+        let name = bytes[at + 1..].split(|&byte| byte == b'/').next()?;
+        name.get(7)?.is_ascii_digit().then_some(name)
+    });
+    Some(String::from_utf8_lossy(found?).replacen('-', " ", 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +101,9 @@ mod tests {
         );
         assert_eq!(nginx_tls("nginx version: nginx/1.22.1\n"), None);
         assert_eq!(go_tls("go\tgo1.26.8\npath\tcaddy\n").unwrap(), "crypto/tls of go1.26.8");
+        let paths =
+            b"\0src/rustls-native/a.rs\0/x/rustls-native-certs-0.8.5/src/lib.rs\0/x/rustls-0.23.46/src/conn.rs\0";
+        assert_eq!(rustls_version(paths).unwrap(), "rustls 0.23.46");
         assert_eq!(
             library_version(b"\0OpenSSL PKCS\0OpenSSL 3.0.19 27 Jan 2026\0").unwrap(),
             "OpenSSL 3.0.19 27 Jan 2026"
