@@ -2,13 +2,13 @@
 
 use super::broken;
 use super::head::{self, Content};
-use super::inbox::Inbox;
 use super::incoming::Incoming;
-use super::outgoing::{self, Opened, Opener, Outgoing};
+use super::outgoing::{Opened, Opener};
 use super::pipe::Pipe;
+use super::stream::{Source, Stream};
 use super::wire::Wire;
 use crate::net::{self, Lease};
-use crate::tls::{Channel, Facts, Multiplexed, Waiting};
+use crate::tls::{Channel, Multiplexed, Waiting};
 use crate::upstream::Trunk;
 use ::h2::client::{self, Connection, ResponseFuture, SendRequest};
 use ::h2::{Reason, RecvStream};
@@ -121,8 +121,8 @@ impl Trunk for Shared {
             poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|error| broken(&error))?;
             let answer = Rc::new(Answer::default());
             let ask = Ask { sender, scheme: self.scheme, answer: answer.clone() };
-            let (inbox, outgoing) = (Inbox::default(), RefCell::new(Outgoing::new(ask)));
-            let stream: Box<dyn Multiplexed> = Box::new(Stream { inbox, answer, outgoing, _place: place });
+            let source = Asked { answer, _place: place };
+            let stream: Box<dyn Multiplexed> = Box::new(Stream::new(None, source, ask, Reason::CANCEL));
             Ok(stream)
         })
     }
@@ -144,11 +144,9 @@ impl Drop for Place {
     }
 }
 
-/// One exchange with a target.
-struct Stream {
-    inbox: Inbox,
+/// One exchange with a target, as far as its answer goes.
+struct Asked {
     answer: Rc<Answer>,
-    outgoing: RefCell<Outgoing<Ask>>,
     _place: Place,
 }
 
@@ -191,6 +189,12 @@ impl Opener for Ask {
     }
 }
 
+impl Source for Asked {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<Lease>> {
+        self.answer.poll(cx)
+    }
+}
+
 impl Answer {
     /// The next text of the answer: interim heads, its head, its content; empty at the end.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<Lease>> {
@@ -221,42 +225,5 @@ impl Answer {
                 }
             }
         }
-    }
-}
-
-impl Multiplexed for Stream {
-    fn facts(&self) -> Option<&Facts> {
-        None
-    }
-
-    fn set_deadline(&self, after: Option<Duration>) {
-        self.inbox.set_deadline(after);
-    }
-
-    fn poll_wait(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inbox.poll_wait(cx, |cx| self.answer.poll(cx))
-    }
-
-    fn take(&self) -> Option<Lease> {
-        self.inbox.take()
-    }
-
-    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool> {
-        match self.outgoing.borrow_mut().poll_reset(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => self.inbox.poll_due(cx).map(|_| true),
-        }
-    }
-
-    fn send(&self, lease: Lease, stall: Duration) -> Waiting<'_, io::Result<()>> {
-        Box::pin(outgoing::send(&self.outgoing, lease, stall))
-    }
-
-    fn shutdown(&self) {
-        self.outgoing.borrow_mut().shutdown();
-    }
-
-    fn reset(&self) {
-        self.outgoing.borrow_mut().reset(Reason::CANCEL);
     }
 }

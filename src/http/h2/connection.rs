@@ -1,6 +1,8 @@
 //! The one task of a connection: it moves bytes between the client and `h2`, and runs an exchange for each stream.
 
+use super::incoming::Incoming;
 use super::pipe::Pipe;
+use super::respond::Respond;
 use super::stream::Stream;
 use super::wire::Wire;
 use super::{PREFACE, head};
@@ -15,6 +17,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{Method, Request};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -161,7 +164,9 @@ async fn one(connection: Connection<'_>, request: Request<RecvStream>, mut respo
     };
     let to_head = parts.method == Method::HEAD;
     drop(parts);
-    let stream = Stream::new(connection.client.facts(), shape, to_head, body, respond);
+    let source = RefCell::new(Incoming::new(body, shape.chunked));
+    let respond = Respond { respond, to_head };
+    let stream = Stream::new(connection.client.facts(), source, respond, Code::INTERNAL_ERROR);
     let mut heads = take_heads();
     exchange::run(Connection { client: Channel::Multiplexed(&stream), ..connection }, &mut heads, text).await;
     keep_heads(heads);

@@ -1,9 +1,11 @@
 //! The content that comes on a stream, as text of HTTP/1.1.
 
+use super::stream::Source;
 use super::{broken, head};
 use crate::http::h1::{CHUNK_END, push_chunk_size, push_last_chunk};
 use crate::net::Lease;
 use ::h2::RecvStream;
+use std::cell::RefCell;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -67,5 +69,11 @@ impl Incoming {
             out.extend_from_slice(CHUNK_END);
         }
         lease
+    }
+}
+
+impl Source for RefCell<Incoming> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<Lease>> {
+        self.borrow_mut().poll(cx)
     }
 }

@@ -17,6 +17,7 @@ mod incoming;
 mod meter;
 mod outgoing;
 mod pipe;
+mod respond;
 mod stream;
 mod wire;
 

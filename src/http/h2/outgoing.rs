@@ -70,13 +70,15 @@ impl<O: Opener> Outgoing<O> {
         }
     }
 
-    /// Ends a tunnel's way out; the way of anything else ends by itself.
-    pub(super) fn shutdown(&mut self) {
-        if matches!(self.state, State::Tunnel) {
+    /// Ends the way out if it is a tunnel's, and returns whether it is; the way of anything else ends by itself.
+    pub(super) fn end_tunnel(&mut self) -> bool {
+        let tunnels = matches!(self.state, State::Tunnel);
+        if tunnels {
             self.state = State::Ended;
             // It fails for a stream that has ended already.
             let _ = self.send(Bytes::new(), true);
         }
+        tunnels
     }
 
     /// Ends the stream so that the peer cannot take what it got for complete.

@@ -1,83 +1,47 @@
-//! One stream of a client's connection, as an exchange sees its client.
+//! One stream of a connection, as an exchange sees its client or its target: text of HTTP/1.1 comes from it and goes to it.
 
-use super::broken;
-use super::head::{self, Content, Shape};
 use super::inbox::Inbox;
-use super::incoming::Incoming;
-use super::outgoing::{self, Opened, Opener, Outgoing};
+use super::outgoing::{self, Opener, Outgoing};
 use crate::net::Lease;
 use crate::tls::{Facts, Multiplexed, Waiting};
-use ::h2::server::SendResponse;
-use ::h2::{Reason, RecvStream};
-use bytes::Bytes;
+use ::h2::Reason;
 use std::cell::RefCell;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A stream whose request has been read.
-pub(super) struct Stream<'a> {
+/// Where a stream's text comes from.
+pub(super) trait Source {
+    /// The next text, empty at the end.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<Lease>>;
+}
+
+/// A stream whose text comes from `S`, and goes out behind the heads that `O` sends.
+pub(super) struct Stream<'a, S, O> {
     facts: Option<&'a Facts>,
     inbox: Inbox,
-    incoming: RefCell<Incoming>,
-    outgoing: RefCell<Outgoing<Respond>>,
+    source: S,
+    outgoing: RefCell<Outgoing<O>>,
+    /// Why it is reset, if it has to be.
+    reason: Reason,
 }
 
-struct Respond {
-    respond: SendResponse<Bytes>,
-    /// Whether the request's method is HEAD.
-    to_head: bool,
-}
-
-impl<'a> Stream<'a> {
-    pub(super) fn new(
-        facts: Option<&'a Facts>,
-        shape: Shape,
-        to_head: bool,
-        body: RecvStream,
-        respond: SendResponse<Bytes>,
-    ) -> Self {
-        Self {
-            facts,
-            inbox: Inbox::default(),
-            incoming: RefCell::new(Incoming::new(body, shape.chunked)),
-            outgoing: RefCell::new(Outgoing::new(Respond { respond, to_head })),
-        }
+impl<'a, S: Source, O: Opener> Stream<'a, S, O> {
+    /// `facts` are those of the connection's handshake; `reason` is given to the peer where the stream is cut.
+    pub(super) fn new(facts: Option<&'a Facts>, source: S, opener: O, reason: Reason) -> Self {
+        Self { facts, inbox: Inbox::default(), source, outgoing: RefCell::new(Outgoing::new(opener)), reason }
     }
 
-    /// The exchange is over: an answer that is not whole by now never will be (RFC 9113 §8.1).
+    /// The exchange is over: what is not whole by now never will be (RFC 9113 §8.1).
     pub(super) fn finish(self) {
         let mut outgoing = self.outgoing.into_inner();
         if !outgoing.is_ended() {
-            outgoing.reset(Reason::INTERNAL_ERROR);
+            outgoing.reset(self.reason);
         }
     }
 }
 
-impl Opener for Respond {
-    fn open(&mut self, text: &[u8]) -> io::Result<Opened> {
-        let Some((response, content, length)) = head::read_response(text, self.to_head) else {
-            return Err(io::Error::other("an answer without a head"));
-        };
-        if response.status().is_informational() {
-            self.respond.send_informational(response).map_err(|error| broken(&error))?;
-            return Ok(Opened::Interim(length));
-        }
-        let end = content == Content::None;
-        let stream = self.respond.send_response(response, end).map_err(|error| broken(&error))?;
-        Ok(Opened::Open(length, stream, content))
-    }
-
-    fn reset(&mut self, reason: Reason) {
-        self.respond.send_reset(reason);
-    }
-
-    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.respond.poll_reset(cx).map(|_| ())
-    }
-}
-
-impl Multiplexed for Stream<'_> {
+impl<S: Source, O: Opener> Multiplexed for Stream<'_, S, O> {
     fn facts(&self) -> Option<&Facts> {
         self.facts
     }
@@ -87,7 +51,7 @@ impl Multiplexed for Stream<'_> {
     }
 
     fn poll_wait(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inbox.poll_wait(cx, |cx| self.incoming.borrow_mut().poll(cx))
+        self.inbox.poll_wait(cx, |cx| self.source.poll(cx))
     }
 
     fn take(&self) -> Option<Lease> {
@@ -106,11 +70,13 @@ impl Multiplexed for Stream<'_> {
     }
 
     fn shutdown(&self) {
-        self.inbox.close();
-        self.outgoing.borrow_mut().shutdown();
+        // The other way of a tunnel goes on; of anything else nobody reads any more.
+        if !self.outgoing.borrow_mut().end_tunnel() {
+            self.inbox.close();
+        }
     }
 
     fn reset(&self) {
-        self.outgoing.borrow_mut().reset(Reason::INTERNAL_ERROR);
+        self.outgoing.borrow_mut().reset(self.reason);
     }
 }
