@@ -4,25 +4,13 @@
 
 mod config_folder;
 
-use config_folder::{Folder, REST, load};
+use config_folder::{Folder, REST, brief, load};
 use ringway::config::{Fault, KeyPath};
 
 #[track_caller]
 fn draws(toml: &str, expected: &str) {
     let drawn = Folder::with(&[("ring.toml", toml)]).faults();
     assert_eq!(drawn, expected.trim_matches('\n'), "\n{drawn}");
-}
-
-/// Each fault in one line: `line:column what; help`.
-fn brief(report: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for part in report.split("\n\n") {
-        let after = |mark: &str| part.lines().find_map(|line| line.trim_start().strip_prefix(mark));
-        let place = after("--> ").and_then(|place| place.split_once(':')).map_or("-", |(_, place)| place);
-        let help = after("= help: ").map(|help| format!("; {help}")).unwrap_or_default();
-        lines.push(format!("{place} {}{help}", after("error: ").unwrap_or_default()));
-    }
-    lines
 }
 
 fn tell(cases: &[(&str, &[&str])]) {

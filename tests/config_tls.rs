@@ -4,19 +4,7 @@
 
 mod config_folder;
 
-use config_folder::{Folder, REST, load};
-
-/// Each fault in one line: `line:column what; help`.
-fn brief(report: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for part in report.split("\n\n") {
-        let after = |mark: &str| part.lines().find_map(|line| line.trim_start().strip_prefix(mark));
-        let place = after("--> ").and_then(|place| place.split_once(':')).map_or("-", |(_, place)| place);
-        let help = after("= help: ").map(|help| format!("; {help}")).unwrap_or_default();
-        lines.push(format!("{place} {}{help}", after("error: ").unwrap_or_default()));
-    }
-    lines
-}
+use config_folder::{Folder, REST, brief, load};
 
 #[test]
 fn tls_needs_certificates_and_makes_sense_where_it_is() {

@@ -2,9 +2,10 @@
 
 use crate::support::h2::{CONTINUATION, Client, DATA, Frames, GET, HEADERS, PING, RST_STREAM, SETTINGS, request};
 use crate::support::toml::{http, http_with};
-use crate::support::{Proxy, Target, assert_same, eventually, pattern};
-use crate::upgrade::websocket;
+use crate::support::{PATIENCE, Proxy, Target, assert_same, eventually, pattern};
+use crate::upgrade::{accept, websocket};
 use http::{HeaderMap, Method, StatusCode};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -109,6 +110,28 @@ fn a_websocket_comes_by_extended_connect() {
     let proxy = Proxy::start(http(&[&target]));
     let (status, got) = Client::to(&proxy.web()).websocket("/chat", b"there and back", 16);
     assert_eq!((status, &got[..]), (StatusCode::OK, &b"hithere and back"[..]));
+}
+
+#[test]
+fn a_tunnel_that_ends_one_way_goes_on_the_other() {
+    let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let hears = heard.clone();
+    let target = Target::with("ws", move |peer| {
+        let Some(seen) = peer.request() else { return };
+        let key = accept(&seen.field("sec-websocket-key").unwrap());
+        peer.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\nbye"
+        ));
+        peer.finish_sending();
+        while peer.fill(PATIENCE).is_ok_and(|n| n > 0) {}
+        hears.lock().unwrap().append(&mut peer.buffer);
+    });
+    let proxy = Proxy::start(http(&[&target]));
+    let outer = Proxy::start(http_with("", &[proxy.web()], "protocol = \"h2\""));
+    for address in [proxy.web(), outer.web()] {
+        assert_eq!(Client::to(&address).websocket_to_the_end("/chat", b"late"), b"bye");
+        eventually("what came late is heard", || std::mem::take(&mut *heard.lock().unwrap()) == b"late");
+    }
 }
 
 #[test]

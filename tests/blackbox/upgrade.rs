@@ -18,7 +18,7 @@ const FIELDS: [&str; 4] = [
 ];
 
 /// What a target answers to a key, RFC 6455 section 4.2.2.
-fn accept(key: &str) -> String {
+pub fn accept(key: &str) -> String {
     let sum = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     base64::engine::general_purpose::STANDARD.encode(sum)
 }

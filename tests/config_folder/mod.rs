@@ -34,6 +34,19 @@ impl Folder {
     }
 }
 
+/// Each fault in one line: `line:column what; help`.
+#[allow(dead_code, reason = "each test file uses its part")]
+pub fn brief(report: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for part in report.split("\n\n") {
+        let after = |mark: &str| part.lines().find_map(|line| line.trim_start().strip_prefix(mark));
+        let place = after("--> ").and_then(|place| place.split_once(':')).map_or("-", |(_, place)| place);
+        let help = after("= help: ").map(|help| format!("; {help}")).unwrap_or_default();
+        lines.push(format!("{place} {}{help}", after("error: ").unwrap_or_default()));
+    }
+    lines
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();

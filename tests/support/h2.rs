@@ -1,7 +1,8 @@
 //! Clients of HTTP/2: one that is correct, on the `h2` crate, and one that says what it likes, frame by frame.
 
 use super::PATIENCE;
-use ::h2::client::{self, SendRequest};
+use ::h2::SendStream;
+use ::h2::client::{self, ResponseFuture, SendRequest};
 use ::h2::ext::Protocol;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -86,14 +87,7 @@ impl Client {
     /// A WebSocket by extended CONNECT: sends `bytes` and reads as many as come until there are `wanted`.
     pub fn websocket(&self, path: &str, bytes: &'static [u8], wanted: usize) -> (StatusCode, Vec<u8>) {
         self.block_on(async {
-            let mut sender = self.sender.clone().ready().await.unwrap();
-            while !sender.is_extended_connect_protocol_enabled() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            let mut request = request(Method::CONNECT, path);
-            request.extensions_mut().insert(Protocol::from_static("websocket"));
-            request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
-            let (answer, mut stream) = sender.send_request(request, false).unwrap();
+            let (answer, mut stream) = self.upgrade(path).await;
             let answer = answer.await.unwrap();
             let status = answer.status();
             stream.send_data(Bytes::from_static(bytes), false).unwrap();
@@ -107,6 +101,32 @@ impl Client {
             }
             (status, got)
         })
+    }
+
+    /// A WebSocket by extended CONNECT that sends `late` when the other side has ended, and then ends too. What came.
+    pub fn websocket_to_the_end(&self, path: &str, late: &'static [u8]) -> Vec<u8> {
+        self.block_on(async {
+            let (answer, mut stream) = self.upgrade(path).await;
+            let (mut body, mut got) = (answer.await.unwrap().into_body(), Vec::new());
+            while let Some(data) = body.data().await {
+                got.extend_from_slice(&data.unwrap());
+            }
+            stream.send_data(Bytes::from_static(late), true).unwrap();
+            // The connection goes on in this thread while somebody waits in it.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            got
+        })
+    }
+
+    async fn upgrade(&self, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut sender = self.sender.clone().ready().await.unwrap();
+        while !sender.is_extended_connect_protocol_enabled() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut request = request(Method::CONNECT, path);
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
+        sender.send_request(request, false).unwrap()
     }
 
     #[track_caller]

@@ -156,7 +156,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
 async fn one(connection: Connection<'_>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let (parts, body) = request.into_parts();
     let mut text = Lease::new();
-    let Ok(shape) = head::write_request(&parts, body.is_end_stream(), text.buffer()) else {
+    let Ok(chunked) = head::write_request(&parts, body.is_end_stream(), text.buffer()) else {
         let Connection { lane, listener, .. } = connection;
         lane.counters.listener(listener.index).refusals.refused(Reason::BadRequest);
         respond.send_reset(Code::PROTOCOL_ERROR);
@@ -164,7 +164,7 @@ async fn one(connection: Connection<'_>, request: Request<RecvStream>, mut respo
     };
     let to_head = parts.method == Method::HEAD;
     drop(parts);
-    let source = RefCell::new(Incoming::new(body, shape.chunked));
+    let source = RefCell::new(Incoming::new(body, chunked));
     let respond = Respond { respond, to_head };
     let stream = Stream::new(connection.client.facts(), source, respond, Code::INTERNAL_ERROR);
     let mut heads = take_heads();

@@ -9,24 +9,16 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 
-/// How a request stands as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    /// Whether its content is to be written in chunks: its length is not known.
-    pub(super) chunked: bool,
-    /// Whether it is an extended CONNECT for a WebSocket (RFC 8441).
-    pub(super) websocket: bool,
-}
-
 /// A request that does not say one thing: the stream is reset with PROTOCOL_ERROR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Appends the head of a request as text to `out`. `ended`: it has no content.
+/// Appends the head of a request as text to `out`. `ended`: it has no content. Returns whether its content is to be written in
+/// chunks: its length is not known.
 ///
 /// The text is not checked, but for what it could not show any more: two authorities, or a field that belongs to a
 /// connection. The parser of HTTP/1.1 does the rest, as it does for its own clients.
-pub(super) fn write_request(parts: &Parts, ended: bool, out: &mut Vec<u8>) -> Result<Shape, Malformed> {
+pub(super) fn write_request(parts: &Parts, ended: bool, out: &mut Vec<u8>) -> Result<bool, Malformed> {
     let protocol = parts.extensions.get::<Protocol>();
     let websocket = parts.method == Method::CONNECT && protocol.is_some_and(|name| name.as_str() == "websocket");
     let authority = authority(parts)?;
@@ -66,7 +58,7 @@ pub(super) fn write_request(parts: &Parts, ended: bool, out: &mut Vec<u8>) -> Re
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    Ok(Shape { chunked, websocket })
+    Ok(chunked)
 }
 
 /// What the request names as its host (RFC 9113 §8.3.1: `:authority` and Host must not differ).
@@ -285,10 +277,10 @@ pub(super) fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn text(request: http::request::Builder, ended: bool) -> Result<(String, Shape), Malformed> {
+    fn text(request: http::request::Builder, ended: bool) -> Result<(String, bool), Malformed> {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        write_request(&parts, ended, &mut out).map(|shape| (String::from_utf8(out).unwrap(), shape))
+        write_request(&parts, ended, &mut out).map(|chunked| (String::from_utf8(out).unwrap(), chunked))
     }
 
     fn get(uri: &str) -> http::request::Builder {
@@ -298,17 +290,17 @@ mod tests {
     #[test]
     fn a_request_reads_as_its_client_of_http11_would_have_sent_it() {
         let request = get("https://a.test/p?q").header("cookie", "a=1").header("x", "y").header("cookie", "b=2");
-        let (text, shape) = text(request, true).unwrap();
+        let (text, chunked) = text(request, true).unwrap();
         assert_eq!(text, "GET /p?q HTTP/1.1\r\nhost: a.test\r\nx: y\r\ncookie: a=1; b=2\r\n\r\n");
-        assert_eq!(shape, Shape { chunked: false, websocket: false });
+        assert!(!chunked);
     }
 
     #[test]
     fn content_of_no_known_length_comes_in_chunks() {
-        let (text, shape) = text(get("https://a.test/").method("POST"), false).unwrap();
-        assert!(shape.chunked && text.ends_with("transfer-encoding: chunked\r\n\r\n"), "{text}");
-        let (text, shape) = super::tests::text(get("https://a.test/").header("content-length", 3), false).unwrap();
-        assert!(!shape.chunked && text.ends_with("content-length: 3\r\n\r\n"), "{text}");
+        let (text, chunked) = text(get("https://a.test/").method("POST"), false).unwrap();
+        assert!(chunked && text.ends_with("transfer-encoding: chunked\r\n\r\n"), "{text}");
+        let (text, chunked) = super::tests::text(get("https://a.test/").header("content-length", 3), false).unwrap();
+        assert!(!chunked && text.ends_with("content-length: 3\r\n\r\n"), "{text}");
     }
 
     #[test]
