@@ -4,10 +4,10 @@
 //! - A request takes the same way as one of HTTP/1.1: [`head`] writes it down as text, which the strict parser of
 //!   [`h1`](super::h1) reads, and what an exchange sends is taken apart again into frames by [`outgoing`]. So nothing that is
 //!   true of the one can be untrue of the other.
-//! - All streams of a connection run in the connection's one task, so that what a turn of the loop produced goes out in one
+//! - All streams of a client's connection run in its one task, so that what a turn of the loop produced goes out in one
 //!   send ([`pipe`] is what `h2` takes for a socket).
 //! - Back-pressure goes from end to end: a stream's window opens when the far side has taken the bytes, and `h2` is told
-//!   to wait while more than [`pipe::ROOM`] bytes wait for the client.
+//!   to wait while too much waits for the peer already.
 
 mod client;
 mod connection;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that may wait to be sent before `h2` is told to wait.
-pub(super) const ROOM: usize = 256 << 10;
+const ROOM: usize = 256 << 10;
 
 /// Both ends share it; they are in one task.
 #[derive(Clone, Default)]
