@@ -1,6 +1,7 @@
 //! One certificate with its key, and the names that it is for.
 
 use super::files::{self, Fault, Place, Stamp};
+use super::names::canonical;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
@@ -122,9 +123,4 @@ fn read_leaf(at: Place, path: &Path, chain: &[CertificateDer<'_>]) -> Result<(Ve
     }
     let validity = leaf.validity();
     Ok((names, validity.not_before.timestamp(), validity.not_after.timestamp()))
-}
-
-/// A host name in the form that all of Ringway compares: lower case, no final dot.
-pub(super) fn canonical(name: &str) -> Box<str> {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into_boxed_str()
 }

@@ -20,6 +20,7 @@ mod edge;
 mod engine;
 mod files;
 mod identity;
+mod names;
 mod outbound;
 mod roots;
 mod session;

@@ -1,15 +1,15 @@
 //! The certificates of a listener, and which of them a client gets.
 //!
 //! Of the certificates for the name that a client asks for, the exact ones go before wildcards, and of each the first
-//! whose key the client can check. A wildcard stands for one label (RFC 9525 §6.3).
+//! whose key the client can check.
 
-use super::certificate::{Certificate, Pair, Stamps, canonical};
+use super::certificate::{Certificate, Pair, Stamps};
 use super::files::{self, Fault, Place};
+use super::names::{Names, fold};
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -45,9 +45,7 @@ pub struct Expiry {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     entries: Vec<Entry>,
-    exact: HashMap<Box<str>, Vec<u32>>,
-    /// By what follows the star and its dot.
-    wildcard: HashMap<Box<str>, Vec<u32>>,
+    names: Names<Vec<u32>>,
     /// For clients that ask for no known name: the first certificate, and those of other keys for its first name.
     default: Vec<u32>,
 }
@@ -141,14 +139,7 @@ impl Store {
             // There are never more certificates than files.
             let place = u32::try_from(place).unwrap_or(u32::MAX);
             for name in &entry.certificate.names {
-                let (map, name) = match name.strip_prefix("*.") {
-                    Some(parent) => (&mut store.wildcard, parent),
-                    None => (&mut store.exact, &**name),
-                };
-                match map.get_mut(name) {
-                    Some(places) => places.push(place),
-                    None => drop(map.insert(name.into(), vec![place])),
-                }
+                store.names.place(name).push(place);
             }
         }
         store.default = store.defaults();
@@ -167,22 +158,19 @@ impl Store {
 
     /// Whether a certificate holds a name.
     pub(super) fn knows(&self, name: &str) -> bool {
-        let name = fold(name);
-        self.exact.contains_key(&*name) || parent(&name).is_some_and(|parent| self.wildcard.contains_key(parent))
+        self.names.find(&fold(name)).next().is_some()
     }
 
     /// The certificate for a client that asks for `name` and can check `schemes`.
     pub(super) fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let name = name.map(fold);
-        let exact = name.as_deref().and_then(|name| self.exact.get(name));
-        let wildcard = name.as_deref().and_then(parent).and_then(|parent| self.wildcard.get(parent));
-        let known = [exact, wildcard].into_iter().flatten();
-        let candidates: &mut dyn Iterator<Item = &Vec<u32>> =
-            if exact.is_none() && wildcard.is_none() { &mut std::iter::once(&self.default) } else { &mut { known } };
-        let mut usable = candidates.flatten().filter_map(|&place| self.entries.get(place as usize)).filter(|entry| {
-            // The client's list may name schemes of a kind that the key's curve or length cannot do.
-            entry.certificate.key.key.choose_scheme(schemes).is_some()
-        });
+        let mut known = name.iter().flat_map(|name| self.names.find(name)).peekable();
+        let default = known.peek().is_none().then_some(&self.default);
+        let mut usable =
+            known.chain(default).flatten().filter_map(|&place| self.entries.get(place as usize)).filter(|entry| {
+                // The client's list may name schemes of a kind that the key's curve or length cannot do.
+                entry.certificate.key.key.choose_scheme(schemes).is_some()
+            });
         usable.next().map(|entry| entry.certificate.key.clone())
     }
 
@@ -205,19 +193,6 @@ impl ResolvesServerCert for Store {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.find(hello.server_name(), hello.signature_schemes())
     }
-}
-
-/// A name in the form of the maps; most come in it.
-fn fold(name: &str) -> Cow<'_, str> {
-    match name.ends_with('.') || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => Cow::Owned(canonical(name).into()),
-        false => Cow::Borrowed(name),
-    }
-}
-
-/// What follows a name's first label.
-fn parent(name: &str) -> Option<&str> {
-    name.split_once('.').map(|(_, parent)| parent)
 }
 
 /// Whether an authority will fill what is empty.
