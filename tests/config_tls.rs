@@ -57,6 +57,76 @@ fn tls_needs_certificates_and_makes_sense_where_it_is() {
 }
 
 #[test]
+fn what_is_different_for_names_is_different_and_said_once() {
+    let tls = |protocol: &str, rest: &str| {
+        let listener = format!("[listeners.a]\nlisten = [':1']\nprotocol = '{protocol}'\npool = 'site'\n");
+        format!("{listener}[listeners.a.tls]\ncertificates = [{{ cert = 'a.pem' }}]\n{rest}{REST}")
+    };
+    let entry = "[[listeners.a.tls.by_name]]\n";
+    for (entries, expected) in [
+        (format!("{entry}level = 'modern'"), r#"7:1 the entry is for no name; write names = ["www.example.com"]"#),
+        (
+            format!("{entry}names = []\nlevel = 'modern'"),
+            r#"7:1 the entry is for no name; write names = ["www.example.com"]"#,
+        ),
+        (
+            format!("{entry}names = ['a.test']"),
+            "7:1 the entry changes nothing; give it one of `level`, `alpn`, `client_auth`",
+        ),
+        (
+            format!(
+                "{entry}names = ['a.test', 'b.test']\nlevel = 'modern'\n{entry}names = ['*.test', 'B.Test.']\nalpn = []"
+            ),
+            "11:20 `b.test` is named twice; say all that is different for it in one entry",
+        ),
+        (
+            format!("{entry}names = ['*.a.test', '*.a.test']\nlevel = 'modern'"),
+            "8:22 `*.a.test` is named twice; say all that is different for it in one entry",
+        ),
+        (
+            format!("{entry}names = ['10.0.0.1']\nlevel = 'modern'"),
+            "8:10 `10.0.0.1` is an address: no handshake asks for one by name; write a host name",
+        ),
+        (
+            format!("{entry}names = ['a.test:443']\nlevel = 'modern'"),
+            "8:10 'a.test:443' is not a host: it has a port; write the name alone; the port of a request is ignored",
+        ),
+        (
+            format!("{entry}names = ['a.test']\nclient_auth = {{ mode = 'required' }}"),
+            r#"9:1 clients' certificates are asked for, but no authority is named; add ca = "clients.pem", the authorities whose certificates are taken"#,
+        ),
+        (
+            format!("{entry}names = ['a.test']\nclient_auth = {{ crl = 'r.pem' }}"),
+            r#"9:23 `crl` means nothing while no certificate is asked for; add mode = "required" or "optional""#,
+        ),
+        (
+            format!("{entry}names = ['a.test']\nalpn = ['h2', 'h3']"),
+            r#"9:15 an http listener does not speak `h3`; it speaks "h2" and "http/1.1""#,
+        ),
+        (
+            format!("{entry}names = ['a.test']\ntickets = {{ lifetime = '1h' }}"),
+            "9:1 unknown key `tickets` in `listeners.a.tls.by_name[0]`; the keys here are `alpn`, `client_auth`, `level`, `names`",
+        ),
+    ] {
+        let told = brief(&Folder::with(&[("ring.toml", &tls("http", &entries))]).faults());
+        assert_eq!(told, [expected], "\n{entries}");
+    }
+    // On a tcp listener any protocol may be agreed on.
+    let loaded = load(&tls("tcp", &format!("{entry}names = ['*.A.test.']\nalpn = ['mqtt']\nlevel = 'modern'")));
+    let tls_of = |loaded: &ringway::config::Loaded| loaded.config.listeners["a"].tls.clone().unwrap();
+    assert_eq!(tls_of(&loaded).by_name[0].names, ["*.a.test"]);
+    assert_eq!(tls_of(&loaded).by_name[0].alpn.as_deref(), Some(&["mqtt".to_owned()][..]));
+    assert!(tls_of(&loaded).by_name[0].client_auth.is_none());
+    // What the listener says anyhow is likely a mistake, unless another entry's star says otherwise.
+    let same = format!("{entry}names = ['b.a.test']\nclient_auth = {{ mode = 'none' }}\n");
+    let warnings = load(&tls("http", &same)).warnings.to_string();
+    assert!(warnings.contains("the entry changes nothing: the listener says the same"), "{warnings}");
+    let star = format!("{same}{entry}names = ['*.a.test']\nclient_auth = {{ mode = 'required', ca = 'c.pem' }}");
+    let loaded = load(&tls("http", &star));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+#[test]
 fn an_authority_is_asked_for_names_that_it_can_certify() {
     let tls = "[listeners.a]\nlisten = [':1']\npool = 'site'\n[listeners.a.tls]\n";
     for (acme, expected) in [

@@ -56,8 +56,9 @@ async fn refresh(plan: &Arc<Plan>, index: usize, counters: &ControlCounters) {
         warn_of_the_ending(plan);
     }
     for fault in note(refreshed, counters.certificates(index)) {
+        let by_name = listener.tls.as_ref().and_then(|edge| edge.entry_of(&fault));
         let (what, help) = (fault.what, fault.help);
-        tracing::error!(listener = listener.name, help, "what was there before stays in service: {what}");
+        tracing::error!(listener = listener.name, by_name, help, "what was there before stays in service: {what}");
     }
 }
 

@@ -8,8 +8,8 @@ use crate::config::model::{
 use crate::config::{Fault, KeyPath};
 use crate::tls::acme::{self, Answers};
 use crate::tls::{
-    self, Authorities, Demand, Edge, Outbound, OutboundSpec, Place, Rings, Source, Spec, Speech, TicketSpec, TrustSpec,
-    Versions,
+    self, Authorities, Demand, Edge, Named, Outbound, OutboundSpec, Place, Policy, Rings, Source, Spec, Speech,
+    TicketSpec, TrustSpec, Versions,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,10 @@ pub(super) fn compile(
     tls: &model::Tls,
     shared: &mut Shared,
 ) -> Result<Edge, Vec<Fault>> {
+    let named = |entry: &model::TlsByName| Named {
+        names: entry.names.clone(),
+        policy: policy(listener.protocol, tls, Some(entry)),
+    };
     let issued = tls.acme.as_ref().map(|acme| {
         let folder = acme::Spec::folder(&shared.state_dir, &acme.directory);
         Source::Issued(acme::certificate_file(&folder, name))
@@ -58,13 +62,9 @@ pub(super) fn compile(
     let spec = Spec {
         listener: name.to_owned(),
         sources: tls.certificates.iter().filter_map(source).chain(issued).collect(),
-        versions: versions(tls.level),
         strict: tls.strict_sni,
-        alpn: match (listener.protocol, &tls.alpn[..]) {
-            (Protocol::Http, []) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            (_, protocols) => protocols.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
-        },
-        trust: trust(&tls.client_auth),
+        policy: policy(listener.protocol, tls, None),
+        by_name: tls.by_name.iter().map(named).collect(),
         tickets: TicketSpec { lifetime: tls.tickets.lifetime.0, keys_file: tls.tickets.keys_file.clone() },
         handshake: listener.timeouts.handshake.0,
         answers: shared.in_handshakes.then(|| shared.answers.clone()),
@@ -149,6 +149,19 @@ pub(super) fn compile_outbound(name: &str, pool: &model::Pool, tls: &model::Pool
     })
 }
 
+/// What handshakes go by, for the names of `entry` where it is one's.
+fn policy(protocol: Protocol, tls: &model::Tls, entry: Option<&model::TlsByName>) -> Policy {
+    let alpn = entry.and_then(|entry| entry.alpn.as_ref()).unwrap_or(&tls.alpn);
+    Policy {
+        versions: versions(entry.and_then(|entry| entry.level).unwrap_or(tls.level)),
+        alpn: match (protocol, &alpn[..]) {
+            (Protocol::Http, []) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            (_, protocols) => protocols.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
+        },
+        trust: trust(entry.and_then(|entry| entry.client_auth.as_ref()).unwrap_or(&tls.client_auth)),
+    }
+}
+
 fn versions(level: TlsLevel) -> Versions {
     match level {
         TlsLevel::Modern => Versions::Modern,
@@ -202,6 +215,8 @@ fn placed(name: &str, tls: &model::Tls, fault: tls::Fault) -> Fault {
         Place::Directory(index) => certificate(index, "directory"),
         Place::Authorities => at.child("client_auth").child("ca"),
         Place::Revocations => at.child("client_auth").child("crl"),
+        Place::AuthoritiesOf(entry) => at.child("by_name").child(entry).child("client_auth").child("ca"),
+        Place::RevocationsOf(entry) => at.child("by_name").child(entry).child("client_auth").child("crl"),
         Place::Tickets => at.child("tickets").child("keys_file"),
         Place::Whole => at,
     };

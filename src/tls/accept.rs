@@ -70,9 +70,10 @@ struct Handshake<'a> {
 impl Handshake<'_> {
     async fn run(&self) -> Result<Box<Session>, Refusal> {
         let Hello { name, challenge, mut incoming } = self.hello().await?;
+        let policy = self.edge.policy_of(name.as_deref());
         let config = match challenge {
             true => self.edge.spec().answers.as_ref().and_then(|answers| answers.session(name.as_deref())),
-            false => self.config(name.as_deref()),
+            false => self.config(name.as_deref(), policy),
         };
         let Some(config) = config else {
             self.say(alert(AlertDescription::UnrecognisedName)).await;
@@ -93,7 +94,7 @@ impl Handshake<'_> {
                     self.say(flight).await;
                     return Err(Refusal::Challenge);
                 }
-                let facts = facts(&engine, name)?;
+                let facts = facts(&engine, name, policy)?;
                 let mut outgoing = Vec::new();
                 // What version 1.3 adds behind the handshake, tickets, goes out with the first answer.
                 match facts.version {
@@ -107,15 +108,15 @@ impl Handshake<'_> {
         }
     }
 
-    /// What a client gets that asks for `name`, if it gets anything.
-    fn config(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
+    /// What a client gets that asks for `name` and goes by `policy`, if it gets anything.
+    fn config(&self, name: Option<&str>, policy: u32) -> Option<Arc<ServerConfig>> {
         let served = self.edge.served();
         let refused = match self.edge.spec().strict {
             true => !name.is_some_and(|name| served.store.knows(name)),
             // An authority is asked for the first certificate.
             false => served.store.len() == 0,
         };
-        (!refused).then(|| served.config.clone())
+        (!refused).then(|| served.configs[policy as usize].clone())
     }
 
     /// Receives until the client's first message is complete.
@@ -195,7 +196,7 @@ struct Hello {
 /// Room for what is received next.
 const MORE: usize = 2 << 10;
 
-fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
+fn facts(engine: &Engine, name: Option<Box<str>>, policy: u32) -> Result<Facts, Refusal> {
     let certificate = engine.peer_certificates().and_then(<[_]>::first);
     let identity = certificate.map(Identity::read).transpose().map_err(|unfit| {
         let error = match unfit {
@@ -211,6 +212,7 @@ fn facts(engine: &Engine, name: Option<Box<str>>) -> Result<Facts, Refusal> {
         resumed: engine.is_resumed(),
         h2: engine.alpn_protocol() == Some(b"h2"),
         identity,
+        policy,
         state: 0,
     })
 }

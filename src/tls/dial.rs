@@ -62,6 +62,7 @@ pub async fn dial(
                 resumed: engine.is_resumed(),
                 h2: engine.alpn_protocol() == Some(b"h2"),
                 identity: None,
+                policy: 0,
                 state: served.state,
             };
             if cargo == Cargo::Exchanges && outbound.spec().speech == Speech::Http2 && !facts.h2 {

@@ -20,10 +20,25 @@ pub enum Place {
     Authorities,
     /// The revocation lists.
     Revocations,
+    /// The authorities of the entry of `by_name` at this position.
+    AuthoritiesOf(usize),
+    /// Its revocation lists.
+    RevocationsOf(usize),
     /// The keys of tickets.
     Tickets,
     /// All of it.
     Whole,
+}
+
+impl Place {
+    /// The same within the entry of `by_name` at this position.
+    pub(super) fn of(self, entry: usize) -> Self {
+        match self {
+            Self::Authorities => Self::AuthoritiesOf(entry),
+            Self::Revocations => Self::RevocationsOf(entry),
+            other => other,
+        }
+    }
 }
 
 /// A file that cannot be used, and what to do.

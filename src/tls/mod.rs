@@ -1,5 +1,5 @@
 //! TLS at the edge: certificates and which of them a client gets, those that an authority issues ([`acme`]), tickets, clients'
-//! certificates; TLS with targets: whose certificates are taken, and for which name; and the session over a
+//! certificates, and what of it is different for some names; TLS with targets: whose certificates are taken, and for which name; and the session over a
 //! [`net::Stream`](crate::net::Stream), alike for both.
 //!
 //! What always holds:
@@ -22,6 +22,7 @@ mod files;
 mod identity;
 mod names;
 mod outbound;
+mod policy;
 mod roots;
 mod session;
 mod store;
@@ -36,6 +37,7 @@ pub use edge::{Edge, Refreshed, Spec, Versions};
 pub use files::{Fault, Place};
 pub use identity::Identity;
 pub use outbound::{Cargo, Outbound, OutboundSpec, Purpose, Speech};
+pub use policy::{Named, Policy};
 pub use roots::Authorities;
 pub use session::{Facts, Session};
 pub use store::{Expiry, Source};

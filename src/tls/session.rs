@@ -49,6 +49,8 @@ pub struct Facts {
     pub h2: bool,
     /// Who the client's certificate says it is, if it showed one.
     pub identity: Option<Identity>,
+    /// With a client: the position of the policy that the handshake went by, among those of the listener.
+    pub policy: u32,
     /// With a target: the state of the files that it was verified by.
     pub state: u64,
 }

@@ -1,8 +1,8 @@
 //! Session tickets: a ring of keys shared by all workers, and by all hosts that read the same file.
 //!
-//! What always holds: a ticket opens only on a listener of the same name under the same policy for clients' certificates,
-//! since the keys that seal and open it are derived from both (CVE-2025-23419 was a ticket of an open name that resumed
-//! past another's policy); and not after its lifetime, whatever became of the keys.
+//! What always holds: a ticket opens only on a listener of the same name under the same policy, clients' certificates and the
+//! lowest version included, since the keys that seal and open it are derived from both (CVE-2025-23419 was a ticket of an
+//! open name that resumed past another's policy); and not after its lifetime, whatever became of the keys.
 
 use super::files::{self, Fault, Place, Stamp};
 use arc_swap::ArcSwap;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Whether clients show a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Demand {
     /// A client may have none, but not a bad one.
     Optional,
@@ -19,7 +19,7 @@ pub enum Demand {
 }
 
 /// What is asked of clients' certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TrustSpec {
     /// Whether clients show one.
     pub demand: Demand,
@@ -33,16 +33,16 @@ pub struct TrustSpec {
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
-    /// Of all that decides which client is let in: another policy has another one.
-    pub(super) policy: [u8; 32],
+    /// Of all that decides which client is let in.
+    pub(super) digest: [u8; 32],
     stamps: [Option<Stamp>; 2],
 }
 
 impl Trust {
     /// Nothing is asked.
     pub(super) fn open() -> Self {
-        let policy = digest(&[b"none"]);
-        Self { verifier: WebPkiClientVerifier::no_client_auth(), policy, stamps: [None; 2] }
+        let digest = digest(&[b"none"]);
+        Self { verifier: WebPkiClientVerifier::no_client_auth(), digest, stamps: [None; 2] }
     }
 
     /// Reads the files.
@@ -69,7 +69,7 @@ impl Trust {
         };
         parts.push(b"revoked");
         parts.extend(lists.iter().map(AsRef::as_ref));
-        let policy = digest(&parts);
+        let digest = digest(&parts);
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         if !lists.is_empty() {
             // An old list may miss what was revoked since.
@@ -82,7 +82,7 @@ impl Trust {
             let path = spec.revocations.as_ref().unwrap_or(&spec.authorities);
             Fault::new(Place::Revocations, format!("`{}` cannot be used: {error}", path.display()), "make it anew")
         })?;
-        Ok(Self { verifier, policy, stamps })
+        Ok(Self { verifier, digest, stamps })
     }
 
     /// Whether the files have changed since they were read.
@@ -96,7 +96,7 @@ fn stamps(spec: &TrustSpec) -> [Option<Stamp>; 2] {
 }
 
 /// Of the parts in their order, each with its length, so that no two lists give the same bytes.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -24,6 +24,8 @@ pub struct Tls {
     pub alpn: Vec<String>,
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
+    /// What is different for some of the names that clients ask for.
+    pub by_name: Vec<TlsByName>,
     /// What lets clients come back without a whole handshake.
     pub tickets: Tickets,
     /// Tells browsers to come over TLS only (RFC 6797). Absent: they are told nothing.
@@ -132,8 +134,24 @@ pub enum TlsLevel {
     Intermediate,
 }
 
-/// Whether clients show a certificate.
+/// What is different for some of the names that clients ask for. What is absent is as the listener has it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsByName {
+    /// The names, each in one entry alone. An exact name goes before one with a star, which stands for one label.
+    #[schemars(with = "Vec<HostPattern>")]
+    pub names: Vec<String>,
+    /// Which versions of TLS are spoken.
+    pub level: Option<TlsLevel>,
+    /// Protocols to agree on, the most wanted first.
+    #[schemars(with = "Option<Vec<AlpnProtocol>>")]
+    pub alpn: Option<Vec<String>>,
+    /// Whether clients show a certificate: the table as a whole.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientAuth {
     /// Whether one is asked for.

@@ -1,14 +1,18 @@
 //! What makes no sense within `[listeners.NAME.tls]` and `[pools.NAME.tls]`. What is in the files is seen when the plan is made.
 
 use super::Sense;
-use crate::config::model::{Acme, AcmeChallenge, ClientAuthMode, Pool, PoolProtocol, Protocol, Tls};
+use crate::config::model::{
+    Acme, AcmeChallenge, ClientAuth, ClientAuthMode, Pool, PoolProtocol, Protocol, Tls, TlsByName,
+};
 use crate::config::sources::{Fault, KeyPath};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Looks at the TLS of listener `name`, which stands at `at`.
 pub(super) fn check(sense: &mut Sense<'_>, name: &str, protocol: Protocol, tls: &Tls, at: &KeyPath) {
     certificates(sense, name, tls, &at.child("certificates"));
-    client_auth(sense, tls, &at.child("client_auth"));
+    client_auth(sense, &tls.client_auth, &at.child("client_auth"));
+    by_name(sense, protocol, tls, &at.child("by_name"));
     if let Some(acme) = &tls.acme {
         let at = at.child("acme");
         names(sense, acme, &at);
@@ -24,14 +28,98 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, protocol: Protocol, tls: 
         }
         return;
     }
+    alpn(sense, &tls.alpn, &at.child("alpn"));
+}
+
+/// What an http listener speaks.
+fn alpn(sense: &mut Sense<'_>, protocols: &[String], at: &KeyPath) {
     for (index, protocol) in
-        tls.alpn.iter().enumerate().filter(|(_, protocol)| !["h2", "http/1.1"].contains(&protocol.as_str()))
+        protocols.iter().enumerate().filter(|(_, protocol)| !["h2", "http/1.1"].contains(&protocol.as_str()))
     {
         sense.fault(
-            Fault::new(at.child("alpn").child(index), format!("an http listener does not speak `{protocol}`"))
+            Fault::new(at.child(index), format!("an http listener does not speak `{protocol}`"))
                 .help("it speaks \"h2\" and \"http/1.1\""),
         );
     }
+}
+
+/// What is different for some names.
+fn by_name(sense: &mut Sense<'_>, protocol: Protocol, tls: &Tls, at: &KeyPath) {
+    if !sense.outcome.is_sound(at) {
+        return;
+    }
+    let mut named = BTreeMap::new();
+    for (index, entry) in tls.by_name.iter().enumerate() {
+        let at = at.child(index);
+        if let Some(auth) = &entry.client_auth {
+            client_auth(sense, auth, &at.child("client_auth"));
+        }
+        if let Some(protocols) = entry.alpn.as_ref().filter(|_| protocol == Protocol::Http) {
+            alpn(sense, protocols, &at.child("alpn"));
+        }
+        names_of_entry(sense, entry, &at, &mut named);
+        difference(sense, entry, tls, at);
+    }
+}
+
+/// A handshake goes by one entry: `named` are the names of those before.
+fn names_of_entry<'t>(
+    sense: &mut Sense<'_>,
+    entry: &'t TlsByName,
+    at: &KeyPath,
+    named: &mut BTreeMap<&'t str, KeyPath>,
+) {
+    let list = at.child("names");
+    if entry.names.is_empty() && (sense.sources.has(&list) || sense.is_complete(at.clone())) {
+        sense.fault(Fault::new(at.clone(), "the entry is for no name").help("write names = [\"www.example.com\"]"));
+    }
+    for (index, name) in entry.names.iter().enumerate() {
+        let here = list.child(index);
+        if name.starts_with('[') || name.parse::<IpAddr>().is_ok() {
+            sense.fault(
+                Fault::new(here, format!("`{name}` is an address: no handshake asks for one by name"))
+                    .help("write a host name"),
+            );
+        } else if let Some(first) = named.get(name.as_str()) {
+            sense.fault(
+                Fault::new(here, format!("`{name}` is named twice"))
+                    .also(first.clone(), "first named here")
+                    .help("say all that is different for it in one entry"),
+            );
+        } else {
+            named.insert(name, here);
+        }
+    }
+}
+
+/// Whether an entry changes anything.
+fn difference(sense: &mut Sense<'_>, entry: &TlsByName, tls: &Tls, at: KeyPath) {
+    if entry.level.is_none() && entry.alpn.is_none() && entry.client_auth.is_none() {
+        if sense.is_complete(at.clone()) {
+            sense.fault(
+                Fault::new(at, "the entry changes nothing").help("give it one of `level`, `alpn`, `client_auth`"),
+            );
+        }
+    } else if says_the_same(entry, tls) && !is_below_a_star(entry, tls) {
+        sense.findings.warnings.push(
+            Fault::new(at, "the entry changes nothing: the listener says the same")
+                .help("remove it, or change what it says"),
+        );
+    }
+}
+
+/// Whether an entry says nothing that its listener does not say.
+fn says_the_same(entry: &TlsByName, tls: &Tls) -> bool {
+    entry.level.is_none_or(|level| level == tls.level)
+        && entry.alpn.as_ref().is_none_or(|alpn| *alpn == tls.alpn)
+        && entry.client_auth.as_ref().is_none_or(|auth| *auth == tls.client_auth)
+}
+
+/// Whether a name of an entry would else go by the star of another.
+fn is_below_a_star(entry: &TlsByName, tls: &Tls) -> bool {
+    let star = |name: &String| name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+    let stars: Vec<String> = entry.names.iter().filter_map(star).collect();
+    tls.by_name.iter().flat_map(|other| &other.names).any(|name| stars.contains(name) && !entry.names.contains(name))
 }
 
 /// Looks at the TLS of pool `name`, which stands at `at`.
@@ -174,11 +262,10 @@ fn account(sense: &mut Sense<'_>, name: &str, acme: &Acme, at: &KeyPath) {
     }
 }
 
-fn client_auth(sense: &mut Sense<'_>, tls: &Tls, at: &KeyPath) {
+fn client_auth(sense: &mut Sense<'_>, auth: &ClientAuth, at: &KeyPath) {
     if !sense.is_sound(at, "mode") || !sense.is_sound(at, "ca") {
         return;
     }
-    let auth = &tls.client_auth;
     if auth.mode != ClientAuthMode::None && auth.ca.is_none() && sense.is_complete(at.clone()) {
         sense.fault(
             Fault::new(at.clone(), "clients' certificates are asked for, but no authority is named")

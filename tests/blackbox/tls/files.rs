@@ -111,7 +111,7 @@ fn a_directory_gives_up_and_takes_in_certificates_while_running() {
 }
 
 /// What `check` says of a listener's TLS; `write` puts files into the folder before.
-fn check(keys: &str, write: impl FnOnce(&Edge)) -> String {
+pub fn check(keys: &str, write: impl FnOnce(&Edge)) -> String {
     let edge = Edge::new();
     write(&edge);
     let file = edge.setup.directory().join("ringway.toml");

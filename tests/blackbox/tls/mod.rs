@@ -2,6 +2,7 @@
 //! ssl/set_ssl_cert, ssl/tls12_ssl_crt-list_filters.
 
 mod acme;
+mod by_name;
 mod clients;
 mod data;
 mod files;
