@@ -142,7 +142,7 @@ impl Exchange<'_> {
 
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
-        let Connection { lane, http, peer, .. } = self.connection;
+        let Connection { lane, listener, http, client, peer, .. } = self.connection;
         let (scheme, own_port) = (self.connection.scheme(), self.connection.own_port());
         let Heads { request, path, spare, hosts, .. } = &mut *self.heads;
         let text: &[u8] = &self.text;
@@ -151,6 +151,9 @@ impl Exchange<'_> {
             Ok(host) => host,
             Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
         };
+        if listener.tls.as_ref().is_some_and(|edge| edge.is_misdirected(host.name, || client.facts())) {
+            return Decision::Reply(Reply::refusal(421, Reason::Misdirected));
+        }
         if let Some(text) = http.answers.as_ref().and_then(|answers| answers.text(request.path.of(text))) {
             return Decision::Reply(Reply::challenge(text));
         }

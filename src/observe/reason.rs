@@ -45,6 +45,8 @@ words! {
         AmbiguousPath = "ambiguous-path",
         /// Host is missing, repeated or malformed (400).
         BadHost = "bad-host",
+        /// The host goes by another TLS policy than the name that the handshake asked for (421).
+        Misdirected = "misdirected",
         /// Content-Length and Transfer-Encoding do not frame the body without doubt (400, 501).
         BadFraming = "bad-framing",
         /// The head is larger than `limits.request_head` (431, or 414 where the target alone is).

@@ -6,11 +6,15 @@ use ::h2::client::{self, ResponseFuture, SendRequest};
 use ::h2::ext::Protocol;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// A connection by prior knowledge, and the thread's runtime that drives it while something is asked.
 pub struct Client {
@@ -33,6 +37,22 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let sender = runtime.block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let (sender, connection) = client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender
+        });
+        Client { runtime, sender }
+    }
+
+    /// A connection over TLS for `name`.
+    #[track_caller]
+    pub fn secure(config: Arc<ClientConfig>, address: &str, name: &str) -> Client {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let sender = runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
             let (sender, connection) = client::handshake(stream).await.unwrap();
             tokio::spawn(connection);
             sender

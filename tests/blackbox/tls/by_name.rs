@@ -4,8 +4,9 @@ use super::Edge;
 use crate::support::client::Client;
 use crate::support::tls::{Authority, Dial, Kind, connect, listener, resumed};
 use crate::support::toml::{http_with, tcp_with};
-use crate::support::{Proxy, Target};
+use crate::support::{Proxy, Target, h2};
 use crate::tls::files::check;
+use http::{Method, Request};
 use rustls::ClientConfig;
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
@@ -149,6 +150,87 @@ fn certificates_are_asked_for_by_name_and_told_to_the_target() {
             assert_eq!(told.as_deref(), asked.then_some("CN=ann,O=Example\\, Inc."), "{name}");
         }
     }
+}
+
+#[test]
+fn no_name_is_a_way_round_another_over_http1() {
+    let by_name = ByName::start(GUARDED);
+    let mut open = by_name.to(&by_name.dial(), "www.site.test");
+    for host in ["admin.site.test", "ADMIN.Site.Test", "admin.site.test.", "admin.site.test:443", "any.site.test:8443"]
+    {
+        assert_eq!(status(&mut open, host), 421, "{host}");
+    }
+    // The host of the target goes before the field.
+    open.send("GET http://admin.site.test/ HTTP/1.1\r\nHost: www.site.test\r\n\r\n");
+    let refused = open.response();
+    assert_eq!(refused.status, 421);
+    assert!(refused.text().starts_with("421 Misdirected Request\n"), "{}", refused.text());
+    assert_eq!(by_name.target.requests(), 0);
+    by_name.proxy.settles("ringway_refused_total", &[("reason", "misdirected")], 6.0);
+    let line = by_name.proxy.out.wait(&["\"host\":\"any.site.test:8443\""]);
+    for part in
+        ["\"status\":421", "\"reason\":\"misdirected\"", "\"termination\":\"PR--\"", "\"sni\":\"www.site.test\""]
+    {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    // The connection goes on, for its own name and those that nothing else is asked for.
+    for host in ["www.site.test", "WWW.site.test.:443", "site.test", "elsewhere.test", "127.0.0.1"] {
+        assert_eq!(status(&mut open, host), 200, "{host}");
+    }
+    let requests = by_name.target.requests();
+    // What is refused is not read: the connection ends when a body is under way.
+    open.send("POST / HTTP/1.1\r\nHost: admin.site.test\r\nContent-Length: 5\r\n\r\nhello");
+    let refused = open.response();
+    assert_eq!((refused.status, refused.field("connection").as_deref()), (421, Some("close")));
+    // Nor is a stricter name good for others, or an optional certificate for a required one.
+    let dial = by_name.dial().showing(&by_name.clients.client("ann", 1));
+    let mut admin = by_name.to(&dial, "admin.site.test");
+    assert_eq!(status(&mut admin, "www.site.test"), 421);
+    assert_eq!(status(&mut by_name.to(&dial, "any.site.test"), "admin.site.test"), 421);
+    assert_eq!(by_name.target.requests(), requests);
+    // Both names of an entry have all in common.
+    assert_eq!(status(&mut admin, "root.site.test"), 200);
+}
+
+#[test]
+fn who_asks_for_no_name_gets_what_the_listener_says() {
+    let by_name = ByName::start(GUARDED);
+    for version in [&TLS12, &TLS13] {
+        let mut config = ClientConfig::clone(&by_name.dial().version(version).config());
+        config.enable_sni = false;
+        let mut client = connect(&Arc::new(config), &by_name.proxy.web(), "site.test").unwrap();
+        assert_eq!(status(&mut client, "admin.site.test"), 421);
+        assert_eq!(status(&mut client, "site.test"), 200);
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(client.response().status, 200, "a client of old that names no host at all");
+    }
+}
+
+#[test]
+fn no_name_is_a_way_round_another_over_http2() {
+    let by_name = ByName::start(GUARDED);
+    let ask = |host: &str| Request::builder().method(Method::GET).uri(format!("https://{host}/")).body(()).unwrap();
+    let config = by_name.dial().alpn(&["h2"]).config();
+    let client = h2::Client::secure(config, &by_name.proxy.web(), "www.site.test");
+    let hosts = ["www.site.test", "admin.site.test", "site.test", "Admin.site.test:443", "any.site.test"];
+    let answers = client.ask_all(hosts.map(ask).into());
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.as_ref().unwrap().status.as_u16()).collect();
+    assert_eq!(statuses, [200, 421, 200, 421, 421]);
+    // Without `:authority` the host is in a field.
+    let hidden = Request::builder().uri("/").header("host", "admin.site.test").body(()).unwrap();
+    assert_eq!(client.ask(hidden, b"").unwrap().status, 421);
+    let post = Request::builder().method(Method::POST).uri("https://admin.site.test/").body(()).unwrap();
+    assert_eq!(client.ask(post, &[0; 100_000]).unwrap().status, 421);
+    assert_eq!(client.ask(ask("www.site.test"), b"").unwrap().status, 200, "the connection goes on");
+    by_name.proxy.settles("ringway_refused_total", &[("reason", "misdirected")], 5.0);
+    by_name.proxy.out.wait(&["\"reason\":\"misdirected\"", "\"protocol\":\"HTTP/2.0\"", "\"sni\":\"www.site.test\""]);
+    assert_eq!(by_name.target.requests(), 3);
+
+    let config = by_name.dial().alpn(&["h2"]).showing(&by_name.clients.client("ann", 1)).config();
+    let client = h2::Client::secure(config, &by_name.proxy.web(), "admin.site.test");
+    assert_eq!(client.ask(ask("admin.site.test"), b"").unwrap().status, 200);
+    assert_eq!(by_name.target.last().field("x-client-cert-subject").unwrap(), "CN=ann,O=Example\\, Inc.");
+    assert_eq!(client.ask(ask("www.site.test"), b"").unwrap().status, 421);
 }
 
 /// Shows any server the tickets of any other.
