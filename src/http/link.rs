@@ -120,10 +120,10 @@ impl Forwarding<'_, '_> {
             return Ok(Leased { link: (stream, session).into(), reused: false });
         }
         // The target used to speak HTTP/1.1.
-        let trunk = self.start(stream, session).await?;
+        let trunk = self.start(stream, session);
         local.trunks.note(attempt.index(), true);
         local.trunks.hold(attempt.index(), Some(purpose), trunk.clone());
-        let stream = trunk.open().await.map_err(|_| Failure::Connect)?;
+        let stream = trunk.open().map_err(|_| Failure::Connect)?;
         Ok(Leased { link: Link::Shared(stream), reused: false })
     }
 
@@ -167,17 +167,16 @@ impl Forwarding<'_, '_> {
             match local.trunks.way(attempt.index(), purpose).ok_or(Failure::Connect)? {
                 Way::Use(trunk) => {
                     self.exchange.outcome.waits();
-                    match net::timeout(left, trunk.open()).await {
-                        Some(Ok(stream)) => {
+                    match trunk.open() {
+                        Ok(stream) => {
                             if reused {
                                 self.exchange.outcome.connected(Duration::ZERO);
                             }
                             return Ok(Leased { link: Link::Shared(stream), reused });
                         }
                         // It has just ended, which its load says from now on.
-                        Some(Err(_)) if trunk.is_over() => {}
-                        Some(Err(_)) => return Err(Failure::Connect),
-                        None => return Err(Failure::ConnectTimeout),
+                        Err(_) if trunk.is_over() => {}
+                        Err(_) => return Err(Failure::Connect),
                     }
                 }
                 Way::Wait(opened) => {
@@ -199,21 +198,20 @@ impl Forwarding<'_, '_> {
                     if !h2 {
                         return Ok(Leased { link: (stream, session).into(), reused });
                     }
-                    opening.done(self.start(stream, session).await?);
+                    opening.done(self.start(stream, session));
                 }
             }
         }
     }
 
     /// Begins to speak HTTP/2 on a connection.
-    async fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Result<Rc<dyn Trunk>, Failure> {
+    fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Rc<dyn Trunk> {
         let stall = self.exchange.connection.listener.timeouts.write_stall;
-        let trunk = match session {
-            None => h2::start(stream, |stream| stream.into(), "http", stall).await,
+        match session {
+            None => h2::start(stream, |stream| stream.into(), "http", stall),
             Some(session) => {
-                h2::start((stream, session), |(stream, session)| Channel::Secure(stream, session), "https", stall).await
+                h2::start((stream, session), |(stream, session)| Channel::Secure(stream, session), "https", stall)
             }
-        };
-        trunk.map_err(|_| Failure::Connect)
+        }
     }
 }

@@ -4,10 +4,10 @@
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
 use super::session::{Facts, Session};
-use crate::net::{Lease, Stream};
+use crate::net::{Lease, Stream, timeout};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,8 +38,10 @@ pub trait Multiplexed {
     fn take(&self) -> Option<Lease>;
     /// As [`Stream::closed`].
     fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool>;
-    /// As [`Stream::send`].
-    fn send(&self, lease: Lease, stall: Duration) -> Waiting<'_, io::Result<()>>;
+    /// Sends as much of `text` as there is room for, and advances it by that. Returns whether it was all.
+    fn push(&self, text: &mut Lease) -> io::Result<bool>;
+    /// Waits until there is room for more.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// As [`Stream::shutdown`].
     fn shutdown(&self);
     /// Ends it so that the peer cannot take what it got for complete.
@@ -203,7 +205,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) => stream.send(lease, stall).await,
             Self::Secure(stream, session) => session.send(stream, lease, stall).await,
-            Self::Multiplexed(stream) => stream.send(lease, stall).await,
+            Self::Multiplexed(stream) => push(stream, lease, stall).await,
         }
     }
 
@@ -224,8 +226,8 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.send_both(head, bulk, stall).await,
             Self::Secure(stream, session) => session.send_both(stream, head, bulk, stall).await,
             Self::Multiplexed(stream) => {
-                stream.send(head, stall).await?;
-                stream.send(bulk, stall).await
+                push(stream, head, stall).await?;
+                push(stream, bulk, stall).await
             }
         }
     }
@@ -260,6 +262,24 @@ impl<'a> Channel<'a> {
             session.end(stream).await;
         }
     }
+}
+
+/// Sends all of `text`, in pieces if there is no room for all of it.
+async fn push(stream: &dyn Multiplexed, mut text: Lease, stall: Duration) -> io::Result<()> {
+    if stream.push(&mut text)? {
+        return Ok(());
+    }
+    // Rarer than an answer that fits, and larger.
+    Box::pin(async move {
+        loop {
+            let room = timeout(stall, poll_fn(|cx| stream.poll_room(cx))).await;
+            room.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))?;
+            if stream.push(&mut text)? {
+                return Ok(());
+            }
+        }
+    })
+    .await
 }
 
 fn append(lease: &mut Lease, received: &[u8]) -> usize {

@@ -4,7 +4,7 @@
 //! waits for it. A connection over TLS is for its own purpose alone.
 
 use crate::net::{Signal, coarse_now};
-use crate::tls::{Multiplexed, Purpose, Waiting};
+use crate::tls::{Multiplexed, Purpose};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ pub trait Trunk {
     /// Whether it is of no more use.
     fn is_over(&self) -> bool;
     /// Begins an exchange. Fails if the connection is broken or the target lets nothing more begin on it.
-    fn open(&self) -> Waiting<'_, io::Result<Box<dyn Multiplexed>>>;
+    fn open(&self) -> io::Result<Box<dyn Multiplexed>>;
 }
 
 /// A worker's connections of this kind, by target.
@@ -160,8 +160,8 @@ mod tests {
             self.0.get().is_none()
         }
 
-        fn open(&self) -> Waiting<'_, io::Result<Box<dyn Multiplexed>>> {
-            Box::pin(std::future::pending())
+        fn open(&self) -> io::Result<Box<dyn Multiplexed>> {
+            Err(io::ErrorKind::NotConnected.into())
         }
     }
 

@@ -1,99 +1,390 @@
 //! Heads of HTTP/2 as text of HTTP/1.1, and back (RFC 9113 §8).
+//!
+//! What always holds: a field that could end its line, or that belongs to a connection, makes its message malformed before
+//! it is written; what else may be wrong with a request is for the parser of HTTP/1.1, as with its own clients.
 
-use crate::http::h1::{MAX_FIELDS, accept_value, reason_phrase};
-use crate::http::head::Name;
-use ::h2::ext::Protocol;
+use super::hpack::{push_field, push_status};
+use crate::http::h1::{accept_value, reason_phrase};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri};
+use std::ops::Range;
 
-/// A request that does not say one thing: the stream is reset with PROTOCOL_ERROR.
+/// A message that does not say one thing: its stream is reset with PROTOCOL_ERROR (RFC 9113 §8.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Appends the head of a request as text to `out`. `ended`: it has no content. Returns whether its content is to be written in
-/// chunks: its length is not known.
-///
-/// The text is not checked, but for what it could not show any more: two authorities, or a field that belongs to a
-/// connection. The parser of HTTP/1.1 does the rest, as it does for its own clients.
-pub(super) fn write_request(parts: &Parts, ended: bool, out: &mut Vec<u8>) -> Result<bool, Malformed> {
-    let protocol = parts.extensions.get::<Protocol>();
-    let websocket = parts.method == Method::CONNECT && protocol.is_some_and(|name| name.as_str() == "websocket");
-    let authority = authority(parts)?;
-    out.extend_from_slice(if websocket { b"GET" } else { parts.method.as_str().as_bytes() });
-    out.push(b' ');
-    match parts.uri.path_and_query() {
-        // Any other tunnel is asked for in the form that is refused in HTTP/1.1.
-        _ if parts.method == Method::CONNECT && !websocket => out.extend_from_slice(authority.unwrap_or(b"-")),
-        Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
-        None => out.push(b'/'),
+/// What the text of a head says about the content behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Content is to be written in chunks: its length is not known.
+    pub(super) chunked: bool,
+    /// The length of the content, as the head has it.
+    pub(super) length: Option<u64>,
+    /// Whether the head is that of a request by HEAD, whose answer has no content.
+    pub(super) to_head: bool,
+    /// Whether it is an interim answer, behind which another head follows.
+    pub(super) interim: bool,
+}
+
+/// Makes text of the fields of a request, in their order.
+pub(super) struct RequestText<'a> {
+    fields: Fields<'a>,
+    websockets: bool,
+    /// The values of the pseudo fields, one behind the other.
+    pseudo: &'a mut Vec<u8>,
+    method: Option<Range<usize>>,
+    scheme: bool,
+    authority: Option<Range<usize>>,
+    path: Option<Range<usize>>,
+    protocol: Option<Range<usize>>,
+    /// What Host says, where there is no `:authority`.
+    host: Option<Vec<u8>>,
+    cookies: Vec<u8>,
+    begun: bool,
+    websocket: bool,
+    to_head: bool,
+}
+
+/// Makes text of the fields of an answer, in their order.
+pub(super) struct ResponseText<'a> {
+    fields: Fields<'a>,
+    asked: &'a Asked,
+    status: Option<u16>,
+}
+
+/// Makes lines of trailers.
+pub(super) struct TrailerText<'a> {
+    fields: Fields<'a>,
+}
+
+/// What all kinds of text have in common.
+struct Fields<'a> {
+    out: &'a mut Vec<u8>,
+    /// Bytes from which on nothing is added: who reads the text refuses it for its length.
+    limit: usize,
+    malformed: bool,
+    length: Option<u64>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
+        Self { out, limit, malformed: false, length: None }
     }
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    if let Some(authority) = authority {
-        push(out, b"host", authority);
+
+    fn is_full(&self) -> bool {
+        self.out.len() > self.limit
     }
-    for (name, value) in &parts.headers {
-        match *name {
-            header::HOST | header::COOKIE => {}
-            header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE => return Err(Malformed),
-            header::TE if value != "trailers" => return Err(Malformed),
-            // A handshake has no content that could have a length.
-            header::CONTENT_LENGTH if websocket => return Err(Malformed),
-            _ if matches!(Name::of(name.as_str().as_bytes()), Name::KeepAlive | Name::ProxyConnection) => {
+
+    /// Adds a field that is none of a connection's (RFC 9113 §8.2).
+    fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        check_name(name)?;
+        check_value(value)?;
+        match name {
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
                 return Err(Malformed);
             }
-            _ => push(out, name.as_str().as_bytes(), value.as_bytes()),
+            b"te" if value != b"trailers" => return Err(Malformed),
+            b"content-length" => {
+                let length = number(value).ok_or(Malformed)?;
+                if self.length.replace(length).is_some_and(|before| before != length) {
+                    return Err(Malformed);
+                }
+            }
+            _ => {}
         }
+        line(self.out, name, value);
+        Ok(())
     }
-    push_cookies(out, &parts.headers);
-    let chunked = !ended && !websocket && !parts.headers.contains_key(header::CONTENT_LENGTH);
-    if chunked {
-        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+
+    fn finish(self) -> Result<Option<u64>, Malformed> {
+        if self.malformed { Err(Malformed) } else { Ok(self.length) }
     }
-    if websocket {
-        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ");
-        out.extend_from_slice(STANDARD.encode(fastrand::u128(..).to_ne_bytes()).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    Ok(chunked)
 }
 
-/// What the request names as its host (RFC 9113 §8.3.1: `:authority` and Host must not differ).
-fn authority(parts: &Parts) -> Result<Option<&[u8]>, Malformed> {
-    let mut named = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    for host in parts.headers.get_all(header::HOST) {
-        if named.is_some_and(|named| !named.eq_ignore_ascii_case(host.as_bytes())) {
+impl<'a> RequestText<'a> {
+    /// Appends to `out`, not much beyond `limit` bytes. `websockets`: they may be asked for (RFC 8441 §4).
+    /// `room` is for its own use.
+    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize, websockets: bool, room: &'a mut Vec<u8>) -> Self {
+        room.clear();
+        Self {
+            fields: Fields::new(out, limit),
+            websockets,
+            pseudo: room,
+            method: None,
+            scheme: false,
+            authority: None,
+            path: None,
+            protocol: None,
+            host: None,
+            cookies: Vec::new(),
+            begun: false,
+            websocket: false,
+            to_head: false,
+        }
+    }
+
+    /// The next field.
+    pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
+        if !self.fields.malformed && !self.fields.is_full() && self.add(name, value).is_err() {
+            self.fields.malformed = true;
+        }
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        if name.first() == Some(&b':') {
+            return self.pseudo(name, value);
+        }
+        if !self.begun {
+            self.begin()?;
+        }
+        match name {
+            b"host" => self.host(value),
+            // RFC 9113 §8.2.3: a client may split its cookies into several fields, which no server of HTTP/1.1 expects.
+            b"cookie" => {
+                check_value(value)?;
+                if self.fields.out.len() + self.cookies.len() <= self.fields.limit {
+                    self.cookies.extend_from_slice(if self.cookies.is_empty() { b"cookie: " } else { b"; " });
+                    self.cookies.extend_from_slice(value);
+                }
+                Ok(())
+            }
+            // A handshake has no content that could have a length.
+            b"content-length" if self.websocket => Err(Malformed),
+            _ => self.fields.push(name, value),
+        }
+    }
+
+    /// RFC 9113 §8.3: they stand before all others, and once each.
+    fn pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        if self.begun || !value.iter().all(|&byte| byte > b' ' && byte != 0x7f) {
             return Err(Malformed);
         }
-        named = Some(host.as_bytes());
+        let place = match name {
+            b":method" => &mut self.method,
+            b":authority" => &mut self.authority,
+            b":path" => &mut self.path,
+            b":protocol" => &mut self.protocol,
+            b":scheme" if !self.scheme && !value.is_empty() => {
+                self.scheme = true;
+                return Ok(());
+            }
+            _ => return Err(Malformed),
+        };
+        let start = self.pseudo.len();
+        if place.replace(start..start + value.len()).is_some() {
+            return Err(Malformed);
+        }
+        self.pseudo.extend_from_slice(value);
+        Ok(())
     }
-    Ok(named)
+
+    /// Writes the request line, and the host.
+    fn begin(&mut self) -> Result<(), Malformed> {
+        self.begun = true;
+        let value = |range: &Option<Range<usize>>| self.pseudo.get(range.clone()?);
+        let method = value(&self.method).filter(|method| !method.is_empty()).ok_or(Malformed)?;
+        let (authority, path, protocol) = (value(&self.authority), value(&self.path), value(&self.protocol));
+        let connect = method == b"CONNECT";
+        // RFC 9113 §8.3.1, §8.5; RFC 8441 §4.
+        let complete = self.scheme && path.is_some_and(|path| path.starts_with(b"/") || path == b"*");
+        let bare = !self.scheme && path.is_none() && authority.is_some();
+        match protocol {
+            None if connect && bare || !connect && complete => {}
+            Some(_) if connect && complete && authority.is_some() && self.websockets => {}
+            _ => return Err(Malformed),
+        }
+        self.websocket = protocol == Some(b"websocket");
+        self.to_head = method == b"HEAD";
+        let authority = authority.filter(|authority| !authority.is_empty());
+        let (method, target) = match self.websocket {
+            true => (&b"GET"[..], path),
+            // Any other tunnel is asked for in the form that is refused in HTTP/1.1.
+            false if connect => (method, authority.or(Some(b"-"))),
+            false => (method, path),
+        };
+        let out = &mut *self.fields.out;
+        for part in [method, b" ", target.unwrap_or(b"/"), b" HTTP/1.1\r\n"] {
+            out.extend_from_slice(part);
+        }
+        if let Some(authority) = authority {
+            line(out, b"host", authority);
+        }
+        Ok(())
+    }
+
+    /// RFC 9113 §8.3.1: `:authority` and Host must not differ.
+    fn host(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        let authority = self.authority.clone().and_then(|range| self.pseudo.get(range));
+        let named = authority.filter(|authority| !authority.is_empty()).or(self.host.as_deref());
+        match named {
+            Some(named) if named.eq_ignore_ascii_case(value) => Ok(()),
+            Some(_) => Err(Malformed),
+            None => {
+                self.host = Some(value.to_vec());
+                self.fields.push(b"host", value)
+            }
+        }
+    }
+
+    /// Ends the text. `ended`: there is no content.
+    pub(super) fn finish(mut self, ended: bool) -> Result<Written, Malformed> {
+        if !self.begun && !self.fields.malformed {
+            self.begin()?;
+        }
+        let Self { fields, cookies, websocket, to_head, .. } = self;
+        let out = &mut *fields.out;
+        if !cookies.is_empty() {
+            out.extend_from_slice(&cookies);
+            out.extend_from_slice(b"\r\n");
+        }
+        let is_full = out.len() > fields.limit;
+        let chunked = !ended && !websocket && fields.length.is_none();
+        if chunked {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        if websocket {
+            out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ");
+            out.extend_from_slice(STANDARD.encode(fastrand::u128(..).to_ne_bytes()).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if !is_full {
+            out.extend_from_slice(b"\r\n");
+        }
+        let length = fields.finish()?;
+        if ended && (websocket || length.unwrap_or(0) > 0) {
+            return Err(Malformed);
+        }
+        Ok(Written { chunked, length, to_head, interim: false })
+    }
 }
 
-/// RFC 9113 §8.2.3: a client may have split its cookies into several fields, which no server of HTTP/1.1 expects.
-fn push_cookies(out: &mut Vec<u8>, headers: &HeaderMap) {
-    let mut before: &[u8] = b"cookie: ";
-    for value in headers.get_all(header::COOKIE) {
-        out.extend_from_slice(before);
-        out.extend_from_slice(value.as_bytes());
-        before = b"; ";
+/// What has to be known of a request to read its answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Whether its method is HEAD.
+    pub(super) to_head: bool,
+    /// The key of a WebSocket handshake.
+    pub(super) key: Option<Vec<u8>>,
+}
+
+impl<'a> ResponseText<'a> {
+    /// Appends to `out`, not much beyond `limit` bytes.
+    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize, asked: &'a Asked) -> Self {
+        Self { fields: Fields::new(out, limit), asked, status: None }
     }
-    if before == b"; " {
+
+    /// The next field.
+    pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
+        if !self.fields.malformed && !self.fields.is_full() && self.add(name, value).is_err() {
+            self.fields.malformed = true;
+        }
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        if self.status.is_some() {
+            return self.fields.push(name, value);
+        }
+        let status = match (name, value) {
+            (b":status", [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) => number(value).ok_or(Malformed)? as u16,
+            _ => return Err(Malformed),
+        };
+        self.status = Some(status);
+        let switched = status == 200 && self.asked.key.is_some();
+        let out = &mut *self.fields.out;
+        push_status_line(out, if switched { 101 } else { status });
+        if let Some(key) = self.asked.key.as_ref().filter(|_| switched) {
+            line(out, b"sec-websocket-accept", accept_value(key).as_bytes());
+            out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+        }
+        Ok(())
+    }
+
+    /// Ends the text. `ended`: there is no content.
+    pub(super) fn finish(self, ended: bool) -> Result<Written, Malformed> {
+        let (status, is_full) = (self.status.ok_or(Malformed)?, self.fields.is_full());
+        let Self { fields, asked, .. } = self;
+        let interim = status < 200;
+        // RFC 9113 §8.1: an interim answer does not end its stream; §8.6: there is no 101.
+        if interim && ended || status == 101 || is_full {
+            return Err(Malformed);
+        }
+        let out = &mut *fields.out;
+        let switched = status == 200 && asked.key.is_some();
+        let bodiless = interim || switched || asked.to_head || matches!(status, 204 | 304);
+        let unframed = !bodiless && fields.length.is_none();
+        match (unframed, ended) {
+            (true, true) => out.extend_from_slice(b"content-length: 0\r\n"),
+            (true, false) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            (false, _) => {}
+        }
         out.extend_from_slice(b"\r\n");
+        // The length that a head without content has is that of another answer's.
+        let length = fields.finish()?.filter(|_| !bodiless);
+        if ended && length.unwrap_or(0) > 0 {
+            return Err(Malformed);
+        }
+        let length = if bodiless && !interim && !switched { Some(0) } else { length };
+        Ok(Written { chunked: unframed && !ended, length, to_head: false, interim })
     }
 }
 
-fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+impl<'a> TrailerText<'a> {
+    /// Appends to `out`, not much beyond `limit` bytes.
+    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
+        Self { fields: Fields::new(out, limit) }
+    }
+
+    /// The next field.
+    pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
+        if !self.fields.malformed && !self.fields.is_full() && self.fields.push(name, value).is_err() {
+            self.fields.malformed = true;
+        }
+    }
+
+    /// Ends the lines.
+    pub(super) fn finish(self) -> Result<(), Malformed> {
+        if self.fields.is_full() { Err(Malformed) } else { self.fields.finish().map(drop) }
+    }
+}
+
+/// RFC 9113 §8.2.1.
+fn check_name(name: &[u8]) -> Result<(), Malformed> {
+    let good = |&byte: &u8| byte > b' ' && byte < 0x7f && byte != b':' && !byte.is_ascii_uppercase();
+    if !name.is_empty() && name.iter().all(good) { Ok(()) } else { Err(Malformed) }
+}
+
+/// RFC 9113 §8.2.1.
+fn check_value(value: &[u8]) -> Result<(), Malformed> {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if blank(value.first()) || blank(value.last()) || memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
+        return Err(Malformed);
+    }
+    Ok(())
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let all = digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| all)?.parse().ok()
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
-/// How the content behind a response's head is framed in the text.
+fn push_status_line(out: &mut Vec<u8>, status: u16) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    let digits = [status / 100 % 10, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+    out.extend_from_slice(&digits);
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How the content behind a head is framed in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// There is none.
@@ -106,201 +397,178 @@ pub(super) enum Content {
     Tunnel,
 }
 
-/// Reads the head of a response that an exchange wrote, and the length of that text. `None`: it is no head.
-pub(super) fn read_response(text: &[u8], to_head: bool) -> Option<(Response<()>, Content, usize)> {
-    let mut room = [httparse::EMPTY_HEADER; 288];
-    let mut parsed = httparse::Response::new(&mut room);
-    let httparse::Status::Complete(length) = parsed.parse(text).ok()? else { return None };
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok())?;
-    let (mut response, mut content) = (Response::new(()), None);
-    for field in parsed.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        match name {
-            header::TRANSFER_ENCODING => {
-                content = Some(Content::Chunked);
-                continue;
-            }
-            header::CONNECTION | header::UPGRADE => continue,
-            header::CONTENT_LENGTH => {
-                content = Some(Content::Length(std::str::from_utf8(field.value).ok()?.parse().ok()?));
-            }
-            // RFC 8441 §5: the streams of HTTP/2 need no proof of the kind.
-            _ if status == StatusCode::SWITCHING_PROTOCOLS && name == header::SEC_WEBSOCKET_ACCEPT => continue,
-            _ => {}
-        }
-        response.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
+/// The lines of a head that an exchange wrote.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        Self { text, at: 0 }
     }
+
+    /// The next line, without its end; nothing at the end of the head. `None`: the text ends before.
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let rest = self.text.get(self.at..)?;
+        let length = memchr::memchr(b'\n', rest)?;
+        self.at += length + 1;
+        Some(rest[..length].trim_ascii_end())
+    }
+
+    /// Calls `each` for the name, in lower case, and the value of each line. `None`: they do not end.
+    fn fields(&mut self, mut each: impl FnMut(&[u8], &'t [u8])) -> Option<()> {
+        let mut room = [0; 64];
+        loop {
+            let text = self.next()?;
+            if text.is_empty() {
+                return Some(());
+            }
+            let colon = memchr::memchr(b':', text)?;
+            let (name, value) = (&text[..colon], text[colon + 1..].trim_ascii_start());
+            match room.get_mut(..colon) {
+                Some(lower) => {
+                    lower.copy_from_slice(name);
+                    lower.make_ascii_lowercase();
+                    each(lower, value);
+                }
+                None => each(&name.to_ascii_lowercase(), value),
+            }
+        }
+    }
+}
+
+/// Appends the field block of the response whose head stands at the beginning of `text`. Returns its status, what follows
+/// it, and the length of that head. `None`: it is no head.
+pub(super) fn push_response(text: &[u8], to_head: bool, block: &mut Vec<u8>) -> Option<(u16, Content, usize)> {
+    let mut lines = Lines::new(text);
+    let status = number(lines.next()?.get(9..12)?)? as u16;
+    let switched = status == 101;
+    push_status(block, if switched { 200 } else { status });
+    let mut content = None;
+    lines.fields(|name, value| match name {
+        b"transfer-encoding" => content = Some(Content::Chunked),
+        b"connection" | b"upgrade" | b"keep-alive" | b"proxy-connection" => {}
+        // RFC 8441 §5: the streams of HTTP/2 need no proof of the kind.
+        b"sec-websocket-accept" if switched => {}
+        _ => {
+            if name == b"content-length" {
+                content = number(value).map(Content::Length);
+            }
+            push_field(block, name, value);
+        }
+    })?;
     let content = match status {
-        StatusCode::SWITCHING_PROTOCOLS => Content::Tunnel,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Content::None,
-        _ if to_head || status.is_informational() => Content::None,
+        101 => Content::Tunnel,
+        204 | 304 => Content::None,
+        _ if to_head || status < 200 => Content::None,
         _ => content.filter(|content| *content != Content::Length(0)).unwrap_or(Content::None),
     };
-    *response.status_mut() = if content == Content::Tunnel { StatusCode::OK } else { status };
-    Some((response, content, length))
+    Some((status, content, lines.at))
 }
 
-/// What has to be known of a request to read its answer.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Asked {
-    /// Whether its method is HEAD.
-    to_head: bool,
-    /// The key of a WebSocket handshake.
-    key: Option<Vec<u8>>,
-}
-
-/// Reads the head of a request that an exchange wrote, and the length of that text. `None`: it is no head.
-pub(super) fn read_request(text: &[u8], scheme: &str) -> Option<(Request<()>, Content, usize, Asked)> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS + 16];
-    let mut parsed = httparse::Request::new(&mut room);
-    let httparse::Status::Complete(length) = parsed.parse(text).ok()? else { return None };
-    let (method, target) = (parsed.method?, parsed.path?);
-    let (mut request, mut content, mut authority) = (Request::new(()), Content::None, &b""[..]);
-    let mut asked = Asked { to_head: method == "HEAD", key: None };
-    let mut upgrade = false;
-    for field in parsed.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        match name {
-            header::HOST => {
-                authority = field.value;
-                continue;
-            }
-            header::TRANSFER_ENCODING => {
-                content = Content::Chunked;
-                continue;
-            }
-            header::UPGRADE => {
-                upgrade = true;
-                continue;
-            }
-            header::CONNECTION => continue,
-            header::SEC_WEBSOCKET_KEY => {
-                asked.key = Some(field.value.to_vec());
-                continue;
-            }
-            header::CONTENT_LENGTH => {
-                content = Content::Length(std::str::from_utf8(field.value).ok()?.parse().ok()?);
-            }
-            _ => {}
-        }
-        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
-    }
-    if content == Content::Length(0) {
-        content = Content::None;
-    }
-    let path = if target == "*" { "*" } else { target };
-    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
-    *request.uri_mut() = uri.build().ok()?;
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
+/// Appends the field block of the request whose head stands at the beginning of `text`. Returns what follows it, the length
+/// of that head, and what its answer is read by. `None`: it is no head.
+pub(super) fn push_request(text: &[u8], scheme: &[u8], block: &mut Vec<u8>) -> Option<(Content, usize, Asked)> {
+    let mut lines = Lines::new(text);
+    let mut parts = lines.next()?.split(|&byte| byte == b' ');
+    let (method, path) = (parts.next()?, parts.next()?);
+    let begin = lines.at;
+    let (mut authority, mut content, mut upgrade) = (&b""[..], Content::None, false);
+    let mut asked = Asked { to_head: method == b"HEAD", key: None };
+    lines.fields(|name, value| match name {
+        b"host" => authority = value,
+        b"transfer-encoding" => content = Content::Chunked,
+        b"upgrade" => upgrade = true,
+        b"sec-websocket-key" => asked.key = Some(value.to_vec()),
+        b"content-length" => content = number(value).map_or(content, Content::Length),
+        _ => {}
+    })?;
+    // RFC 8441 §4.
+    push_field(block, b":method", if upgrade { b"CONNECT" } else { method });
+    push_field(block, b":scheme", scheme);
+    push_field(block, b":path", path);
+    push_field(block, b":authority", authority);
     if upgrade {
-        // RFC 8441 §4.
-        *request.method_mut() = Method::CONNECT;
-        request.extensions_mut().insert(Protocol::from_static("websocket"));
-        content = Content::Tunnel;
+        push_field(block, b":protocol", b"websocket");
     }
-    Some((request, content, length, asked))
-}
-
-/// Appends the head of an answer as text to `out`. `ended`: it has no content. Returns whether its content is to be
-/// written in chunks.
-pub(super) fn write_response(
-    parts: &http::response::Parts,
-    ended: bool,
-    asked: &Asked,
-    out: &mut Vec<u8>,
-) -> Result<bool, Malformed> {
-    if let (Some(key), StatusCode::OK) = (&asked.key, parts.status) {
-        push_status(out, StatusCode::SWITCHING_PROTOCOLS);
-        push_fields(out, &parts.headers)?;
-        push(out, b"sec-websocket-accept", accept_value(key).as_bytes());
-        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n\r\n");
-        return Ok(false);
+    lines.at = begin;
+    lines.fields(|name, value| match name {
+        b"host" | b"transfer-encoding" | b"upgrade" | b"connection" | b"keep-alive" | b"proxy-connection" => {}
+        b"sec-websocket-key" if upgrade => {}
+        _ => push_field(block, name, value),
+    })?;
+    if !upgrade {
+        asked.key = None;
     }
-    push_status(out, parts.status);
-    push_fields(out, &parts.headers)?;
-    let bodiless = asked.to_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let unframed = !bodiless && !parts.headers.contains_key(header::CONTENT_LENGTH);
-    match (unframed, ended) {
-        (true, true) => out.extend_from_slice(b"content-length: 0\r\n"),
-        (true, false) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        (false, _) => {}
-    }
-    out.extend_from_slice(b"\r\n");
-    Ok(unframed && !ended)
+    let content = match content {
+        _ if upgrade => Content::Tunnel,
+        Content::Length(0) => Content::None,
+        content => content,
+    };
+    Some((content, lines.at, asked))
 }
 
-/// Appends an interim answer as text to `out`.
-pub(super) fn write_interim(interim: &Response<()>, out: &mut Vec<u8>) {
-    push_status(out, interim.status());
-    // Fields that belong to a connection mean nothing here, and end the list.
-    let _ = push_fields(out, interim.headers());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn push_status(out: &mut Vec<u8>, status: StatusCode) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(reason_phrase(status.as_u16()).as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn push_fields(out: &mut Vec<u8>, headers: &HeaderMap) -> Result<(), Malformed> {
-    for (name, value) in headers {
-        match *name {
-            header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE => return Err(Malformed),
-            _ => push(out, name.as_str().as_bytes(), value.as_bytes()),
-        }
-    }
-    Ok(())
-}
-
-/// The field lines of a trailer section as fields. Lines that are none are left out.
-pub(super) fn read_trailers(lines: &[u8]) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
+/// Appends the field block of a trailer section's lines. Lines that are none are left out.
+pub(super) fn push_trailers(lines: &[u8], block: &mut Vec<u8>) {
     for line in lines.split(|&byte| byte == b'\n') {
         let mut halves = line.splitn(2, |&byte| byte == b':');
         let (Some(name), Some(value)) = (halves.next(), halves.next()) else { continue };
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii())) {
-            trailers.append(name, value);
+        let (name, value) = (name.to_ascii_lowercase(), value.trim_ascii());
+        if check_name(&name).is_ok() && check_value(value).is_ok() {
+            push_field(block, &name, value);
         }
     }
-    trailers
-}
-
-/// Trailers as the lines of a trailer section.
-pub(super) fn write_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) {
-    trailers.iter().for_each(|(name, value)| push(out, name.as_str().as_bytes(), value.as_bytes()));
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::hpack::Decoder;
     use super::*;
 
-    fn text(request: http::request::Builder, ended: bool) -> Result<(String, bool), Malformed> {
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        let mut out = Vec::new();
-        write_request(&parts, ended, &mut out).map(|chunked| (String::from_utf8(out).unwrap(), chunked))
+    fn request(fields: &[(&str, &str)], ended: bool) -> Result<(String, Written), Malformed> {
+        let (mut out, mut room) = (Vec::new(), Vec::new());
+        let mut text = RequestText::new(&mut out, 1000, true, &mut room);
+        fields.iter().for_each(|(name, value)| text.field(name.as_bytes(), value.as_bytes()));
+        text.finish(ended).map(|written| (String::from_utf8(out).unwrap(), written))
     }
 
-    fn get(uri: &str) -> http::request::Builder {
-        Request::builder().uri(uri)
+    const GET: [(&str, &str); 4] =
+        [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/p?q")];
+
+    fn get(more: &[(&str, &str)], ended: bool) -> Result<(String, Written), Malformed> {
+        request(&[&GET, more].concat(), ended)
+    }
+
+    fn block(push: impl FnOnce(&mut Vec<u8>)) -> Vec<(String, String)> {
+        let (mut out, mut fields) = (Vec::new(), Vec::new());
+        push(&mut out);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Decoder::new(0).decode(&out, |name, value| fields.push((text(name), text(value)))).ok().unwrap();
+        fields
     }
 
     #[test]
     fn a_request_reads_as_its_client_of_http11_would_have_sent_it() {
-        let request = get("https://a.test/p?q").header("cookie", "a=1").header("x", "y").header("cookie", "b=2");
-        let (text, chunked) = text(request, true).unwrap();
+        let (text, written) = get(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")], true).unwrap();
         assert_eq!(text, "GET /p?q HTTP/1.1\r\nhost: a.test\r\nx: y\r\ncookie: a=1; b=2\r\n\r\n");
-        assert!(!chunked);
+        assert_eq!(written, Written::default());
+        let bare = request(&[(":method", "HEAD"), (":scheme", "http"), (":path", "/"), ("host", "b.test")], true);
+        assert_eq!(
+            bare.unwrap(),
+            ("HEAD / HTTP/1.1\r\nhost: b.test\r\n\r\n".into(), Written { to_head: true, ..written })
+        );
+        let connect = request(&[(":method", "CONNECT"), (":authority", "a.test:1")], false).unwrap();
+        assert!(connect.0.starts_with("CONNECT a.test:1 HTTP/1.1\r\n"));
     }
 
     #[test]
     fn content_of_no_known_length_comes_in_chunks() {
-        let (text, chunked) = text(get("https://a.test/").method("POST"), false).unwrap();
-        assert!(chunked && text.ends_with("transfer-encoding: chunked\r\n\r\n"), "{text}");
-        let (text, chunked) = super::tests::text(get("https://a.test/").header("content-length", 3), false).unwrap();
-        assert!(!chunked && text.ends_with("content-length: 3\r\n\r\n"), "{text}");
+        let (text, written) = get(&[], false).unwrap();
+        assert!(written.chunked && text.ends_with("transfer-encoding: chunked\r\n\r\n"), "{text}");
+        let (text, written) = get(&[("content-length", "3")], false).unwrap();
+        assert!(text.ends_with("content-length: 3\r\n\r\n"), "{text}");
+        assert_eq!((written.chunked, written.length), (false, Some(3)));
     }
 
     #[test]
@@ -313,60 +581,138 @@ mod tests {
             ("keep-alive", "1"),
             ("proxy-connection", "close"),
             ("te", "gzip"),
+            ("x", "a\r\nb: c"),
+            ("x", "a\0"),
+            ("x", " a"),
+            ("x", "a\t"),
+            ("X", "a"),
+            ("x:", "a"),
+            ("x y", "a"),
+            ("x\r\ny", "a"),
+            ("", "a"),
+            ("content-length", "1"),
+            ("content-length", "+0"),
+            (":path", "/"),
+            (":status", "200"),
+            (":other", "x"),
         ] {
-            assert_eq!(text(get("https://a.test/").header(name, value), true).err(), Some(Malformed), "{name}");
+            assert_eq!(get(&[(name, value)], true).err(), Some(Malformed), "{name}: {value}");
         }
-        assert!(text(get("https://a.test/").header("host", "A.test").header("te", "trailers"), true).is_ok());
+        assert!(get(&[("host", "A.test"), ("te", "trailers"), ("content-length", "0")], true).is_ok());
+        assert!(get(&[("content-length", "1"), ("content-length", "2")], false).is_err());
+        for without in 0..4 {
+            let fields: Vec<_> = (0..4).filter(|&at| at != without).map(|at| GET[at]).collect();
+            assert_eq!(request(&fields, true).is_err(), without != 2, "{fields:?}");
+        }
+        for twice in GET {
+            assert!(request(&[&[twice], &GET[..]].concat(), true).is_err(), "{twice:?}");
+        }
+        for (at, bad) in [(0, ""), (0, "G T"), (3, ""), (3, "p"), (3, "/a b"), (3, "/a\r\nb"), (2, "a b")] {
+            let mut fields = GET;
+            fields[at].1 = bad;
+            assert!(request(&fields, true).is_err(), "{fields:?}");
+        }
+        assert!(request(&[("x", "y"), GET[0], GET[1], GET[2], GET[3]], true).is_err());
+        assert!(request(&[(":method", "CONNECT"), GET[1], GET[2], GET[3]], true).is_err());
+    }
+
+    #[test]
+    fn a_websocket_asks_as_in_http11() {
+        let asked = [(":method", "CONNECT"), (":protocol", "websocket"), GET[1], GET[2], GET[3]];
+        let (text, _) = request(&asked, false).unwrap();
+        assert!(text.starts_with("GET /p?q HTTP/1.1\r\nhost: a.test\r\n"), "{text}");
+        assert!(text.contains("connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "), "{text}");
+        assert!(request(&[&asked[..], &[("content-length", "3")]].concat(), false).is_err());
+        let (mut out, mut room) = (Vec::new(), Vec::new());
+        let mut text = RequestText::new(&mut out, 1000, false, &mut room);
+        asked.iter().for_each(|(name, value)| text.field(name.as_bytes(), value.as_bytes()));
+        assert!(text.finish(false).is_err());
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_stays_open() {
+        let long = "x".repeat(400);
+        let (text, _) = get(&[("a", &long), ("b", &long), ("c", &long), ("d", &long)], true).unwrap();
+        assert!(text.len() > 1000 && text.len() < 1500 && !text.contains("\r\n\r\n"));
+        let (text, _) =
+            get(&[("cookie", &long), ("cookie", &long), ("cookie", &long), ("cookie", &long)], true).unwrap();
+        assert!(text.len() > 1000 && text.len() < 1500 && !text.contains("\r\n\r\n"));
     }
 
     #[test]
     fn responses_lose_what_belongs_to_a_connection() {
-        let read = |text: &str| read_response(text.as_bytes(), false).unwrap();
-        let (response, content, length) = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n3\r\n");
-        assert_eq!((content, length, response.headers().len()), (Content::Chunked, 53, 1));
-        let (response, content, _) =
-            read("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-        assert_eq!((content, response.status(), response.headers().len()), (Content::Tunnel, StatusCode::OK, 0));
-        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n").1, Content::Length(3));
-        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").1, Content::None);
-        assert_eq!(read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", true).unwrap().1, Content::None);
+        let read = |text: &str, to_head| {
+            let mut found = None;
+            let fields = block(|out| found = push_response(text.as_bytes(), to_head, out));
+            let (status, content, length) = found.unwrap();
+            (status, content, length, fields)
+        };
+        let (status, content, length, fields) =
+            read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: y\r\n\r\n3\r\n", false);
+        assert_eq!((status, content, length), (200, Content::Chunked, 55));
+        assert_eq!(fields, [(":status".into(), "200".into()), ("x-a".into(), "y".into())]);
+        let (status, content, _, fields) =
+            read("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false);
+        assert_eq!((status, content), (101, Content::Tunnel));
+        assert_eq!(fields, [(":status".into(), "200".into())]);
+        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", false).1, Content::Length(3));
+        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false).1, Content::None);
+        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", true).1, Content::None);
+        assert!(push_response(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", false, &mut Vec::new()).is_none());
     }
 
     #[test]
     fn a_request_to_a_target_has_its_host_as_authority() {
         let text = b"POST /p?q HTTP/1.1\r\nHost: a.test\r\nTE: trailers\r\nConnection: TE\r\nTransfer-Encoding: chunked\r\n\r\n0";
-        let (request, content, length, asked) = read_request(text, "http").unwrap();
-        assert_eq!(request.uri(), "http://a.test/p?q");
-        assert_eq!((content, length, request.headers().len()), (Content::Chunked, text.len() - 1, 1));
-        assert!(!asked.to_head && request.headers().contains_key("te"));
-        assert!(read_request(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "http").is_none());
+        let mut found = None;
+        let fields = block(|out| found = push_request(text, b"http", out));
+        let (content, length, asked) = found.unwrap();
+        let expected =
+            [(":method", "POST"), (":scheme", "http"), (":path", "/p?q"), (":authority", "a.test"), ("te", "trailers")];
+        assert_eq!(fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!((content, length, asked.to_head), (Content::Chunked, text.len() - 1, false));
     }
 
     #[test]
     fn an_answer_of_a_target_has_one_framing() {
-        let text = |ended, asked: &Asked, builder: http::response::Builder| {
-            let (parts, ()) = builder.body(()).unwrap().into_parts();
+        let text = |ended, asked: &Asked, fields: &[(&str, &str)]| {
             let mut out = Vec::new();
-            write_response(&parts, ended, asked, &mut out).map(|chunked| (String::from_utf8(out).unwrap(), chunked))
+            let mut text = ResponseText::new(&mut out, 1000, asked);
+            fields.iter().for_each(|(name, value)| text.field(name.as_bytes(), value.as_bytes()));
+            text.finish(ended).map(|written| (String::from_utf8(out).unwrap(), written.chunked, written.length))
         };
         let (plain, head) = (Asked::default(), Asked { to_head: true, key: None });
-        let ok = || Response::builder().status(200);
-        let of = |text: &str, chunked| Ok((format!("HTTP/1.1 200 OK\r\n{text}\r\n"), chunked));
-        assert_eq!(text(false, &plain, ok()), of("transfer-encoding: chunked\r\n", true));
-        assert_eq!(text(true, &plain, ok()), of("content-length: 0\r\n", false));
-        assert_eq!(text(true, &head, ok()), of("", false));
-        assert_eq!(text(false, &plain, ok().header("content-length", 3)), of("content-length: 3\r\n", false));
-        assert_eq!(text(false, &plain, ok().header("transfer-encoding", "chunked")), Err(Malformed));
+        let ok = (":status", "200");
+        let of = |text: &str, chunked, length| Ok((format!("HTTP/1.1 200 OK\r\n{text}\r\n"), chunked, length));
+        assert_eq!(text(false, &plain, &[ok]), of("transfer-encoding: chunked\r\n", true, None));
+        assert_eq!(text(true, &plain, &[ok]), of("content-length: 0\r\n", false, None));
+        assert_eq!(text(true, &head, &[ok]), of("", false, Some(0)));
+        let length = ("content-length", "3");
+        assert_eq!(text(false, &plain, &[ok, length]), of("content-length: 3\r\n", false, Some(3)));
+        assert_eq!(text(true, &plain, &[ok, length]), Err(Malformed));
+        assert_eq!(text(true, &head, &[ok, length]), of("content-length: 3\r\n", false, Some(0)));
+        for bad in [&[ok, ("transfer-encoding", "chunked")][..], &[("x", "y")], &[ok, ok], &[(":status", "2")], &[]] {
+            assert_eq!(text(false, &plain, bad), Err(Malformed), "{bad:?}");
+        }
+        assert_eq!(text(false, &plain, &[(":status", "101")]), Err(Malformed));
+        assert_eq!(text(true, &plain, &[(":status", "103")]), Err(Malformed));
         let key = Asked { to_head: false, key: Some(b"dGhlIHNhbXBsZSBub25jZQ==".to_vec()) };
-        let (text, _) = text(false, &key, ok()).unwrap();
+        let (text, ..) = text(false, &key, &[ok]).unwrap();
         assert!(text.starts_with("HTTP/1.1 101 ") && text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{text}");
     }
 
     #[test]
     fn trailers_go_there_and_back() {
-        let read = read_trailers(b"X-A: 1\r\ngrpc-status: 0\r\n");
         let mut out = Vec::new();
-        write_trailers(&read, &mut out);
+        let mut text = TrailerText::new(&mut out, 100);
+        block(|out| push_trailers(b"X-A: 1\r\ngrpc-status: 0\r\n\r\n", out))
+            .iter()
+            .for_each(|(name, value)| text.field(name.as_bytes(), value.as_bytes()));
+        text.finish().unwrap();
         assert_eq!(out, b"x-a: 1\r\ngrpc-status: 0\r\n");
+        let mut out = Vec::new();
+        let mut text = TrailerText::new(&mut out, 100);
+        text.field(b":status", b"200");
+        assert!(text.finish().is_err());
     }
 }

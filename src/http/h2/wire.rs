@@ -1,8 +1,8 @@
-//! A connection's bytes on their way between the peer and the [`Pipe`] that `h2` takes for a socket.
+//! A connection's bytes on their way between the peer and the [`Session`](super::session::Session).
 
 use super::PREFACE;
 use super::meter::{Flood, Meter};
-use super::pipe::Pipe;
+use super::stream::Shared;
 use crate::net::{Lease, coarse_now};
 use crate::tls::{Channel, Waiting};
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Both ways of a connection.
 pub(super) struct Wire<'a> {
     peer: Channel<'a>,
-    pipe: Pipe,
+    session: Shared,
     receiving: Option<Waiting<'a, io::Result<Lease>>>,
     sending: Option<Waiting<'a, io::Result<()>>>,
     /// How long the peer may be silent.
@@ -21,24 +21,37 @@ pub(super) struct Wire<'a> {
     meter: Option<Meter>,
     /// Receives so far.
     pub(super) heard: u64,
+    /// Nothing comes or goes any more.
+    pub(super) broken: bool,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(peer: Channel<'a>, pipe: Pipe, stall: Duration) -> Self {
-        Self { peer, pipe, receiving: None, sending: None, limit: stall, stall, meter: None, heard: 0 }
+    pub(super) fn new(peer: Channel<'a>, session: Shared, stall: Duration) -> Self {
+        let (receiving, sending) = (None, None);
+        Self { peer, session, receiving, sending, limit: stall, stall, meter: None, heard: 0, broken: false }
     }
 
-    /// Has the peer's frames counted, of which `first` came already.
-    pub(super) fn watch_over(&mut self, first: &[u8]) -> Result<(), Flood> {
-        let mut meter = Meter::new(PREFACE.len(), coarse_now());
-        let fed = meter.feed(first, coarse_now());
-        self.meter = Some(meter);
-        fed
+    /// Has the peer's frames counted.
+    pub(super) fn watch_over(&mut self) {
+        self.meter = Some(Meter::new(PREFACE.len(), coarse_now()));
     }
 
-    /// Sends what there is to send and receives what `h2` has use for. Ends when the connection is broken, with
-    /// `QuotaExceeded` if the peer floods it, and for a moment, with `TimedOut`, when the peer has been silent for too long.
+    /// Takes what came. Fails if it is a flood.
+    pub(super) fn feed(&mut self, input: &[u8]) -> Result<(), Flood> {
+        if let Some(meter) = &mut self.meter {
+            meter.feed(input, coarse_now()).inspect_err(|Flood { kind }| tracing::debug!(kind, "flood of frames"))?;
+        }
+        self.heard += 1;
+        self.session.borrow_mut().feed(input);
+        Ok(())
+    }
+
+    /// Sends what there is to send and receives what comes. Ends when the connection is broken, with `QuotaExceeded` if the
+    /// peer floods it, and for a moment, with `TimedOut`, when the peer has been silent for too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.broken {
+            return Poll::Pending;
+        }
         loop {
             if let Some(sending) = &mut self.sending {
                 match sending.as_mut().poll(cx) {
@@ -52,52 +65,42 @@ impl<'a> Wire<'a> {
                     Poll::Pending => break,
                 }
             }
-            match self.pipe.drain() {
-                Some(output) => {
-                    if let Some(meter) = &mut self.meter {
-                        meter.sent(output.len());
-                    }
-                    self.sending = Some(Box::pin(self.peer.send(output, self.stall)));
-                }
-                None => break,
+            let Some(output) = self.session.borrow_mut().take_output() else { break };
+            if let Some(meter) = &mut self.meter {
+                meter.sent(output.len());
             }
+            self.sending = Some(Box::pin(self.peer.send(output, self.stall)));
         }
-        if self.receiving.is_none() && self.pipe.is_dry() {
+        if self.receiving.is_none() && self.session.borrow().listens() {
             self.peer.set_deadline(Some(self.limit));
             self.receiving = Some(Box::pin(self.peer.recv()));
         }
         let Some(receiving) = &mut self.receiving else { return Poll::Pending };
-        match receiving.as_mut().poll(cx) {
-            Poll::Ready(received) => {
-                self.receiving = None;
-                match received {
-                    Ok(input) => {
-                        if let Some(meter) = &mut self.meter
-                            && let Err(Flood { kind }) = meter.feed(&input, coarse_now())
-                        {
-                            tracing::debug!(kind, "flood of frames");
-                            return Poll::Ready(ErrorKind::QuotaExceeded.into());
-                        }
-                        self.heard += 1;
-                        self.pipe.fill(input);
-                        Poll::Pending
-                    }
-                    Err(error) => Poll::Ready(error),
-                }
-            }
-            Poll::Pending => Poll::Pending,
+        let Poll::Ready(received) = receiving.as_mut().poll(cx) else { return Poll::Pending };
+        self.receiving = None;
+        match received {
+            Ok(input) if input.is_empty() => Poll::Ready(ErrorKind::UnexpectedEof.into()),
+            Ok(input) => match self.feed(&input) {
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(ErrorKind::QuotaExceeded.into()),
+            },
+            Err(error) => Poll::Ready(error),
         }
     }
 
-    /// Tells `h2` that nothing more comes, and drops what it had to say.
+    /// Tells the streams that nothing more comes, and drops what they had to say.
     pub(super) fn break_off(&mut self) {
         (self.receiving, self.sending) = (None, None);
-        self.pipe.end();
+        self.broken = true;
+        self.session.borrow_mut().cut();
     }
 
     /// Whether it could go on at once.
     pub(super) fn has_work(&self) -> bool {
-        self.sending.is_none() && self.pipe.has_output() || self.receiving.is_none() && self.pipe.is_dry()
+        let session = self.session.borrow();
+        let sends = self.sending.is_none() && !session.output.is_empty();
+        let receives = self.receiving.is_none() && session.listens();
+        !self.broken && (sends || receives)
     }
 
     /// Sends the last of what there is to send.
@@ -108,7 +111,9 @@ impl<'a> Wire<'a> {
         {
             return;
         }
-        while let Some(output) = self.pipe.drain() {
+        loop {
+            let output = self.session.borrow_mut().take_output();
+            let Some(output) = output else { return };
             if self.peer.send(output, self.stall).await.is_err() {
                 return;
             }
