@@ -49,7 +49,7 @@ pub(in crate::http) fn start<L: 'static>(
     let connected = Connected { session: session.clone(), scheme };
     net::spawn(async move {
         let mut wire = Wire::new(channel(&link), session.clone(), stall);
-        wire.limit = SILENCE;
+        wire.set_limit(SILENCE);
         drive(&session, &mut wire).await;
         wire.finish().await;
         channel(&link).finish().await;

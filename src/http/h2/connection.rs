@@ -48,7 +48,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
         return refusals.refused(Reason::Flood);
     }
     drop(first);
-    wire.limit = listener.timeouts.request_head;
+    wire.set_limit(listener.timeouts.request_head);
     let mut exchanges = FuturesUnordered::new();
     let mut draining = pin!(lane.draining.raised());
     // What was heard when the last ping went out.
@@ -67,7 +67,8 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                         return Poll::Ready(());
                     }
                     if exchanges.is_empty() {
-                        (told, wire.limit) = (true, LINGER);
+                        told = true;
+                        wire.set_limit(LINGER);
                         session.borrow_mut().announce_end();
                     } else if pinged == Some(wire.heard) {
                         // Not even the answer to a ping came (RFC 9113 §6.7): the client is gone.
@@ -86,10 +87,12 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
             }
             let mut now = session.borrow_mut();
             if !settled && now.is_settled() {
-                (settled, wire.limit) = (true, listener.timeouts.idle);
+                settled = true;
+                wire.set_limit(listener.timeouts.idle);
             }
             if !told && draining.as_mut().poll(cx).is_ready() {
-                (told, wire.limit) = (true, LINGER);
+                told = true;
+                wire.set_limit(LINGER);
                 now.announce_end();
             }
             for _ in 0..std::mem::take(&mut now.malformed) {

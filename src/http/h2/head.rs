@@ -7,6 +7,7 @@ use super::hpack::{push_field, push_status};
 use crate::http::h1::{accept_value, reason_phrase};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// A message that does not say one thing: its stream is reset with PROTOCOL_ERROR (RFC 9113 §8.1.1).
@@ -363,8 +364,13 @@ fn check_value(value: &[u8]) -> Result<(), Malformed> {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    let all = digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| all)?.parse().ok()
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = u64::from(digit.checked_sub(b'0').filter(|&digit| digit < 10)?);
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -403,6 +409,18 @@ struct Lines<'t> {
     at: usize,
 }
 
+/// A field of such a line.
+struct Line<'t> {
+    name: &'t [u8],
+    value: &'t [u8],
+}
+
+/// A name in lower case, without a place on the heap if it is not longer than most.
+struct Lower {
+    room: [u8; 48],
+    long: Vec<u8>,
+}
+
 impl<'t> Lines<'t> {
     fn new(text: &'t [u8]) -> Self {
         Self { text, at: 0 }
@@ -413,26 +431,36 @@ impl<'t> Lines<'t> {
         let rest = self.text.get(self.at..)?;
         let length = memchr::memchr(b'\n', rest)?;
         self.at += length + 1;
-        Some(rest[..length].trim_ascii_end())
+        let line = &rest[..length];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// Calls `each` for the name, in lower case, and the value of each line. `None`: they do not end.
-    fn fields(&mut self, mut each: impl FnMut(&[u8], &'t [u8])) -> Option<()> {
-        let mut room = [0; 64];
-        loop {
-            let text = self.next()?;
-            if text.is_empty() {
-                return Some(());
+    /// The field of the next line. `Some(None)`: the head ends.
+    fn field(&mut self) -> Option<Option<Line<'t>>> {
+        let line = self.next()?;
+        if line.is_empty() {
+            return Some(None);
+        }
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        Some(Some(Line { name: &line[..colon], value: line[colon + 1..].trim_ascii() }))
+    }
+}
+
+impl Lower {
+    fn new() -> Self {
+        Self { room: [0; 48], long: Vec::new() }
+    }
+
+    fn of(&mut self, name: &[u8]) -> &[u8] {
+        match self.room.get_mut(..name.len()) {
+            Some(lower) => {
+                lower.iter_mut().zip(name).for_each(|(lower, byte)| *lower = byte.to_ascii_lowercase());
+                lower
             }
-            let colon = memchr::memchr(b':', text)?;
-            let (name, value) = (&text[..colon], text[colon + 1..].trim_ascii_start());
-            match room.get_mut(..colon) {
-                Some(lower) => {
-                    lower.copy_from_slice(name);
-                    lower.make_ascii_lowercase();
-                    each(lower, value);
-                }
-                None => each(&name.to_ascii_lowercase(), value),
+            None => {
+                self.long.clear();
+                self.long.extend(name.iter().map(u8::to_ascii_lowercase));
+                &self.long
             }
         }
     }
@@ -445,19 +473,21 @@ pub(super) fn push_response(text: &[u8], to_head: bool, block: &mut Vec<u8>) -> 
     let status = number(lines.next()?.get(9..12)?)? as u16;
     let switched = status == 101;
     push_status(block, if switched { 200 } else { status });
-    let mut content = None;
-    lines.fields(|name, value| match name {
-        b"transfer-encoding" => content = Some(Content::Chunked),
-        b"connection" | b"upgrade" | b"keep-alive" | b"proxy-connection" => {}
-        // RFC 8441 §5: the streams of HTTP/2 need no proof of the kind.
-        b"sec-websocket-accept" if switched => {}
-        _ => {
-            if name == b"content-length" {
-                content = number(value).map(Content::Length);
+    let (mut content, mut lower) = (None, Lower::new());
+    while let Some(Line { name, value }) = lines.field()? {
+        match lower.of(name) {
+            b"transfer-encoding" => content = Some(Content::Chunked),
+            b"connection" | b"upgrade" | b"keep-alive" | b"proxy-connection" => {}
+            // RFC 8441 §5: the streams of HTTP/2 need no proof of the kind.
+            b"sec-websocket-accept" if switched => {}
+            name => {
+                if name == b"content-length" {
+                    content = number(value).map(Content::Length);
+                }
+                push_field(block, name, value);
             }
-            push_field(block, name, value);
         }
-    })?;
+    }
     let content = match status {
         101 => Content::Tunnel,
         204 | 304 => Content::None,
@@ -473,17 +503,24 @@ pub(super) fn push_request(text: &[u8], scheme: &[u8], block: &mut Vec<u8>) -> O
     let mut lines = Lines::new(text);
     let mut parts = lines.next()?.split(|&byte| byte == b' ');
     let (method, path) = (parts.next()?, parts.next()?);
-    let begin = lines.at;
     let (mut authority, mut content, mut upgrade) = (&b""[..], Content::None, false);
     let mut asked = Asked { to_head: method == b"HEAD", key: None };
-    lines.fields(|name, value| match name {
-        b"host" => authority = value,
-        b"transfer-encoding" => content = Content::Chunked,
-        b"upgrade" => upgrade = true,
-        b"sec-websocket-key" => asked.key = Some(value.to_vec()),
-        b"content-length" => content = number(value).map_or(content, Content::Length),
-        _ => {}
-    })?;
+    let (mut fields, mut lower) = (SmallVec::<[Line<'_>; 24]>::new(), Lower::new());
+    while let Some(line) = lines.field()? {
+        match lower.of(line.name) {
+            b"host" => authority = line.value,
+            b"transfer-encoding" => content = Content::Chunked,
+            b"upgrade" => upgrade = true,
+            b"connection" | b"keep-alive" | b"proxy-connection" => {}
+            b"sec-websocket-key" => asked.key = Some(line.value.to_vec()),
+            name => {
+                if name == b"content-length" {
+                    content = number(line.value).map_or(content, Content::Length);
+                }
+                fields.push(line);
+            }
+        }
+    }
     // RFC 8441 §4.
     push_field(block, b":method", if upgrade { b"CONNECT" } else { method });
     push_field(block, b":scheme", scheme);
@@ -492,12 +529,9 @@ pub(super) fn push_request(text: &[u8], scheme: &[u8], block: &mut Vec<u8>) -> O
     if upgrade {
         push_field(block, b":protocol", b"websocket");
     }
-    lines.at = begin;
-    lines.fields(|name, value| match name {
-        b"host" | b"transfer-encoding" | b"upgrade" | b"connection" | b"keep-alive" | b"proxy-connection" => {}
-        b"sec-websocket-key" if upgrade => {}
-        _ => push_field(block, name, value),
-    })?;
+    for Line { name, value } in fields {
+        push_field(block, lower.of(name), value);
+    }
     if !upgrade {
         asked.key = None;
     }

@@ -11,10 +11,11 @@ use super::hpack::{Decoder, NO_TABLE};
 use super::receive::Reading;
 use super::streams::{Broken, Key, Stream, Streams};
 use super::{PREFACE, receive};
-use crate::net::Lease;
+use crate::net::{Lease, coarse_now};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// Bytes that may wait to be sent before streams have to wait.
 pub(super) const ROOM: usize = 256 << 10;
@@ -320,6 +321,9 @@ impl Session {
         if !stream.inbox.is_empty() || stream.received {
             return Poll::Ready(Ok(()));
         }
+        if stream.is_overdue(coarse_now()) {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
         stream.wait_to_read(cx);
         Poll::Pending
     }
@@ -334,10 +338,23 @@ impl Session {
         Some(std::mem::take(&mut stream.inbox))
     }
 
-    /// Waits until the stream at `key` has ended early.
+    /// Sets when waiting for what comes on the stream at `key` ends.
+    pub(super) fn set_deadline(&mut self, key: Key, due: Option<Duration>) {
+        if let Some(stream) = self.streams.get(key) {
+            stream.due = due;
+        }
+    }
+
+    /// Wakes those who have waited for too long at `now`. Returns whether anybody may wait.
+    pub(super) fn sweep(&mut self, now: Duration) -> bool {
+        self.streams.each().filter(|stream| stream.is_overdue(now)).for_each(Stream::wake_reader);
+        self.streams.len() > 0
+    }
+
+    /// Waits until the stream at `key` has ended early, or for its deadline.
     pub(super) fn poll_broken(&mut self, key: Key, cx: &Context<'_>) -> Poll<()> {
         match self.streams.get(key) {
-            Some(stream) if stream.broken.is_none() => {
+            Some(stream) if stream.broken.is_none() && !stream.is_overdue(coarse_now()) => {
                 stream.wait_to_read(cx);
                 Poll::Pending
             }

@@ -5,11 +5,10 @@ use super::head::Content;
 use super::session::Session;
 use super::streams::{Broken, Key};
 use crate::http::h1::ChunkDecoder;
-use crate::net::{self, Lease};
+use crate::net::{Lease, coarse_now};
 use crate::tls::{Facts, Multiplexed};
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,8 +24,6 @@ pub(super) struct Held<'a> {
     /// What goes out behind which head.
     kind: Kind,
     state: RefCell<State>,
-    due: Cell<Option<Duration>>,
-    timer: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
     /// Nobody reads any more.
     deaf: Cell<bool>,
 }
@@ -61,27 +58,7 @@ struct Chunks {
 impl<'a> Held<'a> {
     /// The stream at `key`. `facts` are those of the connection's handshake.
     pub(super) fn new(session: Shared, key: Key, kind: Kind, facts: Option<&'a Facts>) -> Self {
-        Self {
-            session,
-            key,
-            facts,
-            kind,
-            state: RefCell::new(State::Head),
-            due: Cell::new(None),
-            timer: RefCell::new(None),
-            deaf: Cell::new(false),
-        }
-    }
-
-    fn poll_due(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let Some(due) = self.due.get() else { return Poll::Pending };
-        let now = net::coarse_now();
-        if now >= due {
-            return Poll::Ready(ErrorKind::TimedOut.into());
-        }
-        let mut timer = self.timer.borrow_mut();
-        let timer = timer.get_or_insert_with(|| Box::pin(net::sleep(due - now)));
-        timer.as_mut().poll(cx).map(|()| ErrorKind::TimedOut.into())
+        Self { session, key, facts, kind, state: RefCell::new(State::Head), deaf: Cell::new(false) }
     }
 }
 
@@ -91,18 +68,14 @@ impl Multiplexed for Held<'_> {
     }
 
     fn set_deadline(&self, after: Option<Duration>) {
-        self.due.set(after.map(|after| net::coarse_now().saturating_add(after)));
-        self.timer.replace(None);
+        self.session.borrow_mut().set_deadline(self.key, after.map(|after| coarse_now().saturating_add(after)));
     }
 
     fn poll_wait(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.deaf.get() {
             return Poll::Ready(Ok(()));
         }
-        match self.session.borrow_mut().poll_read(self.key, cx) {
-            Poll::Pending => self.poll_due(cx).map(Err),
-            ready => ready,
-        }
+        self.session.borrow_mut().poll_read(self.key, cx)
     }
 
     fn take(&self) -> Option<Lease> {
@@ -110,10 +83,7 @@ impl Multiplexed for Held<'_> {
     }
 
     fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool> {
-        match self.session.borrow_mut().poll_broken(self.key, cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => self.poll_due(cx).map(|_| true),
-        }
+        self.session.borrow_mut().poll_broken(self.key, cx).map(|()| true)
     }
 
     fn push(&self, text: &mut Lease) -> io::Result<bool> {

@@ -7,6 +7,7 @@ use super::frame::Code;
 use super::head::Asked;
 use crate::net::Lease;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 /// Where a stream is.
 pub(super) type Key = usize;
@@ -42,6 +43,8 @@ pub(super) struct Stream {
     pub(super) asked: Asked,
     /// Whether it stands in line for room.
     pub(super) in_line: bool,
+    /// When waiting for what comes ends.
+    pub(super) due: Option<Duration>,
     /// Who waits for what comes, and who for room.
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -62,6 +65,11 @@ impl Stream {
     /// Whether nothing more comes or goes.
     pub(super) fn is_over(&self) -> bool {
         self.broken.is_some() || self.received && self.sent
+    }
+
+    /// Whether waiting for what comes has ended at `now`.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        self.due.is_some_and(|due| now >= due)
     }
 
     /// Ends it early.

@@ -3,11 +3,15 @@
 use super::PREFACE;
 use super::meter::{Flood, Meter};
 use super::stream::Shared;
-use crate::net::{Lease, coarse_now};
+use crate::net::{Lease, coarse_now, sleep};
 use crate::tls::{Channel, Waiting};
 use std::io::{self, ErrorKind};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// How often the streams' deadlines are looked at.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// Both ways of a connection.
 pub(super) struct Wire<'a> {
@@ -16,8 +20,10 @@ pub(super) struct Wire<'a> {
     receiving: Option<Waiting<'a, io::Result<Lease>>>,
     sending: Option<Waiting<'a, io::Result<()>>>,
     /// How long the peer may be silent.
-    pub(super) limit: Duration,
+    limit: Duration,
     stall: Duration,
+    /// Until the streams' deadlines are looked at again.
+    sweep: Option<Pin<Box<dyn Future<Output = ()>>>>,
     meter: Option<Meter>,
     /// Receives so far.
     pub(super) heard: u64,
@@ -27,8 +33,16 @@ pub(super) struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     pub(super) fn new(peer: Channel<'a>, session: Shared, stall: Duration) -> Self {
-        let (receiving, sending) = (None, None);
-        Self { peer, session, receiving, sending, limit: stall, stall, meter: None, heard: 0, broken: false }
+        let (receiving, sending, sweep) = (None, None, None);
+        Self { peer, session, receiving, sending, limit: stall, stall, sweep, meter: None, heard: 0, broken: false }
+    }
+
+    /// Sets how long the peer may be silent from now on.
+    pub(super) fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+        if self.receiving.is_some() {
+            self.peer.set_deadline(Some(limit));
+        }
     }
 
     /// Has the peer's frames counted.
@@ -52,6 +66,7 @@ impl<'a> Wire<'a> {
         if self.broken {
             return Poll::Pending;
         }
+        self.sweep(cx);
         loop {
             if let Some(sending) = &mut self.sending {
                 match sending.as_mut().poll(cx) {
@@ -85,6 +100,22 @@ impl<'a> Wire<'a> {
                 Err(_) => Poll::Ready(ErrorKind::QuotaExceeded.into()),
             },
             Err(error) => Poll::Ready(error),
+        }
+    }
+
+    /// Looks at the streams' deadlines now and then.
+    fn sweep(&mut self, cx: &mut Context<'_>) {
+        if let Some(sweep) = &mut self.sweep {
+            if sweep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.sweep = None;
+        }
+        if self.session.borrow_mut().sweep(coarse_now()) {
+            let mut sweep = Box::pin(sleep(SWEEP));
+            if sweep.as_mut().poll(cx).is_pending() {
+                self.sweep = Some(sweep);
+            }
         }
     }
 
