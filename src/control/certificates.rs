@@ -5,7 +5,7 @@
 use crate::observe::counters::{CertificateFiles, ControlCounters};
 use crate::observe::scrape::Certificates;
 use crate::plan::Plan;
-use crate::tls::{Fault, Refreshed};
+use crate::tls::{Fault, Place, Refreshed};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -57,8 +57,11 @@ async fn refresh(plan: &Arc<Plan>, index: usize, counters: &ControlCounters) {
     }
     for fault in note(refreshed, counters.certificates(index)) {
         let by_name = listener.tls.as_ref().and_then(|edge| edge.entry_of(&fault));
-        let (what, help) = (fault.what, fault.help);
-        tracing::error!(listener = listener.name, by_name, help, "what was there before stays in service: {what}");
+        let (listener, what, help) = (&listener.name, fault.what, fault.help);
+        match fault.at {
+            Place::Staple(_) => tracing::warn!(listener, help, "this OCSP response is not stapled: {what}"),
+            _ => tracing::error!(listener, by_name, help, "what was there before stays in service: {what}"),
+        }
     }
 }
 

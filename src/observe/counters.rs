@@ -313,7 +313,7 @@ pub struct ControlCounters {
 pub struct CertificateFiles {
     /// Certificates that were replaced, added or taken away.
     pub changes: Counter,
-    /// Files that could not be used, so that what was there before stayed in service.
+    /// Files that could not be used, so that what was there before stayed in service, and OCSP responses not stapled.
     pub failures: Counter,
     /// Certificates that an authority issued.
     pub issued: Counter,

@@ -203,14 +203,16 @@ fn placed(name: &str, tls: &model::Tls, fault: tls::Fault) -> Fault {
     let certificate = |index: usize, key: &str| -> KeyPath { at.child("certificates").child(index).child(key) };
     let at = match fault.at {
         // What an authority issues is named by no key.
-        Place::Certificate(index) | Place::Key(index) if index >= tls.certificates.len() => at.child("acme"),
+        Place::Certificate(index) | Place::Key(index) | Place::Staple(index) if index >= tls.certificates.len() => {
+            at.child("acme")
+        }
         // What is wrong with a file in a directory is shown at the directory.
-        Place::Certificate(index) | Place::Key(index)
+        Place::Certificate(index) | Place::Key(index) | Place::Staple(index)
             if tls.certificates.get(index).is_some_and(|source| source.directory.is_some()) =>
         {
             certificate(index, "directory")
         }
-        Place::Certificate(index) => certificate(index, "cert"),
+        Place::Certificate(index) | Place::Staple(index) => certificate(index, "cert"),
         Place::Key(index) => certificate(index, "key"),
         Place::Directory(index) => certificate(index, "directory"),
         Place::Authorities => at.child("client_auth").child("ca"),

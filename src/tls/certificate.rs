@@ -2,6 +2,7 @@
 
 use super::files::{self, Fault, Place, Stamp};
 use super::names::canonical;
+use super::staple::Staple;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
@@ -22,11 +23,11 @@ pub(super) struct Pair {
     pub(super) key: PathBuf,
 }
 
-/// The states of a certificate's files.
-pub(super) type Stamps = [Option<Stamp>; 3];
+/// The states of a certificate's file and its key's.
+pub(super) type Stamps = [Option<Stamp>; 2];
 
 /// One certificate with its key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Certificate {
     /// What is given to clients.
     pub(super) key: Arc<CertifiedKey>,
@@ -38,12 +39,13 @@ pub(super) struct Certificate {
     pub(super) not_before: i64,
     /// Seconds since 1970 after which it is no longer valid.
     pub(super) not_after: i64,
+    staple: Staple,
 }
 
 impl Pair {
     /// What tells whether its files have changed.
     pub(super) fn stamps(&self) -> Stamps {
-        [Stamp::of(&self.cert), Stamp::of(&self.key), Stamp::of(&self.staple_file())]
+        [Stamp::of(&self.cert), Stamp::of(&self.key)]
     }
 
     /// Reads the files.
@@ -69,7 +71,7 @@ impl Pair {
             Fault::new(key_at, what, "use an RSA key of 2048 bits or more, or an ECDSA key on P-256, P-384 or P-521")
         })?;
         let algorithm = signer.algorithm();
-        let mut key = CertifiedKey::new(chain, signer);
+        let key = CertifiedKey::new(chain, signer);
         match key.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(_) => {
@@ -85,13 +87,11 @@ impl Pair {
                 ));
             }
         }
-        key.ocsp = self.staple();
-        Ok(Certificate { key: Arc::new(key), names, algorithm, not_before, not_after })
-    }
-
-    /// The OCSP response to staple, if there is one.
-    fn staple(&self) -> Option<Vec<u8>> {
-        std::fs::read(self.staple_file()).ok().filter(|response| !response.is_empty())
+        let certificate =
+            Certificate { key: Arc::new(key), names, algorithm, not_before, not_after, staple: Staple::default() };
+        // What is wrong with the response is found at the next look, too.
+        let (stapled, _) = certificate.look_at_staple(self);
+        Ok(stapled.unwrap_or(certificate))
     }
 
     /// Where an OCSP response would lie, in DER.
@@ -99,6 +99,20 @@ impl Pair {
         let mut path = self.cert.clone().into_os_string();
         path.push(".ocsp");
         path.into()
+    }
+}
+
+impl Certificate {
+    /// The same with the OCSP response that lies beside it now, `None` if it has that already; and what is wrong with the
+    /// response, as long as something is.
+    pub(super) fn look_at_staple(&self, pair: &Pair) -> (Option<Self>, Option<Fault>) {
+        let leaf = self.key.cert.first().map_or(&[][..], |leaf| leaf.as_ref());
+        let (staple, fault) = self.staple.look(Place::Staple(pair.source), &pair.staple_file(), leaf);
+        let stapled = staple.map(|staple| {
+            let key = CertifiedKey { ocsp: staple.response(), ..(*self.key).clone() };
+            Self { key: Arc::new(key), staple, ..self.clone() }
+        });
+        (stapled, fault)
     }
 }
 

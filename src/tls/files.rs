@@ -16,6 +16,8 @@ pub enum Place {
     Key(usize),
     /// Its directory.
     Directory(usize),
+    /// The OCSP response beside its certificate.
+    Staple(usize),
     /// The authorities of the peers' certificates.
     Authorities,
     /// The revocation lists.

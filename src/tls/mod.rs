@@ -25,6 +25,7 @@ mod outbound;
 mod policy;
 mod roots;
 mod session;
+mod staple;
 mod store;
 mod tickets;
 mod troubles;

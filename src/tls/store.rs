@@ -63,7 +63,7 @@ struct Entry {
 pub(super) struct Renewed {
     /// The certificates as they are now; `None` if nothing has changed.
     pub(super) store: Option<Store>,
-    /// Certificates that were replaced, added or taken away.
+    /// Certificates that were replaced, added or taken away, and responses stapled to them.
     pub(super) changes: usize,
     /// What could not be used.
     pub(super) faults: Vec<Fault>,
@@ -103,7 +103,14 @@ impl Store {
             kept += usize::from(old.is_some());
             let stamps = pair.stamps();
             if let Some(old) = old.filter(|old| old.stamps == stamps) {
-                entries.push(old.clone());
+                let mut entry = old.clone();
+                let (stapled, fault) = old.certificate.look_at_staple(&old.pair);
+                if let Some(certificate) = stapled {
+                    changes += 1;
+                    entry.certificate = Arc::new(certificate);
+                }
+                faults.extend(fault);
+                entries.push(entry);
                 continue;
             }
             match pair.load(provider) {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod h2;
 pub mod hurt;
 pub mod load;
+pub mod ocsp;
 pub mod pebble;
 pub mod proxy;
 pub mod secure;

@@ -4,15 +4,20 @@ use super::client::Client;
 use super::wire::{Tls, Wire};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RevokedCertParams, SerialNumber, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RevokedCertParams, SerialNumber, SigningKey,
+    date_time_ymd,
 };
-use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Who signs a test's certificates.
 pub struct Authority {
@@ -45,6 +50,14 @@ impl Authority {
 
     pub fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        self.issuer.key().sign(bytes).unwrap()
     }
 
     /// A server's certificate.
@@ -190,9 +203,62 @@ impl Dial {
         connect(&self.config(), address, name)
     }
 
+    /// The OCSP response that is stapled to a whole handshake; empty if there is none.
+    pub fn stapled(&self, address: &str, name: &str) -> Vec<u8> {
+        let verifier = WebPkiServerVerifier::builder(Arc::new(self.roots.clone())).build().unwrap();
+        let hears = Arc::new(Hears { verifier, heard: Mutex::default() });
+        let mut config = (*self.config()).clone();
+        config.dangerous().set_certificate_verifier(hears.clone());
+        connect(&Arc::new(config), address, name).unwrap();
+        std::mem::take(&mut hears.heard.lock().unwrap())
+    }
+
     #[track_caller]
     pub fn to(&self, address: &str, name: &str) -> Client {
         self.try_to(address, name).unwrap_or_else(|error| panic!("no session with {address} for {name}: {error}"))
+    }
+}
+
+/// Verifies as usual and keeps what was stapled.
+#[derive(Debug)]
+struct Hears {
+    verifier: Arc<WebPkiServerVerifier>,
+    heard: Mutex<Vec<u8>>,
+}
+
+impl ServerCertVerifier for Hears {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.heard.lock().unwrap() = stapled.to_vec();
+        self.verifier.verify_server_cert(leaf, chain, name, stapled, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Tls {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateSource {
-    /// A PEM file with a certificate and the chain above it.
+    /// A PEM file with a certificate and the chain above it. The OCSP response in FILE.ocsp beside it is stapled.
     #[schemars(with = "Option<FilePath>")]
     pub cert: Option<PathBuf>,
     /// A PEM file with its private key, not encrypted. Absent: it stands in the same file.

@@ -7,6 +7,7 @@ mod clients;
 mod data;
 mod files;
 mod names;
+mod staple;
 mod targets;
 mod tickets;
 
