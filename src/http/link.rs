@@ -124,6 +124,7 @@ impl Forwarding<'_, '_> {
         local.trunks.note(attempt.index(), true);
         local.trunks.hold(attempt.index(), Some(purpose), trunk.clone());
         let stream = trunk.open().map_err(|_| Failure::Connect)?;
+        self.exchange.connection.lane.counters.pool(self.rule.pool).h2_streams.inc();
         Ok(Leased { link: Link::Shared(stream), reused: false })
     }
 
@@ -169,6 +170,7 @@ impl Forwarding<'_, '_> {
                     self.exchange.outcome.waits();
                     match trunk.open() {
                         Ok(stream) => {
+                            self.exchange.connection.lane.counters.pool(self.rule.pool).h2_streams.inc();
                             if reused {
                                 self.exchange.outcome.connected(Duration::ZERO);
                             }
@@ -207,6 +209,7 @@ impl Forwarding<'_, '_> {
     /// Begins to speak HTTP/2 on a connection.
     fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Rc<dyn Trunk> {
         let stall = self.exchange.connection.listener.timeouts.write_stall;
+        self.exchange.connection.lane.counters.pool(self.rule.pool).h2_connections.inc();
         match session {
             None => h2::start(stream, |stream| stream.into(), "http", stall),
             Some(session) => {

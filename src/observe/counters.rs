@@ -7,7 +7,7 @@
 //!
 //! Sets are reached by index, in the order of the [`Shape`] they were made from.
 
-use super::reason::{Class, Failure, Handshake, Reason};
+use super::reason::{Class, Failure, Flood, Handshake, Reason};
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -134,6 +134,14 @@ impl Counters<{ Failure::COUNT }> {
     }
 }
 
+impl Counters<{ Flood::COUNT }> {
+    /// Counts one flood.
+    #[inline]
+    pub fn flooded(&self, kind: Flood) {
+        self.0[kind.index()].inc();
+    }
+}
+
 impl Counters<{ Handshake::COUNT }> {
     /// Counts one handshake.
     #[inline]
@@ -205,6 +213,12 @@ pub struct ListenerSet {
     pub refusals: Counters<{ Reason::COUNT }>,
     /// TLS handshakes that were completed.
     pub handshakes: Counters<{ Handshake::COUNT }>,
+    /// Connections on which HTTP/2 was spoken.
+    pub h2_connections: Counter,
+    /// Streams that began on them.
+    pub h2_streams: Counter,
+    /// Connections that were ended for a flood of frames.
+    pub floods: Counters<{ Flood::COUNT }>,
 }
 
 /// Per route.
@@ -227,6 +241,10 @@ pub struct PoolSet {
     pub failures: Counters<{ Failure::COUNT }>,
     /// TLS handshakes with targets that were completed.
     pub handshakes: Counters<{ Handshake::COUNT }>,
+    /// Connections to targets on which HTTP/2 is spoken.
+    pub h2_connections: Counter,
+    /// Exchanges that began on them.
+    pub h2_streams: Counter,
     targets: Box<[CachePadded<TargetSet>]>,
 }
 
@@ -287,6 +305,14 @@ impl WorkerCounters {
     #[inline]
     pub fn pool(&self, i: usize) -> &PoolSet {
         &self.pools[i]
+    }
+}
+
+impl ListenerSet {
+    /// Counts a connection that is ended for a flood.
+    pub fn flooded(&self, kind: Flood) {
+        self.refusals.refused(Reason::Flood);
+        self.floods.flooded(kind);
     }
 }
 

@@ -143,6 +143,30 @@ words! {
 }
 
 words! {
+    /// What an HTTP/2 client sent more of than any has use for.
+    Flood {
+        /// DATA without content that ends nothing (CVE-2019-9518).
+        EmptyData = "empty-data",
+        /// PRIORITY.
+        Priority = "priority",
+        /// RST_STREAM: rapid reset (CVE-2023-44487).
+        Reset = "reset",
+        /// SETTINGS (CVE-2019-9515).
+        Settings = "settings",
+        /// PING (CVE-2019-9512).
+        Ping = "ping",
+        /// WINDOW_UPDATE.
+        WindowUpdate = "window-update",
+        /// CONTINUATION: a head without end (CVE-2024-27316).
+        Continuation = "continuation",
+        /// Frames of types that nobody knows.
+        Unknown = "unknown",
+        /// Frames for which their streams had to be reset (CVE-2025-8671).
+        Provoked = "provoked-reset",
+    }
+}
+
+words! {
     /// The class of an HTTP status (RFC 9110 §15).
     Class {
         /// 100–199; 101 is the one that ends an exchange.

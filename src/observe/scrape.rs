@@ -8,7 +8,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Failure, Handshake, Reason};
+use super::reason::{Class, Failure, Flood, Handshake, Reason};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -59,6 +59,7 @@ impl Scrape<'_> {
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.write_workers(&mut page);
         self.write_listeners(&mut page);
+        self.write_h2(&mut page);
         self.write_tls(&mut page);
         self.write_acme(&mut page);
         self.write_routes(&mut page);
@@ -108,6 +109,24 @@ impl Scrape<'_> {
                 refused.sample(&[("listener", listener), ("reason", reason.word())], count);
             }
         }
+    }
+
+    fn write_h2(&self, page: &mut Page) {
+        let help = "Client connections on which HTTP/2 was spoken.";
+        self.per_listener(page.counter("ringway_h2_connections_total", help), |l| l.h2_connections.get());
+        let help = "Streams that clients began.";
+        self.per_listener(page.counter("ringway_h2_streams_total", help), |l| l.h2_streams.get());
+        let mut floods = page.counter("ringway_h2_floods_total", "Connections ended for a flood of frames.");
+        for (i, listener) in self.shape.listeners.iter().enumerate() {
+            let kinds = self.sums(|w| w.listener(i).floods.get());
+            for (kind, count) in Flood::ALL.iter().zip(kinds) {
+                floods.sample(&[("listener", listener), ("kind", kind.word())], count);
+            }
+        }
+        let help = "Connections to targets on which HTTP/2 is spoken.";
+        self.per_pool(page.counter("ringway_pool_h2_connections_total", help), |p| p.h2_connections.get());
+        let help = "Streams begun on connections to targets.";
+        self.per_pool(page.counter("ringway_pool_h2_streams_total", help), |p| p.h2_streams.get());
     }
 
     /// Nothing without TLS.

@@ -1,6 +1,8 @@
 //! HTTP/2 with clients and targets: the same proxy as over HTTP/1.1, and no way to make it work for nothing.
 
-use crate::support::h2::{CONTINUATION, Client, DATA, Frames, GET, HEADERS, PING, RST_STREAM, SETTINGS, request};
+use crate::support::h2::{
+    CONTINUATION, Client, DATA, Frames, GET, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, request,
+};
 use crate::support::toml::{http, http_with};
 use crate::support::{PATIENCE, Proxy, Target, assert_same, eventually, pattern};
 use crate::upgrade::{accept, websocket};
@@ -87,6 +89,11 @@ fn many_streams_share_a_connection() {
         assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.body == b"a")));
     }
     proxy.settles("ringway_http_requests_total", &[("code_class", "2xx")], 500.0);
+    assert_eq!(proxy.metric("ringway_h2_connections_total", &[("listener", "web")]), 1.0);
+    assert_eq!(proxy.metric("ringway_h2_streams_total", &[("listener", "web")]), 500.0);
+    // What came by HTTP/1.1 is none of it.
+    assert_eq!(proxy.get("/").status, 200);
+    assert_eq!(proxy.metric("ringway_h2_streams_total", &[]), 500.0);
 }
 
 #[test]
@@ -199,8 +206,8 @@ fn a_client_that_answers_no_ping_is_taken_as_gone() {
     eventually("its target is free", || mute.open() == 0);
 }
 
-/// Floods a connection; others are served meanwhile, and the flood's own connection ends.
-fn flood(what: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) {
+/// Floods a connection; others are served meanwhile, and the flood's own connection ends, which counts as `kind`.
+fn flood(what: &str, kind: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) {
     let target = Target::echo("a");
     let proxy = Proxy::start(http(&[&target]));
     let ended = thread::scope(|scope| {
@@ -221,13 +228,16 @@ fn flood(what: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) 
         flooding.join().unwrap()
     });
     assert!(ended, "{what}: the connection goes on");
+    proxy.settles("ringway_h2_floods_total", &[("listener", "web"), ("kind", kind)], 1.0);
+    assert_eq!(proxy.metric("ringway_h2_floods_total", &[]), 1.0, "{what}");
+    assert_eq!(proxy.metric("ringway_refused_total", &[("reason", "flood")]), 1.0, "{what}");
     assert!(proxy.resident() < 200 << 20, "{what}: {} bytes", proxy.resident());
 }
 
 #[test]
 fn a_flood_of_resets_ends_its_connection() {
     let stream = std::sync::atomic::AtomicU32::new(1);
-    flood("rapid reset (CVE-2023-44487)", |frames| {
+    flood("rapid reset (CVE-2023-44487)", "reset", |frames| {
         let id = stream.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
         frames.send(HEADERS, 0x5, id, GET)?;
         frames.send(RST_STREAM, 0, id, &8u32.to_be_bytes())
@@ -237,7 +247,7 @@ fn a_flood_of_resets_ends_its_connection() {
 #[test]
 fn a_head_without_end_ends_its_connection() {
     let begun = std::sync::atomic::AtomicBool::new(false);
-    flood("CONTINUATION (CVE-2024-27316)", |frames| {
+    flood("CONTINUATION (CVE-2024-27316)", "continuation", |frames| {
         if !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
             frames.send(HEADERS, 0x1, 1, GET)?;
         }
@@ -247,18 +257,35 @@ fn a_head_without_end_ends_its_connection() {
 
 #[test]
 fn a_flood_of_pings_and_settings_that_reads_no_answer_ends_its_connection() {
-    flood("pings (CVE-2019-9512)", |frames| frames.send(PING, 0, 0, &[0; 8]));
-    flood("settings (CVE-2019-9515)", |frames| frames.send(SETTINGS, 0, 0, b"\x00\x04\x00\x00\xff\xff"));
+    flood("pings (CVE-2019-9512)", "ping", |frames| frames.send(PING, 0, 0, &[0; 8]));
+    flood("settings (CVE-2019-9515)", "settings", |frames| frames.send(SETTINGS, 0, 0, b"\x00\x04\x00\x00\xff\xff"));
 }
 
 #[test]
 fn a_flood_of_empty_data_ends_its_connection() {
     let begun = std::sync::atomic::AtomicBool::new(false);
-    flood("empty DATA (CVE-2019-9518)", |frames| {
+    flood("empty DATA (CVE-2019-9518)", "empty-data", |frames| {
         if !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
             frames.send(HEADERS, 0x4, 1, b"\x83\x84\x86\x41\x09site.test")?;
         }
         frames.send(DATA, 0, 1, b"")
+    });
+}
+
+#[test]
+fn a_flood_of_what_hardly_anyone_sends_ends_its_connection() {
+    flood("PRIORITY", "priority", |frames| frames.send(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]));
+    flood("WINDOW_UPDATE", "window-update", |frames| frames.send(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]));
+    flood("frames of an unknown type", "unknown", |frames| frames.send(77, 0, 0, b""));
+}
+
+#[test]
+fn a_flood_of_streams_that_we_have_to_reset_ends_its_connection() {
+    let stream = std::sync::atomic::AtomicU32::new(1);
+    flood("made you reset (CVE-2025-8671)", "other", |frames| {
+        let id = stream.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
+        frames.send(HEADERS, 0x4, id, GET)?;
+        frames.send(WINDOW_UPDATE, 0, id, &0x7fff_ffffu32.to_be_bytes())
     });
 }
 
@@ -294,6 +321,8 @@ fn targets_are_asked_over_few_connections() {
     assert!(inner.out.wait(&["\"uri\":\"/99\""]).contains("HTTP/2.0"));
     let connects = outer.metric("ringway_target_connects_total", &[]);
     assert!((1.0..=4.0).contains(&connects), "{connects} connections for 500 requests");
+    assert_eq!(outer.metric("ringway_pool_h2_connections_total", &[("pool", "site")]), connects);
+    assert_eq!(outer.metric("ringway_pool_h2_streams_total", &[("pool", "site")]), 500.0);
     // A client of HTTP/1.1 gets there too, with a body of any size.
     let body = pattern(1 << 20);
     assert_same(&outer.client().post("/", &body).body, &body);

@@ -33,7 +33,8 @@ const LINGER: Duration = Duration::from_secs(10);
 /// Serves a connection of HTTP/2, of which `first` came already.
 pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     let Connection { lane, listener, http, client, .. } = connection;
-    let refusals = &lane.counters.listener(listener.index).refusals;
+    let counters = lane.counters.listener(listener.index);
+    counters.h2_connections.inc();
     let limits = Limits {
         streams: STREAMS,
         stream_window: STREAM_WINDOW,
@@ -44,8 +45,8 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Server, limits)));
     let mut wire = Wire::new(client, session.clone(), listener.timeouts.write_stall);
     wire.watch_over();
-    if wire.feed(&first).is_err() {
-        return refusals.refused(Reason::Flood);
+    if let Err(flood) = wire.feed(&first) {
+        return counters.flooded(flood);
     }
     drop(first);
     wire.set_limit(listener.timeouts.request_head);
@@ -58,7 +59,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
             match wire.poll(cx).map(|error| error.kind()) {
                 Poll::Pending => {}
                 Poll::Ready(ErrorKind::TimedOut) if !settled => {
-                    refusals.refused(Reason::HeadTimeout);
+                    counters.refusals.refused(Reason::HeadTimeout);
                     wire.break_off();
                 }
                 // Nothing was heard for long. If nothing is under way either, that is the end.
@@ -80,7 +81,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                     continue;
                 }
                 Poll::Ready(ErrorKind::QuotaExceeded) => {
-                    refusals.refused(Reason::Flood);
+                    counters.flooded(wire.flood());
                     session.borrow_mut().fail(Code::ENHANCE_YOUR_CALM);
                 }
                 Poll::Ready(_) => wire.break_off(),
@@ -96,10 +97,11 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                 now.announce_end();
             }
             for _ in 0..std::mem::take(&mut now.malformed) {
-                refusals.refused(Reason::BadRequest);
+                counters.refusals.refused(Reason::BadRequest);
             }
             drop(now);
             while let Some(arrival) = next(&session) {
+                counters.h2_streams.inc();
                 // Made where it stays: to make it first and move it then would copy all of it.
                 let room = Box::new_uninit();
                 let exchange: Pin<Box<_>> = Box::into_pin(Box::write(room, one(connection, &session, arrival)));
@@ -119,7 +121,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     })
     .await;
     if !settled && !wire.broken {
-        refusals.refused(Reason::BadRequest);
+        counters.refusals.refused(Reason::BadRequest);
     }
     drop(exchanges);
     wire.finish().await;

@@ -4,6 +4,7 @@
 //! Each kind that no client has much use for takes a token from its connection's bucket, which fills with time. What a
 //! client sends a lot of because we do (window updates) has a bucket that fills with what we have sent.
 
+use crate::observe::reason::Flood;
 use std::time::Duration;
 
 /// Reads the frames' headers as bytes come (RFC 9113 §4.1).
@@ -15,13 +16,8 @@ pub(super) struct Meter {
     calm: u32,
     updates: u64,
     since: Duration,
-}
-
-/// A client sends more of a kind of frame than any has use for (RFC 9113 §10.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flood {
-    /// Which kind of frame emptied the bucket.
-    pub(super) kind: &'static str,
+    /// What emptied a bucket.
+    flood: Option<Flood>,
 }
 
 const HEAD: usize = 9;
@@ -38,7 +34,27 @@ const END_STREAM: u8 = 0x1;
 impl Meter {
     /// For a connection that begins with `preface` bytes that are no frames.
     pub(super) fn new(preface: usize, now: Duration) -> Self {
-        Self { head: [0; HEAD], filled: 0, skip: preface, calm: BURST, updates: UPDATES, since: now }
+        Self { head: [0; HEAD], filled: 0, skip: preface, calm: BURST, updates: UPDATES, since: now, flood: None }
+    }
+
+    /// What the client has flooded us with, if it has.
+    pub(super) fn flood(&self) -> Option<Flood> {
+        self.flood
+    }
+
+    /// Notes that the client floods us.
+    pub(super) fn flooded(&mut self, with: Flood) -> Flood {
+        self.flood = Some(with);
+        with
+    }
+
+    /// So many streams had to be reset for what the client did on them (CVE-2025-8671).
+    pub(super) fn provoked(&mut self, resets: u32) -> Result<(), Flood> {
+        match self.calm.checked_sub(resets) {
+            Some(calm) => self.calm = calm,
+            None => return Err(self.flooded(Flood::Provoked)),
+        }
+        Ok(())
     }
 
     /// So many bytes have been sent.
@@ -46,7 +62,7 @@ impl Meter {
         self.updates = (self.updates + bytes as u64 / BYTES_FOR_UPDATE).min(UPDATES);
     }
 
-    /// Counts the frames in `bytes`.
+    /// Counts the frames in `bytes`. Fails with what the client sends more of than any has use for (RFC 9113 §10.5).
     pub(super) fn feed(&mut self, mut bytes: &[u8], now: Duration) -> Result<(), Flood> {
         self.refill(now);
         while !bytes.is_empty() {
@@ -84,20 +100,22 @@ impl Meter {
         self.skip = length;
         let kind = match kind {
             0x0 if length > 0 || flags & END_STREAM != 0 => return Ok(()),
-            0x0 => "empty DATA",
+            0x0 => Flood::EmptyData,
             0x1 => return Ok(()),
-            0x2 => "PRIORITY",
-            0x3 => "RST_STREAM",
-            0x4 => "SETTINGS",
-            0x6 => "PING",
+            0x2 => Flood::Priority,
+            0x3 => Flood::Reset,
+            0x4 => Flood::Settings,
+            0x6 => Flood::Ping,
             0x8 => {
-                let left = self.updates.checked_sub(1);
-                return left.map(|left| self.updates = left).ok_or(Flood { kind: "WINDOW_UPDATE" });
+                let left = self.updates.checked_sub(1).ok_or(Flood::WindowUpdate);
+                self.updates = left.map_err(|flood| self.flooded(flood))?;
+                return Ok(());
             }
-            0x9 => "CONTINUATION",
-            _ => "unknown frames",
+            0x9 => Flood::Continuation,
+            _ => Flood::Unknown,
         };
-        self.calm = self.calm.checked_sub(1).ok_or(Flood { kind })?;
+        let left = self.calm.checked_sub(1).ok_or(kind);
+        self.calm = left.map_err(|flood| self.flooded(flood))?;
         Ok(())
     }
 }
@@ -125,19 +143,19 @@ mod tests {
 
     #[test]
     fn a_flood_of_any_kind_is_found_and_time_forgives() {
-        for (kind, word) in [
-            (0, "empty DATA"),
-            (2, "PRIORITY"),
-            (3, "RST_STREAM"),
-            (4, "SETTINGS"),
-            (6, "PING"),
-            (9, "CONTINUATION"),
-            (77, "unknown frames"),
+        for (kind, flood) in [
+            (0, Flood::EmptyData),
+            (2, Flood::Priority),
+            (3, Flood::Reset),
+            (4, Flood::Settings),
+            (6, Flood::Ping),
+            (9, Flood::Continuation),
+            (77, Flood::Unknown),
         ] {
             let mut meter = Meter::new(0, START);
             let one = frame(kind, 0, b"");
             (0..BURST).for_each(|_| meter.feed(&one, START).unwrap());
-            assert_eq!(meter.feed(&one, START), Err(Flood { kind: word }));
+            assert_eq!(meter.feed(&one, START), Err(flood));
             assert_eq!(meter.feed(&one, START + Duration::from_secs(1)), Ok(()));
         }
     }

@@ -295,22 +295,29 @@ fn admit(session: &mut Session, head: Head) -> Result<Option<Key>, Code> {
     }
     stream.receive_window -= length;
     if stream.received {
-        session.reset(key, Code::STREAM_CLOSED, Broken::Malformed);
+        provoke(session, key, Code::STREAM_CLOSED);
         return Ok(None);
     }
     if !stream.headed {
-        session.reset(key, Code::PROTOCOL_ERROR, Broken::Malformed);
+        provoke(session, key, Code::PROTOCOL_ERROR);
         return Ok(None);
     }
     if stream.receive_window < 0 {
-        session.reset(key, Code::FLOW_CONTROL_ERROR, Broken::Malformed);
+        provoke(session, key, Code::FLOW_CONTROL_ERROR);
         return Ok(None);
     }
     Ok(Some(key))
 }
 
+/// Ends the stream at `key` for what the peer did on it.
+fn provoke(session: &mut Session, key: Key, code: Code) {
+    session.provoked += 1;
+    session.reset(key, code, Broken::Malformed);
+}
+
 /// Ends a stream that nobody holds.
 fn refuse(session: &mut Session, stream: u32, code: Code) {
+    session.provoked += 1;
     frame::push_word(session.output.buffer(), kind::RST_STREAM, stream, code.0);
 }
 
@@ -324,7 +331,7 @@ fn content(session: &mut Session, key: Option<Key>, piece: &[u8]) {
     let left = stream.expected.map(|left| left.checked_sub(piece.len() as u64));
     if left == Some(None) {
         session.repay(piece.len() as u32);
-        return session.reset(key, Code::PROTOCOL_ERROR, Broken::Malformed);
+        return provoke(session, key, Code::PROTOCOL_ERROR);
     }
     stream.expected = left.flatten();
     stream.held += piece.len() as u32;
@@ -345,7 +352,7 @@ fn end(session: &mut Session, key: Option<Key>, trailers: &[u8]) {
     let open = key.and_then(|key| Some((key, session.streams.get(key).filter(|stream| stream.broken.is_none())?)));
     let Some((key, stream)) = open else { return };
     if stream.expected.is_some_and(|left| left > 0) {
-        return session.reset(key, Code::PROTOCOL_ERROR, Broken::Malformed);
+        return provoke(session, key, Code::PROTOCOL_ERROR);
     }
     if stream.chunked {
         push_last_chunk(stream.inbox.buffer(), trailers);
@@ -441,7 +448,7 @@ fn known(session: &mut Session, key: Key, ends: bool, selfish: bool, block: &[u8
         let (id, open, by_peer) = (stream.id, stream.broken.is_none(), stream.by_peer);
         ignore(session, block)?;
         if open {
-            session.reset(key, Code::STREAM_CLOSED, Broken::Malformed);
+            provoke(session, key, Code::STREAM_CLOSED);
         } else if by_peer {
             refuse(session, id, Code::STREAM_CLOSED);
         }
@@ -463,7 +470,7 @@ fn known(session: &mut Session, key: Key, ends: bool, selfish: bool, block: &[u8
         answer(session, key, ends, block)?
     };
     if read.is_err() {
-        session.reset(key, Code::PROTOCOL_ERROR, Broken::Malformed);
+        provoke(session, key, Code::PROTOCOL_ERROR);
     }
     Ok(())
 }
@@ -546,9 +553,9 @@ fn window_update(session: &mut Session, head: Head, payload: &[u8]) -> Result<()
         let Some(stream) = session.streams.get(key) else { return Ok(()) };
         stream.send_window += more;
         if more == 0 {
-            session.reset(key, Code::PROTOCOL_ERROR, Broken::Malformed);
+            provoke(session, key, Code::PROTOCOL_ERROR);
         } else if stream.send_window > MOST.into() {
-            session.reset(key, Code::FLOW_CONTROL_ERROR, Broken::Malformed);
+            provoke(session, key, Code::FLOW_CONTROL_ERROR);
         }
     }
     session.serve_line();

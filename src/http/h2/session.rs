@@ -80,6 +80,8 @@ pub(super) struct Session {
     pub(super) arrivals: VecDeque<Arrival>,
     /// Requests that did not say one thing, since this was last asked for.
     pub(super) malformed: u32,
+    /// Streams that were reset for what the peer did on them, since this was last asked for.
+    pub(super) provoked: u32,
     pub(super) output: Lease,
     /// What we may send on all streams together, and on a new one.
     pub(super) send_window: i64,
@@ -97,6 +99,8 @@ pub(super) struct Session {
     pub(super) closing: bool,
     /// Whether the connection is of no more use.
     pub(super) failed: bool,
+    /// Whether that is because the peer asks for too much.
+    calmed: bool,
     /// Streams that wait for room.
     line: VecDeque<Key>,
     /// Whether the peer was told that our fields refer to no table.
@@ -117,6 +121,8 @@ impl Session {
             streams: Streams::default(),
             arrivals: VecDeque::new(),
             malformed: 0,
+            provoked: 0,
+            calmed: false,
             output: Lease::empty(),
             send_window: FIRST_WINDOW.into(),
             first_window: FIRST_WINDOW,
@@ -202,11 +208,17 @@ impl Session {
     pub(super) fn fail(&mut self, code: Code) {
         if !self.failed {
             tracing::debug!(code = code.0, "connection of HTTP/2 failed");
+            self.calmed = code == Code::ENHANCE_YOUR_CALM;
             // Of a server's streams the client has begun none.
             let last = if self.role == Role::Server { self.last } else { 0 };
             frame::push_goaway(self.output.buffer(), last, code);
         }
         self.end();
+    }
+
+    /// Whether the connection was ended because the peer asks for too much.
+    pub(super) fn is_calmed(&self) -> bool {
+        self.calmed
     }
 
     /// The connection is broken: nothing more comes, and nothing goes.

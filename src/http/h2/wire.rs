@@ -1,9 +1,10 @@
 //! A connection's bytes on their way between the peer and the [`Session`](super::session::Session).
 
 use super::PREFACE;
-use super::meter::{Flood, Meter};
+use super::meter::Meter;
 use super::stream::Shared;
 use crate::net::{Lease, coarse_now, sleep};
+use crate::observe::reason::Flood;
 use crate::tls::{Channel, Waiting};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -52,12 +53,21 @@ impl<'a> Wire<'a> {
 
     /// Takes what came. Fails if it is a flood.
     pub(super) fn feed(&mut self, input: &[u8]) -> Result<(), Flood> {
-        if let Some(meter) = &mut self.meter {
-            meter.feed(input, coarse_now()).inspect_err(|Flood { kind }| tracing::debug!(kind, "flood of frames"))?;
-        }
         self.heard += 1;
-        self.session.borrow_mut().feed(input);
-        Ok(())
+        let Some(meter) = &mut self.meter else {
+            self.session.borrow_mut().feed(input);
+            return Ok(());
+        };
+        meter.feed(input, coarse_now())?;
+        let mut session = self.session.borrow_mut();
+        session.feed(input);
+        meter.provoked(std::mem::take(&mut session.provoked))?;
+        if session.is_calmed() { Err(meter.flooded(Flood::Continuation)) } else { Ok(()) }
+    }
+
+    /// What the peer floods it with.
+    pub(super) fn flood(&self) -> Flood {
+        self.meter.as_ref().and_then(Meter::flood).unwrap_or(Flood::Unknown)
     }
 
     /// Sends what there is to send and receives what comes. Ends when the connection is broken, with `QuotaExceeded` if the
