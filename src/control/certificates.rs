@@ -3,9 +3,9 @@
 //! What always holds: a file that cannot be used replaces nothing; it is told once, and counted.
 
 use crate::observe::counters::{CertificateFiles, ControlCounters};
-use crate::observe::scrape::Certificates;
+use crate::observe::scrape::{Certificates, SecurePool};
 use crate::plan::Plan;
-use crate::tls::{Fault, Place, Refreshed};
+use crate::tls::{Expiry, Fault, Place, Refreshed};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -71,6 +71,7 @@ async fn refresh_pool(plan: &Plan, index: usize, counters: &ControlCounters) {
     let Ok(refreshed) = tokio::task::spawn_blocking(move || tls.refresh()).await else { return };
     if refreshed.changes > 0 {
         tracing::info!(pool = pool.name, "files of the TLS with targets replaced: new connections go by them");
+        warn_of_the_ending(plan);
     }
     for fault in note(refreshed, counters.pool_certificates(index)) {
         let (what, help) = (fault.what, fault.help);
@@ -86,7 +87,7 @@ fn note(refreshed: Refreshed, counted: &CertificateFiles) -> Vec<Fault> {
 }
 
 /// The positions of the pools that have TLS.
-pub(super) fn secure_pools(plan: &Plan) -> Vec<usize> {
+fn secure_pools(plan: &Plan) -> Vec<usize> {
     plan.pools.iter().enumerate().filter(|(_, pool)| pool.shared.tls.is_some()).map(|(index, _)| index).collect()
 }
 
@@ -101,27 +102,48 @@ fn warn_of_the_ending(plan: &Plan) {
             }
             if seconds <= 0 {
                 tracing::warn!(listener, file, "the certificate has ended: clients will refuse it");
-            } else if u64::try_from(seconds).is_ok_and(|seconds| seconds < SOON.as_secs()) {
+            } else if is_soon(seconds) {
                 tracing::warn!(listener, file, hours = seconds / 3600, "the certificate ends soon");
             }
         }
     }
+    for SecurePool { pool, ending } in of_pools(plan) {
+        let pool = &plan.pools[pool].shared.name;
+        match ending {
+            Some((file, ..=0)) => tracing::warn!(pool, file, "the certificate has ended: targets will refuse it"),
+            Some((file, seconds)) if is_soon(seconds) => {
+                tracing::warn!(pool, file, hours = seconds / 3600, "the certificate ends soon");
+            }
+            _ => {}
+        }
+    }
 }
 
-/// What metrics tell of the certificates.
+fn is_soon(seconds: i64) -> bool {
+    u64::try_from(seconds).is_ok_and(|seconds| seconds < SOON.as_secs())
+}
+
+/// What metrics tell of the certificates of listeners.
 pub(super) fn of(plan: &Plan) -> Vec<Certificates> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
     let listeners = plan.listeners.iter().filter_map(|listener| Some((listener.index, listener.tls.as_ref()?)));
     let certificates = listeners.map(|(listener, edge)| Certificates {
         listener,
         count: edge.certificates(),
         acme: plan.acme.iter().any(|spec| spec.index == listener),
-        ending: edge
-            .expiries(SHOWN)
-            .into_iter()
-            .map(|end| (end.file.display().to_string(), end.not_after.saturating_sub(now)))
-            .collect(),
+        ending: edge.expiries(SHOWN).into_iter().map(left).collect(),
     });
     certificates.collect()
+}
+
+/// What metrics tell of the TLS of pools.
+pub(super) fn of_pools(plan: &Plan) -> Vec<SecurePool> {
+    let secure = plan.pools.iter().enumerate().filter_map(|(index, pool)| Some((index, pool.shared.tls.as_ref()?)));
+    secure.map(|(pool, tls)| SecurePool { pool, ending: tls.expiry().map(left) }).collect()
+}
+
+/// A certificate's file, and the seconds that are left to it.
+fn left(end: Expiry) -> (String, i64) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    (end.file.display().to_string(), end.not_after.saturating_sub(now))
 }

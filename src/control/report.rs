@@ -104,7 +104,7 @@ impl AdminState for Report {
             control: &self.health,
             latencies: &latencies,
             certificates: &certificates::of(&self.plan),
-            secure_pools: &certificates::secure_pools(&self.plan),
+            secure_pools: &certificates::of_pools(&self.plan),
             access_log: self.file.as_ref().map(FileThread::lines),
             log_lines_dropped: log::dropped(),
             process: Process::read(),

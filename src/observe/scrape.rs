@@ -28,8 +28,8 @@ pub struct Scrape<'a> {
     pub latencies: &'a LatenciesSnapshot,
     /// The certificates of the listeners that have TLS.
     pub certificates: &'a [Certificates],
-    /// The pools that have TLS, as positions in the shape.
-    pub secure_pools: &'a [usize],
+    /// The pools that have TLS.
+    pub secure_pools: &'a [SecurePool],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
@@ -49,6 +49,15 @@ pub struct Certificates {
     pub acme: bool,
     /// Files of those that end first, and the seconds until they do: negative once they have.
     pub ending: Vec<(String, i64)>,
+}
+
+/// A pool that has TLS.
+#[derive(Clone, Debug, Default)]
+pub struct SecurePool {
+    /// The pool's position in the shape.
+    pub pool: usize,
+    /// The file of the certificate that its targets are shown, and the seconds until it ends: negative once it has.
+    pub ending: Option<(String, i64)>,
 }
 
 impl Scrape<'_> {
@@ -224,12 +233,20 @@ impl Scrape<'_> {
         if self.secure_pools.is_empty() {
             return;
         }
-        let pools = || self.secure_pools.iter().map(|&pool| (pool, self.shape.pools[pool].0.as_str()));
+        let name = |of: &SecurePool| self.shape.pools[of.pool].0.as_str();
+        let pools = || self.secure_pools.iter().map(|of| (of.pool, name(of)));
         let mut shaken = page.counter("ringway_pool_tls_handshakes_total", "TLS handshakes with targets completed.");
         for (i, pool) in pools() {
             let kinds = self.sums(|w| w.pool(i).handshakes.get());
             for (kind, count) in Handshake::ALL.iter().zip(kinds) {
                 shaken.sample(&[("pool", pool), ("kind", kind.word())], count);
+            }
+        }
+        let help = "Seconds until the certificate that targets are shown ends; negative once it has.";
+        let mut ending = page.gauge("ringway_pool_tls_certificate_expiry_seconds", help);
+        for of in self.secure_pools {
+            if let Some((file, seconds)) = &of.ending {
+                ending.sample(&[("pool", name(of)), ("certificate", file)], seconds);
             }
         }
         let help = "Files of the pool's TLS taken up anew while running.";
@@ -415,7 +432,7 @@ mod tests {
             control: &control,
             latencies: &latencies,
             certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
-            secure_pools: &[0],
+            secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
             access_log: Some(&Lines::default()),
             log_lines_dropped: 1,
             process: Process::read(),
@@ -438,6 +455,7 @@ mod tests {
         assert_eq!(get("ringway_acme_issued_total", &[("listener", "we\"b\\2")]), 0.0);
         assert_eq!(get("ringway_tls_handshakes_total", &[("kind", "tls1.3")]), 0.0);
         assert_eq!(get("ringway_pool_tls_handshakes_total", &[("pool", "a"), ("kind", "tls1.2")]), 0.0);
+        assert_eq!(get("ringway_pool_tls_certificate_expiry_seconds", &[("certificate", "us.pem")]), 60.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);
     }
 }

@@ -7,6 +7,7 @@ use super::certificate::{Pair, Stamps};
 use super::edge::{Refreshed, Versions};
 use super::files::{Fault, Place};
 use super::roots::{Authorities, Roots};
+use super::store::Expiry;
 use super::troubles::Troubles;
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
@@ -92,6 +93,7 @@ pub(super) struct Served {
 #[derive(Clone)]
 struct Shown {
     key: Arc<CertifiedKey>,
+    not_after: i64,
     stamps: Stamps,
 }
 
@@ -148,6 +150,12 @@ impl Outbound {
     /// How it was set.
     pub fn spec(&self) -> &OutboundSpec {
         &self.spec
+    }
+
+    /// When the certificate that targets are shown ends, if there is one.
+    pub fn expiry(&self) -> Option<Expiry> {
+        let (file, _) = self.spec.identity.clone()?;
+        self.served.load().shown.as_ref().map(|shown| Expiry { file, not_after: shown.not_after })
     }
 
     /// Which state of the files new connections are verified by.
@@ -272,7 +280,8 @@ impl Shown {
     fn load(spec: &OutboundSpec, provider: &CryptoProvider) -> Result<Option<Self>, Fault> {
         let Some(pair) = pair(spec) else { return Ok(None) };
         let stamps = pair.stamps();
-        Ok(Some(Self { key: pair.load(provider)?.key, stamps }))
+        let certificate = pair.load(provider)?;
+        Ok(Some(Self { key: certificate.key, not_after: certificate.not_after, stamps }))
     }
 
     fn has_changed(&self, spec: &OutboundSpec) -> bool {

@@ -196,6 +196,33 @@ fn a_target_that_asks_who_we_are_is_shown_our_certificate() {
 }
 
 #[test]
+fn the_end_of_our_certificate_is_foreseen() {
+    const DAY: u64 = 86_400;
+    let behind = Behind::new();
+    let clients = Authority::new("Clients");
+    let until = |days: u64| {
+        let end = std::time::SystemTime::now() + Duration::from_secs(days * DAY);
+        clients.make(Kind::Ecdsa, |params| params.not_after = end.into())
+    };
+    let folder = behind.setup.directory().to_owned();
+    until(3).write(&folder, "us");
+    let target = Secure::echo("a", &Speaks::with(&behind.made(&["site.test"])));
+    let other = pool("other", &["127.0.0.1:1"], "tls = {}");
+    let config = http_with("", &[&target], &format!("tls = {{ {CA}, cert = \"us.pem\", key = \"us.key\" }}")) + &other;
+    let proxy = behind.setup.with(config).start();
+    proxy.log.wait(&["WARN", "pool=\"site\"", "us.pem", "ends soon"]);
+    let left = || proxy.metric("ringway_pool_tls_certificate_expiry_seconds", &[("pool", "site")]) / DAY as f64;
+    assert!((2.9..=3.0).contains(&left()), "{} days", left());
+    until(90).write(&folder, "us");
+    proxy.signal(libc::SIGHUP);
+    eventually("the new one has longer to live", || (89.9..=90.0).contains(&left()));
+    // A pool that shows none has none that ends.
+    let page = proxy.metrics();
+    let ends = crate::support::proxy::series(&page, "ringway_pool_tls_certificate_expiry_seconds").count();
+    assert_eq!(ends, 1, "{page}");
+}
+
+#[test]
 fn a_target_of_tcp_that_refuses_our_certificate_is_told_of() {
     for version in [&TLS12, &TLS13] {
         let behind = Behind::new();
