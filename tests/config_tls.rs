@@ -229,6 +229,10 @@ fn tls_with_targets_makes_sense_where_it_is() {
             r#"6:15 'a.test:443' is not a name to ask for: it has a port; write the name alone; the port of a request is ignored"#,
         ),
         (
+            "tls = { alpn = ['h2'] }",
+            "6:16 `alpn` is for tcp listeners: for http ones, `protocol` says what targets speak; remove it, or give the tcp listeners a pool of their own",
+        ),
+        (
             "tls = { ca = '' }",
             r#"6:14 '' is not a source of authorities: it is empty; write "system" or the path of a PEM file"#,
         ),

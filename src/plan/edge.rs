@@ -132,6 +132,7 @@ pub(super) fn compile_outbound(name: &str, pool: &model::Pool, tls: &model::Pool
             PoolProtocol::H2 => Speech::Http2,
             PoolProtocol::Alpn => Speech::Either,
         },
+        alpn: tls.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
         targets: pool.targets.len(),
     };
     let at = key_path(&["pools", name, "tls"]);

@@ -36,7 +36,7 @@ pub async fn serve(
         connected: None,
         target: None,
     };
-    let end = match session.connect(lane).await {
+    let end = match session.connect(lane, secure).await {
         Ok((attempt, (target, session))) => {
             let _in_flight = lane.enter_pool(pool);
             let silence = lane.pools[pool].pool().timeouts.tunnel;
@@ -75,8 +75,13 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Opens a connection to a target of the pool, trying others when one does not take it.
-    async fn connect(&mut self, lane: &Lane) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
+    async fn connect(
+        &mut self,
+        lane: &Lane,
+        secure: Option<&tls::Session>,
+    ) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
         let local = &lane.pools[self.pool];
+        let agreed = secure.filter(|_| local.pool().tls.is_some()).and_then(tls::Session::agreed);
         let counters = lane.counters.pool(self.pool);
         counters.requests.inc();
         let key = Key::hash_ip(self.peer.ip);
@@ -97,7 +102,7 @@ impl Session<'_> {
                 let asked = self.tls.and_then(|facts| facts.name.as_deref()).map(str::as_bytes);
                 tls.purpose(asked.unwrap_or(attempt.target().authority()))
             });
-            match attempt.open(purpose.as_ref(), Cargo::Bytes).await {
+            match attempt.open(purpose.as_ref(), Cargo::Bytes(agreed.as_deref())).await {
                 Ok(opened) => {
                     target.connects.inc();
                     if let Some(session) = &opened.1 {

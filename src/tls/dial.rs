@@ -20,7 +20,7 @@ pub enum Trouble {
     Name,
     /// The target's certificate is not verified.
     Certificate(Error),
-    /// The target does not speak what the pool is set to.
+    /// The target does not speak what it is offered.
     Speech,
     /// Anything else that the two cannot agree on.
     Failed(Error),
@@ -37,14 +37,19 @@ pub async fn dial(
     stream: &Stream,
     target: usize,
     purpose: &Purpose,
-    cargo: Cargo,
+    cargo: Cargo<'_>,
     limit: Duration,
 ) -> Result<Box<Session>, Trouble> {
     let served = outbound.served();
     let (Some(name), Some(config)) = (purpose.server_name(), served.config(target, cargo)) else {
         return Err(Trouble::Name);
     };
-    let mut engine = Engine::client(config, name).map_err(Trouble::Failed)?;
+    let offered = match cargo {
+        // Another protocol than the client's would be of no use to it.
+        Cargo::Bytes(Some(agreed)) if config.alpn_protocols.iter().any(|own| own == agreed) => vec![agreed.to_vec()],
+        _ => config.alpn_protocols.clone(),
+    };
+    let mut engine = Engine::client(config, name, offered).map_err(Trouble::Failed)?;
     let (mut incoming, mut plain) = (Lease::empty(), Lease::empty());
     stream.set_deadline(Some(limit));
     loop {
@@ -73,7 +78,7 @@ pub async fn dial(
                 // The end of the handshake goes out with the request.
                 Cargo::Exchanges => outgoing.extend_from_slice(&flight),
                 // The target may be the first to speak, but not before it has that.
-                Cargo::Bytes => send(stream, flight, limit).await?,
+                Cargo::Bytes(_) => send(stream, flight, limit).await?,
             }
             stream.set_deadline(None);
             return Ok(Box::new(Session::new(engine, incoming, plain, outgoing, facts)));
@@ -117,7 +122,9 @@ impl fmt::Display for Trouble {
                 f.write_str("no certificate could be for the host that is asked; set `sni` to the target's name")
             }
             Self::Certificate(error) => write!(f, "the certificate is not verified: {error}"),
-            Self::Speech => f.write_str("the target does not speak what the pool's `protocol` says (ALPN)"),
+            Self::Speech => f.write_str(
+                "the target speaks nothing that it is offered (ALPN): see `protocol` and `tls.alpn` of the pool",
+            ),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }

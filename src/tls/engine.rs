@@ -50,9 +50,14 @@ impl Engine {
         UnbufferedServerConnection::new(config).map(|connection| Self::new(Side::Server(connection)))
     }
 
-    /// The side of a client that wants to speak with `name`, at the beginning of a handshake.
-    pub(super) fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, Error> {
-        UnbufferedClientConnection::new(config, name).map(|connection| Self::new(Side::Client(connection)))
+    /// The side of a client that wants to speak one of the protocols `alpn` with `name`, at the beginning of a handshake.
+    pub(super) fn client(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<Self, Error> {
+        let connection = UnbufferedClientConnection::new_with_alpn(config, name, alpn)?;
+        Ok(Self::new(Side::Client(connection)))
     }
 
     fn new(side: Side) -> Self {
@@ -378,7 +383,11 @@ mod tests {
         let (server, client) = configs(&rustls::version::TLS13);
         for each in [1, 100, 1 << 20] {
             let mut sides = [
-                (Engine::client(client.clone(), "a.test".try_into().unwrap()).unwrap(), Lease::empty(), Vec::new()),
+                (
+                    Engine::client(client.clone(), "a.test".try_into().unwrap(), Vec::new()).unwrap(),
+                    Lease::empty(),
+                    Vec::new(),
+                ),
                 (Engine::server(server.clone()).unwrap(), Lease::empty(), Vec::new()),
             ];
             let mut plain = [Lease::empty(), Lease::empty()];

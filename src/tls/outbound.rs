@@ -36,11 +36,13 @@ pub struct OutboundSpec {
     pub versions: Versions,
     /// What exchanges may be in.
     pub speech: Speech,
+    /// What is offered for bytes of a protocol that is not ours to know, the most wanted first.
+    pub alpn: Vec<Vec<u8>>,
     /// How many targets there are.
     pub targets: usize,
 }
 
-/// What is offered to targets by ALPN (RFC 7301) for exchanges. For tunnels nothing is.
+/// What is offered to targets by ALPN (RFC 7301) for exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
     /// HTTP/1.1
@@ -53,11 +55,11 @@ pub enum Speech {
 
 /// What a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cargo {
+pub enum Cargo<'a> {
     /// Exchanges of HTTP.
     Exchanges,
-    /// Bytes of a protocol that is not ours to know.
-    Bytes,
+    /// Bytes of a protocol that is not ours to know, and what the client has agreed with us that it is.
+    Bytes(Option<&'a [u8]>),
 }
 
 /// Whom a connection is with, and by which state of the files that was made sure of.
@@ -173,7 +175,7 @@ impl Outbound {
     }
 
     /// What a health check's handshake is done with, and for whom.
-    pub fn check(&self, authority: &[u8], cargo: Cargo) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
+    pub fn check(&self, authority: &[u8], cargo: Cargo<'_>) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
         let name = self.purpose(authority).server_name()?;
         let served = self.served.load();
         let [exchanges, bytes] = &served.checks;
@@ -217,7 +219,7 @@ impl Served {
     ) -> Result<Self, Fault> {
         let key = shown.as_ref().map(|shown| &shown.key);
         let exchanges = config(spec, provider, &roots.verifier, key, Cargo::Exchanges)?;
-        let bytes = config(spec, provider, &roots.verifier, key, Cargo::Bytes)?;
+        let bytes = config(spec, provider, &roots.verifier, key, Cargo::Bytes(None))?;
         let each = |config: &ClientConfig| -> Box<[Arc<ClientConfig>]> {
             (0..spec.targets).map(|_| remembering(config)).collect()
         };
@@ -232,7 +234,7 @@ impl Served {
     }
 
     /// What a handshake with the target at position `target` is done with.
-    pub(super) fn config(&self, target: usize, cargo: Cargo) -> Option<Arc<ClientConfig>> {
+    pub(super) fn config(&self, target: usize, cargo: Cargo<'_>) -> Option<Arc<ClientConfig>> {
         let configs = if cargo == Cargo::Exchanges { &self.exchanges } else { &self.bytes };
         configs.get(target).cloned()
     }
@@ -244,7 +246,7 @@ fn config(
     provider: &Arc<CryptoProvider>,
     verifier: &Arc<dyn ServerCertVerifier>,
     key: Option<&Arc<CertifiedKey>>,
-    cargo: Cargo,
+    cargo: Cargo<'_>,
 ) -> Result<ClientConfig, Fault> {
     let versions = match spec.versions {
         Versions::Modern => &[&TLS13][..],
@@ -260,7 +262,7 @@ fn config(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = match (cargo, spec.speech) {
-        (Cargo::Bytes, _) => Vec::new(),
+        (Cargo::Bytes(_), _) => spec.alpn.clone(),
         (_, Speech::Http1) => vec![b"http/1.1".to_vec()],
         (_, Speech::Http2) => vec![b"h2".to_vec()],
         (_, Speech::Either) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],

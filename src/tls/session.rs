@@ -123,6 +123,11 @@ impl Session {
         &self.facts
     }
 
+    /// The protocol that the handshake agreed on (ALPN, RFC 7301).
+    pub fn agreed(&self) -> Option<Vec<u8>> {
+        self.engine.borrow().alpn_protocol().map(<[u8]>::to_vec)
+    }
+
     /// What the peer did wrong, or says that we did.
     pub fn failure(&self) -> Option<&Error> {
         self.failure.get().map(|error| &**error)

@@ -12,7 +12,7 @@ impl Attempt {
     pub async fn open(
         &self,
         purpose: Option<&Purpose>,
-        cargo: Cargo,
+        cargo: Cargo<'_>,
     ) -> Result<(Stream, Option<Box<Session>>), Failure> {
         let pool = self.pool();
         let limit = pool.timeouts.connect;

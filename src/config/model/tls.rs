@@ -214,6 +214,10 @@ pub struct PoolTls {
     pub key: Option<PathBuf>,
     /// Which versions of TLS are spoken.
     pub level: TlsLevel,
+    /// Protocols to offer for tcp listeners, the most wanted first; one that the client has agreed on with its listener is
+    /// offered alone. Empty: none.
+    #[schemars(with = "Vec<AlpnProtocol>")]
+    pub alpn: Vec<String>,
 }
 
 impl Default for PoolTls {
@@ -225,6 +229,7 @@ impl Default for PoolTls {
             cert: None,
             key: None,
             level: TlsLevel::default(),
+            alpn: Vec::new(),
         }
     }
 }

@@ -122,6 +122,13 @@ fn is_below_a_star(entry: &TlsByName, tls: &Tls) -> bool {
     tls.by_name.iter().flat_map(|other| &other.names).any(|name| stars.contains(name) && !entry.names.contains(name))
 }
 
+/// Whether an http listener or a route uses pool `name`.
+fn serves_http(sense: &Sense<'_>, name: &str) -> bool {
+    let is = |pool: &Option<String>| pool.as_deref() == Some(name);
+    sense.config.listeners.values().any(|listener| listener.protocol == Protocol::Http && is(&listener.pool))
+        || sense.config.routes.values().any(|route| is(&route.pool))
+}
+
 /// Looks at the TLS of pool `name`, which stands at `at`.
 pub(super) fn check_pool(sense: &mut Sense<'_>, name: &str, pool: &Pool, at: &KeyPath) {
     let Some(tls) = &pool.tls else {
@@ -140,6 +147,15 @@ pub(super) fn check_pool(sense: &mut Sense<'_>, name: &str, pool: &Pool, at: &Ke
     if tls.key.is_some() && tls.cert.is_none() {
         sense.fault(
             Fault::new(at.child("key"), "a key without a certificate").help("add cert = \"cert.pem\", or remove it"),
+        );
+    }
+    if sense.sources.has_own(&at.child("alpn")) && serves_http(sense, name) {
+        sense.fault(
+            Fault::new(
+                at.child("alpn"),
+                "`alpn` is for tcp listeners: for http ones, `protocol` says what targets speak",
+            )
+            .help("remove it, or give the tcp listeners a pool of their own"),
         );
     }
     if tls.verify {

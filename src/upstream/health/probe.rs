@@ -134,7 +134,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (host, cargo) = match probe {
-        Probe::Tcp => (authority, Cargo::Bytes),
+        Probe::Tcp => (authority, Cargo::Bytes(None)),
         Probe::Http { host, .. } => (host.as_deref().unwrap_or(authority), Cargo::Exchanges),
     };
     let Some(tls) = tls else { return ask(stream, probe, host, deadline).await };

@@ -10,6 +10,7 @@ mod names;
 mod staple;
 mod targets;
 mod tickets;
+mod tunnels;
 
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::tls::{Authority, Kind, Made, listener};

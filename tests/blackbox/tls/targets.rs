@@ -13,32 +13,32 @@ use std::time::Duration;
 
 const LOG: &str = "\n[access_log]\npath = \"stdout\"\nformat = \"json\"\n";
 /// What a pool with TLS trusts in these tests.
-const CA: &str = "ca = \"ca.pem\"";
+pub const CA: &str = "ca = \"ca.pem\"";
 
 /// An authority of targets, in the folder of a configuration.
-struct Behind {
-    authority: Authority,
-    setup: Setup,
+pub struct Behind {
+    pub authority: Authority,
+    pub setup: Setup,
 }
 
 impl Behind {
-    fn new() -> Behind {
+    pub fn new() -> Behind {
         let behind = Behind { authority: Authority::new("Targets"), setup: Setup::new("") };
         behind.write("ca.pem", &behind.authority.pem());
         behind
     }
 
-    fn made(&self, names: &[&str]) -> Made {
+    pub fn made(&self, names: &[&str]) -> Made {
         self.authority.server(names, Kind::Ecdsa)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.setup.directory().join(name), text).unwrap();
     }
 
     /// An http listener in front of `targets`, with `tls` for the pool's and further lines for it.
     #[track_caller]
-    fn start<A: Display>(self, targets: &[A], tls: &str, lines: &str) -> Proxy {
+    pub fn start<A: Display>(self, targets: &[A], tls: &str, lines: &str) -> Proxy {
         let config = http_with("", targets, &format!("tls = {{ {tls} }}\n{lines}")) + LOG;
         self.setup.with(config).start()
     }
