@@ -37,10 +37,10 @@ impl Link {
         }
     }
 
-    /// Lets go of it. The target of a session is told that this was all, which nobody waits for.
+    /// Lets go of it. The target of a session is told that this was all.
     pub(super) fn end(self) {
         if let Self::Secure(stream, session) = self {
-            net::spawn(async move { Channel::Secure(&stream, &session).finish().await });
+            session.part(stream);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use super::identity::Identity;
 use super::outbound::Purpose;
-use crate::net::{Lease, Stream};
+use crate::net::{self, Lease, Stream};
 use crate::observe::access::Tls;
 use crate::observe::reason::Handshake;
 use rustls::{CipherSuite, Error, ProtocolVersion};
@@ -242,6 +242,11 @@ impl Session {
         let _ = self.engine.borrow_mut().say_farewell(&mut self.incoming.borrow_mut(), last.buffer());
         // Whoever has gone need not be told.
         let _ = self.pass(stream, last, LAST_WORDS).await;
+    }
+
+    /// Ends it in order, and then its stream, which nobody waits for.
+    pub fn part(self: Box<Self>, stream: Stream) {
+        net::spawn(async move { self.end(&stream).await });
     }
 
     /// Keeps the peer from taking what it got for complete.

@@ -1,7 +1,8 @@
 //! One worker's side of a pool: its balancer and its idle connections.
 //!
 //! Invariants: an idle connection is armed, and is handed out only while it is quiet, so that neither a target's close nor
-//! bytes that nobody asked for reach the next exchange; one over TLS, only for what it was verified for. Each [`Attempt`] counts once in its target's in-flight.
+//! bytes that nobody asked for reach the next exchange; one over TLS, only for what it was verified for, and its target is told
+//! when it is let go. Each [`Attempt`] counts once in its target's in-flight.
 
 use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
@@ -148,10 +149,12 @@ impl Local {
         let mut idle = self.idle.get(target)?.borrow_mut();
         while let Some(entry) = next(&mut idle) {
             if now >= entry.until {
+                entry.close();
                 continue;
             }
             if !entry.is_quiet() {
                 self.note_close(target, &entry, now);
+                entry.close();
                 continue;
             }
             if !once {
@@ -165,6 +168,7 @@ impl Local {
                 return Some(entry);
             }
             self.note_close(target, &entry, now);
+            entry.close();
         }
         None
     }
@@ -180,11 +184,12 @@ impl Local {
         let Some(idle) = self.idle.get(target) else { return };
         let mut idle = idle.borrow_mut();
         if idle.len() >= self.max_idle {
-            if session.is_none() || idle.is_empty() {
-                return;
+            match session {
+                None => return,
+                Some(session) if idle.is_empty() => return session.part(stream),
+                // It may be for a name that nobody asks for any more; this one's has just been asked for.
+                Some(_) => idle.remove(0).close(),
             }
-            // It may be for a name that nobody asks for any more; this one's has just been asked for.
-            idle.remove(0);
         }
         stream.set_deadline(None);
         if stream.arm().is_err() {
@@ -204,15 +209,16 @@ impl Local {
         for (index, target) in self.pool.targets.iter().enumerate() {
             let mut idle = self.idle[index].borrow_mut();
             let up = target.is_up() || self.pool.open_when_down;
-            idle.retain(|entry| {
+            let ended = idle.extract_if(.., |entry| {
                 let quiet = entry.is_quiet();
                 if !quiet {
                     self.note_close(index, entry, now);
                 }
                 // What was verified by files that have changed since is verified no more.
                 let current = entry.session.as_ref().is_none_or(|session| session.facts().state == state);
-                up && quiet && current && now < entry.until
+                !(up && quiet && current && now < entry.until)
             });
+            ended.for_each(Idle::close);
             if idle.is_empty() {
                 idle.shrink_to(8);
             }
@@ -235,6 +241,12 @@ impl Local {
 }
 
 impl Idle {
+    fn close(self) {
+        if let Some(session) = self.session {
+            session.part(self.stream);
+        }
+    }
+
     /// Whether nothing has come that nobody asked for, as far as the driver has heard.
     fn is_quiet(&self) -> bool {
         match &self.session {

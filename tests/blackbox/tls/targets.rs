@@ -6,9 +6,11 @@ use crate::support::proxy::{Proxy, Setup, ringway};
 use crate::support::secure::{Secure, Speaks};
 use crate::support::tls::{Authority, Kind, Made, listener};
 use crate::support::toml::{http, http_with, pool, tcp_with};
+use crate::support::wire::Broken;
 use crate::support::{Client, Target, assert_same, eventually, h2, pattern};
 use rustls::version::{TLS12, TLS13};
 use std::fmt::Display;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const LOG: &str = "\n[access_log]\npath = \"stdout\"\nformat = \"json\"\n";
@@ -490,12 +492,51 @@ fn a_target_that_ends_its_session_early_loses_no_request() {
 }
 
 #[test]
+fn a_target_is_told_when_a_kept_connection_is_let_go() {
+    for (keepalive, why) in [
+        ("idle = \"100ms\"", "it was kept for long enough"),
+        ("max_idle = 0", "none is kept"),
+        ("max_idle = 2, idle = \"1h\"", "another one took its place"),
+    ] {
+        let behind = Behind::new();
+        let ends = Arc::<Mutex<Vec<(Broken, usize)>>>::default();
+        let seen = ends.clone();
+        let made = behind.made(&["one.test", "two.test"]);
+        let target = Secure::with("a", &Speaks::with(&made), move |peer| {
+            while let Some(asked) = peer.request() {
+                peer.echo(&asked);
+                let end = peer.ending();
+                // What follows the word within the session is the end of the connection, no reset.
+                let after = std::io::Read::read(&mut peer.socket, &mut [0]).unwrap_or(1);
+                seen.lock().unwrap().push((end, after));
+            }
+        });
+        let config = http_with("", &[&target], &format!("tls = {{ {CA} }}\nkeepalive = {{ {keepalive} }}"));
+        let proxy = behind.setup.with(config).workers(1).start();
+        let (mut first, mut second) = (proxy.client(), proxy.client());
+        let mut third = proxy.client();
+        for (client, host) in [(&mut first, "one.test"), (&mut second, "two.test"), (&mut third, "two.test")] {
+            client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        }
+        for client in [&mut first, &mut second, &mut third] {
+            assert_eq!(client.response().status, 200, "{why}");
+        }
+        eventually(why, || !ends.lock().unwrap().is_empty());
+        assert!(
+            ends.lock().unwrap().iter().all(|end| *end == (Broken::Closed, 0)),
+            "{why}: {:?}",
+            ends.lock().unwrap()
+        );
+    }
+}
+
+#[test]
 fn a_tcp_client_whose_targets_prove_nothing_is_let_go_and_the_log_says_why() {
     let behind = Behind::new();
     let target = Secure::mirror("a", &Speaks::with(&behind.made(&["other.test"])));
     let config = tcp_with("", &[&target], &format!("tls = {{ {CA}, sni = \"inner.test\" }}")) + LOG;
     let proxy = behind.setup.with(config).start();
-    assert_ne!(proxy.client().ending(), crate::support::wire::Broken::TimedOut);
+    assert_ne!(proxy.client().ending(), Broken::TimedOut);
     proxy.out.wait(&["tls-certificate"]);
     proxy.settles("ringway_pool_errors_total", &[("kind", "tls-certificate")], 1.0);
 }
