@@ -3,47 +3,75 @@
 use super::Edge;
 use crate::support::client::request;
 use crate::support::proxy::ringway;
-use crate::support::tls::{Authority, Kind, connect, listener, shown};
+use crate::support::tls::{Authority, Kind, connect, listener, resumed, shown};
 use crate::support::toml::http_with;
 use crate::support::{Target, rounds, within};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use rustls::client::Resumption;
+use rustls::version::{TLS12, TLS13};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// 20,000 handshakes, whole ones and by tickets, while certificate, key and the keys of tickets change all the time.
 #[test]
-fn a_certificate_is_replaced_under_load_without_a_failed_handshake() {
+fn certificates_and_ticket_keys_are_replaced_under_load_without_a_failed_handshake() {
     let edge = Edge::new();
     let folder = edge.setup.directory().to_owned();
+    // The last but one seals. As they are replaced, tickets of the last time still open, and older ones do not.
+    let turn = |n: u8| {
+        let keys: Vec<String> = (n..n + 3).map(super::tickets::key).collect();
+        let new = folder.join("tickets.new");
+        std::fs::write(&new, keys.join("\n")).unwrap();
+        std::fs::rename(&new, folder.join("tickets.keys")).unwrap();
+    };
+    turn(0);
     let target = Target::echo("a");
-    let (proxy, authority) = edge.start(&[&target], &["site"], "");
+    let (proxy, authority) = edge.start(&[&target], &["site"], "tickets = { keys_file = \"tickets.keys\" }");
     let (address, total) = (proxy.web(), rounds(20_000, 2_000));
-    let (done, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (begun, whole, by_ticket) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let mut kept = authority.dial().to(&address, "site.test");
+    let mut looks = 1;
     std::thread::scope(|scope| {
-        let load = || {
-            let config = authority.dial().config();
-            while done.fetch_add(1, Ordering::Relaxed) < total {
-                let mut client = connect(&config, &address, "site.test").unwrap();
-                client.send(request("GET", "/", &["Connection: close"]));
-                assert_eq!(client.response().status, 200);
+        for (version, resumes) in [(&TLS12, false), (&TLS13, false), (&TLS12, true), (&TLS13, true)] {
+            let mut config = (*authority.dial().version(version).config()).clone();
+            if !resumes {
+                config.resumption = Resumption::disabled();
             }
-            stop.store(true, Ordering::Relaxed);
-        };
-        (0..4).for_each(|_| drop(scope.spawn(load)));
+            let config = Arc::new(config);
+            let (address, begun, whole, by_ticket) = (&address, &begun, &whole, &by_ticket);
+            scope.spawn(move || {
+                while begun.fetch_add(1, Ordering::Relaxed) < total {
+                    let mut client = connect(&config, address, "site.test").unwrap();
+                    let count = if resumed(&client) { by_ticket } else { whole };
+                    client.send(request("GET", "/", &["Connection: close"]));
+                    assert_eq!(client.response().status, 200);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
         let mut replaced = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let made = authority.server(&["site.test"], if replaced % 2 == 0 { Kind::Rsa } else { Kind::Ecdsa });
+        while begun.load(Ordering::Relaxed) < total {
+            replaced += 1;
+            let made = authority.server(&["site.test"], if replaced % 2 == 0 { Kind::Ecdsa } else { Kind::Rsa });
             // Not at once, as most do it: for a moment the two do not belong together.
             std::fs::write(folder.join("site.pem"), &made.cert).unwrap();
             std::thread::sleep(Duration::from_millis(1));
             std::fs::write(folder.join("site.key"), &made.key).unwrap();
+            turn(u8::try_from(replaced % 250).unwrap());
             proxy.signal(libc::SIGHUP);
-            let fresh = || shown(&authority.dial().to(&address, "site.test")) == made.der;
-            assert!(within(crate::support::PATIENCE, fresh), "new handshakes get the new certificate");
+            let mut fresh = || {
+                looks += 1;
+                shown(&authority.dial().to(&address, "site.test")) == made.der
+            };
+            assert!(within(crate::support::PATIENCE, &mut fresh), "new handshakes get the new certificate");
             assert_eq!(kept.get("/").status, 200, "a connection that stood lives on");
-            replaced += 1;
         }
         assert!(replaced >= 3, "{replaced}");
     });
+    let (whole, by_ticket) = (whole.into_inner(), by_ticket.into_inner());
+    assert_eq!(whole + by_ticket, total);
+    assert!(whole >= total / 4 && by_ticket >= total / 20, "{whole} and {by_ticket}");
+    proxy.settles("ringway_tls_handshakes_total", &[], (total + looks) as f64);
     assert_eq!(proxy.metric("ringway_refused_total", &[]), 0.0);
 }
 
