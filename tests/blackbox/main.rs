@@ -17,6 +17,7 @@ mod behaviours;
 mod config;
 mod drivers;
 mod h2;
+mod h2_stalled;
 mod health;
 mod hostile;
 mod http_forwarding;

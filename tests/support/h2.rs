@@ -90,20 +90,6 @@ impl Client {
         })
     }
 
-    /// Asks for many answers and reads none of them while `meanwhile` runs.
-    pub fn stall(&self, requests: Vec<Request<()>>, meanwhile: impl FnOnce()) {
-        self.block_on(async {
-            let mut kept = Vec::new();
-            for request in requests {
-                let mut sender = self.sender.clone().ready().await.unwrap();
-                kept.push(sender.send_request(request, true).unwrap().0.await.unwrap());
-            }
-            // The connection's own task goes on with what it may.
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            meanwhile();
-        });
-    }
-
     /// A WebSocket by extended CONNECT: sends `bytes` and reads as many as come until there are `wanted`.
     pub fn websocket(&self, path: &str, bytes: &'static [u8], wanted: usize) -> (StatusCode, Vec<u8>) {
         self.block_on(async {
@@ -197,6 +183,9 @@ async fn exchange(
     if ended { downloaded } else { downloaded.and_then(|answer| uploaded.map(|()| answer)) }
 }
 
+/// How a client begins (RFC 9113 §3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A connection on which frames are written by hand.
 pub struct Frames(pub TcpStream);
 
@@ -220,7 +209,7 @@ impl Frames {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE / 3)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        stream.write_all(PREFACE).unwrap();
         let mut frames = Frames(stream);
         frames.send(SETTINGS, 0, 0, b"").unwrap();
         frames

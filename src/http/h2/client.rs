@@ -15,8 +15,9 @@ use std::time::Duration;
 
 /// What a target may send on one stream before the client has taken it.
 const STREAM_WINDOW: u32 = 256 << 10;
-/// The same on all of them together.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// The same on all of them together: were it less, clients that take nothing would use it up, and others on the same
+/// connection would get nothing either.
+const CONNECTION_WINDOW: u32 = STREAMS as u32 * STREAM_WINDOW;
 /// Streams on one connection before another one is opened, where the target allows more.
 const STREAMS: usize = 100;
 /// The longest head of an answer.
