@@ -14,6 +14,7 @@ mod support;
 mod actors;
 mod balance;
 mod behaviours;
+mod clients;
 mod config;
 mod drivers;
 mod h2;

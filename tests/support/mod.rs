@@ -64,11 +64,10 @@ pub fn pattern(length: usize) -> Vec<u8> {
 /// Fails with the first place where the two differ, not with megabytes of output.
 #[track_caller]
 pub fn assert_same(got: &[u8], want: &[u8]) {
+    // Far quicker than to look for the place.
+    if got == want {
+        return;
+    }
     let differ = got.iter().zip(want).position(|(a, b)| a != b);
-    assert!(
-        got.len() == want.len() && differ.is_none(),
-        "got {} bytes, want {}; first difference at {differ:?}",
-        got.len(),
-        want.len()
-    );
+    panic!("got {} bytes, want {}; first difference at {differ:?}", got.len(), want.len());
 }

@@ -198,16 +198,19 @@ impl Wire {
         self.socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
+    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.read(&mut self.socket, bytes),
+            None => self.socket.read(bytes),
+        }
+    }
+
     /// Reads what has come, at least one byte, into the buffer; `Ok(0)` is the end.
     pub fn fill(&mut self, patience: Duration) -> Result<usize, Broken> {
         self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).unwrap();
         let mut bytes = [0; 65536];
         loop {
-            let read = match &mut self.tls {
-                Some(tls) => tls.read(&mut self.socket, &mut bytes),
-                None => self.socket.read(&mut bytes),
-            };
-            match read {
+            match self.receive(&mut bytes) {
                 Ok(n) => {
                     self.buffer.extend_from_slice(&bytes[..n]);
                     return Ok(n);
@@ -333,5 +336,27 @@ impl Wire {
     /// Whether nothing comes, neither a byte nor an end, for `time`.
     pub fn quiet(&mut self, time: Duration) -> bool {
         self.buffer.is_empty() && self.fill(time) == Err(Broken::TimedOut)
+    }
+}
+
+/// For libraries that want a stream.
+impl Read for Wire {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.buffer.is_empty() {
+            return self.receive(bytes);
+        }
+        let count = bytes.len().min(self.buffer.len());
+        bytes[..count].copy_from_slice(&self.take(count));
+        Ok(count)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_send(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -205,28 +205,6 @@ fn the_example_runs_with_its_tls_uncommented() {
 }
 
 #[test]
-fn curl_is_content() {
-    let edge = Edge::new();
-    let ca = edge.setup.directory().join("ca.pem");
-    std::fs::write(&ca, edge.authority.pem()).unwrap();
-    let target = Target::echo("a");
-    let (proxy, _) = edge.start(&[&target], &["site"], "");
-    let address = proxy.web();
-    let port = address.rsplit_once(':').unwrap().1;
-    for version in [&["--tls-max", "1.2"][..], &["--tlsv1.3"]] {
-        let answer = std::process::Command::new("curl")
-            .args(["-sS", "--fail", "--resolve", &format!("site.test:{port}:127.0.0.1"), "--cacert"])
-            .arg(&ca)
-            .args(version)
-            .arg(format!("https://site.test:{port}/"))
-            .output();
-        let Ok(answer) = answer else { return };
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-        assert_eq!(answer.stdout, b"a");
-    }
-}
-
-#[test]
 fn ten_thousand_certificates_are_a_directory_like_any_other() {
     let edge = Edge::new();
     let folder = edge.setup.directory().join("certs");

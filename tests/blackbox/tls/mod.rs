@@ -18,14 +18,14 @@ use crate::support::toml::http_with;
 use std::fmt::Display;
 
 /// A proxy with TLS on its listener "web" before `targets`.
-struct Edge {
-    authority: Authority,
-    setup: Setup,
+pub struct Edge {
+    pub authority: Authority,
+    pub setup: Setup,
 }
 
 impl Edge {
     /// A certificate for site.test, called `site`, and whatever else `write` puts into the folder.
-    fn new() -> Edge {
+    pub fn new() -> Edge {
         let edge = Edge { authority: Authority::new("Test"), setup: Setup::new("") };
         edge.add("site", &["site.test"], Kind::Ecdsa);
         edge
