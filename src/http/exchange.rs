@@ -31,6 +31,8 @@ pub(super) struct Exchange<'a> {
     pub(super) keep_alive: bool,
     /// Whether it is a call of gRPC.
     pub(super) grpc: bool,
+    /// Whether the target has as long as the client would wait, and no longer.
+    pub(super) hurried: bool,
     _busy: Busy,
 }
 
@@ -62,6 +64,7 @@ pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lea
         outcome: Outcome::begin(connection.lane),
         keep_alive: false,
         grpc: false,
+        hurried: false,
         _busy: connection.lane.enter(),
     };
     let next = exchange.drive(held).await;
@@ -205,7 +208,8 @@ impl Exchange<'_> {
             let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
             let asker = Asker { version, method, keep_alive, date: date.as_bytes(), hsts: &http.hsts };
             if self.grpc && reply.is_error() {
-                let (status, name) = grpc::status(reply.status);
+                let late = self.hurried && reply.status == 504;
+                let (status, name) = if late { grpc::DEADLINE_EXCEEDED } else { grpc::status(reply.status) };
                 h1::encode_grpc_error(out.buffer(), status, name, &id, asker);
             } else {
                 reply.encode(out.buffer(), asker, &id);

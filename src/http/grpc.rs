@@ -37,6 +37,9 @@ pub(super) fn deadline(head: &RequestHead, text: &[u8]) -> Option<Duration> {
     })
 }
 
+/// The status of a call for which its client would wait no longer, and its name.
+pub(super) const DEADLINE_EXCEEDED: (u8, &str) = (4, "deadline exceeded");
+
 /// The gRPC status that stands for one of HTTP, and its name.
 pub(super) fn status(http: u16) -> (u8, &'static str) {
     match http {

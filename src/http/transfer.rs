@@ -129,7 +129,10 @@ async fn both(
     exchange.outcome.bytes_in += received.get();
     let result = match early {
         Some(result) => result,
-        None => answer.pass(exchange, Some(transfer.head_limit(exchange))).await,
+        None => {
+            let limit = transfer.head_limit(exchange);
+            answer.pass(exchange, Some(limit)).await
+        }
     };
     result.map(|passed| Passed { reusable: passed.reusable && uploaded.get(), ..passed })
 }
@@ -184,9 +187,10 @@ impl Transfer<'_> {
     }
 
     /// How long the target has until the head of its answer.
-    fn head_limit(&self, exchange: &Exchange<'_>) -> Duration {
+    fn head_limit(&self, exchange: &mut Exchange<'_>) -> Duration {
         let limit = self.timeouts.response_head;
         let wanted = if exchange.grpc { grpc::deadline(&exchange.heads.request, &exchange.text) } else { None };
+        exchange.hurried = wanted.is_some_and(|wanted| wanted <= limit);
         wanted.map_or(limit, |wanted| wanted.min(limit))
     }
 

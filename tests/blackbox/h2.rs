@@ -155,17 +155,6 @@ fn a_call_of_grpc_that_fails_here_gets_a_status_of_grpc() {
 }
 
 #[test]
-fn a_deadline_of_grpc_bounds_the_wait_for_its_target() {
-    let target = Target::mute("a");
-    let proxy = Proxy::start(http_with("", &[&target], "timeouts = { response_head = \"1h\" }"));
-    let mut call = request(Method::POST, "/pkg.Service/Call");
-    call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
-    call.headers_mut().insert("grpc-timeout", "300m".parse().unwrap());
-    let answer = Client::to(&proxy.web()).ask(call, b"").unwrap();
-    assert_eq!(answer.fields["grpc-status"], "14");
-}
-
-#[test]
 fn an_answer_that_is_cut_is_never_taken_for_whole() {
     let target = Target::closes_after("a", 1000, 5000);
     let proxy = Proxy::start(http(&[&target]));

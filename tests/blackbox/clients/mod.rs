@@ -2,6 +2,7 @@
 //! way, and none of them knows what we mean.
 
 mod curl;
+mod grpc;
 mod h2load;
 mod websocket;
 
