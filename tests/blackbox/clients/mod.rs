@@ -1,6 +1,7 @@
 //! What others have written: programs and libraries that speak to Ringway, over TLS and in clear. Each is strict in its own
 //! way, and none of them knows what we mean.
 
+mod chromium;
 mod curl;
 mod grpc;
 mod h2load;
