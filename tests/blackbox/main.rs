@@ -18,6 +18,7 @@ mod clients;
 mod config;
 mod drivers;
 mod h2;
+mod h2_heads;
 mod h2_stalled;
 mod health;
 mod hostile;

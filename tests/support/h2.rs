@@ -12,6 +12,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -34,26 +35,28 @@ pub struct Answer {
 impl Client {
     #[track_caller]
     pub fn to(address: &str) -> Client {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let sender = runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            let (sender, connection) = client::handshake(stream).await.unwrap();
-            tokio::spawn(connection);
-            sender
-        });
-        Client { runtime, sender }
+        Client::over(tokio::net::TcpStream::connect(address))
     }
 
     /// A connection over TLS for `name`.
     #[track_caller]
     pub fn secure(config: Arc<ClientConfig>, address: &str, name: &str) -> Client {
+        Client::over(async {
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let stream = TlsConnector::from(config).connect(name, stream).await?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            Ok(stream)
+        })
+    }
+
+    fn over<S>(connect: impl Future<Output = std::io::Result<S>>) -> Client
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let sender = runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            let name = ServerName::try_from(name.to_owned()).unwrap();
-            let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-            let (sender, connection) = client::handshake(stream).await.unwrap();
+            let (sender, connection) = client::handshake(connect.await.unwrap()).await.unwrap();
             tokio::spawn(connection);
             sender
         });
@@ -199,6 +202,26 @@ pub const PING: u8 = 6;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
+/// How a stream ended for its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With the head of an answer.
+    Answer {
+        /// Whether its status is 200.
+        good: bool,
+    },
+    /// By RST_STREAM with this code.
+    Reset(u32),
+    /// With the connection.
+    Gone,
+}
+
+/// A header block of literals that are not indexed (RFC 7541 §6.2.2): it can say anything.
+pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}
+
 /// `GET /` of https://site.test, from the static table and a literal authority (RFC 7541).
 pub const GET: &[u8] = b"\x82\x84\x86\x41\x09site.test";
 
@@ -223,6 +246,32 @@ impl Frames {
 
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
         self.0.write_all(&Self::frame(kind, flags, stream, payload))
+    }
+
+    /// How a stream ends.
+    pub fn ending(&mut self, stream: u32) -> Ended {
+        loop {
+            let mut head = [0; 9];
+            if self.0.read_exact(&mut head).is_err() {
+                return Ended::Gone;
+            }
+            let [high, mid, low, kind, _, id @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, high, mid, low]) as usize];
+            if self.0.read_exact(&mut payload).is_err() {
+                return Ended::Gone;
+            }
+            match kind {
+                HEADERS if u32::from_be_bytes(id) == stream => {
+                    // Behind updates of the table's size, 0x88 is `:status: 200` of the static one.
+                    let status = payload.iter().find(|byte| **byte & 0xe0 != 0x20);
+                    return Ended::Answer { good: status == Some(&0x88) };
+                }
+                RST_STREAM if u32::from_be_bytes(id) == stream => {
+                    return Ended::Reset(u32::from_be_bytes(payload.try_into().unwrap()));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether the other side ends the connection.

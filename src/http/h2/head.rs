@@ -165,7 +165,7 @@ impl<'a> RequestText<'a> {
             b":authority" => &mut self.authority,
             b":path" => &mut self.path,
             b":protocol" => &mut self.protocol,
-            b":scheme" if !self.scheme && !value.is_empty() => {
+            b":scheme" if !self.scheme && is_scheme(value) => {
                 self.scheme = true;
                 return Ok(());
             }
@@ -361,6 +361,12 @@ fn check_value(value: &[u8]) -> Result<(), Malformed> {
         return Err(Malformed);
     }
     Ok(())
+}
+
+/// RFC 3986 §3.1
+fn is_scheme(value: &[u8]) -> bool {
+    let rest = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    value.first().is_some_and(u8::is_ascii_alphabetic) && value.iter().all(rest)
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
