@@ -119,6 +119,11 @@ impl<'a> Answer<'a> {
                 return self.switch(exchange, &answer, held).await;
             }
             if !answer.interim {
+                // RFC 8441 §5: over HTTP/2 a 2xx would say that the tunnel stands.
+                let good = (200..300).contains(&exchange.heads.response.status);
+                if good && self.transfer.websocket() && self.transfer.connection.client.is_multiplexed() {
+                    return Err(self.broken(Failure::BadResponse, true));
+                }
                 return self.pass_final(exchange, &answer, held).await;
             }
             // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0.

@@ -1,7 +1,8 @@
 //! HTTP/2 with clients and targets: the same proxy as over HTTP/1.1, and no way to make it work for nothing.
 
 use crate::support::h2::{
-    CONTINUATION, Client, DATA, Frames, GET, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, request,
+    CONTINUATION, Client, DATA, Ended, Frames, GET, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    block, request,
 };
 use crate::support::toml::{http, http_with};
 use crate::support::{PATIENCE, Proxy, Target, assert_same, eventually, pattern};
@@ -31,6 +32,7 @@ fn a_request_takes_the_same_way_as_one_of_http11() {
     assert_eq!(proxy.get("/").status, 200);
 }
 
+/// http-cookies/h2_cookie_concat
 #[test]
 fn cookies_in_pieces_reach_the_target_in_one() {
     let target = Target::echo("a");
@@ -119,6 +121,55 @@ fn a_websocket_comes_by_extended_connect() {
     assert_eq!((status, &got[..]), (StatusCode::OK, &b"hithere and back"[..]));
 }
 
+/// http-messaging/websocket: 2xx would say that the tunnel stands, and 101 means nothing here (RFC 8441 section 5).
+#[test]
+fn a_websocket_that_is_not_granted_is_no_tunnel() {
+    for (answer, status) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", None),
+        ("HTTP/1.1 204 No Content\r\n\r\n", None),
+        ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n", Some(502)),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", Some(403)),
+        ("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", Some(302)),
+    ] {
+        let target = Target::says("a", answer);
+        let proxy = Proxy::start(http(&[&target]));
+        let outer = Proxy::start(http_with("", &[proxy.web()], "protocol = \"h2\""));
+        for address in [proxy.web(), outer.web()] {
+            let got = Client::to(&address).websocket_status("/chat");
+            assert!(!got.as_ref().is_ok_and(StatusCode::is_success), "{got:?} for {answer:?}");
+            assert!(status.is_none_or(|status| got.as_ref().is_ok_and(|got| *got == status)), "{got:?} for {answer:?}");
+        }
+    }
+    let target = websocket();
+    let proxy = Proxy::start(http_with("upgrades = []", &[&target], ""));
+    let mut frames = Frames::to(&proxy.web());
+    let connect = [(":method", "CONNECT"), (":protocol", "websocket")];
+    let rest = [(":scheme", "http"), (":path", "/chat"), (":authority", "site.test"), ("sec-websocket-version", "13")];
+    frames.send(HEADERS, 0x4, 1, &block(&[&connect[..], &rest].concat())).unwrap();
+    assert_ne!(frames.ending(1), Ended::Answer { good: true });
+    assert_eq!(target.requests(), 0);
+}
+
+/// http-messaging/srv_ws
+#[test]
+fn a_websocket_of_http11_goes_on_to_a_target_over_http2() {
+    let target = websocket();
+    let inner = Proxy::start(http(&[&target]) + LOG);
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    let mut client = outer.client();
+    crate::upgrade::upgrade(&mut client);
+    client.send("there and back");
+    assert_eq!(client.exact(14).unwrap(), b"there and back");
+    drop(client);
+    assert!(inner.out.wait(&["\"uri\":\"/chat\""]).contains("HTTP/2.0"));
+    // A target that declines is an ordinary exchange.
+    let target = Target::echo("a");
+    let inner = Proxy::start(http(&[&target]));
+    let outer = Proxy::start(http_with("", &[inner.web()], "protocol = \"h2\""));
+    let status = crate::upgrade::ask(&mut outer.client()).status;
+    assert!(status == 200 || status >= 400, "{status}");
+}
+
 #[test]
 fn a_tunnel_that_ends_one_way_goes_on_the_other() {
     let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
@@ -154,12 +205,24 @@ fn a_call_of_grpc_that_fails_here_gets_a_status_of_grpc() {
     assert!(line.contains("\"reason\":\"connect\""), "{line}");
 }
 
+/// http-messaging/truncated
 #[test]
 fn an_answer_that_is_cut_is_never_taken_for_whole() {
-    let target = Target::closes_after("a", 1000, 5000);
-    let proxy = Proxy::start(http(&[&target]));
-    let client = Client::to(&proxy.web());
-    assert!(client.ask(request(Method::GET, "/"), b"").is_err());
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+    for target in [
+        Target::closes_after("a", 1000, 5000),
+        Target::says_and_closes("b", chunks),
+        Target::says_and_closes("c", chunks.to_owned() + "4\r\nha"),
+        // All but the end of the trailers.
+        Target::says_and_closes("d", chunks.to_owned() + "0\r\n"),
+    ] {
+        let proxy = Proxy::start(http(&[&target]));
+        let outer = Proxy::start(http_with("", &[proxy.web()], "protocol = \"h2\""));
+        for address in [proxy.web(), outer.web()] {
+            let answer = Client::to(&address).ask(request(Method::GET, "/"), b"");
+            assert!(!answer.as_ref().is_ok_and(|answer| answer.status == 200), "{answer:?}");
+        }
+    }
     let nobody = Proxy::start(http(&[&crate::support::target::refused()]));
     assert_eq!(Client::to(&nobody.web()).get("/").status, 502);
 }
@@ -195,7 +258,8 @@ fn a_client_that_answers_no_ping_is_taken_as_gone() {
     eventually("its target is free", || mute.open() == 0);
 }
 
-/// Floods a connection; others are served meanwhile, and the flood's own connection ends, which counts as `kind`.
+/// connection/h2_glitches. Floods a connection; others are served meanwhile, and the flood's own connection ends, which
+/// counts as `kind`.
 fn flood(what: &str, kind: &str, flood: impl Fn(&mut Frames) -> std::io::Result<()> + Sync) {
     let target = Target::echo("a");
     let proxy = Proxy::start(http(&[&target]));

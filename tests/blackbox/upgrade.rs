@@ -1,6 +1,6 @@
 //! A websocket becomes a tunnel, nothing else does. Protects http-messaging/websocket and protocol_upgrade.
 
-use crate::support::client::{request, status};
+use crate::support::client::{Response, request, status};
 use crate::support::toml::{http, http_with};
 use crate::support::wire::Broken;
 use crate::support::{Client, GLANCE, PATIENCE, Proxy, Target, assert_same, eventually, pattern};
@@ -48,6 +48,12 @@ pub fn websocket() -> Target {
             }
         }
     })
+}
+
+/// Asks for a websocket.
+#[track_caller]
+pub fn ask(client: &mut Client) -> Response {
+    client.ask("GET", "/chat", &FIELDS)
 }
 
 pub fn upgrade(client: &mut Client) {

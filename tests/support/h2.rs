@@ -127,6 +127,14 @@ impl Client {
         })
     }
 
+    /// The status of the answer to a WebSocket by extended CONNECT.
+    pub fn websocket_status(&self, path: &str) -> Result<StatusCode, ::h2::Error> {
+        self.block_on(async {
+            let (answer, _stream) = self.upgrade(path).await;
+            answer.await.map(|answer| answer.status())
+        })
+    }
+
     async fn upgrade(&self, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
         let mut sender = self.sender.clone().ready().await.unwrap();
         while !sender.is_extended_connect_protocol_enabled() {
