@@ -205,6 +205,36 @@ fn a_call_of_grpc_that_fails_here_gets_a_status_of_grpc() {
     assert!(line.contains("\"reason\":\"connect\""), "{line}");
 }
 
+/// http-messaging/http_abortonclose
+#[test]
+fn a_stream_that_its_client_resets_frees_its_target_and_is_logged_as_the_clients() {
+    let target = Target::mute("a");
+    let proxy = Proxy::start(http(&[&target]) + LOG);
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(HEADERS, 0x5, 1, GET).unwrap();
+    target.wait_for(1);
+    frames.send(RST_STREAM, 0, 1, &8u32.to_be_bytes()).unwrap();
+    eventually("the target is free", || target.open() == 0);
+    let line = proxy.out.wait(&["\"uri\":\"/\""]);
+    assert!(line.contains("\"termination\":\"CH--\""), "{line}");
+}
+
+/// http-messaging/http_wait_for_body
+#[test]
+fn an_upload_that_stands_still_ends_alone() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http_with("timeouts = { client_body = \"300ms\" }", &[&target], ""));
+    let mut frames = Frames::to(&proxy.web());
+    let post = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "site.test")];
+    frames.send(HEADERS, 0x4, 1, &block(&post)).unwrap();
+    frames.send(DATA, 0, 1, b"half").unwrap();
+    assert_ne!(frames.ending(1), Ended::Answer { good: true });
+    eventually("the target is free", || target.open() == 0);
+    assert!(target.seen().iter().all(|seen| !seen.whole));
+    frames.send(HEADERS, 0x5, 3, GET).unwrap();
+    assert_eq!(frames.ending(3), Ended::Answer { good: true });
+}
+
 /// http-messaging/truncated
 #[test]
 fn an_answer_that_is_cut_is_never_taken_for_whole() {

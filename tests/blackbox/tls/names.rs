@@ -5,7 +5,7 @@ use crate::support::client::{Client, request};
 use crate::support::tls::{Kind, listener, shown};
 use crate::support::toml::http_with;
 use crate::support::wire::Broken;
-use crate::support::{GLANCE, Target};
+use crate::support::{GLANCE, Target, h2};
 use rustls::version::{TLS12, TLS13};
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,29 @@ fn protocols_without_overlap_are_refused_and_those_with_are_agreed_on() {
     assert!(error.contains("NoApplicationProtocol"), "{error}");
     // Who speaks of no protocol means HTTP/1.1.
     assert_eq!(authority.dial().to(&proxy.web(), "site.test").get("/").status, 200);
+}
+
+#[test]
+fn the_first_protocol_of_ours_that_the_client_speaks_is_spoken() {
+    let target = Target::echo("a");
+    for (ours, theirs, agreed) in [
+        ("", &["http/1.1", "h2"][..], "h2"),
+        ("", &["x", "http/1.1"], "http/1.1"),
+        ("alpn = [\"http/1.1\"]", &["h2", "http/1.1"], "http/1.1"),
+        ("alpn = [\"http/1.1\", \"h2\"]", &["h2", "http/1.1"], "http/1.1"),
+    ] {
+        let (proxy, authority) = Edge::new().start(&[&target], &["site"], ours);
+        let dial = authority.dial().alpn(theirs);
+        let client = dial.to(&proxy.web(), "site.test");
+        assert_eq!(client.tls.as_ref().unwrap().alpn_protocol(), Some(agreed.as_bytes()), "{ours} {theirs:?}");
+        match agreed {
+            "h2" => assert_eq!(h2::Client::secure(dial.config(), &proxy.web(), "site.test").get("/").status, 200),
+            _ => assert_eq!(dial.to(&proxy.web(), "site.test").get("/").status, 200),
+        }
+    }
+    let (proxy, authority) = Edge::new().start(&[&target], &["site"], "alpn = [\"http/1.1\"]");
+    let error = authority.dial().alpn(&["h2"]).try_to(&proxy.web(), "site.test").err().unwrap();
+    assert!(error.contains("NoApplicationProtocol"), "{error}");
 }
 
 #[test]

@@ -430,6 +430,21 @@ fn health_checks_shake_hands_too() {
 }
 
 #[test]
+fn a_health_check_asks_for_the_name_of_its_host() {
+    for (host, name) in [("host = \"check.test\", ", Some("check.test")), ("", None)] {
+        let behind = Behind::new();
+        let target = Secure::echo("a", &Speaks::with(&behind.made(&["check.test"])));
+        // Without a host the target's address is one, and that is no name.
+        let both = behind.made(&["check.test", &target.target.address.ip().to_string()]);
+        target.now(&Speaks::with(&both));
+        let lines = format!("health = {{ type = \"http\", {host}interval = \"100ms\", fall = 1 }}");
+        let proxy = behind.start(&[&target], CA, &lines);
+        eventually("checks pass", || proxy.metric("ringway_target_checks_passed_total", &[]) >= 2.0);
+        assert!(target.hellos().iter().all(|hello| hello.name.as_deref() == name), "{:?}", target.hellos());
+    }
+}
+
+#[test]
 fn changed_files_are_taken_up_and_bad_ones_are_not() {
     let behind = Behind::new();
     let folder = behind.setup.directory().to_owned();
