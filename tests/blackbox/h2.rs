@@ -10,7 +10,7 @@ use crate::upgrade::{accept, websocket};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOG: &str = "\n[access_log]\npath = \"stdout\"\nformat = \"json\"\n";
 
@@ -284,7 +284,9 @@ fn a_client_that_answers_no_ping_is_taken_as_gone() {
     let mut gone = Frames::to(&proxy.web());
     gone.send(HEADERS, 0x5, 1, GET).unwrap();
     mute.wait_for(1);
+    let begun = Instant::now();
     assert!(gone.ends());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     eventually("its target is free", || mute.open() == 0);
 }
 
