@@ -19,6 +19,8 @@ mod receive;
 mod session;
 mod stream;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub(super) use client::start;

@@ -229,7 +229,8 @@ impl Session {
 
     fn end(&mut self) {
         self.failed = true;
-        self.arrivals.clear();
+        // Nobody holds them yet, and nobody will.
+        self.arrivals.drain(..).for_each(|arrival| self.streams.remove(arrival.key, false));
         self.streams.each().for_each(|stream| {
             // What has come whole can still be read.
             if !stream.received || !stream.sent {

@@ -1,7 +1,9 @@
 //! The streams of a connection: what each has received and may send.
 //!
-//! What always holds: a stream is here for as long as somebody holds it, and what comes for one that is not is told apart
-//! by its number alone: it has ended, or it has never been.
+//! What always holds:
+//! - A stream is here for as long as somebody holds it, and what comes for one that is not is told apart by its number
+//!   alone: it has ended, or it has never been.
+//! - A key leads to the stream that it was made for, or nowhere: what is late for one never gets to another.
 
 use super::frame::Code;
 use super::head::Asked;
@@ -10,7 +12,12 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// Where a stream is.
-pub(super) type Key = usize;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    slot: usize,
+    /// How many were there before it.
+    age: u32,
+}
 
 /// One stream.
 #[derive(Default)]
@@ -109,13 +116,20 @@ fn wait(place: &mut Option<Waker>, cx: &Context<'_>) {
 /// All of them.
 #[derive(Default)]
 pub(super) struct Streams {
-    slots: Vec<Option<Stream>>,
-    free: Vec<Key>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
     /// By number, in rising order.
     order: Vec<(u32, Key)>,
     /// The last ones that ended, and whether by our reset, behind which frames may be on their way.
     ended: Vec<(u32, bool)>,
     next: usize,
+}
+
+/// A place for streams, one after the other.
+#[derive(Default)]
+struct Slot {
+    age: u32,
+    stream: Option<Stream>,
 }
 
 /// As many as a peer may have had open at a time.
@@ -130,17 +144,13 @@ impl Streams {
     /// Adds one.
     pub(super) fn add(&mut self, stream: Stream) -> Key {
         let id = stream.id;
-        let stream = Some(stream);
-        let key = match self.free.pop() {
-            Some(key) => {
-                self.slots[key] = stream;
-                key
-            }
-            None => {
-                self.slots.push(stream);
-                self.slots.len() - 1
-            }
-        };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        let slot = &mut self.slots[place];
+        slot.stream = Some(stream);
+        let key = Key { slot: place, age: slot.age };
         if id > 0 {
             self.order.push((id, key));
         }
@@ -157,7 +167,8 @@ impl Streams {
 
     /// The stream at `key`.
     pub(super) fn get(&mut self, key: Key) -> Option<&mut Stream> {
-        self.slots.get_mut(key)?.as_mut()
+        let slot = self.slots.get_mut(key.slot)?;
+        slot.stream.as_mut().filter(|_| slot.age == key.age)
     }
 
     /// Where the stream of that number is.
@@ -168,12 +179,15 @@ impl Streams {
 
     /// Lets go of the stream at `key`. `reset`: the peer may not know yet that it is over.
     pub(super) fn remove(&mut self, key: Key, reset: bool) {
-        let Some(stream) = self.slots.get_mut(key).and_then(Option::take) else { return };
-        self.free.push(key);
+        let slot = self.slots.get_mut(key.slot).filter(|slot| slot.age == key.age);
+        let Some((stream, slot)) = slot.and_then(|slot| Some((slot.stream.take()?, slot))) else { return };
+        slot.age = slot.age.wrapping_add(1);
+        self.free.push(key.slot);
+        // Of one without a number the peer knows nothing.
         if let Ok(place) = self.order.binary_search_by_key(&stream.id, |&(id, _)| id) {
             self.order.remove(place);
+            self.remember(stream.id, reset);
         }
-        self.remember(stream.id, reset);
     }
 
     /// Notes that the stream of that number has ended.
@@ -192,7 +206,7 @@ impl Streams {
 
     /// Each of them.
     pub(super) fn each(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.slots.iter_mut().flatten()
+        self.slots.iter_mut().filter_map(|slot| slot.stream.as_mut())
     }
 }
 
@@ -216,9 +230,13 @@ mod tests {
         streams.remove(keys[1], true);
         assert_eq!((streams.find(3), streams.has_ended(3), streams.has_ended(7)), (None, Some(true), None));
         let unnumbered = streams.add(stream(0));
-        assert_eq!((unnumbered, streams.len()), (keys[1], 3));
+        assert_eq!((unnumbered.slot, streams.len()), (keys[1].slot, 3));
         streams.number(unnumbered, 7);
         assert_eq!(streams.find(7), Some(unnumbered));
+        // Whoever still has the key of the one before finds nothing there.
+        assert!(streams.get(keys[1]).is_none());
+        streams.remove(keys[1], true);
+        assert_eq!(streams.len(), 3);
         (100..100 + REMEMBERED as u32).for_each(|id| streams.remember(id, false));
         assert_eq!(streams.has_ended(3), None);
     }
