@@ -2,7 +2,7 @@
 //!
 //! What always holds:
 //! - A request takes the same way as one of HTTP/1.1: [`head`] writes it down as text, which the strict parser of
-//!   [`h1`](super::h1) reads, and what an exchange sends is taken apart again into frames by [`stream`]. So nothing that is
+//!   [`h1`](super::h1) reads, and what an exchange sends is taken apart again by [`stream`] and [`fields`]. So nothing that is
 //!   true of the one can be untrue of the other.
 //! - All streams of a client's connection run in its one task, so that what a turn of the loop produced goes out in one
 //!   send; [`session`] knows no socket.
@@ -11,6 +11,7 @@
 
 mod client;
 mod connection;
+mod fields;
 mod frame;
 mod head;
 mod hpack;

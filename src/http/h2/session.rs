@@ -5,8 +5,9 @@
 //! - What waits to go out is bounded: content by [`ROOM`], all else by what came, as nothing is read while there is more.
 //! - Streams that wait for room get it in turn.
 
+use super::fields::{Content, push_request, push_response, push_trailers};
 use super::frame::{self, Code, HEAD, MOST, PAYLOAD, flag, kind, setting};
-use super::head::{Asked, Content, push_request, push_response, push_trailers};
+use super::head::Asked;
 use super::hpack::{Decoder, NO_TABLE};
 use super::receive::Reading;
 use super::streams::{Broken, Key, Stream, Streams};

@@ -1,7 +1,7 @@
 //! One stream of a connection, as an exchange sees its client or its target: text of HTTP/1.1 comes from it and goes to it.
 
+use super::fields::Content;
 use super::frame::Code;
-use super::head::Content;
 use super::session::Session;
 use super::streams::{Broken, Key};
 use crate::http::h1::ChunkDecoder;
