@@ -36,8 +36,8 @@ pub(super) struct RequestText<'a> {
     authority: Option<Range<usize>>,
     path: Option<Range<usize>>,
     protocol: Option<Range<usize>>,
-    /// What Host says, where there is no `:authority`.
-    host: Option<Vec<u8>>,
+    /// Whether Host has been read.
+    host: bool,
     cookies: Vec<u8>,
     begun: bool,
     websocket: bool,
@@ -114,7 +114,7 @@ impl<'a> RequestText<'a> {
             authority: None,
             path: None,
             protocol: None,
-            host: None,
+            host: false,
             cookies: Vec::new(),
             begun: false,
             websocket: false,
@@ -124,7 +124,8 @@ impl<'a> RequestText<'a> {
 
     /// The next field.
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
-        if !self.fields.malformed && !self.fields.is_full() && self.add(name, value).is_err() {
+        let is_full = self.fields.out.len() + self.cookies.len() > self.fields.limit;
+        if !self.fields.malformed && !is_full && self.add(name, value).is_err() {
             self.fields.malformed = true;
         }
     }
@@ -141,10 +142,8 @@ impl<'a> RequestText<'a> {
             // RFC 9113 §8.2.3: a client may split its cookies into several fields, which no server of HTTP/1.1 expects.
             b"cookie" => {
                 check_value(value)?;
-                if self.fields.out.len() + self.cookies.len() <= self.fields.limit {
-                    self.cookies.extend_from_slice(if self.cookies.is_empty() { b"cookie: " } else { b"; " });
-                    self.cookies.extend_from_slice(value);
-                }
+                self.cookies.extend_from_slice(if self.cookies.is_empty() { b"cookie: " } else { b"; " });
+                self.cookies.extend_from_slice(value);
                 Ok(())
             }
             // A handshake has no content that could have a length.
@@ -211,17 +210,16 @@ impl<'a> RequestText<'a> {
         Ok(())
     }
 
-    /// RFC 9113 §8.3.1: `:authority` and Host must not differ.
+    /// RFC 9113 §8.3.1: `:authority` and Host must not differ. Two of Host are one too many, as in HTTP/1.1.
     fn host(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(Malformed);
+        }
         let authority = self.authority.clone().and_then(|range| self.pseudo.get(range));
-        let named = authority.filter(|authority| !authority.is_empty()).or(self.host.as_deref());
-        match named {
+        match authority.filter(|authority| !authority.is_empty()) {
             Some(named) if named.eq_ignore_ascii_case(value) => Ok(()),
             Some(_) => Err(Malformed),
-            None => {
-                self.host = Some(value.to_vec());
-                self.fields.push(b"host", value)
-            }
+            None => self.fields.push(b"host", value),
         }
     }
 
@@ -465,6 +463,7 @@ mod tests {
         }
         assert!(get(&[("host", "A.test"), ("te", "trailers"), ("content-length", "0")], true).is_ok());
         assert!(get(&[("content-length", "1"), ("content-length", "2")], false).is_err());
+        assert!(get(&[("host", "a.test"), ("host", "a.test")], true).is_err());
         for without in 0..4 {
             let fields: Vec<_> = (0..4).filter(|&at| at != without).map(|at| GET[at]).collect();
             assert_eq!(request(&fields, true).is_err(), without != 2, "{fields:?}");
@@ -500,7 +499,7 @@ mod tests {
         let (text, _) = get(&[("a", &long), ("b", &long), ("c", &long), ("d", &long)], true).unwrap();
         assert!(text.len() > 1000 && text.len() < 1500 && !text.contains("\r\n\r\n"));
         let (text, _) =
-            get(&[("cookie", &long), ("cookie", &long), ("cookie", &long), ("cookie", &long)], true).unwrap();
+            get(&[("cookie", &long), ("cookie", &long), ("cookie", &long), ("cookie", "not\0read")], true).unwrap();
         assert!(text.len() > 1000 && text.len() < 1500 && !text.contains("\r\n\r\n"));
     }
 
