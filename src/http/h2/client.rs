@@ -91,7 +91,8 @@ impl Trunk for Connected {
 
     fn is_over(&self) -> bool {
         let session = self.session.borrow();
-        session.failed || session.closing
+        // One that allows no stream, as some do before they end, would be kept for nothing.
+        session.failed || session.closing || session.peer_streams == 0 && session.streams.len() == 0
     }
 
     fn open(&self) -> io::Result<Box<dyn Multiplexed>> {
