@@ -8,7 +8,7 @@ use super::frame::{self, Code, HEAD, Head, MOST, PAYLOAD, flag, kind, setting};
 use super::head::{Malformed, RequestText, ResponseText, TrailerText, Written};
 use super::session::{Arrival, Farewell, LAST_PING, Role, Session};
 use super::streams::{Broken, Key, Stream};
-use crate::http::h1::{CHUNK_END, push_chunk_size, push_last_chunk};
+use crate::http::h1::{CHUNK_END, push_last_chunk};
 use crate::net::Lease;
 
 /// How far the bytes have been read.
@@ -39,8 +39,13 @@ struct Block {
     bytes: Vec<u8>,
 }
 
+/// What is kept of the room for reading heads.
+const SPARE: usize = 4 << 10;
 /// The longest field block, in heads of the allowed length: what is longer than that as text is refused with a status.
 const BLOCK: usize = 4;
+
+/// The line before a chunk, whose size is not known yet. No window has more digits.
+const CHUNK_SIZE: &[u8] = b"00000000\r\n";
 
 impl Reading {
     pub(super) fn new(role: Role) -> Self {
@@ -164,10 +169,7 @@ fn take(session: &mut Session, head: Head, payload: &[u8]) -> Result<(), Code> {
             match key {
                 Some(key) => {
                     // Padding is never held.
-                    if let Some(stream) = session.streams.get(key) {
-                        stream.owed += padding;
-                    }
-                    session.repay(padding);
+                    session.gone_on(key, padding);
                     content(session, Some(key), piece);
                     if head.has(flag::END_STREAM) {
                         end(session, Some(key), b"");
@@ -194,12 +196,11 @@ fn take(session: &mut Session, head: Head, payload: &[u8]) -> Result<(), Code> {
             if let Some(key) = session.streams.find(head.stream)
                 && let Some(stream) = session.streams.get(key)
             {
-                if code == Code::NO_ERROR && stream.received {
-                    // RFC 9113 §8.1: an answer is complete, and no more of its request is wanted.
-                    stream.sent = true;
-                    stream.wake_writer();
-                } else {
-                    stream.by_peer |= stream.broken.is_none();
+                if code == Code::NO_ERROR && stream.received && session.role == Role::Client {
+                    // RFC 9113 §8.1.
+                    stream.send_no_more();
+                } else if !stream.is_over() {
+                    stream.by_peer = true;
                     stream.break_off(Broken::by(code));
                 }
                 session.serve_line();
@@ -266,7 +267,7 @@ fn unpadded(head: Head, payload: &[u8]) -> Result<&[u8], Code> {
 
 /// Whether no stream of that number has been begun (RFC 9113 §5.1.1).
 fn is_idle(session: &Session, stream: u32) -> bool {
-    stream == 0 || stream.is_multiple_of(2) || stream > session.last
+    stream == 0 || stream.is_multiple_of(2) || stream > session.last && session.farewell < Farewell::Said
 }
 
 /// Counts the content of a frame against the windows, and finds the stream that it is for; none if it is for nobody.
@@ -276,13 +277,15 @@ fn admit(session: &mut Session, head: Head) -> Result<Option<Key>, Code> {
     if session.receive_window < 0 {
         return Err(Code::FLOW_CONTROL_ERROR);
     }
+    session.repay(0);
     if is_idle(session, head.stream) {
         return Err(Code::PROTOCOL_ERROR);
     }
     let key = session.streams.find(head.stream);
     let Some((key, stream)) = key.and_then(|key| Some((key, session.streams.get(key)?))) else {
         // What was on its way when we ended the stream is no fault.
-        if session.streams.has_ended(head.stream) != Some(true) {
+        let unwanted = head.stream > session.last;
+        if !unwanted && session.streams.has_ended(head.stream) != Some(true) {
             refuse(session, head.stream, Code::STREAM_CLOSED);
         }
         return Ok(None);
@@ -335,14 +338,22 @@ fn content(session: &mut Session, key: Option<Key>, piece: &[u8]) {
     }
     stream.expected = left.flatten();
     stream.held += piece.len() as u32;
-    stream.inbox.reserve(piece.len() + 32);
+    stream.inbox.reserve(CHUNK_SIZE.len() + piece.len() + CHUNK_END.len());
     let out = stream.inbox.buffer();
     if stream.chunked {
-        push_chunk_size(out, piece.len());
-    }
-    out.extend_from_slice(piece);
-    if stream.chunked {
+        // All that nobody has taken yet is one chunk: content in tiny frames must not take many times its room.
+        match stream.chunk {
+            0 => out.extend_from_slice(CHUNK_SIZE),
+            _ => out.truncate(out.len() - CHUNK_END.len()),
+        }
+        out.extend_from_slice(piece);
+        stream.chunk += piece.len();
+        let at = out.len() - stream.chunk - CHUNK_SIZE.len();
+        let digits = [28, 24, 20, 16, 12, 8, 4, 0].map(|shift| b"0123456789abcdef"[stream.chunk >> shift & 15]);
+        out[at..at + digits.len()].copy_from_slice(&digits);
         out.extend_from_slice(CHUNK_END);
+    } else {
+        out.extend_from_slice(piece);
     }
     stream.wake_reader();
 }
@@ -387,6 +398,10 @@ fn section(session: &mut Session, id: u32, ends: bool, selfish: bool, block: &[u
     if let Some(key) = session.streams.find(id) {
         return known(session, key, ends, selfish, block);
     }
+    if session.farewell == Farewell::Said && id > session.last {
+        // RFC 9113 §6.8: the client knows that it comes to nothing.
+        return ignore(session, block);
+    }
     if !is_idle(session, id) || session.role == Role::Client {
         ignore(session, block)?;
         return match session.streams.has_ended(id) {
@@ -395,10 +410,6 @@ fn section(session: &mut Session, id: u32, ends: bool, selfish: bool, block: &[u
             Some(false) => Err(Code::STREAM_CLOSED),
             None => Err(Code::PROTOCOL_ERROR),
         };
-    }
-    if session.farewell == Farewell::Said {
-        // RFC 9113 §6.8: the client knows that it comes to nothing.
-        return ignore(session, block);
     }
     session.last = id;
     if session.streams.len() >= session.limits.streams as usize {
@@ -412,7 +423,11 @@ fn section(session: &mut Session, id: u32, ends: bool, selfish: bool, block: &[u
     let mut request = RequestText::new(text.buffer(), limits.head, limits.websockets, &mut session.spare);
     let read = session.decoder.decode(block, |name, value| request.field(name, value));
     read.map_err(|_| Code::COMPRESSION_ERROR)?;
-    match request.finish(ends) {
+    let finished = request.finish(ends);
+    if session.spare.capacity() > SPARE {
+        session.spare = Vec::new();
+    }
+    match finished {
         Ok(written) if !selfish => {
             let Written { chunked, length, to_head, .. } = written;
             let key = session.streams.add(Stream {
@@ -479,11 +494,12 @@ fn known(session: &mut Session, key: Key, ends: bool, selfish: bool, block: &[u8
 fn answer(session: &mut Session, key: Key, ends: bool, block: &[u8]) -> Result<Result<(), Malformed>, Code> {
     let Some(stream) = session.streams.get(key) else { return Ok(Err(Malformed)) };
     stream.inbox.reserve(1024);
-    let before = stream.inbox.len();
-    let mut response = ResponseText::new(stream.inbox.buffer(), before + session.limits.head, &stream.asked);
+    // Interim answers that nobody has taken count too: no window bounds how many come.
+    let mut response = ResponseText::new(stream.inbox.buffer(), session.limits.head, &stream.asked);
     let read = session.decoder.decode(block, |name, value| response.field(name, value));
     read.map_err(|_| Code::COMPRESSION_ERROR)?;
     let Ok(Written { chunked, length, interim, .. }) = response.finish(ends) else { return Ok(Err(Malformed)) };
+    stream.answered = true;
     if !interim {
         (stream.headed, stream.chunked, stream.expected, stream.received) = (true, chunked, length, ends);
     }

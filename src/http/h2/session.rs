@@ -89,7 +89,7 @@ pub(super) struct Session {
     pub(super) first_window: u32,
     /// What the peer may send on all streams together, and what that is to be raised by when it is worth a frame.
     pub(super) receive_window: i64,
-    owed: u32,
+    pub(super) owed: u32,
     /// Streams that the peer allows, and whether WebSockets among them (RFC 8441).
     pub(super) peer_streams: u32,
     pub(super) peer_connects: bool,
@@ -103,7 +103,7 @@ pub(super) struct Session {
     /// Whether that is because the peer asks for too much.
     calmed: bool,
     /// Streams that wait for room.
-    line: VecDeque<Key>,
+    pub(super) line: VecDeque<Key>,
     /// Whether the peer was told that our fields refer to no table.
     tableless: bool,
     /// Who moves the bytes.
@@ -229,12 +229,15 @@ impl Session {
     }
 
     fn end(&mut self) {
+        let role = self.role;
         self.failed = true;
         // Nobody holds them yet, and nobody will.
         self.arrivals.drain(..).for_each(|arrival| self.streams.remove(arrival.key, false));
         self.streams.each().for_each(|stream| {
             // What has come whole can still be read.
-            if !stream.received || !stream.sent {
+            if role == Role::Client && stream.received {
+                stream.send_no_more();
+            } else if !stream.is_over() {
                 stream.break_off(Broken::Reset);
             }
         });
@@ -289,28 +292,51 @@ impl Session {
     pub(super) fn release(&mut self, key: Key, code: Code) {
         let Some(stream) = self.streams.get(key) else { return };
         let (id, unreleased) = (stream.id, stream.held + stream.taken);
-        let (open, by_peer) = (!stream.is_over(), stream.by_peer);
-        if open && id > 0 && !self.failed {
+        let (open, in_line) = (!stream.is_over(), stream.in_line);
+        let reset = open || stream.broken.is_some() && !stream.by_peer;
+        // All that is missing is the word that it was all: a server that does not say it at once would only wonder.
+        let whole = self.role == Role::Client && stream.sent && stream.expected == Some(0);
+        if open && id > 0 && !whole && !self.failed {
             // RFC 9113 §8.1: an answer that is complete needs no more of its request.
-            let code = if stream.sent { Code::NO_ERROR } else { code };
+            let code = if stream.sent && self.role == Role::Server { Code::NO_ERROR } else { code };
             frame::push_word(self.output.buffer(), kind::RST_STREAM, id, code.0);
             self.wake_driver();
         }
-        let reset = open || stream_was_reset(self.streams.get(key), by_peer);
         self.streams.remove(key, reset);
+        if in_line {
+            self.line.retain(|&other| other != key);
+        }
         self.repay(unreleased);
         self.serve_line();
+        if self.is_over() {
+            self.wake_driver();
+        }
     }
 
-    /// Raises the window of the connection.
+    /// Raises the window of the connection, in steps of half of what there is: streams of which nobody takes anything may hold
+    /// most of it, and the others live on the rest.
     pub(super) fn repay(&mut self, bytes: u32) {
         self.owed += bytes;
-        if self.owed >= self.limits.connection_window / 2 && !self.failed {
+        if self.owed > 0 && i64::from(self.owed) >= self.receive_window && !self.failed {
             self.receive_window += i64::from(self.owed);
             let owed = std::mem::take(&mut self.owed);
             frame::push_word(self.output.buffer(), kind::WINDOW_UPDATE, 0, owed);
             self.wake_driver();
         }
+    }
+
+    /// Raises the windows by what came on the stream at `key` and is held no more.
+    pub(super) fn gone_on(&mut self, key: Key, bytes: u32) {
+        if let Some(stream) = self.streams.get(key) {
+            stream.owed += bytes;
+            if stream.owed >= self.limits.stream_window / 2 && !stream.received && stream.broken.is_none() {
+                let owed = std::mem::take(&mut stream.owed);
+                stream.receive_window += i64::from(owed);
+                frame::push_word(self.output.buffer(), kind::WINDOW_UPDATE, stream.id, owed);
+                self.wake_driver();
+            }
+        }
+        self.repay(bytes);
     }
 
     /// Waits until there is something to take on the stream at `key`: that it is asked for says that what was taken before
@@ -319,14 +345,7 @@ impl Session {
         let Some(stream) = self.streams.get(key) else { return Poll::Ready(Err(ErrorKind::ConnectionReset.into())) };
         let gone_on = std::mem::take(&mut stream.taken);
         if gone_on > 0 {
-            stream.owed += gone_on;
-            if stream.owed >= self.limits.stream_window / 2 && !stream.received && stream.broken.is_none() {
-                let owed = std::mem::take(&mut stream.owed);
-                stream.receive_window += i64::from(owed);
-                frame::push_word(self.output.buffer(), kind::WINDOW_UPDATE, stream.id, owed);
-                self.wake_driver();
-            }
-            self.repay(gone_on);
+            self.gone_on(key, gone_on);
         }
         let Some(stream) = self.streams.get(key) else { return Poll::Pending };
         if let Some(why) = stream.broken {
@@ -345,9 +364,10 @@ impl Session {
     /// Takes what has come on the stream at `key`; nothing at its end, `None` if nothing has come.
     pub(super) fn take(&mut self, key: Key) -> Option<Lease> {
         let stream = self.streams.get(key)?;
-        if stream.inbox.is_empty() && !stream.received {
+        if stream.broken.is_some() || stream.inbox.is_empty() && !stream.received {
             return None;
         }
+        stream.chunk = 0;
         stream.taken += std::mem::take(&mut stream.held);
         Some(std::mem::take(&mut stream.inbox))
     }
@@ -404,11 +424,13 @@ impl Session {
     /// Sends the head of a request, which stands at the beginning of `text`, as [`Session::respond`] does. Fails with
     /// `ConnectionRefused` if the server takes no more, with `WouldBlock` if it is not known yet whether it takes this one.
     pub(super) fn request(&mut self, key: Key, text: &[u8], scheme: &[u8]) -> io::Result<(usize, Option<Content>)> {
-        self.open(key)?;
-        let id = if self.last == 0 { 1 } else { self.last + 2 };
-        if self.closing || id > MOST {
-            return Err(ErrorKind::ConnectionRefused.into());
+        let closing = self.closing;
+        let stream = self.open(key)?;
+        if closing {
+            stream.break_off(Broken::Unseen);
+            return Err(error(Broken::Unseen));
         }
+        let id = if self.last == 0 { 1 } else { self.last + 2 };
         let at = self.begin_block();
         let Some((content, length, asked)) = push_request(text, scheme, self.output.buffer()) else {
             self.drop_block(at);
@@ -426,6 +448,10 @@ impl Session {
             stream.asked = asked;
         }
         self.close_block(at, key, content == Content::None, id);
+        if id >= MOST - 1 {
+            // RFC 9113 §5.1.1: there are no more numbers.
+            self.close();
+        }
         Ok((length, Some(content)))
     }
 
@@ -541,7 +567,8 @@ impl Session {
             }
             let Some(key) = self.line.pop_front() else { return };
             let Some(stream) = self.streams.get(key).filter(|stream| stream.in_line) else { continue };
-            if stream.send_window > 0 || stream.broken.is_some() {
+            // One without a number waits for something else than its window.
+            if stream.send_window > 0 || stream.id == 0 || stream.broken.is_some() {
                 stream.in_line = false;
                 stream.wake_writer();
                 room = room.saturating_sub(TURN);
@@ -563,11 +590,6 @@ impl Session {
             ..Stream::default()
         }))
     }
-}
-
-/// Whether frames of a stream that is let go of may be on their way.
-fn stream_was_reset(stream: Option<&mut Stream>, by_peer: bool) -> bool {
-    stream.is_some_and(|stream| stream.broken.is_some()) && !by_peer
 }
 
 /// What a stream's early end is to those who know nothing of HTTP/2. `ConnectionRefused`: the peer has not looked at it.

@@ -36,10 +36,12 @@ pub(super) struct Stream {
     pub(super) send_window: i64,
     /// Content that is to come by the head's word.
     pub(super) expected: Option<u64>,
-    /// Whether content is written in chunks.
+    /// Whether content is written in chunks, and how much of it is in the one that the inbox ends with.
     pub(super) chunked: bool,
-    /// Whether a head has come, behind which a second one brings trailers.
+    pub(super) chunk: usize,
+    /// Whether a head has come, behind which a second one brings trailers, and whether any has, interim ones too.
     pub(super) headed: bool,
+    pub(super) answered: bool,
     /// Whether the peer has said all, and whether we have.
     pub(super) received: bool,
     pub(super) sent: bool,
@@ -82,10 +84,17 @@ impl Stream {
     /// Ends it early.
     pub(super) fn break_off(&mut self, why: Broken) {
         if self.broken.is_none() {
-            self.broken = Some(why);
+            // Who has begun to answer has looked at it, whatever it says.
+            self.broken = Some(if why == Broken::Unseen && self.answered { Broken::Reset } else { why });
             self.inbox = Lease::empty();
         }
         self.wake_reader();
+        self.wake_writer();
+    }
+
+    /// The answer is complete: no more of the request is wanted.
+    pub(super) fn send_no_more(&mut self) {
+        self.sent = true;
         self.wake_writer();
     }
 
