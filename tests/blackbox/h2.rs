@@ -8,7 +8,7 @@ use crate::support::toml::{http, http_with};
 use crate::support::{PATIENCE, Proxy, Target, assert_same, eventually, pattern};
 use crate::upgrade::{accept, websocket};
 use http::{HeaderMap, Method, StatusCode};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -288,6 +288,93 @@ fn a_client_that_answers_no_ping_is_taken_as_gone() {
     assert!(gone.ends());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     eventually("its target is free", || mute.open() == 0);
+}
+
+/// `POST /` as [`GET`].
+const POST: &[u8] = b"\x83\x84\x86\x41\x09site.test";
+
+#[test]
+fn an_upload_whose_target_stops_reading_is_held_back_and_goes_on_later() {
+    const SIZE: usize = 48 << 20;
+    let (go, waits) = mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let target = Target::with("a", move |peer| {
+        let Some(mut seen) = peer.head() else { return };
+        let _ = waits.lock().unwrap().recv();
+        let whole = peer.rest(&mut seen) && seen.body.len() == SIZE;
+        peer.reply(if whole { 200 } else { 500 }, &[], b"");
+    });
+    let proxy = Proxy::start(http(&[&target]));
+    let before = proxy.resident();
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(HEADERS, 0x4, 1, POST).unwrap();
+    let (mut windows, mut left, mut held_at) = ([65_535_i64; 2], SIZE, None);
+    let status = loop {
+        let room = windows[0].min(windows[1]).clamp(0, 16_384) as usize;
+        let piece = room.min(left);
+        if piece > 0 {
+            left -= piece;
+            frames.send(DATA, u8::from(left == 0), 1, &vec![7; piece]).unwrap();
+            windows = windows.map(|window| window - piece as i64);
+            continue;
+        }
+        match frames.next(if held_at.is_some() { PATIENCE } else { Duration::from_millis(500) }) {
+            None => {
+                assert_eq!(held_at.replace(left), None, "it does not go on");
+                let grown = proxy.resident().saturating_sub(before);
+                assert!(grown < 8 << 20, "{grown} bytes are held");
+                go.send(()).unwrap();
+            }
+            Some((WINDOW_UPDATE, stream, payload)) => {
+                windows[stream as usize] += i64::from(u32::from_be_bytes(payload.try_into().unwrap()));
+            }
+            Some((SETTINGS, _, payload)) => {
+                for window in payload.chunks(6).filter(|setting| setting[..2] == [0, 4]) {
+                    windows[1] += i64::from(u32::from_be_bytes(window[2..].try_into().unwrap())) - 65_535;
+                }
+            }
+            Some((HEADERS, 1, payload)) => break payload[1],
+            Some(_) => {}
+        }
+    };
+    // Behind the size of the table stands the index of `:status: 200`.
+    assert_eq!(status, 0x88);
+    assert!(held_at.is_some_and(|left| left > 0));
+}
+
+#[test]
+fn content_byte_by_byte_comes_whole() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(HEADERS, 0x4, 1, POST).unwrap();
+    let body = pattern(50_000);
+    let bytes: Vec<u8> = body.iter().flat_map(|byte| Frames::frame(DATA, 0, 1, &[*byte])).collect();
+    std::io::Write::write_all(&mut frames.0, &bytes).unwrap();
+    frames.send(DATA, 0x1, 1, b"").unwrap();
+    eventually("all of it has come", || target.seen().first().is_some_and(|seen| seen.whole));
+    assert_same(&target.last().body, &body);
+}
+
+#[test]
+fn a_client_that_resets_its_stream_for_no_fault_has_left_too() {
+    let target = Target::mute("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(HEADERS, 0x5, 1, GET).unwrap();
+    target.wait_for(1);
+    frames.send(RST_STREAM, 0, 1, &[0; 4]).unwrap();
+    eventually("its target is free", || target.open() == 0);
+}
+
+#[test]
+fn a_connection_that_fails_ends_although_a_request_had_just_come() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut frames = Frames::to(&proxy.web());
+    let both = [Frames::frame(HEADERS, 0x5, 1, GET), Frames::frame(PING, 0, 1, &[0; 8])].concat();
+    std::io::Write::write_all(&mut frames.0, &both).unwrap();
+    assert!(frames.ends());
 }
 
 /// connection/h2_glitches. Floods a connection; others are served meanwhile, and the flood's own connection ends, which

@@ -282,6 +282,23 @@ impl Frames {
         }
     }
 
+    /// The next frame's type, stream and payload; `None` if it does not begin within `time`.
+    #[track_caller]
+    pub fn next(&mut self, time: Duration) -> Option<(u8, u32, Vec<u8>)> {
+        self.0.set_read_timeout(Some(time)).unwrap();
+        let begun = self.0.peek(&mut [0]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        if begun.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)) {
+            return None;
+        }
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).unwrap();
+        let [a, b, c, kind, _, d, e, f, g] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.0.read_exact(&mut payload).unwrap();
+        Some((kind, u32::from_be_bytes([d, e, f, g]), payload))
+    }
+
     /// Whether the other side ends the connection.
     pub fn ends(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
