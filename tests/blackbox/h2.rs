@@ -1,8 +1,8 @@
 //! HTTP/2 with clients and targets: the same proxy as over HTTP/1.1, and no way to make it work for nothing.
 
 use crate::support::h2::{
-    CONTINUATION, Client, DATA, Ended, Frames, GET, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    block, request,
+    CONTINUATION, Client, DATA, Ended, Frames, GET, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, block, request,
 };
 use crate::support::toml::{http, http_with};
 use crate::support::{PATIENCE, Proxy, Target, assert_same, eventually, pattern};
@@ -374,6 +374,30 @@ fn a_connection_that_fails_ends_although_a_request_had_just_come() {
     let mut frames = Frames::to(&proxy.web());
     let both = [Frames::frame(HEADERS, 0x5, 1, GET), Frames::frame(PING, 0, 1, &[0; 8])].concat();
     std::io::Write::write_all(&mut frames.0, &both).unwrap();
+    assert!(frames.ends());
+}
+
+#[test]
+fn an_answer_on_its_way_outlives_its_connection() {
+    const SIZE: usize = 1 << 20;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").into_bytes();
+    let target = Target::says("a", [head, vec![7; SIZE]].concat());
+    let proxy = Proxy::start(http(&[&target]));
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]).unwrap();
+    frames.send(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()).unwrap();
+    frames.send(HEADERS, 0x5, 1, GET).unwrap();
+    proxy.settles("ringway_http_requests_total", &[("code_class", "2xx")], 1.0);
+    // It wants nothing more, and reads what there is as slowly as any other.
+    frames.send(GOAWAY, 0, 0, &[0; 8]).unwrap();
+    let mut got = 0;
+    while got < SIZE {
+        let (kind, _, payload) = frames.next(PATIENCE).unwrap();
+        if kind == DATA {
+            got += payload.len();
+            frames.send(WINDOW_UPDATE, 0, 0, &(payload.len() as u32).to_be_bytes()).unwrap();
+        }
+    }
     assert!(frames.ends());
 }
 

@@ -6,7 +6,7 @@ use super::frame::Code;
 use super::session::{Arrival, Limits, Role, Session};
 use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
-use crate::http::connection::{Connection, keep_heads, take_heads};
+use crate::http::connection::{Connection, keep_heads, linger, take_heads};
 use crate::http::exchange;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
@@ -124,7 +124,12 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
         counters.refusals.refused(Reason::BadRequest);
     }
     drop(exchanges);
+    let in_order = !wire.broken && !session.borrow().failed;
     wire.finish().await;
+    if in_order {
+        // Whatever the client says yet, as that it has room for more, must not cost it what is on its way.
+        linger(client).await;
+    }
 }
 
 /// The next request. Those that their client has taken back come to nothing.
