@@ -188,9 +188,10 @@ fn a_length_that_is_not_the_contents_is_refused() {
         for (n, part) in parts.iter().enumerate() {
             frames.send(DATA, u8::from(n + 1 == parts.len()), 1, part.as_bytes()).unwrap();
         }
-        assert_ne!(frames.ending(1), Ended::Answer { good: true }, "{length} {parts:?}");
+        // With a length of 0 the request may be over before it turns out to be wrong.
+        let good = frames.ending(1) == Ended::Answer { good: true };
+        assert!(!good || length == "0", "{length} {parts:?}");
     }
-    // With a length of 0 the target has all of it by then, and no more than that.
     let bad = |seen: &Seen| seen.path != "/" || seen.whole && seen.head.length() != Some(0);
     assert!(!target.seen().iter().any(bad), "{:?}", target.seen());
 }
