@@ -439,8 +439,14 @@ impl Session {
         // RFC 8441 §3.
         if content == Content::Tunnel && !self.peer_connects {
             self.drop_block(at);
-            let unknown = !self.is_settled();
-            return Err(if unknown { ErrorKind::WouldBlock.into() } else { io::Error::other("no tunnels") });
+            if !self.is_settled() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            // Nobody is to wait for the answer: nothing was asked.
+            if let Some(stream) = self.streams.get(key) {
+                stream.break_off(Broken::Reset);
+            }
+            return Err(io::Error::other("no tunnels"));
         }
         self.last = id;
         self.streams.number(key, id);

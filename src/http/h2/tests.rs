@@ -1,8 +1,8 @@
 //! Sessions without sockets: frames go in and come out, and two of them talk to each other.
 
 use super::PREFACE;
+use super::fields::Content;
 use super::frame::{self, Code, HEAD, Head, MOST, PAYLOAD, flag, kind, setting};
-use super::head::Content;
 use super::hpack::push_field;
 use super::session::{Arrival, Limits, Role, Session};
 use super::streams::{Broken, Key};
@@ -560,4 +560,9 @@ fn a_tunnel_that_waited_for_the_first_settings_goes_on_whatever_its_window() {
     session.feed(&settings(&[(setting::ENABLE_CONNECT_PROTOCOL, 1), (setting::INITIAL_WINDOW_SIZE, 0)]));
     assert!(session.poll_room(key, &cx()).is_ready());
     assert_eq!(session.request(key, text, b"http").unwrap().1, Some(Content::Tunnel));
+    // Where there are none it fails, and so does the wait for its answer.
+    let mut session = begun(Role::Client);
+    let key = session.begin().unwrap();
+    assert_eq!(session.request(key, text, b"http").unwrap_err().kind(), ErrorKind::Other);
+    assert_eq!(got(&mut session, key), Poll::Ready(Err(ErrorKind::ConnectionReset)));
 }
