@@ -483,8 +483,9 @@ fn a_flood_of_streams_that_we_have_to_reset_ends_its_connection() {
     let stream = std::sync::atomic::AtomicU32::new(1);
     flood("made you reset (CVE-2025-8671)", "provoked-reset", |frames| {
         let id = stream.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
-        frames.send(HEADERS, 0x4, id, GET)?;
-        frames.send(WINDOW_UPDATE, 0, id, &0x7fff_ffffu32.to_be_bytes())
+        // More content than the head has announced: one byte.
+        frames.send(HEADERS, 0x4, id, b"\x83\x84\x86\x41\x09site.test\x0f\x0d\x011")?;
+        frames.send(DATA, 0, id, b"12")
     });
 }
 

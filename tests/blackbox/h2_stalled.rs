@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const GIGABYTE: u64 = 1 << 30;
 /// What a stream of such a client may hold, with a target over HTTP/1.1 or HTTP/2, and its connection, as
 /// docs/configuration.md states it.
-const BEFORE_HTTP1: usize = 192 << 10;
-const BEFORE_HTTP2: usize = 512 << 10;
+const BEFORE_HTTP1: usize = 128 << 10;
+const BEFORE_HTTP2: usize = 384 << 10;
 const CONNECTION: usize = 4 << 20;
 
 /// Targets whose answers have a gigabyte, and which push as much of it as is taken.

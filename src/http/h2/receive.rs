@@ -320,7 +320,8 @@ fn provoke(session: &mut Session, key: Key, code: Code) {
 
 /// Ends a stream that nobody holds.
 fn refuse(session: &mut Session, stream: u32, code: Code) {
-    session.provoked += 1;
+    // One too many may have been begun before the client knew how many it may have.
+    session.provoked += u32::from(code != Code::REFUSED_STREAM);
     frame::push_word(session.output.buffer(), kind::RST_STREAM, stream, code.0);
 }
 
