@@ -349,7 +349,7 @@ impl Session {
         }
         let Some(stream) = self.streams.get(key) else { return Poll::Pending };
         if let Some(why) = stream.broken {
-            return Poll::Ready(Err(error(why)));
+            return Poll::Ready(Err(why.error()));
         }
         if !stream.inbox.is_empty() || stream.received {
             return Poll::Ready(Ok(()));
@@ -400,7 +400,7 @@ impl Session {
     fn open(&mut self, key: Key) -> io::Result<&mut Stream> {
         let Some(stream) = self.streams.get(key) else { return Err(ErrorKind::ConnectionReset.into()) };
         match stream.broken {
-            Some(why) => Err(error(why)),
+            Some(why) => Err(why.error()),
             None if stream.sent => Err(ErrorKind::BrokenPipe.into()),
             None => Ok(stream),
         }
@@ -428,7 +428,7 @@ impl Session {
         let stream = self.open(key)?;
         if closing {
             stream.break_off(Broken::Unseen);
-            return Err(error(Broken::Unseen));
+            return Err(Broken::Unseen.error());
         }
         let id = if self.last == 0 { 1 } else { self.last + 2 };
         let at = self.begin_block();
@@ -595,14 +595,5 @@ impl Session {
             asked: Asked::default(),
             ..Stream::default()
         }))
-    }
-}
-
-/// What a stream's early end is to those who know nothing of HTTP/2. `ConnectionRefused`: the peer has not looked at it.
-fn error(why: Broken) -> io::Error {
-    match why {
-        Broken::Unseen => ErrorKind::ConnectionRefused.into(),
-        Broken::Malformed => ErrorKind::InvalidData.into(),
-        Broken::Reset => ErrorKind::ConnectionReset.into(),
     }
 }

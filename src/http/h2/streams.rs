@@ -8,6 +8,7 @@
 use super::frame::Code;
 use super::head::Asked;
 use crate::net::Lease;
+use std::io::{self, ErrorKind};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -223,6 +224,15 @@ impl Broken {
     /// What the peer's reset says.
     pub(super) fn by(code: Code) -> Self {
         if code == Code::REFUSED_STREAM { Self::Unseen } else { Self::Reset }
+    }
+
+    /// What it is to those who know nothing of HTTP/2. `ConnectionRefused`: the peer has not looked at it.
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Self::Unseen => ErrorKind::ConnectionRefused.into(),
+            Self::Malformed => ErrorKind::InvalidData.into(),
+            Self::Reset => ErrorKind::ConnectionReset.into(),
+        }
     }
 }
 
