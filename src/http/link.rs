@@ -208,13 +208,19 @@ impl Forwarding<'_, '_> {
 
     /// Begins to speak HTTP/2 on a connection.
     fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Rc<dyn Trunk> {
+        let lane = self.exchange.connection.lane;
         let stall = self.exchange.connection.listener.timeouts.write_stall;
-        self.exchange.connection.lane.counters.pool(self.rule.pool).h2_connections.inc();
+        let silence = lane.pools[self.rule.pool].pool().timeouts.connect;
+        lane.counters.pool(self.rule.pool).h2_connections.inc();
         match session {
-            None => h2::start(stream, |stream| stream.into(), "http", stall),
-            Some(session) => {
-                h2::start((stream, session), |(stream, session)| Channel::Secure(stream, session), "https", stall)
-            }
+            None => h2::start(stream, |stream| stream.into(), "http", stall, silence),
+            Some(session) => h2::start(
+                (stream, session),
+                |(stream, session)| Channel::Secure(stream, session),
+                "https",
+                stall,
+                silence,
+            ),
         }
     }
 }

@@ -548,6 +548,30 @@ fn a_target_over_http2_that_dies_is_replaced_by_another_connection() {
 }
 
 #[test]
+fn a_target_over_http2_that_answers_no_ping_is_taken_as_gone() {
+    let target = Target::slow("a", Duration::from_millis(1500));
+    let inner = Proxy::start(http(&[&target]));
+    let patient = "protocol = \"h2\"\ntimeouts = { connect = \"300ms\", response_head = \"1h\" }";
+    let outer = Proxy::start(http_with("", &[inner.web()], patient));
+    // One that is there has as long for its answer as the pool allows.
+    assert_eq!(outer.get("/").status, 200);
+    inner.signal(libc::SIGSTOP);
+    assert_eq!(outer.get("/").status, 502);
+    inner.signal(libc::SIGCONT);
+    assert_eq!(outer.get("/").status, 200);
+}
+
+#[test]
+fn a_head_that_comes_drop_by_drop_has_the_time_of_a_head() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http_with("timeouts = { request_head = \"500ms\" }", &[&target], ""));
+    let mut slow = Frames::to(&proxy.web());
+    slow.send(HEADERS, 0x1, 1, GET).unwrap();
+    eventually("the connection ends", || slow.send(CONTINUATION, 0, 1, b"\x40\x01x\x01y").is_err());
+    proxy.settles("ringway_refused_total", &[("reason", "head-timeout")], 1.0);
+}
+
+#[test]
 fn a_websocket_goes_on_to_a_target_over_http2() {
     let target = websocket();
     let inner = Proxy::start(http(&[&target]));

@@ -22,9 +22,6 @@ const CONNECTION_WINDOW: u32 = STREAMS as u32 * STREAM_WINDOW;
 const STREAMS: usize = 100;
 /// The longest head of an answer.
 const HEAD: usize = 64 << 10;
-/// How long a target may be silent while nothing is asked of it. What is asked has its own timeouts.
-const SILENCE: Duration = Duration::from_secs(3600);
-
 /// A connection to a target.
 struct Connected {
     session: Shared,
@@ -32,12 +29,14 @@ struct Connected {
 }
 
 /// Begins to speak HTTP/2 on `link`, which `channel` makes of it; a task of its own moves the bytes until either side has
-/// had enough.
+/// had enough. A target that owes an answer and says nothing for `silence` is asked whether it is there, and has as long
+/// again to say so.
 pub(in crate::http) fn start<L: 'static>(
     link: L,
     channel: fn(&L) -> Channel<'_>,
     scheme: &'static str,
     stall: Duration,
+    silence: Duration,
 ) -> Rc<dyn Trunk> {
     let limits = Limits {
         streams: 0,
@@ -50,7 +49,7 @@ pub(in crate::http) fn start<L: 'static>(
     let connected = Connected { session: session.clone(), scheme };
     net::spawn(async move {
         let mut wire = Wire::new(channel(&link), session.clone(), stall);
-        wire.set_limit(SILENCE);
+        wire.set_limit(silence);
         drive(&session, &mut wire).await;
         wire.finish().await;
         channel(&link).finish().await;
@@ -59,13 +58,24 @@ pub(in crate::http) fn start<L: 'static>(
 }
 
 async fn drive(session: &Shared, wire: &mut Wire<'_>) {
+    // What was heard when the last ping went out.
+    let mut pinged = None;
     poll_fn(|cx| {
         loop {
             session.borrow_mut().driven_by(cx);
             match wire.poll(cx).map(|error| error.kind()) {
                 Poll::Pending => {}
-                // A target that has nothing to do may be silent.
-                Poll::Ready(ErrorKind::TimedOut) => {}
+                Poll::Ready(ErrorKind::TimedOut) => {
+                    if session.borrow_mut().streams.len() == 0 {
+                        pinged = None;
+                    } else if pinged == Some(wire.heard) {
+                        tracing::debug!("a target over HTTP/2 answers no ping");
+                        wire.break_off();
+                    } else {
+                        pinged = Some(wire.heard);
+                        session.borrow_mut().ping();
+                    }
+                }
                 Poll::Ready(_) => wire.break_off(),
             }
             if session.borrow().is_over() || wire.broken {

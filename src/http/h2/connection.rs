@@ -8,7 +8,7 @@ use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
 use crate::http::connection::{Connection, keep_heads, linger, take_heads};
 use crate::http::exchange;
-use crate::net::Lease;
+use crate::net::{Lease, coarse_now};
 use crate::observe::reason::Reason;
 use crate::tls::Channel;
 use futures_util::StreamExt;
@@ -87,6 +87,12 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                 Poll::Ready(_) => wire.break_off(),
             }
             let mut now = session.borrow_mut();
+            // A head that comes drop by drop is never silent.
+            let late = |since| coarse_now() >= since + listener.timeouts.request_head;
+            if !now.failed && now.reading.block_since().is_some_and(late) {
+                counters.refusals.refused(Reason::HeadTimeout);
+                now.fail(Code::ENHANCE_YOUR_CALM);
+            }
             if !settled && now.is_settled() {
                 settled = true;
                 wire.set_limit(listener.timeouts.idle);

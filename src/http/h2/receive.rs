@@ -9,7 +9,8 @@ use super::head::{Malformed, RequestText, ResponseText, TrailerText, Written};
 use super::session::{Arrival, Farewell, LAST_PING, Role, Session};
 use super::streams::{Broken, Key, Stream};
 use crate::http::h1::{CHUNK_END, push_last_chunk};
-use crate::net::Lease;
+use crate::net::{Lease, coarse_now};
+use std::time::Duration;
 
 /// How far the bytes have been read.
 pub(super) struct Reading {
@@ -37,6 +38,7 @@ struct Block {
     /// Whether the stream depends on itself.
     selfish: bool,
     bytes: Vec<u8>,
+    since: Duration,
 }
 
 /// What is kept of the room for reading heads.
@@ -51,6 +53,11 @@ impl Reading {
     pub(super) fn new(role: Role) -> Self {
         let state = if role == Role::Server { State::Preface(0) } else { State::Head };
         Self { state, partial: Vec::new(), settled: false, block: None }
+    }
+
+    /// Since when a field block has been coming whose end has not come.
+    pub(super) fn block_since(&self) -> Option<Duration> {
+        self.block.as_ref().map(|block| block.since)
     }
 
     /// Whether the peer has said what it allows.
@@ -390,7 +397,7 @@ fn headers(session: &mut Session, head: Head, payload: &[u8]) -> Result<(), Code
     if head.has(flag::END_HEADERS) {
         return section(session, stream, ends, selfish, block);
     }
-    session.reading.block = Some(Block { stream, ends, selfish, bytes: block.to_vec() });
+    session.reading.block = Some(Block { stream, ends, selfish, bytes: block.to_vec(), since: coarse_now() });
     Ok(())
 }
 
