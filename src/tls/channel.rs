@@ -201,11 +201,14 @@ impl<'a> Channel<'a> {
     }
 
     /// As [`Stream::send`].
-    pub async fn send(self, lease: Lease, stall: Duration) -> io::Result<()> {
+    pub async fn send(self, mut lease: Lease, stall: Duration) -> io::Result<()> {
         match self {
             Self::Clear(stream) => stream.send(lease, stall).await,
             Self::Secure(stream, session) => session.send(stream, lease, stall).await,
-            Self::Multiplexed(stream) => push(stream, lease, stall).await,
+            Self::Multiplexed(stream) => match stream.push(&mut lease) {
+                Ok(false) => push_later(stream, lease, stall).await,
+                sent => sent.map(drop),
+            },
         }
     }
 
@@ -221,13 +224,18 @@ impl<'a> Channel<'a> {
     }
 
     /// As [`Stream::send_both`].
-    pub async fn send_both(self, head: Lease, bulk: Lease, stall: Duration) -> io::Result<()> {
+    pub async fn send_both(self, mut head: Lease, mut bulk: Lease, stall: Duration) -> io::Result<()> {
         match self {
             Self::Clear(stream) => stream.send_both(head, bulk, stall).await,
             Self::Secure(stream, session) => session.send_both(stream, head, bulk, stall).await,
             Self::Multiplexed(stream) => {
-                push(stream, head, stall).await?;
-                push(stream, bulk, stall).await
+                if !stream.push(&mut head)? {
+                    push_later(stream, head, stall).await?;
+                }
+                match stream.push(&mut bulk) {
+                    Ok(false) => push_later(stream, bulk, stall).await,
+                    sent => sent.map(drop),
+                }
             }
         }
     }
@@ -264,12 +272,8 @@ impl<'a> Channel<'a> {
     }
 }
 
-/// Sends all of `text`, in pieces if there is no room for all of it.
-async fn push(stream: &dyn Multiplexed, mut text: Lease, stall: Duration) -> io::Result<()> {
-    if stream.push(&mut text)? {
-        return Ok(());
-    }
-    // Rarer than an answer that fits, and larger.
+/// Sends the rest of `text`, for which there was no room: rarer than an answer that fits, and larger.
+fn push_later(stream: &dyn Multiplexed, mut text: Lease, stall: Duration) -> Waiting<'_, io::Result<()>> {
     Box::pin(async move {
         loop {
             let room = timeout(stall, poll_fn(|cx| stream.poll_room(cx))).await;
@@ -279,7 +283,6 @@ async fn push(stream: &dyn Multiplexed, mut text: Lease, stall: Duration) -> io:
             }
         }
     })
-    .await
 }
 
 fn append(lease: &mut Lease, received: &[u8]) -> usize {
