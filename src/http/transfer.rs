@@ -186,7 +186,7 @@ impl Transfer<'_> {
         self.incoming.websocket && self.connection.http.websocket
     }
 
-    /// How long the target has until the head of its answer.
+    /// How long the target has until the head of its answer. Notes whether that is as long as the client would wait.
     fn head_limit(&self, exchange: &mut Exchange<'_>) -> Duration {
         let limit = self.timeouts.response_head;
         let wanted = if exchange.grpc { grpc::deadline(&exchange.heads.request, &exchange.text) } else { None };

@@ -58,22 +58,16 @@ pub(in crate::http) fn start<L: 'static>(
 }
 
 async fn drive(session: &Shared, wire: &mut Wire<'_>) {
-    // What was heard when the last ping went out.
-    let mut pinged = None;
     poll_fn(|cx| {
         loop {
             session.borrow_mut().driven_by(cx);
             match wire.poll(cx).map(|error| error.kind()) {
                 Poll::Pending => {}
+                // A target of which nothing is asked may be silent.
                 Poll::Ready(ErrorKind::TimedOut) => {
-                    if session.borrow_mut().streams.len() == 0 {
-                        pinged = None;
-                    } else if pinged == Some(wire.heard) {
-                        tracing::debug!("a target over HTTP/2 answers no ping");
-                        wire.break_off();
-                    } else {
-                        pinged = Some(wire.heard);
-                        session.borrow_mut().ping();
+                    let owes = session.borrow().streams.len() > 0;
+                    if owes {
+                        wire.doubt();
                     }
                 }
                 Poll::Ready(_) => wire.break_off(),

@@ -52,8 +52,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     wire.set_limit(listener.timeouts.request_head);
     let mut exchanges = FuturesUnordered::new();
     let mut draining = pin!(lane.draining.raised());
-    // What was heard when the last ping went out.
-    let (mut told, mut settled, mut pinged) = (false, false, None);
+    let (mut told, mut settled) = (false, false);
     poll_fn(|cx| {
         loop {
             match wire.poll(cx).map(|error| error.kind()) {
@@ -71,12 +70,8 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                         told = true;
                         wire.set_limit(LINGER);
                         session.borrow_mut().announce_end();
-                    } else if pinged == Some(wire.heard) {
-                        // Not even the answer to a ping came (RFC 9113 §6.7): the client is gone.
-                        wire.break_off();
                     } else {
-                        pinged = Some(wire.heard);
-                        session.borrow_mut().ping();
+                        wire.doubt();
                     }
                     continue;
                 }

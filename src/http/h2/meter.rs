@@ -1,4 +1,4 @@
-//! Counts what costs us work and its sender nothing, at the edge: frames are counted as they come, whatever `h2` makes of
+//! Counts what costs us work and its sender nothing, at the edge: frames are counted as they come, whatever becomes of
 //! them.
 //!
 //! Each kind that no client has much use for takes a token from its connection's bucket, which fills with time. What a

@@ -27,7 +27,9 @@ pub(super) struct Wire<'a> {
     sweep: Option<Pin<Box<dyn Future<Output = ()>>>>,
     meter: Option<Meter>,
     /// Receives so far.
-    pub(super) heard: u64,
+    heard: u64,
+    /// What was heard when the last ping went out.
+    pinged: Option<u64>,
     /// Nothing comes or goes any more.
     pub(super) broken: bool,
 }
@@ -35,7 +37,19 @@ pub(super) struct Wire<'a> {
 impl<'a> Wire<'a> {
     pub(super) fn new(peer: Channel<'a>, session: Shared, stall: Duration) -> Self {
         let (receiving, sending, sweep) = (None, None, None);
-        Self { peer, session, receiving, sending, limit: stall, stall, sweep, meter: None, heard: 0, broken: false }
+        Self {
+            peer,
+            session,
+            receiving,
+            sending,
+            limit: stall,
+            stall,
+            sweep,
+            meter: None,
+            heard: 0,
+            pinged: None,
+            broken: false,
+        }
     }
 
     /// Sets how long the peer may be silent from now on.
@@ -110,6 +124,18 @@ impl<'a> Wire<'a> {
                 Err(_) => Poll::Ready(ErrorKind::QuotaExceeded.into()),
             },
             Err(error) => Poll::Ready(error),
+        }
+    }
+
+    /// The peer has been silent for too long: it is asked whether it is there, and gone if it was asked and said nothing since
+    /// (RFC 9113 §6.7).
+    pub(super) fn doubt(&mut self) {
+        if self.pinged == Some(self.heard) {
+            tracing::debug!("a peer over HTTP/2 answers no ping");
+            self.break_off();
+        } else {
+            self.pinged = Some(self.heard);
+            self.session.borrow_mut().ping();
         }
     }
 
