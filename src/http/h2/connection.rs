@@ -44,10 +44,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
     };
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Server, limits)));
     let mut wire = Wire::new(client, session.clone(), listener.timeouts.write_stall);
-    wire.watch_over();
-    if let Err(flood) = wire.feed(&first) {
-        return counters.flooded(flood);
-    }
+    wire.feed(&first);
     drop(first);
     wire.set_limit(listener.timeouts.request_head);
     let mut exchanges = FuturesUnordered::new();
@@ -75,13 +72,12 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                     }
                     continue;
                 }
-                Poll::Ready(ErrorKind::QuotaExceeded) => {
-                    counters.flooded(wire.flood());
-                    session.borrow_mut().fail(Code::ENHANCE_YOUR_CALM);
-                }
                 Poll::Ready(_) => wire.break_off(),
             }
             let mut now = session.borrow_mut();
+            if let Some(flood) = now.flood.take() {
+                counters.flooded(flood);
+            }
             // A head that comes drop by drop is never silent.
             let late = |since| coarse_now() >= since + listener.timeouts.request_head;
             if !now.failed && now.reading.block_since().is_some_and(late) {

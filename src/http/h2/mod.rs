@@ -17,6 +17,7 @@ mod head;
 mod hpack;
 mod meter;
 mod receive;
+mod send;
 mod session;
 mod stream;
 mod streams;

@@ -10,6 +10,7 @@ use super::session::{Arrival, Farewell, LAST_PING, Role, Session};
 use super::streams::{Broken, Key, Stream};
 use crate::http::h1::{CHUNK_END, push_last_chunk};
 use crate::net::{Lease, coarse_now};
+use crate::observe::reason::Flood;
 use std::time::Duration;
 
 /// How far the bytes have been read.
@@ -68,7 +69,8 @@ impl Reading {
 
 /// Takes `bytes`.
 pub(super) fn feed(session: &mut Session, mut bytes: &[u8]) -> Result<(), Code> {
-    loop {
+    // What it provokes may be too much in the middle of it.
+    while !session.failed {
         match session.reading.state {
             State::Preface(seen) => {
                 let rest = &PREFACE[seen..];
@@ -134,6 +136,7 @@ pub(super) fn feed(session: &mut Session, mut bytes: &[u8]) -> Result<(), Code> 
             return Ok(());
         }
     }
+    Ok(())
 }
 
 /// Moves bytes to what has come of a frame until that is `length` long. Whether it is.
@@ -150,6 +153,7 @@ fn begin(session: &mut Session, head: Head) -> Result<State, Code> {
     if head.length > PAYLOAD {
         return Err(Code::FRAME_SIZE_ERROR);
     }
+    session.count(head)?;
     // RFC 9113 §3.4.
     if !session.reading.settled && (head.kind != kind::SETTINGS || head.has(flag::ACK)) {
         return Err(Code::PROTOCOL_ERROR);
@@ -242,7 +246,7 @@ fn take(session: &mut Session, head: Head, payload: &[u8]) -> Result<(), Code> {
         kind::CONTINUATION => {
             let Some(mut block) = session.reading.block.take() else { return Err(Code::PROTOCOL_ERROR) };
             if block.bytes.len() + payload.len() > BLOCK * session.limits.head.max(PAYLOAD) {
-                return Err(Code::ENHANCE_YOUR_CALM);
+                return Err(session.calm(Flood::Continuation));
             }
             block.bytes.extend_from_slice(payload);
             if head.has(flag::END_HEADERS) {
@@ -321,14 +325,16 @@ fn admit(session: &mut Session, head: Head) -> Result<Option<Key>, Code> {
 
 /// Ends the stream at `key` for what the peer did on it.
 fn provoke(session: &mut Session, key: Key, code: Code) {
-    session.provoked += 1;
+    session.provoked();
     session.reset(key, code, Broken::Malformed);
 }
 
 /// Ends a stream that nobody holds.
 fn refuse(session: &mut Session, stream: u32, code: Code) {
     // One too many may have been begun before the client knew how many it may have.
-    session.provoked += u32::from(code != Code::REFUSED_STREAM);
+    if code != Code::REFUSED_STREAM {
+        session.provoked();
+    }
     frame::push_word(session.output.buffer(), kind::RST_STREAM, stream, code.0);
 }
 

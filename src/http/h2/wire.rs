@@ -1,10 +1,7 @@
 //! A connection's bytes on their way between the peer and the [`Session`](super::session::Session).
 
-use super::PREFACE;
-use super::meter::Meter;
 use super::stream::Shared;
 use crate::net::{Lease, coarse_now, sleep};
-use crate::observe::reason::Flood;
 use crate::tls::{Channel, Waiting};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -25,7 +22,6 @@ pub(super) struct Wire<'a> {
     stall: Duration,
     /// Until the streams' deadlines are looked at again.
     sweep: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    meter: Option<Meter>,
     /// Receives so far.
     heard: u64,
     /// What was heard when the last ping went out.
@@ -37,19 +33,7 @@ pub(super) struct Wire<'a> {
 impl<'a> Wire<'a> {
     pub(super) fn new(peer: Channel<'a>, session: Shared, stall: Duration) -> Self {
         let (receiving, sending, sweep) = (None, None, None);
-        Self {
-            peer,
-            session,
-            receiving,
-            sending,
-            limit: stall,
-            stall,
-            sweep,
-            meter: None,
-            heard: 0,
-            pinged: None,
-            broken: false,
-        }
+        Self { peer, session, receiving, sending, limit: stall, stall, sweep, heard: 0, pinged: None, broken: false }
     }
 
     /// Sets how long the peer may be silent from now on.
@@ -60,32 +44,14 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Has the peer's frames counted.
-    pub(super) fn watch_over(&mut self) {
-        self.meter = Some(Meter::new(PREFACE.len(), coarse_now()));
-    }
-
-    /// Takes what came. Fails if it is a flood.
-    pub(super) fn feed(&mut self, input: &[u8]) -> Result<(), Flood> {
+    /// Takes what came.
+    pub(super) fn feed(&mut self, input: &[u8]) {
         self.heard += 1;
-        let Some(meter) = &mut self.meter else {
-            self.session.borrow_mut().feed(input);
-            return Ok(());
-        };
-        meter.feed(input, coarse_now())?;
-        let mut session = self.session.borrow_mut();
-        session.feed(input);
-        meter.provoked(std::mem::take(&mut session.provoked))?;
-        if session.is_calmed() { Err(meter.flooded(Flood::Continuation)) } else { Ok(()) }
+        self.session.borrow_mut().feed(input);
     }
 
-    /// What the peer floods it with.
-    pub(super) fn flood(&self) -> Flood {
-        self.meter.as_ref().and_then(Meter::flood).unwrap_or(Flood::Unknown)
-    }
-
-    /// Sends what there is to send and receives what comes. Ends when the connection is broken, with `QuotaExceeded` if the
-    /// peer floods it, and for a moment, with `TimedOut`, when the peer has been silent for too long.
+    /// Sends what there is to send and receives what comes. Ends when the connection is broken, and for
+    /// a moment, with `TimedOut`, when the peer has been silent for too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.broken {
             return Poll::Pending;
@@ -105,9 +71,6 @@ impl<'a> Wire<'a> {
                 }
             }
             let Some(output) = self.session.borrow_mut().take_output() else { break };
-            if let Some(meter) = &mut self.meter {
-                meter.sent(output.len());
-            }
             self.sending = Some(Box::pin(self.peer.send(output, self.stall)));
         }
         if self.receiving.is_none() && self.session.borrow().listens() {
@@ -119,10 +82,10 @@ impl<'a> Wire<'a> {
         self.receiving = None;
         match received {
             Ok(input) if input.is_empty() => Poll::Ready(ErrorKind::UnexpectedEof.into()),
-            Ok(input) => match self.feed(&input) {
-                Ok(()) => Poll::Pending,
-                Err(_) => Poll::Ready(ErrorKind::QuotaExceeded.into()),
-            },
+            Ok(input) => {
+                self.feed(&input);
+                Poll::Pending
+            }
             Err(error) => Poll::Ready(error),
         }
     }
