@@ -4,7 +4,7 @@
 //! loop, `http::serve` its task. The worker's tick is left out, as its share would depend on how slow valgrind is.
 
 use crate::peers::TARGETS;
-use ringway::lane::Lane;
+use ringway::lane::{Lane, Visit};
 use ringway::net::{self, Address, Backend, Listener, Signal};
 use ringway::observe::access::{Format, Log};
 use ringway::observe::counters::WorkerCounters;
@@ -33,7 +33,7 @@ pub fn run(requests: usize, logs: bool) {
     let port = address.port();
     let counters = Arc::new(WorkerCounters::new(&plan.shape));
     let file = logs.then(|| FileThread::start(Destination::File("/dev/null".into()), false).unwrap());
-    let log = file.as_ref().map(|file| Log::new(Format::Json, 1.0, 1, file.queue(), counters.clone()));
+    let log = file.as_ref().map(|file| Log::new(Format::Json, 1.0, 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
         let lane = Rc::new(Lane::new(plan, 0, counters.clone(), log));
@@ -48,7 +48,9 @@ pub fn run(requests: usize, logs: bool) {
         let done = Signal::default();
         let ended = done.clone();
         net::spawn(async move {
-            http::serve(&lane, &lane.plan.listeners[0], &accepted, Clear).await;
+            let gate = lane.gate(0).unwrap();
+            let visit = Visit::begin(lane, gate, accepted.peer);
+            http::serve(&visit, &accepted, Clear).await;
             ended.raise();
         });
         done.raised().await;

@@ -1,7 +1,7 @@
 //! `ringway run`: reads the configuration and runs it.
 
 use crate::config::{self, Report};
-use crate::control::{self, Settings};
+use crate::control::{self, Start};
 use crate::net;
 use crate::observe::log::Logger;
 use crate::plan;
@@ -36,8 +36,7 @@ pub fn run(path: &Path) -> ExitCode {
     }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let settings = Settings { admin: loaded.config.admin, access_log: loaded.config.access_log };
-    let result = control::run(plan, &settings);
+    let result = control::run(Start { path: path.to_owned(), loaded, plan });
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 
 mod address;
 mod defaults;
+pub mod diff;
 mod environment;
 mod formats;
 mod glob;

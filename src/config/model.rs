@@ -23,7 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A whole configuration.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Threads and limits of the process.
@@ -58,7 +58,7 @@ impl Config {
 }
 
 /// `[runtime]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Runtime {
     /// Data-plane threads, each pinned to a core; "auto" is one per allowed CPU.
@@ -104,7 +104,7 @@ pub enum Driver {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Where /metrics, /healthz and /readyz are served. Loopback only, because nobody is asked for a token.
@@ -119,7 +119,7 @@ impl Default for Admin {
 }
 
 /// `[access_log]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessLog {
     /// "stdout" or a file, reopened on SIGUSR1. Relative to the file that names it.
@@ -158,7 +158,7 @@ pub enum LogFormat {
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of a request's line and headers together; more are answered with 431.
@@ -189,7 +189,7 @@ pub enum Address {
 }
 
 /// `[listeners.NAME]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["listen"]))]
 pub struct Listener {
@@ -275,7 +275,7 @@ enum UpgradeToken {
 }
 
 /// How long clients may take.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
     /// What must precede the first byte of the protocol.

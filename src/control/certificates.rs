@@ -2,6 +2,7 @@
 //!
 //! What always holds: a file that cannot be used replaces nothing; it is told once, and counted.
 
+use super::present::{Present, Shared};
 use crate::observe::counters::{CertificateFiles, ControlCounters};
 use crate::observe::scrape::{Certificates, SecurePool};
 use crate::plan::Plan;
@@ -20,28 +21,27 @@ const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The certificates of a listener that metrics show: those that end first.
 const SHOWN: usize = 100;
 
-/// Watches the files of all listeners and pools for as long as the process lives. `look` asks for a look at once.
-pub(super) async fn watch(plan: Arc<Plan>, counters: Arc<ControlCounters>, look: Arc<Notify>) {
-    if plan.listeners.iter().all(|listener| listener.tls.is_none()) && secure_pools(&plan).is_empty() {
-        return;
-    }
-    warn_of_the_ending(&plan);
+/// Watches the files of all listeners and pools of the present plan for as long as the process lives. `look` asks for a look at
+/// once.
+pub(super) async fn watch(present: Shared, look: Arc<Notify>) {
+    warn_of_the_ending(&present.load_full().plan);
     let mut rest = EVERY;
     loop {
         // Either way it is time for a look.
         let _ = timeout(rest, look.notified()).await;
         let begun = Instant::now();
+        let Present { plan, control: counters, .. } = &*present.load_full();
         for index in 0..plan.listeners.len() {
-            refresh(&plan, index, &counters).await;
+            refresh(plan, index, counters).await;
         }
-        for index in secure_pools(&plan) {
-            refresh_pool(&plan, index, &counters).await;
+        for index in secure_pools(plan) {
+            refresh_pool(plan, index, counters).await;
         }
         rest = EVERY.max(begun.elapsed() * REST);
     }
 }
 
-async fn refresh(plan: &Arc<Plan>, index: usize, counters: &ControlCounters) {
+async fn refresh(plan: &Plan, index: usize, counters: &ControlCounters) {
     let listener = plan.listeners[index].clone();
     if listener.tls.is_none() {
         return;
@@ -94,7 +94,11 @@ fn secure_pools(plan: &Plan) -> Vec<usize> {
 fn warn_of_the_ending(plan: &Plan) {
     for of in of(plan) {
         // What an authority issues is renewed in time, and if it is not, that is told.
-        let renewed = plan.acme.iter().find(|spec| spec.index == of.listener).map(|spec| spec.certificate_file());
+        let renewed = plan
+            .acme
+            .iter()
+            .find(|spec| spec.listener == plan.listeners[of.listener].name)
+            .map(|spec| spec.certificate_file());
         for (file, seconds) in of.ending {
             let listener = &plan.listeners[of.listener].name;
             if seconds > 0 && renewed.as_ref().is_some_and(|renewed| renewed.as_os_str() == file.as_str()) {
@@ -129,7 +133,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Certificates> {
     let certificates = listeners.map(|(listener, edge)| Certificates {
         listener,
         count: edge.certificates(),
-        acme: plan.acme.iter().any(|spec| spec.index == listener),
+        acme: plan.acme.iter().any(|spec| spec.listener == plan.listeners[listener].name),
         ending: edge.expiries(SHOWN).into_iter().map(left).collect(),
     });
     certificates.collect()

@@ -1,12 +1,14 @@
-//! The workers' lives: starting them, watching their pulse, standing in for those that stopped.
+//! The workers' lives: starting them, handing them plans, watching their pulse, standing in for those that stopped.
 
+use super::present::Present;
 use super::sockets::Sockets;
+use crate::lane::LogChange;
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Format, Log};
-use crate::observe::counters::WorkerCounters;
+use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
-use crate::plan::Plan;
-use crate::worker::{self, Admission, Message, Orders, Pulse};
+use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Orders, Pulse};
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,12 +16,11 @@ use std::time::{Duration, Instant};
 
 /// All workers of the process.
 pub struct Crew {
-    plan: Arc<Plan>,
+    present: Arc<Present>,
     sockets: Sockets,
     backend: Backend,
     cores: Vec<usize>,
     admission: Arc<Admission>,
-    counters: Vec<Arc<WorkerCounters>>,
     log: Option<LogTo>,
     members: Vec<Member>,
 }
@@ -36,6 +37,9 @@ pub struct LogTo {
 
 struct Member {
     post: Post<Message>,
+    inbox: Arc<Inbox>,
+    /// Where it accepts, or will once it has taken on what is in its inbox.
+    doors: HashSet<DoorId>,
     pulse: Arc<Pulse>,
     thread: JoinHandle<()>,
     beats: u64,
@@ -56,35 +60,81 @@ const STILL: Duration = Duration::from_millis(500);
 const MAILBOX: usize = 256;
 
 impl LogTo {
-    fn open(&self, counters: Arc<WorkerCounters>) -> Log {
+    fn open(&self, counters: Shared<WorkerSet>) -> Log {
         Log::new(self.format, self.sample, fastrand::u64(..), self.queue.clone(), counters)
     }
 }
 
 impl Crew {
-    /// Starts a worker per slot.
+    /// Starts the workers of a process.
     pub fn start(
-        plan: Arc<Plan>,
+        present: Arc<Present>,
         sockets: Sockets,
         backend: Backend,
         max_connections: usize,
         log: Option<LogTo>,
     ) -> io::Result<Self> {
         let cores = net::allowed_cores();
-        let counters: Vec<Arc<WorkerCounters>> =
-            (0..plan.runtime.workers).map(|_| Arc::new(WorkerCounters::new(&plan.shape))).collect();
-        let admission = Arc::new(Admission::new(counters.clone(), max_connections));
-        let mut crew = Self { plan, sockets, backend, cores, admission, counters, log, members: Vec::new() };
-        for index in 0..crew.counters.len() {
+        let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
+        let admission = Arc::new(Admission::new(counters, max_connections));
+        let mut crew = Self { present, sockets, backend, cores, admission, log, members: Vec::new() };
+        for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
         }
         Ok(crew)
     }
 
-    /// Every worker's counters, by number.
-    pub fn counters(&self) -> &[Arc<WorkerCounters>] {
-        &self.counters
+    /// What it listens on.
+    pub fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
+    /// Hands a plan to every worker. What it listens on must have been added to the sockets. `log`: where requests are logged
+    /// from now on, if that changes.
+    pub fn take_on(
+        &mut self,
+        present: Arc<Present>,
+        max_connections: usize,
+        log: Option<Option<LogTo>>,
+    ) -> io::Result<()> {
+        let doors = self.sockets.doors(&present.plan);
+        let ids: HashSet<DoorId> = doors.iter().map(|(id, _)| *id).collect();
+        // All that can fail comes first.
+        let mut places = Vec::new();
+        for (index, member) in self.members.iter().enumerate() {
+            places.push(self.sockets.deal(index, |id| ids.contains(&id) && !member.doors.contains(&id))?);
+        }
+        let changes = log.is_some();
+        if let Some(log) = log {
+            self.log = log;
+        }
+        self.admission.set_max(max_connections);
+        for ((index, member), mut places) in self.members.iter_mut().enumerate().zip(places) {
+            let counters = present.workers[index].clone();
+            let mut log = LogChange::None;
+            // One that it has not taken on says what this one must say, too.
+            if let Some(missed) = member.inbox.take_back() {
+                places.extend(missed.places.into_iter().filter(|place| ids.contains(&place.door)));
+                log = missed.log;
+            }
+            if changes {
+                log = LogChange::To(self.log.as_ref().map(|to| to.open(counters.worker.clone())));
+            }
+            let (number, plan) = (present.number, present.plan.clone());
+            member.inbox.put(Next { number, plan, counters, doors: doors.clone(), places, log });
+            member.doors.clone_from(&ids);
+            // The message only makes it quicker.
+            let _ = member.post.send(Message::Look);
+        }
+        self.present = present;
+        Ok(())
+    }
+
+    /// The workers that do not go by the present plan yet.
+    pub fn behind(&self) -> Vec<usize> {
+        let members = self.members.iter().enumerate();
+        members.filter(|(_, member)| member.pulse.plan() != self.present.number).map(|(index, _)| index).collect()
     }
 
     /// Whether every worker accepts.
@@ -102,18 +152,19 @@ impl Crew {
         self.members.iter().all(|member| member.thread.is_finished())
     }
 
-    /// Tells every worker to stop accepting and to finish what is live.
-    pub fn drain(&self) {
+    /// Tells every worker to stop accepting and to finish what is live. `leave_queues`: another process accepts from the same
+    /// sockets.
+    pub fn drain(&self, leave_queues: bool) {
         for member in &self.members {
-            member.pulse.ask_to_drain();
+            member.pulse.ask_to_drain(leave_queues);
             // The message only makes it quicker.
             let _ = member.post.send(Message::Drain);
         }
     }
 
-    /// Closes what it listened on, once the workers have emptied the queues.
-    pub fn close_sockets(&mut self) {
-        self.sockets.close();
+    /// Client connections that are open.
+    pub fn connections(&self) -> u64 {
+        self.present.workers.iter().map(|worker| worker.worker.connections.get()).sum()
     }
 
     /// The ways to all workers, as they are now.
@@ -147,17 +198,23 @@ impl Crew {
 
     fn hire(&self, index: usize) -> io::Result<Member> {
         let (post, mailbox) = net::mailbox(MAILBOX)?;
-        let pulse = Arc::new(Pulse::default());
+        let (pulse, inbox) = (Arc::new(Pulse::default()), Arc::new(Inbox::new()));
+        pulse.starts_by(self.present.number);
+        let doors = self.sockets.doors(&self.present.plan);
+        let ids: HashSet<DoorId> = doors.iter().map(|(id, _)| *id).collect();
+        let counters = self.present.workers[index].clone();
         let orders = Orders {
             index,
             core: self.cores[index % self.cores.len()],
             backend: self.backend,
-            plan: self.plan.clone(),
-            posts: self.sockets.deal(index)?,
+            plan: self.present.plan.clone(),
+            places: self.sockets.deal(index, |id| ids.contains(&id))?,
+            doors,
             mailbox,
-            counters: self.counters[index].clone(),
+            inbox: inbox.clone(),
+            log: self.log.as_ref().map(|log| log.open(counters.worker.clone())),
+            counters,
             admission: self.admission.clone(),
-            log: self.log.as_ref().map(|log| log.open(self.counters[index].clone())),
             pulse: pulse.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("ringway-w{index}")).spawn(move || {
@@ -165,14 +222,14 @@ impl Crew {
                 tracing::error!(worker = index, %error, "the worker's event loop failed");
             }
         })?;
-        Ok(Member { post, pulse, thread, beats: 0, since: Instant::now(), state: State::Well })
+        Ok(Member { post, inbox, doors: ids, pulse, thread, beats: 0, since: Instant::now(), state: State::Well })
     }
 
     fn stand_in(&mut self, index: usize) {
         tracing::error!(worker = index, "the worker stands still; its siblings accept for it");
         self.members[index].state = State::StandingStill;
         for sibling in (0..self.members.len()).filter(|&sibling| sibling != index) {
-            match self.sockets.deal(index) {
+            match self.sockets.deal(index, |_| true) {
                 Ok(places) => {
                     let _ = self.members[sibling].post.send(Message::TakeOver { of: index, places });
                 }
@@ -192,8 +249,8 @@ impl Crew {
     /// Starts a worker again that is gone. What it held is closed first, as nobody else ever would.
     fn replace(&mut self, index: usize) {
         let closed = net::abandon(index);
-        self.counters[index].clear_gauges();
-        for target in self.plan.pools.iter().flat_map(|pool| &pool.shared.targets) {
+        self.present.workers[index].clear_gauges();
+        for target in self.present.plan.pools.iter().flat_map(|pool| &pool.shared.targets) {
             target.forget(index);
         }
         tracing::error!(worker = index, closed, "the worker is gone; it is started again");

@@ -251,8 +251,7 @@ impl<'a> Answer<'a> {
         let Transfer { connection, target, timeouts, .. } = *self.transfer;
         let framing = answer.framing.towards(exchange.heads.request.version);
         // What comes behind an early answer is the rest of the request's body.
-        exchange.keep_alive &=
-            framing != Framing::UntilClose && self.whole.get() && !connection.lane.draining.is_raised();
+        exchange.keep_alive &= framing != Framing::UntilClose && self.whole.get() && !connection.is_leaving();
         let streams = exchange.grpc || is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         connection.lane.with_date(|date| {
@@ -261,7 +260,7 @@ impl<'a> Answer<'a> {
             h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
         });
         held.advance(answer.head_len);
-        let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
+        let counters = connection.era.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         counters.received.add((answer.head_len + held.len()) as u64);
         let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Target {
             failure: Failure::BadResponse,
@@ -314,7 +313,7 @@ impl<'a> Answer<'a> {
     ) -> Result<(), Broken> {
         let Transfer { connection, target, .. } = *self.transfer;
         let stall = connection.listener.timeouts.write_stall;
-        let counters = connection.lane.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
+        let counters = connection.era.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         let mut next = Some(first);
         while let Some(content) = next {
             if !content.is_empty() {
@@ -377,7 +376,7 @@ impl<'a> Answer<'a> {
             // The client has to fail such a connection itself (RFC 6455 §4.1); whoever runs the target should know why.
             let target = &self.transfer.attempt.target().name;
             tracing::warn!(target, "the target's Sec-WebSocket-Accept does not answer the client's key");
-            let pool = self.transfer.connection.lane.counters.pool(self.transfer.rule.pool);
+            let pool = self.transfer.connection.era.counters.pool(self.transfer.rule.pool);
             pool.failures.failed(Failure::BadResponse);
         }
         let mut out = Lease::new();

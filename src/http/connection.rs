@@ -1,8 +1,8 @@
 //! One client connection: exchanges one after the other until either side has had enough.
 
-use super::exchange::{self, Heads};
+use super::exchange::{self, After, Heads};
 use super::h2;
-use crate::lane::Lane;
+use crate::lane::{Era, Gate, Lane, Seat, Visit};
 use crate::net::{Accepted, Lease, Peer};
 use crate::observe::reason::Reason;
 use crate::plan::{Http, Listener, Protocol};
@@ -13,10 +13,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the exchanges of a connection have in common.
+/// What the exchanges of a connection have in common while they go by the same plan.
 #[derive(Clone, Copy)]
 pub(super) struct Connection<'a> {
     pub(super) lane: &'a Rc<Lane>,
+    pub(super) gate: &'a Gate,
+    pub(super) era: &'a Rc<Era>,
     pub(super) listener: &'a Listener,
     pub(super) http: &'a Http,
     pub(super) client: Channel<'a>,
@@ -26,7 +28,27 @@ pub(super) struct Connection<'a> {
     pub(super) port: u16,
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
+    /// A connection in an era. `None`: its listener speaks no HTTP any more.
+    pub(super) fn new(
+        visit: &'a Visit,
+        seat: &'a Seat,
+        accepted: &Accepted,
+        client: Channel<'a>,
+        peer_text: &'a PeerText,
+    ) -> Option<Self> {
+        let listener = seat.listener();
+        let Protocol::Http(http) = &listener.protocol else { return None };
+        let Accepted { peer, port, .. } = *accepted;
+        let (lane, gate, era) = (&visit.lane, &*visit.gate, &seat.era);
+        Some(Self { lane, gate, era, listener, http, client, peer, peer_text, port })
+    }
+
+    /// Whether the client is to leave after what is under way.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.gate.leaving.is_raised()
+    }
+
     /// How requests come.
     pub(super) fn scheme(&self) -> &'static str {
         if self.listener.tls.is_some() { "https" } else { "http" }
@@ -51,27 +73,25 @@ thread_local! {
     static HEADS: RefCell<Vec<Box<Heads>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Serves one HTTP connection, through a session or in the clear. Between requests it holds no buffer.
+/// Serves one HTTP connection, through a session or in the clear. Between requests it holds no buffer and no plan.
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 pub fn serve<'a>(
-    lane: &'a Rc<Lane>,
-    listener: &'a Listener,
+    visit: &'a Visit,
     accepted: &'a Accepted,
     session: impl Into<Option<&'a Session>> + Copy + 'a,
 ) -> impl Future<Output = ()> + 'a {
     async move {
         if session.into().is_some_and(|session| session.facts().h2) {
             let client = Channel::new(&accepted.stream, session.into());
-            return Box::pin(multiplexed(lane, listener, accepted, client, Lease::empty())).await;
+            return Box::pin(h2::serve(visit, accepted, client, Lease::empty())).await;
         }
         let mut first = true;
         // A client's first request comes along with its connection.
         accepted.stream.expect_now();
         loop {
-            let timeouts = &listener.timeouts;
+            let timeouts = visit.gate.timeouts();
             accepted.stream.expect_little();
-            let limit = if first { timeouts.request_head } else { timeouts.idle };
-            accepted.stream.set_deadline(Some(limit));
+            accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
             // As the channel does it, which would be kept twice in every idle connection.
             let received = match session.into() {
                 None => accepted.stream.recv().await,
@@ -80,7 +100,7 @@ pub fn serve<'a>(
             let mut held = match received {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-                    lane.counters.listener(listener.index).refusals.refused(Reason::HeadTimeout);
+                    visit.gate.seat().counters().refusals.refused(Reason::HeadTimeout);
                     return;
                 }
                 _ => return,
@@ -90,7 +110,7 @@ pub fn serve<'a>(
                 let client = Channel::from(&accepted.stream);
                 match Box::pin(h2::preface(client, held)).await {
                     Ok(whole) if h2::begins(&whole) => {
-                        return Box::pin(multiplexed(lane, listener, accepted, client, whole)).await;
+                        return Box::pin(h2::serve(visit, accepted, client, whole)).await;
                     }
                     Ok(other) => held = other,
                     Err(_) => return,
@@ -102,8 +122,11 @@ pub fn serve<'a>(
             let client = Channel::new(&accepted.stream, session.into());
             // Made where it stays: to make it first and move it then would copy all of it.
             let room = Box::new_uninit();
-            if !Box::into_pin(Box::write(room, busy(lane, listener, accepted, client, held))).await {
-                return;
+            let after = Box::into_pin(Box::write(room, busy(visit, accepted, client, held))).await;
+            match after {
+                After::Next(_) => {}
+                After::End => return,
+                After::Tunnel(tunnel) => return Box::pin(tunnel.run(&visit.lane, client)).await,
             }
         }
     }
@@ -117,31 +140,25 @@ pub fn trim() {
     });
 }
 
-/// Runs exchanges for as long as the client has sent the next one already. Returns whether the connection goes on.
-async fn busy(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client: Channel<'_>, mut held: Lease) -> bool {
-    let Protocol::Http(http) = &listener.protocol else { return false };
-    let Accepted { peer, port, .. } = accepted;
-    let peer_text = PeerText::new(peer.ip);
-    let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
+/// Runs exchanges for as long as the client has sent the next one already, each by the plan that is in force when it begins.
+async fn busy(visit: &Visit, accepted: &Accepted, client: Channel<'_>, mut held: Lease) -> After {
+    let peer_text = PeerText::new(accepted.peer.ip);
     let mut heads = take_heads();
-    let goes_on = loop {
-        match exchange::run(connection, &mut heads, held).await {
-            None => break false,
-            Some(next) if next.is_empty() => break true,
-            Some(next) => held = next,
+    let after = 'plans: loop {
+        let seat = visit.gate.seat();
+        let Some(connection) = Connection::new(visit, &seat, accepted, client, &peer_text) else { break After::End };
+        loop {
+            match exchange::run(connection, &mut heads, held).await {
+                After::Next(next) if !next.is_empty() => held = next,
+                other => break 'plans other,
+            }
+            if !visit.gate.is_in(&seat.era) {
+                break;
+            }
         }
     };
     keep_heads(heads);
-    goes_on
-}
-
-/// Serves a connection of HTTP/2, of which `first` came already.
-async fn multiplexed(lane: &Rc<Lane>, listener: &Listener, accepted: &Accepted, client: Channel<'_>, first: Lease) {
-    let Protocol::Http(http) = &listener.protocol else { return };
-    let Accepted { peer, port, .. } = accepted;
-    let peer_text = PeerText::new(peer.ip);
-    let connection = Connection { lane, listener, http, client, peer: *peer, peer_text: &peer_text, port: *port };
-    h2::serve(connection, first).await;
+    after
 }
 
 /// Heads for an exchange, to be given to [`keep_heads`] after it.
@@ -164,7 +181,7 @@ pub(super) struct PeerText {
 }
 
 impl PeerText {
-    fn new(ip: IpAddr) -> Self {
+    pub(super) fn new(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => Self::dotted(ip),
             IpAddr::V6(ip) => {

@@ -8,9 +8,10 @@ use super::forward::{self, Path};
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, TargetForm};
-use super::outcome::Outcome;
+use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
 use super::request::{self, View};
+use super::switched::Switched;
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
@@ -33,7 +34,10 @@ pub(super) struct Exchange<'a> {
     pub(super) grpc: bool,
     /// Whether the target has as long as the client would wait, and no longer.
     pub(super) hurried: bool,
-    _busy: Busy,
+    /// What is to be joined, once the exchange is over.
+    pub(super) switched: Option<Box<Switched>>,
+    /// Counts it as live.
+    pub(super) busy: Option<Busy>,
 }
 
 /// What an exchange parses into. Reused by the next one, so that reading a head allocates nothing.
@@ -55,26 +59,41 @@ enum Decision {
     Reply(Reply),
 }
 
-/// Runs one exchange that begins with `held`. Returns what was received beyond it if the connection goes on.
-pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lease) -> Option<Lease> {
+/// What comes after an exchange.
+pub(super) enum After {
+    /// The next one, of which this much has been received.
+    Next(Lease),
+    /// Nothing: the connection is done with.
+    End,
+    /// Bytes both ways, which go by no plan any more.
+    Tunnel(Box<Switched>),
+}
+
+/// Runs one exchange that begins with `held`.
+pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lease) -> After {
     let mut exchange = Exchange {
         connection,
         heads,
         text: Lease::empty(),
-        outcome: Outcome::begin(connection.lane),
+        outcome: Outcome::begin(connection.era),
         keep_alive: false,
         grpc: false,
         hurried: false,
-        _busy: connection.lane.enter(),
+        switched: None,
+        busy: Some(connection.lane.enter()),
     };
     let next = exchange.drive(held).await;
-    exchange.outcome.finish(&connection, &exchange.heads.request, &exchange.text);
+    if let Some(mut switched) = exchange.switched.take() {
+        switched.take_along(&mut exchange);
+        return After::Tunnel(switched);
+    }
+    exchange.outcome.finish(&Context::of(&connection, &exchange.outcome), &exchange.heads.request, &exchange.text);
     exchange.heads.clear();
-    next
+    next.map_or(After::End, After::Next)
 }
 
 impl Heads {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
     }
@@ -94,7 +113,7 @@ impl Exchange<'_> {
         self.outcome.head_read();
         // There is none over HTTP/1.1.
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
-        self.keep_alive = incoming.keep_alive && !self.connection.lane.draining.is_raised();
+        self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         match self.decide(&incoming) {
             Decision::Forward(forward, path) => forward::forward(self, &forward, path, &incoming, received).await,
             Decision::Reply(reply) => self.answer_with_body_unread(reply, &incoming, received).await,
@@ -103,7 +122,7 @@ impl Exchange<'_> {
 
     /// Reads until the head is complete. `Err(None)`: the client left.
     async fn read_head(&mut self, mut held: Lease) -> Result<(Incoming, Lease), Option<Reply>> {
-        let limits = &self.connection.lane.plan.limits;
+        let limits = &self.connection.era.plan.limits;
         let limits = Limits { head: limits.request_head, fields: limits.headers };
         let mut scan = Scan::default();
         let mut waited = false;
@@ -145,7 +164,7 @@ impl Exchange<'_> {
 
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
-        let Connection { lane, listener, http, client, peer, .. } = self.connection;
+        let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
         let (scheme, own_port) = (self.connection.scheme(), self.connection.own_port());
         let Heads { request, path, spare, hosts, .. } = &mut *self.heads;
         let text: &[u8] = &self.text;
@@ -185,7 +204,7 @@ impl Exchange<'_> {
             };
         };
         self.outcome.route = route;
-        match &lane.plan.routes[route].action {
+        match &era.plan.routes[route].action {
             Action::Forward(forward) => Decision::Forward(forward.clone(), path),
             Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
             Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, scheme)),
@@ -195,7 +214,7 @@ impl Exchange<'_> {
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, client, listener, http, .. } = self.connection;
-        self.keep_alive &= !close && !lane.draining.is_raised();
+        self.keep_alive &= !close && !self.connection.is_leaving();
         if let Some((reason, word)) = reply.refusal {
             self.outcome.refused(reason, word);
         }

@@ -11,12 +11,12 @@ use super::h1::Incoming;
 use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
+use super::switched::Switched;
 use super::transfer::{Transfer, transfer};
+use crate::lane::InFlight;
 use crate::net::{self, Lease};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
-use crate::stream::{Tunnel, tunnel};
-use crate::tls::Channel;
 use crate::upstream::{Attempt, Tried};
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ pub(super) async fn forward(
     incoming: &Incoming,
     received: Lease,
 ) -> Option<Lease> {
-    let lane = exchange.connection.lane;
-    let limit = lane.plan.limits.request_body.unwrap_or(u64::MAX);
+    let era = exchange.connection.era;
+    let limit = era.plan.limits.request_body.unwrap_or(u64::MAX);
     let mut body = match Body::new(incoming.framing, received, limit) {
         Ok(body) => body,
         Err(error) => {
@@ -48,10 +48,14 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
-    lane.counters.pool(rule.pool).requests.inc();
-    let in_flight = lane.enter_pool(rule.pool);
+    let counters = era.counters.pool(rule.pool);
+    counters.requests.inc();
+    let in_flight = InFlight::enter(counters.own());
     let result = Forwarding { exchange, rule, path, incoming }.run(&mut body).await;
-    drop(in_flight);
+    match &mut exchange.switched {
+        Some(switched) => switched.in_flight = Some(in_flight),
+        None => drop(in_flight),
+    }
     let answered = match result {
         Ok(()) => true,
         Err(Some(reply)) => {
@@ -85,9 +89,9 @@ const FAILED: Duration = Duration::from_secs(1);
 impl Forwarding<'_, '_> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
     async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
-        let lane = self.exchange.connection.lane;
-        let local = &lane.pools[self.rule.pool];
-        let counters = lane.counters.pool(self.rule.pool);
+        let era = self.exchange.connection.era;
+        let local = &era.pools[self.rule.pool];
+        let counters = era.counters.pool(self.rule.pool);
         let key = self.key();
         let mut tried = Tried::default();
         let mut last = None;
@@ -138,7 +142,12 @@ impl Forwarding<'_, '_> {
             };
             let (reused, index) = (leased.reused, attempt.index());
             match self.attempt(&attempt, leased, body).await {
-                Ok(()) => return Ok(()),
+                Ok(None) => return Ok(()),
+                Ok(Some(mut switched)) => {
+                    switched.attempt = Some(attempt);
+                    self.exchange.switched = Some(switched);
+                    return Ok(());
+                }
                 Err(Broken::Client(reply)) => {
                     if reply.is_none() {
                         self.exchange.outcome.client_left();
@@ -185,15 +194,21 @@ impl Forwarding<'_, '_> {
 
     fn key(&self) -> u64 {
         let Exchange { connection, heads, text, outcome, .. } = &*self.exchange;
-        let Some(key) = &connection.lane.plan.pools[self.rule.pool].key else { return 0 };
+        let Some(key) = &connection.era.plan.pools[self.rule.pool].key else { return 0 };
         let path = if self.path.plain { heads.request.path.of(text) } else { &heads.path };
         request::hash_key(key, heads, text, outcome.client.ip(), path)
     }
 
-    /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again.
-    async fn attempt(&mut self, attempt: &Attempt, leased: Leased, body: &mut Body) -> Result<(), Broken> {
+    /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again. What was switched to
+    /// another protocol is returned.
+    async fn attempt(
+        &mut self,
+        attempt: &Attempt,
+        leased: Leased,
+        body: &mut Body,
+    ) -> Result<Option<Box<Switched>>, Broken> {
         let connection = self.exchange.connection;
-        let local = &connection.lane.pools[self.rule.pool];
+        let local = &connection.era.pools[self.rule.pool];
         let timeouts = local.pool().timeouts;
         let try_at = Transfer {
             connection,
@@ -208,50 +223,24 @@ impl Forwarding<'_, '_> {
         let now = net::coarse_now();
         local.observe(attempt.index(), passed.first_byte, now);
         let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
-        connection.lane.latencies.borrow_mut().first_byte(self.rule.pool, first_byte);
+        connection.era.latencies.first_byte(self.rule.pool, first_byte);
         match passed {
             Passed { switched: Some(received), .. } => {
                 let sent = std::mem::replace(body.beyond(), Lease::empty());
-                // Rarer than an answer, and larger.
-                Box::pin(self.tunnel(leased.link.channel(), timeouts.tunnel, sent, received)).await;
+                let stall = connection.listener.timeouts.write_stall;
+                return Ok(Some(Switched::new(leased.link, timeouts.tunnel, stall, sent, received)));
             }
             Passed { reusable: true, keep_alive, .. } => {
                 let kept = match leased.link {
                     Link::Own(stream) => (stream, None),
                     Link::Secure(stream, session) => (stream, Some(session)),
-                    Link::Shared(_) => return Ok(()),
+                    Link::Shared(_) => return Ok(None),
                 };
                 local.keep(attempt.index(), kept, keep_alive, now);
             }
             _ => leased.link.end(),
         }
-        Ok(())
-    }
-
-    /// Joins client and target after a `101 Switching Protocols`. Each may have sent bytes for the tunnel already.
-    async fn tunnel(&mut self, target: Channel<'_>, silence: Duration, sent: Lease, received: Lease) {
-        let connection = self.exchange.connection;
-        let stall = connection.listener.timeouts.write_stall;
-        let (early_sent, early_received) = (sent.len() as u64, received.len() as u64);
-        let early = async {
-            target.send(sent, stall).await?;
-            connection.client.send(received, stall).await
-        };
-        let outcome = &mut self.exchange.outcome;
-        if early.await.is_err() {
-            outcome.target_failed(Failure::Reset);
-            return;
-        }
-        let done = tunnel(Tunnel { client: connection.client, target, silence, stall }).await;
-        outcome.bytes_in += early_sent + done.sent;
-        outcome.bytes_out += early_received + done.received;
-        if let Some(failure) = done.end.failure() {
-            connection.lane.counters.pool(self.rule.pool).failures.failed(failure);
-            match failure {
-                Failure::ClientAbort => outcome.client_left(),
-                failure => outcome.target_failed(failure),
-            }
-        }
+        Ok(None)
     }
 }
 

@@ -64,7 +64,7 @@ impl Forwarding<'_, '_> {
         fresh: bool,
         now: Duration,
     ) -> Result<Leased, Failure> {
-        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
         if !local.pool().is_plain {
             // Larger, and not for those who have no use for it.
             return Box::pin(self.reach(attempt, once, fresh, now)).await;
@@ -79,7 +79,7 @@ impl Forwarding<'_, '_> {
 
     /// As [`Forwarding::connect`], over TLS or HTTP/2 or both.
     async fn reach(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
-        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
         let purpose = local.pool().tls.as_ref().map(|tls| tls.purpose(self.host(attempt)));
         match (local.pool().protocol, &purpose) {
             (Protocol::Http1, Some(purpose)) => self.own(attempt, purpose, once, fresh, now).await,
@@ -109,7 +109,7 @@ impl Forwarding<'_, '_> {
         fresh: bool,
         now: Duration,
     ) -> Result<Leased, Failure> {
-        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
         if !fresh && let Some((stream, session)) = local.lease_for(attempt.index(), purpose, once, now) {
             self.exchange.outcome.connected(Duration::ZERO);
             return Ok(Leased { link: Link::Secure(stream, session), reused: true });
@@ -124,7 +124,7 @@ impl Forwarding<'_, '_> {
         local.trunks.note(attempt.index(), true);
         local.trunks.hold(attempt.index(), Some(purpose), trunk.clone());
         let stream = trunk.open().map_err(|_| Failure::Connect)?;
-        self.exchange.connection.lane.counters.pool(self.rule.pool).h2_streams.inc();
+        self.exchange.connection.era.counters.pool(self.rule.pool).h2_streams.inc();
         Ok(Leased { link: Link::Shared(stream), reused: false })
     }
 
@@ -134,16 +134,16 @@ impl Forwarding<'_, '_> {
         attempt: &Attempt,
         purpose: Option<&Purpose>,
     ) -> Result<(Stream, Option<Box<Session>>), Failure> {
-        let lane = self.exchange.connection.lane;
+        let era = self.exchange.connection.era;
         let started = net::now();
         let opened = attempt.open(purpose, Cargo::Exchanges).await?;
         let took = started.elapsed();
-        let counters = lane.counters.pool(self.rule.pool);
+        let counters = era.counters.pool(self.rule.pool);
         counters.target(attempt.index()).connects.inc();
         if let Some(session) = &opened.1 {
             counters.handshakes.shaken(session.facts().kind());
         }
-        lane.latencies.borrow_mut().connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        era.latencies.connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         self.exchange.outcome.connected(took);
         Ok(opened)
     }
@@ -156,7 +156,7 @@ impl Forwarding<'_, '_> {
         once: bool,
         fresh: bool,
     ) -> Result<Leased, Failure> {
-        let local = &self.exchange.connection.lane.pools[self.rule.pool];
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
         let limit = local.pool().timeouts.connect;
         let due = net::coarse_now().saturating_add(limit);
         let mut reused = true;
@@ -170,7 +170,7 @@ impl Forwarding<'_, '_> {
                     self.exchange.outcome.waits();
                     match trunk.open() {
                         Ok(stream) => {
-                            self.exchange.connection.lane.counters.pool(self.rule.pool).h2_streams.inc();
+                            self.exchange.connection.era.counters.pool(self.rule.pool).h2_streams.inc();
                             if reused {
                                 self.exchange.outcome.connected(Duration::ZERO);
                             }
@@ -208,10 +208,10 @@ impl Forwarding<'_, '_> {
 
     /// Begins to speak HTTP/2 on a connection.
     fn start(&self, stream: Stream, session: Option<Box<Session>>) -> Rc<dyn Trunk> {
-        let lane = self.exchange.connection.lane;
+        let era = self.exchange.connection.era;
         let stall = self.exchange.connection.listener.timeouts.write_stall;
-        let silence = lane.pools[self.rule.pool].pool().timeouts.connect;
-        lane.counters.pool(self.rule.pool).h2_connections.inc();
+        let silence = era.pools[self.rule.pool].pool().timeouts.connect;
+        era.counters.pool(self.rule.pool).h2_connections.inc();
         match session {
             None => h2::start(stream, |stream| stream.into(), "http", stall, silence),
             Some(session) => h2::start(

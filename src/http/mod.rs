@@ -18,6 +18,7 @@ mod link;
 mod outcome;
 mod reply;
 mod request;
+mod switched;
 mod transfer;
 
 pub use connection::{serve, trim};

@@ -2,13 +2,59 @@
 
 use super::connection::Connection;
 use super::head::{RequestHead, Version};
-use crate::lane::Lane;
+use crate::lane::{Era, Lane};
 use crate::net;
 use crate::observe::access::{self, Http, Load, Record, Times};
+use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
-use crate::tls::Facts;
+use crate::tls::{Channel, Facts};
+use crate::upstream::Target;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
+
+/// Where an exchange is counted and what its record names.
+pub(super) struct Context<'a> {
+    pub(super) lane: &'a Lane,
+    pub(super) era: &'a Era,
+    pub(super) client: Channel<'a>,
+    pub(super) names: Names<'a>,
+    pub(super) listener: &'a ListenerSet,
+    pub(super) route: &'a RouteSet,
+    /// The pool that was asked.
+    pub(super) pool: Option<&'a PoolSet>,
+    /// The target that was tried last.
+    pub(super) target: Option<&'a Target>,
+}
+
+/// Names of the configuration; empty where there is none.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) listener: &'a str,
+    pub(super) route: &'a str,
+    pub(super) pool: &'a str,
+}
+
+impl<'a> Context<'a> {
+    /// That of an exchange which has come to `outcome`.
+    pub(super) fn of(connection: &Connection<'a>, outcome: &Outcome) -> Self {
+        let Connection { lane, era, listener, client, .. } = *connection;
+        let pool = outcome.target.map(|(pool, _)| &era.plan.pools[pool].shared);
+        Self {
+            lane,
+            era,
+            client,
+            names: Names {
+                listener: &listener.name,
+                route: &era.plan.shape.routes[outcome.route],
+                pool: pool.map_or("", |pool| &pool.name),
+            },
+            listener: era.counters.listener(listener.index),
+            route: era.counters.route(outcome.route),
+            pool: outcome.target.map(|(pool, _)| &**era.counters.pool(pool)),
+            target: pool.zip(outcome.target).and_then(|(pool, (_, target))| pool.targets.get(target)),
+        }
+    }
+}
 
 /// What an exchange came to.
 pub(super) struct Outcome {
@@ -41,10 +87,10 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn begin(lane: &Lane) -> Self {
+    pub(super) fn begin(era: &Era) -> Self {
         Self {
             client: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            route: lane.plan.routes.len(),
+            route: era.plan.routes.len(),
             target: None,
             tries: 0,
             status: 0,
@@ -143,58 +189,48 @@ impl Outcome {
     }
 
     /// Counts and logs. Called once.
-    pub(super) fn finish(&mut self, connection: &Connection<'_>, head: &RequestHead, text: &[u8]) {
-        let Connection { lane, listener, .. } = connection;
+    pub(super) fn finish(&mut self, context: &Context<'_>, head: &RequestHead, text: &[u8]) {
+        let Context { era, listener: counted, .. } = context;
         let total = nanos(self.answered.unwrap_or_else(|| self.started.elapsed()));
-        let counted = lane.counters.listener(listener.index);
         counted.received.add(self.bytes_in);
         counted.sent.add(self.bytes_out);
         if self.status != 0 {
             counted.requests.status(self.status);
-            lane.counters.route(self.route).requests.status(self.status);
+            context.route.requests.status(self.status);
             // What follows a 101 is no answer but a tunnel.
             if self.status != 101 {
-                lane.latencies.borrow_mut().request(self.route, total);
+                era.latencies.request(self.route, total);
             }
         }
         if let Some(reason) = self.refusal {
             counted.refusals.refused(reason);
         }
-        if let Some(log) = &lane.log
+        if let Some(log) = &era.log
             && let mut log = log.borrow_mut()
             && log.wants()
         {
             self.times.total = total;
             let id = self.request_id();
-            log.write(&self.record(connection, head, text, id.as_bytes()));
+            log.write(&self.record(context, head, text, id.as_bytes()));
         }
     }
 
-    fn record<'a>(
-        &self,
-        connection: &Connection<'a>,
-        head: &'a RequestHead,
-        text: &'a [u8],
-        id: &'a [u8],
-    ) -> Record<'a> {
-        let Connection { lane, listener, .. } = connection;
-        let plan = &lane.plan;
-        let pool = self.target.map(|(pool, _)| &plan.pools[pool].shared);
-        let target = self.target.and_then(|(pool, target)| plan.pools[pool].shared.targets.get(target));
+    fn record<'a>(&self, context: &Context<'a>, head: &'a RequestHead, text: &'a [u8], id: &'a [u8]) -> Record<'a> {
+        let Context { names, client, .. } = context;
         let value = |name: &'a [u8]| head.values(text, name).next().unwrap_or_default();
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
         Record {
             start_ns: start.saturating_sub(self.times.total),
             client: Some(self.client),
-            listener: &listener.name,
-            route: &plan.shape.routes[self.route],
-            pool: pool.map_or("", |pool| &pool.name),
-            target: target.map_or("", |target| &target.name),
+            listener: names.listener,
+            route: names.route,
+            pool: names.pool,
+            target: context.target.map_or("", |target| &target.name),
             http: Some(Http {
                 method: head.method_text.of(text),
                 target: head.target.of(text),
                 version: match head.version {
-                    _ if connection.client.is_multiplexed() => access::Version::Http2,
+                    _ if client.is_multiplexed() => access::Version::Http2,
                     Version::Http10 => access::Version::Http10,
                     Version::Http11 => access::Version::Http11,
                 },
@@ -205,7 +241,7 @@ impl Outcome {
                 body_out: self.body_out,
                 request_id: id,
             }),
-            tls: connection.client.facts().map(Facts::record),
+            tls: client.facts().map(Facts::record),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             times: self.times,
@@ -213,10 +249,10 @@ impl Outcome {
             reason: self.reason,
             termination: self.termination,
             load: Load {
-                process: lane.counters.worker.connections.get(),
-                listener: lane.counters.listener(listener.index).open.get(),
-                pool: self.target.map_or(0, |(pool, _)| lane.counters.pool(pool).in_flight.get()),
-                target: target.map_or(0, |target| u64::from(target.in_flight())),
+                process: context.lane.worker.connections.get(),
+                listener: context.listener.open.get(),
+                pool: context.pool.map_or(0, |pool| pool.in_flight.get()),
+                target: context.target.map_or(0, |target| u64::from(target.in_flight())),
             },
         }
     }

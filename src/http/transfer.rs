@@ -61,7 +61,7 @@ pub(super) async fn transfer(
     if whole {
         push_end(framing, body.trailers(), out.buffer());
     }
-    let counters = transfer.connection.lane.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
+    let counters = transfer.connection.era.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
     let sent_at = exchange.outcome.sending();
     let taken = Cell::new(0);

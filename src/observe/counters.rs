@@ -5,10 +5,14 @@
 //! any moment. A second writer would lose counts, never worse. Every set has cache lines of its own, so that two
 //! workers never share one.
 //!
-//! Sets are reached by index, in the order of the [`Shape`] they were made from.
+//! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
+//! sets of the names that both have, so that what counts under an old plan counts on.
 
 use super::reason::{Class, Failure, Flood, Handshake, Reason};
 use crossbeam::utils::CachePadded;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number that only grows. One writer.
@@ -169,14 +173,32 @@ pub struct Shape {
     pub pools: Vec<(String, Vec<String>)>,
 }
 
-/// All counters of one worker.
+/// A set with cache lines of its own, which plans that follow each other share.
+pub type Shared<T> = Arc<CachePadded<T>>;
+
+/// All counters of one worker under one plan.
 #[derive(Debug)]
 pub struct WorkerCounters {
     /// The thread's own.
-    pub worker: CachePadded<WorkerSet>,
-    listeners: Box<[CachePadded<ListenerSet>]>,
-    routes: Box<[CachePadded<RouteSet>]>,
-    pools: Box<[CachePadded<PoolSet>]>,
+    pub worker: Shared<WorkerSet>,
+    listeners: Box<[Shared<ListenerSet>]>,
+    routes: Box<[Shared<RouteSet>]>,
+    pools: Box<[PoolCounters]>,
+}
+
+/// The counters of a pool and its targets.
+#[derive(Clone, Debug, Default)]
+pub struct PoolCounters {
+    set: Shared<PoolSet>,
+    targets: Box<[Shared<TargetSet>]>,
+}
+
+impl Deref for PoolCounters {
+    type Target = PoolSet;
+
+    fn deref(&self) -> &PoolSet {
+        &self.set
+    }
 }
 
 /// What a worker counts about itself.
@@ -245,7 +267,6 @@ pub struct PoolSet {
     pub h2_connections: Counter,
     /// Exchanges that began on them.
     pub h2_streams: Counter,
-    targets: Box<[CachePadded<TargetSet>]>,
 }
 
 /// Per target.
@@ -268,12 +289,29 @@ pub struct TargetSet {
 impl WorkerCounters {
     /// All zero, for `shape`.
     pub fn new(shape: &Shape) -> Self {
-        let pool = |targets: &Vec<String>| PoolSet { targets: zeroed(targets.len()), ..PoolSet::default() };
         Self {
-            worker: CachePadded::default(),
+            worker: Shared::default(),
             listeners: zeroed(shape.listeners.len()),
             routes: zeroed(shape.routes.len()),
-            pools: shape.pools.iter().map(|(_, targets)| CachePadded::new(pool(targets))).collect(),
+            pools: shape.pools.iter().map(|(_, targets)| PoolCounters::new(targets.len())).collect(),
+        }
+    }
+
+    /// For `next`: what has the same name as under `last`, which these are for, counts on; the rest begins at zero.
+    pub fn succeed(&self, last: &Shape, next: &Shape) -> Self {
+        let pools: HashMap<&str, usize> = places(last.pools.iter().map(|(name, _)| name));
+        let pool = |(name, targets): &(String, Vec<String>)| match pools.get(name.as_str()) {
+            None => PoolCounters::new(targets.len()),
+            Some(&old) => {
+                let set = self.pools[old].set.clone();
+                PoolCounters { set, targets: taken_over(&last.pools[old].1, targets, &self.pools[old].targets) }
+            }
+        };
+        Self {
+            worker: self.worker.clone(),
+            listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
+            routes: taken_over(&last.routes, &next.routes, &self.routes),
+            pools: next.pools.iter().map(pool).collect(),
         }
     }
 
@@ -291,20 +329,37 @@ impl WorkerCounters {
 
     /// Listener `i` of the shape. Panics when there is none: an index comes from the same plan as the shape.
     #[inline]
-    pub fn listener(&self, i: usize) -> &ListenerSet {
+    pub fn listener(&self, i: usize) -> &Shared<ListenerSet> {
         &self.listeners[i]
     }
 
     /// Route `i` of the shape; panics as [`Self::listener`] does.
     #[inline]
-    pub fn route(&self, i: usize) -> &RouteSet {
+    pub fn route(&self, i: usize) -> &Shared<RouteSet> {
         &self.routes[i]
     }
 
     /// Pool `i` of the shape; panics as [`Self::listener`] does.
     #[inline]
-    pub fn pool(&self, i: usize) -> &PoolSet {
+    pub fn pool(&self, i: usize) -> &PoolCounters {
         &self.pools[i]
+    }
+}
+
+impl PoolCounters {
+    fn new(targets: usize) -> Self {
+        Self { set: Shared::default(), targets: zeroed(targets) }
+    }
+
+    /// The pool's own, to be kept for longer than the plan.
+    pub fn own(&self) -> &Shared<PoolSet> {
+        &self.set
+    }
+
+    /// Target `i` of the pool; panics as [`WorkerCounters::listener`] does.
+    #[inline]
+    pub fn target(&self, i: usize) -> &Shared<TargetSet> {
+        &self.targets[i]
     }
 }
 
@@ -316,22 +371,14 @@ impl ListenerSet {
     }
 }
 
-impl PoolSet {
-    /// Target `i` of the pool; panics as [`WorkerCounters::listener`] does.
-    #[inline]
-    pub fn target(&self, i: usize) -> &TargetSet {
-        &self.targets[i]
-    }
-}
-
-/// What the control thread counts; it is the only writer.
+/// What the control thread counts under one plan; it is the only writer.
 #[derive(Debug)]
 pub struct ControlCounters {
     /// How late checks started, ns: the longest recent delay.
-    pub check_lateness: Peak,
-    listeners: Box<[CertificateFiles]>,
-    pools: Box<[CertificateFiles]>,
-    targets: Box<[Box<[TargetHealth]>]>,
+    pub check_lateness: Arc<Peak>,
+    listeners: Box<[Arc<CertificateFiles>]>,
+    pools: Box<[Arc<CertificateFiles>]>,
+    targets: Box<[Box<[Arc<TargetHealth>]>]>,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
@@ -364,24 +411,44 @@ pub struct TargetHealth {
     pub changes: Counter,
 }
 
+impl Default for TargetHealth {
+    /// Up, and no check has run.
+    fn default() -> Self {
+        let up = Gauge::default();
+        up.set(1);
+        Self { up, passed: Counter::default(), failed: Counter::default(), changes: Counter::default() }
+    }
+}
+
 impl ControlCounters {
     /// No check has run and every target of `shape` is up.
     pub fn new(shape: &Shape) -> Self {
-        let up = || {
-            let up = Gauge::default();
-            up.set(1);
-            TargetHealth { up, passed: Counter::default(), failed: Counter::default(), changes: Counter::default() }
+        Self {
+            check_lateness: Arc::default(),
+            listeners: zeroed(shape.listeners.len()),
+            pools: zeroed(shape.pools.len()),
+            targets: shape.pools.iter().map(|(_, targets)| zeroed(targets.len())).collect(),
+        }
+    }
+
+    /// For `next`, as [`WorkerCounters::succeed`] does it.
+    pub fn succeed(&self, last: &Shape, next: &Shape) -> Self {
+        let names = |shape: &Shape| -> Vec<String> { shape.pools.iter().map(|(name, _)| name.clone()).collect() };
+        let pools: HashMap<&str, usize> = places(last.pools.iter().map(|(name, _)| name));
+        let targets = |(name, targets): &(String, Vec<String>)| match pools.get(name.as_str()) {
+            None => zeroed(targets.len()),
+            Some(&old) => taken_over(&last.pools[old].1, targets, &self.targets[old]),
         };
         Self {
-            check_lateness: Peak::default(),
-            listeners: shape.listeners.iter().map(|_| CertificateFiles::default()).collect(),
-            pools: shape.pools.iter().map(|_| CertificateFiles::default()).collect(),
-            targets: shape.pools.iter().map(|(_, targets)| targets.iter().map(|_| up()).collect()).collect(),
+            check_lateness: self.check_lateness.clone(),
+            listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
+            pools: taken_over(&names(last), &names(next), &self.pools),
+            targets: next.pools.iter().map(targets).collect(),
         }
     }
 
     /// The files of listener `i` of the shape; panics as [`WorkerCounters::listener`] does.
-    pub fn certificates(&self, i: usize) -> &CertificateFiles {
+    pub fn certificates(&self, i: usize) -> &Arc<CertificateFiles> {
         &self.listeners[i]
     }
 
@@ -391,13 +458,24 @@ impl ControlCounters {
     }
 
     /// Target `target` of pool `pool` of the shape; panics as [`WorkerCounters::listener`] does.
-    pub fn target(&self, pool: usize, target: usize) -> &TargetHealth {
+    pub fn target(&self, pool: usize, target: usize) -> &Arc<TargetHealth> {
         &self.targets[pool][target]
     }
 }
 
-fn zeroed<T: Default>(count: usize) -> Box<[CachePadded<T>]> {
-    (0..count).map(|_| CachePadded::default()).collect()
+fn zeroed<T: Default>(count: usize) -> Box<[Arc<T>]> {
+    (0..count).map(|_| Arc::default()).collect()
+}
+
+fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<&'a str, usize> {
+    names.enumerate().map(|(place, name)| (name.as_str(), place)).collect()
+}
+
+/// One for each of `next`: that of the same name among `last`, if there is one.
+fn taken_over<T: Default>(last: &[String], next: &[String], sets: &[Arc<T>]) -> Box<[Arc<T>]> {
+    let places = places(last.iter());
+    let set = |name: &String| places.get(name.as_str()).map_or_else(Arc::default, |&place| sets[place].clone());
+    next.iter().map(set).collect()
 }
 
 #[cfg(test)]
@@ -419,9 +497,9 @@ mod tests {
         let counters = WorkerCounters::new(&shape);
         let line = std::mem::align_of::<CachePadded<u8>>();
         for (start, size) in [
-            (&raw const *counters.worker as usize, std::mem::size_of_val(&counters.worker)),
-            (counters.pool(0) as *const _ as usize, std::mem::size_of::<CachePadded<PoolSet>>()),
-            (counters.pool(0).target(0) as *const _ as usize, std::mem::size_of::<CachePadded<TargetSet>>()),
+            (&raw const **counters.worker as usize, std::mem::size_of::<CachePadded<WorkerSet>>()),
+            (&raw const ***counters.pool(0).own() as usize, std::mem::size_of::<CachePadded<PoolSet>>()),
+            (&raw const ***counters.pool(0).target(0) as usize, std::mem::size_of::<CachePadded<TargetSet>>()),
         ] {
             assert_eq!(start % line, 0);
             assert_eq!(size % line, 0);
@@ -451,6 +529,31 @@ mod tests {
         assert_eq!(set.requests.get()[Class::Success.index()], 2);
         assert_eq!(set.requests.get()[Class::None.index()], 1);
         assert_eq!(set.refusals.get()[Reason::NoRoute.index()], 1);
+    }
+
+    #[test]
+    fn what_keeps_its_name_counts_on() {
+        let shape = |listener: &str, targets: &[&str]| Shape {
+            listeners: vec![listener.into()],
+            routes: vec!["r".into(), "(none)".into()],
+            pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
+        };
+        let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));
+        let old = WorkerCounters::new(&first);
+        old.listener(0).sent.add(1);
+        old.pool(0).requests.add(2);
+        old.pool(0).target(0).requests.add(3);
+        old.pool(0).target(1).requests.add(4);
+        let new = old.succeed(&first, &second);
+        old.route(1).requests.status(404);
+        assert_eq!(new.listener(0).sent.get(), 0);
+        assert_eq!(new.pool(0).requests.get(), 2);
+        assert_eq!((new.pool(0).target(0).requests.get(), new.pool(0).target(1).requests.get()), (4, 0));
+        assert_eq!(new.route(1).requests.get()[Class::ClientError.index()], 1);
+        let control = ControlCounters::new(&first);
+        control.target(0, 1).up.set(0);
+        let control = control.succeed(&first, &second);
+        assert_eq!((control.target(0, 0).up.get(), control.target(0, 1).up.get()), (0, 1));
     }
 
     #[test]

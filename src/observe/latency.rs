@@ -5,6 +5,8 @@
 //! that memory stays bounded whatever the configuration.
 
 use hdrhistogram::Histogram;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// Histograms that one worker makes at most, unless told otherwise. Each takes up to 24 KB, depending on its longest
 /// value.
@@ -28,64 +30,114 @@ impl Kind {
     const ALL: [Self; 3] = [Self::Request, Self::Connect, Self::FirstByte];
 }
 
-/// A worker's histograms.
+/// A worker's histograms under one plan. Those of plans that follow each other share what has the same name in both.
 #[derive(Debug)]
 pub struct Latencies {
-    groups: [Group; 3],
-    made: usize,
-    limit: usize,
+    groups: [Vec<Place>; 3],
+    bound: Rc<Bound>,
 }
+
+/// Where a histogram is once there is one.
+type Place = Rc<RefCell<Option<Box<Series>>>>;
+
+/// What bounds the histograms of a worker, over all of its plans.
+#[derive(Debug)]
+struct Bound {
+    left: Cell<usize>,
+    overflow: [Place; 3],
+}
+
+/// Histograms that a worker copies at a time: few enough not to be felt.
+const PAGE: usize = 16;
 
 impl Latencies {
     /// No histogram yet; at most `limit` will be made, the overflow series not counted.
     pub fn new(routes: usize, pools: usize, limit: usize) -> Self {
-        Self { groups: [Group::new(routes), Group::new(pools), Group::new(pools)], made: 0, limit }
+        let places = |count| std::iter::repeat_with(Place::default).take(count).collect();
+        let bound = Bound { left: Cell::new(limit), overflow: Default::default() };
+        Self { groups: [places(routes), places(pools), places(pools)], bound: Rc::new(bound) }
+    }
+
+    /// For the plan that comes next: `routes` and `pools` say which place each of its places had.
+    pub fn succeed(&self, routes: &[Option<usize>], pools: &[Option<usize>]) -> Self {
+        let group = |kind: Kind, origins: &[Option<usize>]| {
+            let place = |origin: &Option<usize>| origin.and_then(|old| self.groups[kind as usize].get(old));
+            origins.iter().map(|origin| place(origin).cloned().unwrap_or_default()).collect()
+        };
+        let groups = [group(Kind::Request, routes), group(Kind::Connect, pools), group(Kind::FirstByte, pools)];
+        // Those that nobody takes over give their room back.
+        let made = |groups: &[Vec<Place>; 3]| groups.iter().flatten().filter(|place| place.borrow().is_some()).count();
+        let given_back = made(&self.groups) - made(&groups);
+        self.bound.left.set(self.bound.left.get() + given_back);
+        Self { groups, bound: self.bound.clone() }
     }
 
     /// Notes that `route` took `ns` nanoseconds for a request.
     #[inline]
-    pub fn request(&mut self, route: usize, ns: u64) {
+    pub fn request(&self, route: usize, ns: u64) {
         self.record(Kind::Request, route, ns);
     }
 
     /// Notes that connecting to a target of `pool` took `ns` nanoseconds.
     #[inline]
-    pub fn connect(&mut self, pool: usize, ns: u64) {
+    pub fn connect(&self, pool: usize, ns: u64) {
         self.record(Kind::Connect, pool, ns);
     }
 
     /// Notes that a target of `pool` took `ns` nanoseconds to the first byte of its response.
     #[inline]
-    pub fn first_byte(&mut self, pool: usize, ns: u64) {
+    pub fn first_byte(&self, pool: usize, ns: u64) {
         self.record(Kind::FirstByte, pool, ns);
     }
 
-    /// A copy for another thread: a few microseconds for each histogram made.
+    /// A copy of some, for another thread, and where to go on: a few microseconds for each histogram made. `None`: that was all.
+    pub fn page(&self, from: usize) -> (LatenciesSnapshot, Option<usize>) {
+        let mut snapshot = LatenciesSnapshot::default();
+        let mut copied = 0;
+        let own = Kind::ALL.iter().flat_map(|&kind| {
+            let places = &self.groups[kind as usize];
+            places.iter().enumerate().map(move |(index, place)| (kind, Some(index), place))
+        });
+        let overflow = Kind::ALL.iter().map(|&kind| (kind, None, &self.bound.overflow[kind as usize]));
+        for (position, (kind, index, place)) in own.chain(overflow).enumerate().skip(from) {
+            let Some(series) = &*place.borrow() else { continue };
+            if copied == PAGE {
+                return (snapshot, Some(position));
+            }
+            copied += 1;
+            snapshot.groups[kind as usize].add(index, series);
+        }
+        (snapshot, None)
+    }
+
+    /// All of them.
     pub fn snapshot(&self) -> LatenciesSnapshot {
-        LatenciesSnapshot { groups: self.groups.clone() }
+        let mut all = LatenciesSnapshot::default();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let (page, more) = self.page(from);
+            all.merge(&page);
+            next = more;
+        }
+        all
     }
 
     #[inline]
-    fn record(&mut self, kind: Kind, index: usize, ns: u64) {
-        let group = &mut self.groups[kind as usize];
-        match group.series.get_mut(index) {
-            Some(Some(series)) => series.record(ns),
-            slot => {
-                let series = if let Some(slot) = slot
-                    && self.made < self.limit
-                {
-                    self.made += 1;
-                    slot.insert(Series::new())
-                } else {
-                    group.overflow.get_or_insert_with(Series::new)
-                };
-                series.record(ns);
+    fn record(&self, kind: Kind, index: usize, ns: u64) {
+        let Some(place) = self.groups[kind as usize].get(index) else { return };
+        let mut place = place.borrow_mut();
+        match &mut *place {
+            Some(series) => series.record(ns),
+            None if self.bound.left.get() > 0 => {
+                self.bound.left.set(self.bound.left.get() - 1);
+                place.insert(Series::new()).record(ns);
             }
+            None => self.bound.overflow[kind as usize].borrow_mut().get_or_insert_with(Series::new).record(ns),
         }
     }
 }
 
-/// What [`Latencies::snapshot`] copied; snapshots of several workers merge into one.
+/// What [`Latencies::page`] copied; those of several workers merge into one.
 #[derive(Clone, Debug, Default)]
 pub struct LatenciesSnapshot {
     groups: [Group; 3],
@@ -129,8 +181,12 @@ struct Group {
 }
 
 impl Group {
-    fn new(count: usize) -> Self {
-        Self { series: std::iter::repeat_with(|| None).take(count).collect(), overflow: None }
+    fn add(&mut self, index: Option<usize>, series: &Series) {
+        let Some(index) = index else { return merge(&mut self.overflow, Some(series)) };
+        if self.series.len() <= index {
+            self.series.resize_with(index + 1, || None);
+        }
+        merge(&mut self.series[index], Some(series));
     }
 }
 
@@ -201,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_value_at_a_bound_is_within_it() {
-        let mut latencies = Latencies::new(1, 0, 10);
+        let latencies = Latencies::new(1, 0, 10);
         for ms in [1, 10, 10, 11, 5_000] {
             latencies.request(0, ms * MS);
         }
@@ -215,7 +271,7 @@ mod tests {
 
     #[test]
     fn histograms_beyond_the_limit_share_one() {
-        let mut latencies = Latencies::new(5, 0, 2);
+        let latencies = Latencies::new(5, 0, 2);
         for route in 0..5 {
             latencies.request(route, MS);
         }
@@ -227,7 +283,7 @@ mod tests {
 
     #[test]
     fn merging_loses_nothing() {
-        let (mut a, mut b) = (Latencies::new(2, 1, 10), Latencies::new(2, 1, 10));
+        let (a, b) = (Latencies::new(2, 1, 10), Latencies::new(2, 1, 10));
         a.request(0, MS);
         a.first_byte(0, 3 * MS);
         b.request(0, 900_000 * MS);
@@ -243,13 +299,50 @@ mod tests {
 
     #[test]
     fn absurd_values_are_kept_within_bounds() {
-        let mut latencies = Latencies::new(1, 0, 1);
+        let latencies = Latencies::new(1, 0, 1);
         latencies.request(0, u64::MAX);
         latencies.request(0, 0);
         let snapshot = latencies.snapshot();
         let (_, series) = snapshot.series(Kind::Request).next().unwrap();
         assert_eq!(series.count(), 2);
         assert_eq!(series.cumulative(&[1, HIGHEST_US]), [1, 2]);
+    }
+
+    #[test]
+    fn a_plan_that_follows_goes_on_with_what_it_knows() {
+        let old = Latencies::new(2, 1, 3);
+        old.request(0, MS);
+        old.request(1, MS);
+        old.connect(0, MS);
+        let new = old.succeed(&[None, Some(1)], &[Some(0)]);
+        old.request(1, MS);
+        new.request(1, MS);
+        new.connect(0, MS);
+        let counts = |latencies: &Latencies, kind| -> Vec<_> {
+            latencies.snapshot().series(kind).map(|(index, series)| (index, series.count())).collect()
+        };
+        assert_eq!(counts(&new, Kind::Request), [(Some(1), 3)]);
+        assert_eq!(counts(&new, Kind::Connect), [(Some(0), 2)]);
+        new.request(0, MS);
+        assert_eq!(counts(&new, Kind::Request), [(Some(0), 1), (Some(1), 3)], "the room of the one that went");
+        new.first_byte(0, MS);
+        assert_eq!(counts(&new, Kind::FirstByte), [(None, 1)]);
+    }
+
+    #[test]
+    fn many_histograms_are_copied_page_by_page() {
+        let latencies = Latencies::new(3 * PAGE, 1, 1_000);
+        (0..3 * PAGE).step_by(2).for_each(|route| latencies.request(route, MS));
+        latencies.connect(0, MS);
+        let (mut next, mut pages, mut series) = (Some(0), 0, 0);
+        while let Some(from) = next {
+            let (page, more) = latencies.page(from);
+            let copied: usize = Kind::ALL.iter().map(|&kind| page.series(kind).count()).sum();
+            assert!(copied <= PAGE);
+            (next, pages, series) = (more, pages + 1, series + copied);
+        }
+        assert_eq!((pages, series), (2, 3 * PAGE / 2 + 1));
+        assert_eq!(latencies.snapshot().series(Kind::Request).count(), 3 * PAGE / 2);
     }
 
     #[test]

@@ -12,4 +12,5 @@ pub mod log;
 pub mod process;
 pub mod prometheus;
 pub mod reason;
+pub mod reloads;
 pub mod scrape;

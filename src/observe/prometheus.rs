@@ -221,7 +221,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_histogram_has_rising_bounds_and_a_total() {
-        let mut latencies = Latencies::new(1, 0, 1);
+        let latencies = Latencies::new(1, 0, 1);
         for ms in [1, 2, 70_000] {
             latencies.request(0, ms * 1_000_000);
         }

@@ -9,6 +9,7 @@ use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
 use super::reason::{Class, Failure, Flood, Handshake, Reason};
+use super::reloads::Reloads;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub struct Scrape<'a> {
     pub access_log: Option<&'a Lines>,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
     pub log_lines_dropped: u64,
+    /// The number of the plan in force.
+    pub plan: u64,
+    /// What became of reloads.
+    pub reloads: &'a Reloads,
     /// The process, read just before.
     pub process: Process,
 }
@@ -77,6 +82,7 @@ impl Scrape<'_> {
         self.write_targets(&mut page);
         self.write_health(&mut page);
         self.write_logs(&mut page);
+        self.write_reloads(&mut page);
         self.write_process(&mut page);
         page.into_text()
     }
@@ -136,6 +142,20 @@ impl Scrape<'_> {
         self.per_pool(page.counter("ringway_pool_h2_connections_total", help), |p| p.h2_connections.get());
         let help = "Streams begun on connections to targets.";
         self.per_pool(page.counter("ringway_pool_h2_streams_total", help), |p| p.h2_streams.get());
+    }
+
+    fn write_reloads(&self, page: &mut Page) {
+        let Reloads { applied, unchanged, failed, last_failed, last_success } = self.reloads;
+        let help = "The number of the plan in force: 1 at the start, one more with each reload that changed something.";
+        page.gauge("ringway_config_plan_number", help).sample(&[], self.plan);
+        let mut total = page.counter("ringway_config_reloads_total", "Reloads by what became of them.");
+        for (result, count) in [("applied", applied), ("unchanged", unchanged), ("failed", failed)] {
+            total.sample(&[("result", result)], count.get());
+        }
+        let help = "1 unless the last reload failed.";
+        page.gauge("ringway_config_last_reload_successful", help).sample(&[], 1 - last_failed.get().min(1));
+        let help = "When a plan was last put into force, seconds since 1970.";
+        page.gauge("ringway_config_last_reload_success_timestamp_seconds", help).sample(&[], last_success.get());
     }
 
     /// Nothing without TLS.
@@ -420,7 +440,7 @@ mod tests {
             worker.pool(0).target(1).received.add(7);
             worker.worker.longest_turn.record(2_000_000, 5);
             worker.worker.log_lines_dropped.add(4);
-            let mut own = Latencies::new(2, 2, 1);
+            let own = Latencies::new(2, 2, 1);
             own.request(0, 3_000_000);
             own.request(1, 3_000_000);
             latencies.merge(&own.snapshot());
@@ -435,6 +455,8 @@ mod tests {
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
             access_log: Some(&Lines::default()),
             log_lines_dropped: 1,
+            plan: 3,
+            reloads: &Reloads::default(),
             process: Process::read(),
         }
         .text();

@@ -18,11 +18,21 @@ use std::sync::Arc;
 ///
 /// `workers` is how many threads will run it.
 pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
+    build(config, workers, None)
+}
+
+/// Compiles a configuration that follows the one of `previous` in the same process. What is the same in both is one: a pool is
+/// known by its name, a target by its pool and address.
+pub fn succeed(config: &Config, previous: &Plan) -> Result<Plan, Vec<Fault>> {
+    build(config, previous.runtime.workers, Some(previous))
+}
+
+fn build(config: &Config, workers: usize, previous: Option<&Plan>) -> Result<Plan, Vec<Fault>> {
     let mut faults = Vec::new();
     let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
     let mut pools: Vec<Pool> = Vec::new();
-    for (i, (name, pool)) in config.pools.iter().enumerate() {
-        match compile_pool(i, name, pool, workers) {
+    for (name, pool) in &config.pools {
+        match compile_pool(name, pool, workers, previous) {
             Ok(pool) => pools.push(pool),
             Err(found) => faults.extend(found),
         }
@@ -42,9 +52,10 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         return Err(faults);
     }
     let mut listeners = Vec::new();
-    let mut shared = edge::Shared::new(config);
+    let context = Context { config, pools: &pool_index, conditions: &conditions, previous };
+    let mut shared = edge::Shared::new(config, previous);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
-        match compile_listener(index, name, listener, config, &pool_index, &conditions, &mut shared) {
+        match compile_listener(index, name, listener, &context, &mut shared) {
             Ok(listener) => listeners.push(Arc::new(listener)),
             Err(found) => faults.extend(found),
         }
@@ -86,6 +97,8 @@ pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
         checks,
         acme: edge::acme(config),
         answers: shared.answers,
+        rings: shared.rings,
+        config: config.clone(),
         shape,
     })
 }
@@ -108,7 +121,12 @@ fn address(address: &model::Address) -> net::Address {
     }
 }
 
-fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) -> Result<Pool, Vec<Fault>> {
+fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option<&Plan>) -> Result<Pool, Vec<Fault>> {
+    let before = previous.and_then(|plan| Some((plan.pool(name)?, plan.config.pools.get(name)?)));
+    if let Some((same, _)) = before.filter(|(_, model)| *model == pool) {
+        return Ok(same.clone());
+    }
+    let before = before.map(|(before, _)| &before.shared);
     let balance = match pool.balance {
         model::Balance::RoundRobin => Kind::RoundRobin,
         model::Balance::LeastConn => Kind::LeastConn,
@@ -123,11 +141,18 @@ fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) ->
         model::HashKey::Cookie(name) => Key::Cookie(name.clone()),
         model::HashKey::Query(name) => Key::Query(name.clone()),
     });
-    let targets =
-        pool.targets.iter().map(|t| upstream::Target::new(address(&t.address), t.weight, t.backup, workers)).collect();
+    let target = |target: &model::Target| {
+        let address = address(&target.address);
+        match before.and_then(|before| before.find(&address)) {
+            Some(known) => known.succeed(target.weight, target.backup),
+            None => upstream::Target::new(address, target.weight, target.backup, workers),
+        }
+    };
+    let targets = pool.targets.iter().map(target).collect();
+    let tls_before = before.and_then(|before| before.tls.as_ref());
+    let tls = pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls, tls_before)).transpose()?;
     let shared = Arc::new(upstream::Pool {
         name: name.to_owned(),
-        index,
         balance,
         targets,
         open_when_down: pool.all_down == model::AllDown::Open,
@@ -142,7 +167,7 @@ fn compile_pool(index: usize, name: &str, pool: &model::Pool, workers: usize) ->
             model::PoolProtocol::H2 => upstream::Protocol::Http2,
             model::PoolProtocol::Alpn => upstream::Protocol::Agreed,
         },
-        tls: pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls)).transpose()?.map(Arc::new),
+        tls,
         is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1,
         keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
     });
@@ -163,7 +188,6 @@ fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
             let spec = health::CheckSpec {
                 pool: pools[pool].shared.name.clone(),
                 target: entry.name.clone(),
-                place: (pool, target),
                 address: check_address(&entry.address),
                 tls: pools[pool].shared.tls.clone(),
                 probe,
@@ -238,15 +262,22 @@ fn compile_route(
     }
 }
 
+/// What listeners are compiled among.
+struct Context<'a> {
+    config: &'a Config,
+    pools: &'a BTreeMap<&'a str, usize>,
+    conditions: &'a [Conditions],
+    previous: Option<&'a Plan>,
+}
+
 fn compile_listener(
     index: usize,
     name: &str,
     listener: &model::Listener,
-    config: &Config,
-    pools: &BTreeMap<&str, usize>,
-    conditions: &[Conditions],
+    context: &Context<'_>,
     shared: &mut edge::Shared,
 ) -> Result<Listener, Vec<Fault>> {
+    let Context { config, pools, conditions, previous } = *context;
     let pool = listener.pool.as_ref().map(|pool| {
         pools
             .get(pool.as_str())
@@ -308,6 +339,6 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
-        tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared)).transpose()?,
+        tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared, previous)).transpose()?,
     })
 }

@@ -1,6 +1,7 @@
 //! From `[listeners.NAME.tls]` to what ends TLS there and to what authorities are asked for, and from `[pools.NAME.tls]` to what
 //! begins it.
 
+use super::Plan;
 use super::compile::key_path;
 use crate::config::model::{
     self, AcmeChallenge, AcmeKey, CaSource, ClientAuthMode, Config, Hsts, PoolProtocol, Protocol, SniPolicy, TlsLevel,
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 /// What listeners share.
 pub(super) struct Shared {
-    rings: Rings,
+    pub(super) rings: Rings,
     pub(super) answers: Arc<Answers>,
     /// Whether an authority may ask in clear.
     in_clear: bool,
@@ -27,11 +28,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: &Config) -> Self {
-        let uses = |challenge| asked(config).any(|(_, _, acme)| acme.challenge == challenge);
+    /// Goes on with what `previous` has.
+    pub(super) fn new(config: &Config, previous: Option<&Plan>) -> Self {
+        let uses = |challenge| asked(config).any(|(_, acme)| acme.challenge == challenge);
         Self {
-            rings: Rings::default(),
-            answers: Arc::default(),
+            rings: previous.map(|plan| plan.rings.succeed()).unwrap_or_default(),
+            answers: previous.map(|plan| plan.answers.clone()).unwrap_or_default(),
             in_clear: uses(AcmeChallenge::Http01),
             in_handshakes: uses(AcmeChallenge::TlsAlpn01),
             state_dir: config.runtime.state_dir.clone(),
@@ -44,13 +46,15 @@ impl Shared {
     }
 }
 
-/// Reads the files that the TLS of a listener names. Fails with every one that cannot be used.
+/// Reads the files that the TLS of a listener names. Fails with every one that cannot be used. What is set as it was in
+/// `previous` stays in service as it is.
 pub(super) fn compile(
     name: &str,
     listener: &model::Listener,
     tls: &model::Tls,
     shared: &mut Shared,
-) -> Result<Edge, Vec<Fault>> {
+    previous: Option<&Plan>,
+) -> Result<Arc<Edge>, Vec<Fault>> {
     let named = |entry: &model::TlsByName| Named {
         names: entry.names.clone(),
         policy: policy(listener.protocol, tls, Some(entry)),
@@ -69,28 +73,35 @@ pub(super) fn compile(
         handshake: listener.timeouts.handshake.0,
         answers: shared.in_handshakes.then(|| shared.answers.clone()),
     };
+    let before = previous.and_then(|plan| plan.listener(name)).and_then(|listener| listener.tls.as_ref());
+    if let Some(edge) = before.filter(|edge| *edge.spec() == spec) {
+        // Its ring stays a ring of this plan.
+        return match shared.rings.open(&spec.tickets) {
+            Ok(_) => Ok(edge.clone()),
+            Err(fault) => Err(vec![placed(name, tls, fault)]),
+        };
+    }
     Edge::load(spec, &mut shared.rings)
+        .map(Arc::new)
         .map_err(|faults| faults.into_iter().map(|fault| placed(name, tls, fault)).collect())
 }
 
 /// What authorities are asked for.
 pub(super) fn acme(config: &Config) -> Vec<Arc<acme::Spec>> {
-    asked(config).map(|(index, name, acme)| Arc::new(spec(index, name, acme, &config.runtime.state_dir))).collect()
+    asked(config).map(|(name, acme)| Arc::new(spec(name, acme, &config.runtime.state_dir))).collect()
 }
 
-/// The listeners that have an authority: position, name, keys.
-fn asked(config: &Config) -> impl Iterator<Item = (usize, &String, &model::Acme)> {
-    let listeners = config.listeners.iter().enumerate();
-    listeners.filter_map(|(index, (name, listener))| Some((index, name, listener.tls.as_ref()?.acme.as_ref()?)))
+/// The listeners that have an authority: name, keys.
+fn asked(config: &Config) -> impl Iterator<Item = (&String, &model::Acme)> {
+    config.listeners.iter().filter_map(|(name, listener)| Some((name, listener.tls.as_ref()?.acme.as_ref()?)))
 }
 
-fn spec(index: usize, listener: &str, acme: &model::Acme, state_dir: &Path) -> acme::Spec {
+fn spec(listener: &str, acme: &model::Acme, state_dir: &Path) -> acme::Spec {
     let mut names = acme.names.clone();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     acme::Spec {
         listener: listener.to_owned(),
-        index,
         names,
         contact: acme.contact.clone(),
         directory: acme.directory.clone(),
@@ -112,8 +123,14 @@ fn spec(index: usize, listener: &str, acme: &model::Acme, state_dir: &Path) -> a
     }
 }
 
-/// Reads the files that the TLS of a pool names. Fails with every one that cannot be used.
-pub(super) fn compile_outbound(name: &str, pool: &model::Pool, tls: &model::PoolTls) -> Result<Outbound, Vec<Fault>> {
+/// Reads the files that the TLS of a pool names. Fails with every one that cannot be used. What is set as it was `before` stays
+/// in service as it is.
+pub(super) fn compile_outbound(
+    name: &str,
+    pool: &model::Pool,
+    tls: &model::PoolTls,
+    before: Option<&Arc<Outbound>>,
+) -> Result<Arc<Outbound>, Vec<Fault>> {
     let authorities = match &tls.ca {
         CaSource::System => Authorities::System,
         CaSource::File(path) => Authorities::File(path.clone()),
@@ -135,8 +152,11 @@ pub(super) fn compile_outbound(name: &str, pool: &model::Pool, tls: &model::Pool
         alpn: tls.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
         targets: pool.targets.len(),
     };
+    if let Some(same) = before.filter(|before| *before.spec() == spec) {
+        return Ok(same.clone());
+    }
     let at = key_path(&["pools", name, "tls"]);
-    Outbound::load(spec).map_err(|faults| {
+    Outbound::load(spec).map(Arc::new).map_err(|faults| {
         let placed = |fault: tls::Fault| {
             let at = match fault.at {
                 Place::Authorities => at.child("ca"),

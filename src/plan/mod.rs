@@ -11,10 +11,10 @@ pub mod host;
 pub mod path;
 pub mod router;
 
+use crate::config::model::Config;
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
-use crate::tls::Edge;
-use crate::tls::acme;
+use crate::tls::{self, Edge, acme};
 use crate::upstream;
 use ipnet::IpNet;
 use router::Router;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use compile::compile;
+pub use compile::{compile, succeed};
 
 /// What a process runs: immutable, shared by all threads.
 #[derive(Debug)]
@@ -44,6 +44,10 @@ pub struct Plan {
     pub acme: Vec<Arc<acme::Spec>>,
     /// The answers to the challenges of these authorities.
     pub answers: Arc<acme::Answers>,
+    /// The keys of tickets.
+    pub rings: tls::Rings,
+    /// What it was compiled from.
+    pub config: Config,
     /// What the counters are counted under; its last route stands for requests that no route took.
     pub shape: Shape,
 }
@@ -86,7 +90,42 @@ pub struct Listener {
     /// Bounds on what clients may take.
     pub timeouts: ListenerTimeouts,
     /// What ends TLS here; `None`: clients speak in clear.
-    pub tls: Option<Edge>,
+    pub tls: Option<Arc<Edge>>,
+}
+
+impl Plan {
+    /// The listener of this name.
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        let place = self.listeners.binary_search_by(|listener| listener.name.as_str().cmp(name)).ok()?;
+        self.listeners.get(place)
+    }
+
+    /// The pool of this name.
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        let place = self.pools.binary_search_by(|pool| pool.shared.name.as_str().cmp(name)).ok()?;
+        self.pools.get(place)
+    }
+
+    /// The names of its listeners, in their order.
+    pub fn listener_names(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().map(|listener| listener.name.as_str())
+    }
+}
+
+impl Listener {
+    /// Whether who came in by `old` may stay: what was agreed on with them is what would be agreed on now.
+    pub fn continues(&self, old: &Self) -> bool {
+        let same_speech = matches!(
+            (&self.protocol, &old.protocol),
+            (Protocol::Tcp { .. }, Protocol::Tcp { .. }) | (Protocol::Http(_), Protocol::Http(_))
+        );
+        let same_tls = match (&self.tls, &old.tls) {
+            (None, None) => true,
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old) || new.agrees_as(old),
+            _ => false,
+        };
+        same_speech && same_tls
+    }
 }
 
 /// What a listener speaks.
@@ -214,7 +253,7 @@ pub struct Redirect {
 }
 
 /// A pool and what the `hash` policy goes by.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pool {
     /// What all workers share.
     pub shared: Arc<upstream::Pool>,

@@ -1,36 +1,36 @@
 //! The TLS handshake of a connection: counted, and logged if it comes to nothing.
 
-use crate::lane::Lane;
+use crate::lane::{Lane, Seat};
 use crate::net::{self, Accepted};
 use crate::observe::access::{Load, Record, Times};
 use crate::observe::reason::{Cause, Phase, Reason, Termination};
-use crate::plan::{Listener, Protocol};
+use crate::plan::Protocol;
 use crate::tls::{self, Edge, Session};
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 /// Does the handshake of a connection. `None`: it came to nothing, and all is said.
-pub async fn secure(lane: &Rc<Lane>, listener: &Listener, edge: &Edge, accepted: &Accepted) -> Option<Box<Session>> {
+pub async fn secure(lane: &Lane, seat: &Seat, edge: &Edge, accepted: &Accepted) -> Option<Box<Session>> {
     let started = net::now();
+    let listener = seat.listener();
     let http = matches!(listener.protocol, Protocol::Http(_));
     let refusal = match tls::accept(edge, &accepted.stream, http).await {
         Ok(session) => {
-            lane.counters.listener(listener.index).handshakes.shaken(session.facts().kind());
+            seat.counters().handshakes.shaken(session.facts().kind());
             return Some(session);
         }
         Err(refusal) => refusal,
     };
     if let Some(reason) = refusal.reason() {
-        lane.counters.listener(listener.index).refusals.refused(reason);
+        seat.counters().refusals.refused(reason);
         tracing::debug!(listener = listener.name, client = %accepted.peer.ip, %refusal, "handshake refused");
-        log(lane, listener, accepted, started, reason);
+        log(lane, seat, accepted, started, reason);
     }
     None
 }
 
-fn log(lane: &Lane, listener: &Listener, accepted: &Accepted, started: Instant, reason: Reason) {
-    let Some(log) = &lane.log else { return };
+fn log(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: Reason) {
+    let Some(log) = &seat.era.log else { return };
     let mut log = log.borrow_mut();
     if !log.wants() {
         return;
@@ -46,7 +46,7 @@ fn log(lane: &Lane, listener: &Listener, accepted: &Accepted, started: Instant, 
     log.write(&Record {
         start_ns: now.saturating_sub(total),
         client: Some(SocketAddr::new(accepted.peer.ip, accepted.peer.port)),
-        listener: &listener.name,
+        listener: &seat.listener().name,
         route: "",
         pool: "",
         target: "",
@@ -58,11 +58,6 @@ fn log(lane: &Lane, listener: &Listener, accepted: &Accepted, started: Instant, 
         tries: 0,
         reason: reason.word(),
         termination: Termination { cause, phase: Phase::Request },
-        load: Load {
-            process: lane.counters.worker.connections.get(),
-            listener: lane.counters.listener(listener.index).open.get(),
-            pool: 0,
-            target: 0,
-        },
+        load: Load { process: lane.worker.connections.get(), listener: seat.counters().open.get(), pool: 0, target: 0 },
     });
 }

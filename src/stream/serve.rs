@@ -1,13 +1,14 @@
 //! One TCP connection from accept to close.
 
 use super::pump::{Done, End, Tunnel, tunnel};
-use crate::lane::Lane;
+use crate::lane::{Era, InFlight, Lane, Visit};
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Load, Record, Times};
+use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Termination};
-use crate::plan::{Key, Listener};
+use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
-use crate::upstream::{Attempt, Tried};
+use crate::upstream::{Attempt, Local, Tried};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,33 +16,33 @@ use std::time::{Duration, Instant, SystemTime};
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
 
-/// Serves one TCP connection, over TLS if it has a session: connects to a target of pool `pool` and pumps until both sides have ended.
-pub async fn serve(
-    lane: &Rc<Lane>,
-    listener: &Listener,
-    pool: usize,
-    accepted: &Accepted,
-    secure: Option<&tls::Session>,
-) {
+/// Serves one TCP connection, over TLS if it has a session: connects to a target of its listener's pool and pumps until both
+/// sides have ended. Once both are joined it holds no plan.
+pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Session>) {
+    let lane = &visit.lane;
     let _busy = lane.enter();
     let client = Channel::new(&accepted.stream, secure);
-    let peer = accepted.peer;
+    let seat = visit.gate.seat();
+    let Protocol::Tcp { pool } = seat.listener().protocol else { return };
     let mut session = Session {
-        listener,
-        pool,
-        peer,
+        listener: (seat.listener().name.clone(), seat.counters().clone()),
+        local: seat.era.pools[pool].clone(),
+        counters: seat.era.counters.pool(pool).clone(),
+        peer: accepted.peer,
         tls: client.facts(),
         started: net::now(),
         tries: 0,
         connected: None,
         target: None,
     };
-    let end = match session.connect(lane, secure).await {
-        Ok((attempt, (target, session))) => {
-            let _in_flight = lane.enter_pool(pool);
-            let silence = lane.pools[pool].pool().timeouts.tunnel;
-            let stall = listener.timeouts.write_stall;
-            let target = Channel::new(&target, session.as_deref());
+    let stall = seat.listener().timeouts.write_stall;
+    let connected = session.connect(&seat.era, pool, secure).await;
+    drop(seat);
+    let end = match connected {
+        Ok((attempt, (target, secure))) => {
+            let _in_flight = InFlight::enter(session.counters.own());
+            let silence = session.local.pool().timeouts.tunnel;
+            let target = Channel::new(&target, secure.as_deref());
             let mut done = Box::pin(tunnel(Tunnel { client, target, silence, stall })).await;
             // With TLS 1.3 a target refuses our certificate after the handshake.
             if done.received == 0
@@ -50,7 +51,7 @@ pub async fn serve(
                 attempt.tell_trouble(error);
                 done.end = End::Unreached(Failure::Handshake);
             }
-            count(lane, listener, pool, &attempt, &done);
+            session.count(&attempt, &done);
             done
         }
         Err(failure) => {
@@ -63,8 +64,9 @@ pub async fn serve(
 
 /// A connection as its line in the log tells it.
 struct Session<'a> {
-    listener: &'a Listener,
-    pool: usize,
+    listener: (String, Shared<ListenerSet>),
+    local: Rc<Local>,
+    counters: PoolCounters,
     peer: Peer,
     tls: Option<&'a Facts>,
     started: Instant,
@@ -77,24 +79,24 @@ impl Session<'_> {
     /// Opens a connection to a target of the pool, trying others when one does not take it.
     async fn connect(
         &mut self,
-        lane: &Lane,
+        era: &Era,
+        pool: usize,
         secure: Option<&tls::Session>,
     ) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
-        let local = &lane.pools[self.pool];
+        let local = &self.local;
         let agreed = secure.filter(|_| local.pool().tls.is_some()).and_then(tls::Session::agreed);
-        let counters = lane.counters.pool(self.pool);
-        counters.requests.inc();
+        self.counters.requests.inc();
         let key = Key::hash_ip(self.peer.ip);
         let mut tried = Tried::default();
         let mut last = Failure::NoTarget;
         for retry in 0..=RETRIES {
             let Some(attempt) = local.choose(key, &tried, net::coarse_now()) else { break };
             if retry > 0 {
-                counters.retries.inc();
+                self.counters.retries.inc();
             }
             self.tries += 1;
             self.target = Some(attempt.index());
-            let target = counters.target(attempt.index());
+            let target = self.counters.target(attempt.index());
             target.requests.inc();
             let started = net::now();
             let purpose = local.pool().tls.as_ref().map(|tls| {
@@ -106,43 +108,57 @@ impl Session<'_> {
                 Ok(opened) => {
                     target.connects.inc();
                     if let Some(session) = &opened.1 {
-                        counters.handshakes.shaken(session.facts().kind());
+                        self.counters.handshakes.shaken(session.facts().kind());
                     }
                     let took = started.elapsed();
                     local.observe(attempt.index(), took, net::coarse_now());
-                    lane.latencies.borrow_mut().connect(self.pool, nanos(took));
+                    era.latencies.connect(pool, nanos(took));
                     self.connected = Some(self.started.elapsed());
                     return Ok((attempt, opened));
                 }
                 Err(failure) => {
                     target.failures.inc();
                     last = failure;
-                    counters.failures.failed(failure);
+                    self.counters.failures.failed(failure);
                     tried.add(attempt.index());
                 }
             }
         }
         if last == Failure::NoTarget {
-            counters.failures.failed(last);
+            self.counters.failures.failed(last);
         }
         Err(last)
     }
 
+    fn count(&self, attempt: &Attempt, done: &Done) {
+        let (_, client) = &self.listener;
+        client.received.add(done.sent);
+        client.sent.add(done.received);
+        let target = self.counters.target(attempt.index());
+        target.sent.add(done.sent);
+        target.received.add(done.received);
+        if let Some(failure) = done.end.failure() {
+            self.counters.failures.failed(failure);
+        }
+    }
+
     fn log(&self, lane: &Lane, done: &Done) {
-        let Some(log) = &lane.log else { return };
+        let era = lane.era();
+        let Some(log) = &era.log else { return };
         let mut log = log.borrow_mut();
         if !log.wants() {
             return;
         }
-        let pool = lane.pools[self.pool].pool();
+        let pool = self.local.pool();
         let target = self.target.map(|target| &pool.targets[target]);
         let total = nanos(self.started.elapsed());
         let (reason, termination) = ending(&done.end);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+        let (listener, counters) = &self.listener;
         log.write(&Record {
             start_ns: now.saturating_sub(total),
             client: Some(SocketAddr::new(self.peer.ip, self.peer.port)),
-            listener: &self.listener.name,
+            listener,
             route: "",
             pool: &pool.name,
             target: target.map_or("", |target| &target.name),
@@ -160,9 +176,9 @@ impl Session<'_> {
             reason,
             termination,
             load: Load {
-                process: lane.counters.worker.connections.get(),
-                listener: lane.counters.listener(self.listener.index).open.get(),
-                pool: lane.counters.pool(self.pool).in_flight.get(),
+                process: lane.worker.connections.get(),
+                listener: counters.open.get(),
+                pool: self.counters.in_flight.get(),
                 target: target.map_or(0, |target| u64::from(target.in_flight())),
             },
         });
@@ -184,17 +200,4 @@ fn ending(end: &End) -> (&'static str, Termination) {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn count(lane: &Lane, listener: &Listener, pool: usize, attempt: &Attempt, done: &Done) {
-    let client = lane.counters.listener(listener.index);
-    client.received.add(done.sent);
-    client.sent.add(done.received);
-    let pool = lane.counters.pool(pool);
-    let target = pool.target(attempt.index());
-    target.sent.add(done.sent);
-    target.received.add(done.received);
-    if let Some(failure) = done.end.failure() {
-        pool.failures.failed(failure);
-    }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How a listener ends TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The listener's name.
     pub listener: String,
@@ -98,6 +98,11 @@ impl Edge {
     /// How it was set.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// Whether handshakes go by the same policies as those of `other`, whatever the certificates.
+    pub fn agrees_as(&self, other: &Self) -> bool {
+        self.spec.policy == other.spec.policy && self.spec.by_name == other.spec.by_name
     }
 
     /// Looks at the files again and puts what is new into service; a trouble is told once, when it was there at two looks,

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// How TLS is spoken with the targets of a pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundSpec {
     /// Whose certificates are taken; `None`: anybody's, unverified.
     pub authorities: Option<Authorities>,

@@ -20,7 +20,7 @@ pub struct Policy {
 }
 
 /// Names with a policy of their own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// Lower case, without a final dot; `*.` begins a wildcard.
     pub names: Vec<String>,

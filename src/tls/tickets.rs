@@ -28,8 +28,12 @@ pub struct TicketSpec {
 }
 
 /// The rings of a process, each once.
-#[derive(Debug, Default)]
-pub struct Rings(HashMap<(Option<PathBuf>, Duration), Arc<Ring>>);
+#[derive(Clone, Debug, Default)]
+pub struct Rings {
+    open: HashMap<(Option<PathBuf>, Duration), Arc<Ring>>,
+    /// Those of the configuration before.
+    before: HashMap<(Option<PathBuf>, Duration), Arc<Ring>>,
+}
 
 /// The keys of tickets. The one at `sealing` seals, all open.
 pub struct Ring {
@@ -57,18 +61,26 @@ const NAME: usize = 16;
 const TIME: usize = 8;
 
 impl Rings {
+    /// For a configuration that follows: what both want goes on, so that tickets are good for as long as they were to be.
+    pub fn succeed(&self) -> Self {
+        Self { open: HashMap::new(), before: self.open.clone() }
+    }
+
     /// The ring for a listener's tickets.
     pub fn open(&mut self, spec: &TicketSpec) -> Result<Arc<Ring>, Fault> {
         let key = (spec.keys_file.clone(), spec.lifetime);
-        if let Some(ring) = self.0.get(&key) {
+        if let Some(ring) = self.open.get(&key) {
             return Ok(ring.clone());
+        }
+        if let Some(ring) = self.before.get(&key) {
+            return Ok(self.open.entry(key).or_insert(ring.clone()).clone());
         }
         let keys = match &spec.keys_file {
             Some(path) => read(path)?,
             None => Keys { secrets: vec![fresh()?], sealing: 0, since: Instant::now(), stamp: None },
         };
         let ring = Ring { file: spec.keys_file.clone(), lifetime: spec.lifetime, keys: ArcSwap::from_pointee(keys) };
-        Ok(self.0.entry(key).or_insert(Arc::new(ring)).clone())
+        Ok(self.open.entry(key).or_insert(Arc::new(ring)).clone())
     }
 }
 

@@ -7,10 +7,12 @@
 use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
 use super::trunk::Trunks;
-use crate::net::{self, Stream};
+use crate::net::{self, Address, Stream};
 use crate::tls::{Purpose, Session};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +23,13 @@ pub struct Tried(SmallVec<[u16; 4]>);
 /// One worker's side of a pool.
 pub struct Local {
     pool: Arc<Pool>,
-    balancer: RefCell<Balancer>,
+    balancer: Rc<RefCell<Balancer>>,
     idle: Vec<RefCell<Vec<Idle>>>,
     /// Until when each target counts as one that closes connections although it said that it would not.
     hasty: Vec<Cell<Duration>>,
     max_idle: usize,
     worker: usize,
+    workers: usize,
     /// Connections that carry several exchanges at a time, where targets are asked by HTTP/2.
     pub trunks: Trunks,
 }
@@ -84,12 +87,41 @@ impl Local {
     pub fn new(pool: Arc<Pool>, worker: usize, workers: usize) -> Self {
         let seed = Seed { worker, workers, random: fastrand::u64(..) };
         let view = View { pool: &pool, tried: &Tried::default(), ignore_health: true };
-        let balancer = RefCell::new(Balancer::new(pool.balance, &view, seed));
+        let balancer = Rc::new(RefCell::new(Balancer::new(pool.balance, &view, seed)));
         let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
         let hasty = vec![Cell::new(Duration::ZERO); pool.targets.len()];
         let trunks = Trunks::new(pool.targets.len());
-        Self { balancer, idle, hasty, max_idle, worker, trunks, pool }
+        Self { balancer, idle, hasty, max_idle, worker, workers, trunks, pool }
+    }
+
+    /// This side under another plan: what it knows of the targets that both have, and the connections to them where they
+    /// are made in the same way, go over to the new one.
+    pub fn succeed(&self, pool: Arc<Pool>) -> Self {
+        let mut next = Self::new(pool, self.worker, self.workers);
+        let (old, new) = (&self.pool, &next.pool);
+        let same = |a: &Target, b: &Target| a.address == b.address && a.backup == b.backup;
+        let same_targets =
+            old.targets.len() == new.targets.len() && old.targets.iter().zip(&new.targets).all(|(a, b)| same(a, b));
+        if old.balance == new.balance && same_targets {
+            next.balancer = self.balancer.clone();
+        }
+        let same_tls = match (&old.tls, &new.tls) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same_tls && old.protocol == new.protocol {
+            let places: HashMap<&Address, usize> =
+                old.targets.iter().enumerate().map(|(place, target)| (&target.address, place)).collect();
+            for (place, target) in new.targets.iter().enumerate() {
+                let Some(&before) = places.get(&target.address) else { continue };
+                next.idle[place].replace(self.idle[before].take());
+                next.hasty[place].set(self.hasty[before].get());
+                next.trunks.take_over(place, &self.trunks, before);
+            }
+        }
+        next
     }
 
     /// The pool.
@@ -208,7 +240,7 @@ impl Local {
         let state = self.pool.tls.as_ref().map_or(0, |tls| tls.state());
         for (index, target) in self.pool.targets.iter().enumerate() {
             let mut idle = self.idle[index].borrow_mut();
-            let up = target.is_up() || self.pool.open_when_down;
+            let up = target.is_up() || self.pool.open_when_down && !target.is_in_maintenance();
             let ended = idle.extract_if(.., |entry| {
                 let quiet = entry.is_quiet();
                 if !quiet {
@@ -224,7 +256,10 @@ impl Local {
             }
         }
         let targets = &self.pool.targets;
-        let gone = |target: usize| !targets[target].is_up() && !self.pool.open_when_down;
+        let gone = |target: usize| {
+            let target = &targets[target];
+            !target.is_up() && (target.is_in_maintenance() || !self.pool.open_when_down)
+        };
         self.trunks.sweep(self.pool.keepalive.idle, state, gone);
     }
 
@@ -299,7 +334,7 @@ impl Targets for View<'_> {
     }
 
     fn weight(&self, index: usize) -> u32 {
-        self.pool.targets[index].weight
+        self.pool.targets[index].weight()
     }
 
     fn backup(&self, index: usize) -> bool {
@@ -307,7 +342,9 @@ impl Targets for View<'_> {
     }
 
     fn usable(&self, index: usize) -> bool {
-        (self.ignore_health || self.pool.targets[index].is_up()) && !self.tried.contains(index)
+        let target = &self.pool.targets[index];
+        let up = if self.ignore_health { !target.is_in_maintenance() } else { target.is_up() };
+        up && !self.tried.contains(index)
     }
 
     fn in_flight(&self, index: usize) -> u32 {

@@ -13,5 +13,5 @@ mod target;
 mod trunk;
 
 pub use local::{Attempt, Local, Tried};
-pub use target::{Keepalive, Pool, Protocol, Target, Timeouts};
+pub use target::{Keepalive, Mode, Patient, Pool, Protocol, Target, Timeouts};
 pub use trunk::{Opening, Trunk, Trunks, Way};

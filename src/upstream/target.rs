@@ -5,7 +5,7 @@ use crate::net::Address;
 use crate::tls::Outbound;
 use crossbeam::utils::CachePadded;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -14,8 +14,6 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct Pool {
     /// Its name in the configuration.
     pub name: String,
-    /// Its position in the plan, which metrics are counted under.
-    pub index: usize,
     /// How a target is chosen.
     pub balance: balance::Kind,
     /// The targets, in the order of the configuration.
@@ -55,13 +53,59 @@ pub struct Target {
     pub name: String,
     /// A hash of the name, for consistent hashing.
     pub id: u64,
-    /// Its share among the others; 0 takes nothing.
+    /// Its share among the others by the configuration; 0 takes nothing.
     pub weight: u32,
     /// Whether it is used only when no other target can be.
     pub backup: bool,
+    /// What plans that follow each other share.
+    state: Arc<State>,
+}
+
+/// What is known of a target, whatever the plan.
+#[derive(Debug)]
+struct State {
+    /// Whether the last check left it up.
     up: AtomicBool,
+    mode: AtomicU8,
+    /// A weight that goes before the configuration's; [`NO_WEIGHT`]: none does.
+    weight: AtomicU32,
     /// One count per worker, which alone writes it.
     in_flight: Box<[CachePadded<AtomicU32>]>,
+}
+
+/// What an operator wants of a target, whatever its checks say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It works.
+    #[default]
+    Ready,
+    /// It takes no new work and finishes what it has.
+    Drain,
+    /// It is taken for down.
+    Maintenance,
+}
+
+const NO_WEIGHT: u32 = u32::MAX;
+
+/// A target as its checks know it, whatever the plan.
+#[derive(Clone, Debug)]
+pub struct Patient(Arc<State>);
+
+impl Patient {
+    /// Whether it is the same target as `other`.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether the last check left it up.
+    pub fn is_up(&self) -> bool {
+        self.0.up.load(Ordering::Relaxed)
+    }
+
+    /// Takes it into or out of balancing.
+    pub fn set_up(&self, up: bool) {
+        self.0.up.store(up, Ordering::Relaxed);
+    }
 }
 
 /// Bounds on what targets may take.
@@ -91,8 +135,24 @@ impl Target {
     pub fn new(address: Address, weight: u32, backup: bool, workers: usize) -> Self {
         let name = address.to_string();
         let id = xxh3_64(name.as_bytes());
-        let (up, in_flight) = (AtomicBool::new(true), (0..workers).map(|_| CachePadded::default()).collect());
-        Self { address, name, id, weight, backup, up, in_flight }
+        let state = Arc::new(State {
+            up: AtomicBool::new(true),
+            mode: AtomicU8::new(Mode::Ready as u8),
+            weight: AtomicU32::new(NO_WEIGHT),
+            in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
+        });
+        Self { address, name, id, weight, backup, state }
+    }
+
+    /// The same target under another plan.
+    pub fn succeed(&self, weight: u32, backup: bool) -> Self {
+        let Self { address, name, id, state, .. } = self;
+        Self { address: address.clone(), name: name.clone(), id: *id, weight, backup, state: state.clone() }
+    }
+
+    /// The target as its checks know it.
+    pub fn patient(&self) -> Patient {
+        Patient(self.state.clone())
     }
 
     /// What a `Host` field that names the target says.
@@ -103,36 +163,76 @@ impl Target {
         }
     }
 
-    /// Whether the last check left it up.
+    /// Whether it may be used: the last check left it up, and nobody has it in maintenance.
+    #[inline]
     pub fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        self.passes_checks() && !self.is_in_maintenance()
     }
 
-    /// Takes it into or out of balancing.
+    /// Whether the last check left it up.
+    #[inline]
+    pub fn passes_checks(&self) -> bool {
+        self.state.up.load(Ordering::Relaxed)
+    }
+
+    /// Whether an operator has it in maintenance.
+    #[inline]
+    pub fn is_in_maintenance(&self) -> bool {
+        self.state.mode.load(Ordering::Relaxed) == Mode::Maintenance as u8
+    }
+
+    /// Takes it into or out of balancing, as its checks say.
     pub fn set_up(&self, up: bool) {
-        self.up.store(up, Ordering::Relaxed);
+        self.state.up.store(up, Ordering::Relaxed);
+    }
+
+    /// What an operator wants of it.
+    pub fn mode(&self) -> Mode {
+        match self.state.mode.load(Ordering::Relaxed) {
+            mode if mode == Mode::Drain as u8 => Mode::Drain,
+            mode if mode == Mode::Maintenance as u8 => Mode::Maintenance,
+            _ => Mode::Ready,
+        }
+    }
+
+    /// Says what an operator wants of it, and its weight if that is not the configuration's.
+    pub fn set_mode(&self, mode: Mode, weight: Option<u32>) {
+        self.state.mode.store(mode as u8, Ordering::Relaxed);
+        self.state.weight.store(weight.unwrap_or(NO_WEIGHT), Ordering::Relaxed);
+    }
+
+    /// Its share among the others; 0 takes nothing.
+    #[inline]
+    pub fn weight(&self) -> u32 {
+        if self.state.mode.load(Ordering::Relaxed) == Mode::Drain as u8 {
+            return 0;
+        }
+        match self.state.weight.load(Ordering::Relaxed) {
+            NO_WEIGHT => self.weight,
+            weight => weight,
+        }
     }
 
     /// Exchanges and tunnels that it serves now, over all workers.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.state.in_flight.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// Forgets what worker `worker` had in flight: it died with it.
     pub fn forget(&self, worker: usize) {
-        if let Some(count) = self.in_flight.get(worker) {
+        if let Some(count) = self.state.in_flight.get(worker) {
             count.store(0, Ordering::Relaxed);
         }
     }
 
     pub(super) fn enter(&self, worker: usize) {
-        if let Some(count) = self.in_flight.get(worker) {
+        if let Some(count) = self.state.in_flight.get(worker) {
             count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
     pub(super) fn leave(&self, worker: usize) {
-        if let Some(count) = self.in_flight.get(worker) {
+        if let Some(count) = self.state.in_flight.get(worker) {
             let before = count.load(Ordering::Relaxed);
             debug_assert!(before > 0, "every leave has its enter");
             count.store(before.saturating_sub(1), Ordering::Relaxed);
@@ -143,6 +243,11 @@ impl Target {
 impl Pool {
     /// Whether any target that takes traffic is up.
     pub fn any_up(&self) -> bool {
-        self.targets.iter().any(|target| target.weight > 0 && target.is_up())
+        self.targets.iter().any(|target| target.weight() > 0 && target.is_up())
+    }
+
+    /// The target at `address`.
+    pub fn find(&self, address: &Address) -> Option<&Target> {
+        self.targets.iter().find(|target| target.address == *address)
     }
 }

@@ -95,6 +95,14 @@ impl Trunks {
         }
     }
 
+    /// Takes over the connections to what is `before` among `others` and `target` here.
+    pub(super) fn take_over(&self, target: usize, others: &Self, before: usize) {
+        if let (Some(target), Some(other)) = (self.0.get(target), others.0.get(before)) {
+            target.held.borrow_mut().append(&mut other.held.borrow_mut());
+            target.speaks_h2.set(other.speaks_h2.get());
+        }
+    }
+
     /// Whether `target` agreed on HTTP/2 the last time, if it was asked.
     pub fn speaks_h2(&self, target: usize) -> Option<bool> {
         self.0.get(target)?.speaks_h2.get()

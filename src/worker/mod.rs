@@ -1,22 +1,23 @@
-//! The pinned thread: accept, mailbox, drain.
+//! The pinned thread: accept, mailbox, drain, and taking on plans.
 //!
 //! What always holds: a worker accepts from the slots it was dealt and, while a sibling is stuck or dead, from that
-//! sibling's; it beats its [`Pulse`] about ten times a second; it returns only when it was told to drain and nothing
-//! is live any more.
+//! sibling's; it beats its [`Pulse`] about ten times a second; it takes on the newest plan that control has for it within a
+//! beat, whether or not its mailbox has room; it returns only when it was told to drain and nothing is live any more.
 //!
 //! May depend on `stream`, `http`, `lane` and what is below them.
 
 mod accept;
+mod doors;
 
 use crate::http;
-use crate::lane::Lane;
+use crate::lane::{Lane, LogChange};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
-use crate::plan::{Listener, Plan};
-use accept::accept;
-use std::cell::RefCell;
+use crate::plan::Plan;
+use crossbeam::queue::ArrayQueue;
+use doors::Doors;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,10 +36,14 @@ pub struct Orders {
     pub backend: Backend,
     /// The plan.
     pub plan: Arc<Plan>,
+    /// Which of the plan's listeners each door is.
+    pub doors: Vec<(DoorId, usize)>,
     /// Where to accept.
-    pub posts: Vec<Place>,
+    pub places: Vec<Place>,
     /// Where control's messages come in.
     pub mailbox: Mailbox<Message>,
+    /// Where the next plan comes in.
+    pub inbox: Arc<Inbox>,
     /// What it counts.
     pub counters: Arc<WorkerCounters>,
     /// Whether there is room for another connection.
@@ -49,16 +54,40 @@ pub struct Orders {
     pub pulse: Arc<Pulse>,
 }
 
-/// A slot and the listener that it belongs to.
+/// An address that is listened on, for as long as it is.
+pub type DoorId = u64;
+
+/// A slot, and at which door it is.
 pub struct Place {
+    /// Its door.
+    pub door: DoorId,
     /// The slot.
     pub slot: Slot,
-    /// Its listener.
-    pub listener: Arc<Listener>,
 }
+
+/// A plan to take on.
+pub struct Next {
+    /// Its number: each plan has a higher one than those before.
+    pub number: u64,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What is counted under it.
+    pub counters: Arc<WorkerCounters>,
+    /// Which of its listeners each door is; those that are not here are shut.
+    pub doors: Vec<(DoorId, usize)>,
+    /// Where to accept beyond what the worker has.
+    pub places: Vec<Place>,
+    /// Where requests are logged.
+    pub log: LogChange,
+}
+
+/// Where the next plan comes in. Control replaces one that was not taken yet; see [`Inbox::put`].
+pub struct Inbox(ArrayQueue<Next>);
 
 /// What control tells a worker.
 pub enum Message {
+    /// Look into the inbox.
+    Look,
     /// Accept from the slots of worker `of` too.
     TakeOver {
         /// Whose slots they are.
@@ -71,17 +100,31 @@ pub enum Message {
         /// Whose slots they are.
         of: usize,
     },
-    /// Send a copy of the histograms.
-    Snapshot(Box<dyn FnOnce(LatenciesSnapshot) + Send>),
+    /// Send a copy of some of the histograms, from this place on, with the number of the plan that they are of and where to go on.
+    Snapshot(usize, Box<dyn FnOnce(Page) + Send>),
     /// Stop accepting, finish what is live, and return.
     Drain,
+}
+
+/// Some of a worker's histograms.
+pub struct Page {
+    /// The number of the plan that they are of.
+    pub number: u64,
+    /// The histograms.
+    pub latencies: LatenciesSnapshot,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<usize>,
 }
 
 /// How control sees that a worker lives.
 #[derive(Debug, Default)]
 pub struct Pulse {
     beats: AtomicU64,
+    /// The number of the plan that it goes by.
+    plan: AtomicU64,
     to_drain: AtomicBool,
+    /// Whether it leaves what waits in its queues to another process.
+    to_leave_queues: AtomicBool,
     thread: AtomicI32,
 }
 
@@ -100,106 +143,132 @@ pub fn run(orders: Orders) -> io::Result<()> {
 }
 
 async fn serve(orders: Orders) -> io::Result<()> {
-    let Orders { index, plan, posts, mailbox, counters, admission, log, pulse, .. } = orders;
+    let Orders { index, plan, doors: ids, places, mailbox, inbox, counters, admission, log, pulse, .. } = orders;
     let lane = Rc::new(Lane::new(plan, index, counters, log));
     let lost = Signal::default();
-    for place in posts {
-        let vital = Vital { ended: lane.draining.clone(), lost: lost.clone() };
-        net::spawn(accept(lane.clone(), place, admission.clone(), lane.draining.clone(), vital));
-    }
-    let borrowed: Rc<RefCell<Vec<(usize, Signal)>>> = Rc::default();
-    let handler = {
-        let (lane, borrowed, lost) = (lane.clone(), borrowed.clone(), lost.clone());
-        move |message| handle(message, &lane, &admission, &borrowed, &lost)
-    };
-    let vital = Vital { ended: Signal::default(), lost: lost.clone() };
+    let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
+    doors.set(&ids, places);
+    let worker = Rc::new(Worker { lane, doors, inbox, pulse });
+    let vital = Vital { ended: Vec::new(), lost: lost.clone() };
+    let listening = worker.clone();
     net::spawn(async move {
         let _vital = vital;
-        if let Err(error) = mailbox.receive(handler).await {
+        if let Err(error) = mailbox.receive(|message| listening.handle(message)).await {
             tracing::error!(worker = index, %error, "the worker cannot hear control");
         }
     });
-    pulse.start();
-    match race(tick(&lane, &pulse), lost.raised()).await {
+    worker.pulse.start();
+    match race(worker.tick(), lost.raised()).await {
         Either::Left(()) => Ok(()),
         Either::Right(()) => Err(io::Error::other("a task that the worker cannot do without has ended")),
     }
 }
 
+struct Worker {
+    lane: Rc<Lane>,
+    doors: Rc<Doors>,
+    inbox: Arc<Inbox>,
+    pulse: Arc<Pulse>,
+}
+
 /// Held by the tasks that a worker cannot do without. If one ends before its time, by an error or a panic, so does the
 /// worker, and control starts it again.
 struct Vital {
-    /// Raised when the task may end.
-    ended: Signal,
+    /// The task may end once one of these is raised.
+    ended: Vec<Signal>,
     lost: Signal,
 }
 
 impl Drop for Vital {
     fn drop(&mut self) {
-        if !self.ended.is_raised() {
+        if !self.ended.iter().any(Signal::is_raised) {
             self.lost.raise();
         }
     }
 }
 
-fn handle(
-    message: Message,
-    lane: &Rc<Lane>,
-    admission: &Arc<Admission>,
-    borrowed: &RefCell<Vec<(usize, Signal)>>,
-    lost: &Signal,
-) {
-    match message {
-        Message::TakeOver { of, places } => {
-            let stop = Signal::default();
-            for place in places {
-                let vital = Vital { ended: stop.clone(), lost: lost.clone() };
-                net::spawn(accept(lane.clone(), place, admission.clone(), stop.clone(), vital));
+impl Worker {
+    fn handle(&self, message: Message) {
+        match message {
+            Message::Look => self.take_on(),
+            Message::TakeOver { of, places } => self.doors.take_over(of, places),
+            Message::GiveBack { of } => self.doors.give_back(of),
+            Message::Snapshot(from, reply) => {
+                let (latencies, next) = self.lane.era().latencies.page(from);
+                reply(Page { number: self.pulse.plan(), latencies, next });
             }
-            borrowed.borrow_mut().push((of, stop));
+            Message::Drain => self.drain(),
         }
-        Message::GiveBack { of } => borrowed.borrow_mut().retain(|(owner, stop)| {
-            if *owner == of {
-                stop.raise();
+    }
+
+    /// Takes on the plan that waits in the inbox, if one does.
+    fn take_on(&self) {
+        let Some(next) = self.inbox.0.pop() else { return };
+        let Next { number, plan, counters, doors, places, log } = next;
+        self.lane.take_on(plan, counters, log);
+        self.doors.set(&doors, places);
+        self.pulse.plan.store(number, Ordering::Release);
+    }
+
+    fn drain(&self) {
+        self.lane.drain();
+        self.doors.shut(self.pulse.to_leave_queues.load(Ordering::Acquire));
+    }
+
+    /// The worker's own time: deadlines, idle connections, its pulse; returns when it has drained.
+    async fn tick(&self) {
+        let Self { lane, pulse, .. } = self;
+        let mut last = net::now();
+        let mut drained = 0;
+        for round in 1u64.. {
+            net::sleep(TICK).await;
+            let now = net::now();
+            let late = (now - last).saturating_sub(TICK);
+            last = now;
+            self.take_on();
+            net::sweep();
+            lane.sweep();
+            pulse.beat();
+            // What came between two ticks shows as the lateness of the second one.
+            let turn = late.max(now.elapsed());
+            lane.worker.longest_turn.record(nanos(turn), nanos(net::coarse_now()));
+            if round.is_multiple_of(TRIM_EVERY) {
+                net::trim_leases();
+                http::trim();
             }
-            *owner != of
-        }),
-        Message::Snapshot(reply) => reply(lane.latencies.borrow().snapshot()),
-        Message::Drain => {
-            lane.draining.raise();
-            borrowed.take().iter().for_each(|(_, stop)| stop.raise());
+            if pulse.is_to_drain() && !lane.draining.is_raised() {
+                self.drain();
+            }
+            // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
+            drained = if lane.draining.is_raised() && lane.busy() == 0 { drained + 1 } else { 0 };
+            if drained == 2 {
+                return;
+            }
         }
     }
 }
 
-/// The worker's own time: deadlines, idle connections, its pulse; returns when it has drained.
-async fn tick(lane: &Lane, pulse: &Pulse) {
-    let mut last = net::now();
-    let mut drained = 0;
-    for round in 1u64.. {
-        net::sleep(TICK).await;
-        let now = net::now();
-        let late = (now - last).saturating_sub(TICK);
-        last = now;
-        let worker = &lane.counters.worker;
-        net::sweep();
-        lane.sweep();
-        pulse.beat();
-        // What came between two ticks shows as the lateness of the second one.
-        let turn = late.max(now.elapsed());
-        worker.longest_turn.record(nanos(turn), nanos(net::coarse_now()));
-        if round.is_multiple_of(TRIM_EVERY) {
-            net::trim_leases();
-            http::trim();
-        }
-        if pulse.is_to_drain() {
-            lane.draining.raise();
-        }
-        // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
-        drained = if lane.draining.is_raised() && lane.busy() == 0 { drained + 1 } else { 0 };
-        if drained == 2 {
-            return;
-        }
+impl Inbox {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(ArrayQueue::new(1))
+    }
+
+    /// Puts a plan where the worker finds it. Returns the one before it if the worker has not taken that: the new one must say
+    /// again what only that one has said.
+    pub fn put(&self, next: Next) -> Option<Next> {
+        self.0.force_push(next)
+    }
+
+    /// Takes a plan back that the worker has not taken.
+    pub fn take_back(&self) -> Option<Next> {
+        self.0.pop()
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -218,8 +287,20 @@ impl Pulse {
         Some(self.thread.load(Ordering::Acquire)).filter(|&id| id != 0)
     }
 
-    /// Tells the worker to drain at its next beat, whether or not its mailbox has room.
-    pub fn ask_to_drain(&self) {
+    /// The number of the plan that it goes by.
+    pub fn plan(&self) -> u64 {
+        self.plan.load(Ordering::Acquire)
+    }
+
+    /// Says by which plan it starts.
+    pub fn starts_by(&self, number: u64) {
+        self.plan.store(number, Ordering::Release);
+    }
+
+    /// Tells the worker to drain at its next beat, whether or not its mailbox has room. `leave_queues`: another process accepts
+    /// from the same sockets.
+    pub fn ask_to_drain(&self, leave_queues: bool) {
+        self.to_leave_queues.store(leave_queues, Ordering::Release);
         self.to_drain.store(true, Ordering::Release);
     }
 

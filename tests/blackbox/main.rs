@@ -29,6 +29,7 @@ mod http_routing;
 mod http_timeouts;
 mod lifecycle;
 mod observe;
+mod reload;
 mod tcp;
 mod tls;
 mod upgrade;

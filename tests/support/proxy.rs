@@ -24,7 +24,7 @@ pub struct Proxy {
     pub log: Lines,
     /// What it wrote to stdout: the access log, where that is configured.
     pub out: Lines,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// How to start one.
@@ -47,6 +47,11 @@ impl Proxy {
 
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
+    }
+
+    /// Where its configuration lies, which it reads again when it is told to.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("ringway.toml")
     }
 
     /// The first address of a listener.
@@ -269,7 +274,7 @@ impl Setup {
         let mut child = self.command.spawn().expect("the binary starts");
         let log = Lines::read(child.stderr.take());
         let out = Lines::read(child.stdout.take());
-        Proxy { child, log, out, _directory: self.directory }
+        Proxy { child, log, out, directory: self.directory }
     }
 
     fn text(&self) -> String {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[pools.NAME]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("required" = ["targets"], "additionalProperties" = false))]
 pub struct Pool {
@@ -92,7 +92,7 @@ pub enum HashKey {
 }
 
 /// One target.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(from = "TargetForm")]
 #[schemars(with = "TargetForm")]
 pub struct Target {
@@ -151,7 +151,7 @@ pub enum AllDown {
 }
 
 /// Active health checks.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(from = "HealthTable")]
 #[schemars(with = "HealthTable")]
 pub struct Health {
@@ -168,7 +168,7 @@ pub struct Health {
 }
 
 /// What a health check does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum HealthKind {
     /// Makes a connection.
     Tcp,
@@ -264,7 +264,7 @@ impl From<HealthTable> for Health {
 }
 
 /// Connections kept for the next request.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keepalive {
     /// Idle connections kept per process and target; 0 keeps none.
@@ -282,7 +282,7 @@ impl Default for Keepalive {
 }
 
 /// How long targets may take.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolTimeouts {
     /// To make a connection, TLS included; then the next target is tried.

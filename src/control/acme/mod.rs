@@ -9,35 +9,55 @@ mod client;
 mod hook;
 mod order;
 
-use crate::observe::counters::ControlCounters;
-use crate::plan::Plan;
-use crate::tls::acme::{self, Backoff, Blame, Held, Spec};
+use super::present::Present;
+use crate::observe::counters::CertificateFiles;
+use crate::tls::acme::{self, Answers, Backoff, Blame, Held, Spec};
+use futures_util::FutureExt;
 use order::Issued;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
 
-/// Keeps certificates for as long as the process lives. `look` makes a new one be taken up; `again` has whoever waits after a
-/// failure try at once.
-pub(super) fn start(plan: &Arc<Plan>, counters: &Arc<ControlCounters>, look: &Arc<Notify>, again: &Arc<Notify>) {
-    let turn = Arc::new(Mutex::new(()));
-    for spec in &plan.acme {
-        let keeper = Keeper {
-            spec: spec.clone(),
-            names: spec.names.join(", "),
-            plan: plan.clone(),
-            counters: counters.clone(),
-            look: look.clone(),
-            again: again.clone(),
-            turn: turn.clone(),
-        };
-        tokio::spawn(async move {
-            // Only a panic, which is told, ends a keeper; its certificate must be renewed all the same.
-            while tokio::spawn(keeper.clone().run()).await.is_err() {
-                tokio::time::sleep(NAP).await;
+/// The keepers of certificates, one for each listener that has an authority.
+#[derive(Default)]
+pub(super) struct Keepers {
+    /// Whoever has it may ask an authority.
+    turn: Arc<Mutex<()>>,
+    running: Vec<(Arc<Spec>, JoinHandle<()>)>,
+}
+
+impl Keepers {
+    /// Keeps the certificates of what runs now from now on; those that are wanted as they were are kept on. `look` makes a new
+    /// one be taken up; `again` has whoever waits after a failure try at once.
+    pub(super) fn set(&mut self, present: &Present, look: &Arc<Notify>, again: &Arc<Notify>) {
+        let mut before = std::mem::take(&mut self.running);
+        for spec in &present.plan.acme {
+            if let Some(place) = before.iter().position(|(running, _)| running == spec) {
+                self.running.push(before.swap_remove(place));
+                continue;
             }
-        });
+            let Some(listener) = present.plan.listener(&spec.listener) else { continue };
+            let keeper = Keeper {
+                spec: spec.clone(),
+                names: spec.names.join(", "),
+                answers: present.plan.answers.clone(),
+                counted: present.control.certificates(listener.index).clone(),
+                look: look.clone(),
+                again: again.clone(),
+                turn: self.turn.clone(),
+            };
+            let task = tokio::spawn(async move {
+                // Only a panic, which is told, ends a keeper; its certificate must be renewed all the same.
+                while AssertUnwindSafe(keeper.clone().run()).catch_unwind().await.is_err() {
+                    tokio::time::sleep(NAP).await;
+                }
+            });
+            self.running.push((spec.clone(), task));
+        }
+        before.into_iter().for_each(|(_, task)| task.abort());
     }
 }
 
@@ -55,8 +75,8 @@ struct Failure {
 struct Keeper {
     spec: Arc<Spec>,
     names: String,
-    plan: Arc<Plan>,
-    counters: Arc<ControlCounters>,
+    answers: Arc<Answers>,
+    counted: Arc<CertificateFiles>,
     look: Arc<Notify>,
     again: Arc<Notify>,
     /// Whoever has it may ask an authority.
@@ -159,11 +179,11 @@ impl Keeper {
 
     async fn order(&self) -> Result<Issued, Failure> {
         let account = account::open(&self.spec).await?;
-        order::run(&self.spec, &self.plan.answers, &account).await
+        order::run(&self.spec, &self.answers, &account).await
     }
 
     fn tell_of(&self, new: &Held, due: SystemTime) {
-        let counted = self.counters.certificates(self.spec.index);
+        let counted = &self.counted;
         counted.issued.inc();
         counted.last_issued.set(now());
         let (listener, names, ca) = (&self.spec.listener, &self.names, self.spec.authority());
@@ -175,7 +195,7 @@ impl Keeper {
     }
 
     async fn tell_why(&self, failure: &Failure, wait: Duration, held: Option<&Held>) {
-        let counted = self.counters.certificates(self.spec.index);
+        let counted = &self.counted;
         counted.refused.inc();
         counted.last_refused.set(now());
         let (listener, names, ca) = (&self.spec.listener, &self.names, self.spec.authority());

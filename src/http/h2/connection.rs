@@ -6,10 +6,13 @@ use super::frame::Code;
 use super::session::{Arrival, Limits, Role, Session};
 use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
-use crate::http::connection::{Connection, keep_heads, linger, take_heads};
-use crate::http::exchange;
-use crate::net::{Lease, coarse_now};
+use crate::http::connection::{Connection, PeerText, keep_heads, linger, take_heads};
+use crate::http::exchange::{self, After};
+use crate::lane::Visit;
+use crate::net::{Accepted, Lease, coarse_now};
+use crate::observe::counters::{self, ListenerSet};
 use crate::observe::reason::Reason;
+use crate::plan::Protocol;
 use crate::tls::Channel;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -31,24 +34,20 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const LINGER: Duration = Duration::from_secs(10);
 
 /// Serves a connection of HTTP/2, of which `first` came already.
-pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
-    let Connection { lane, listener, http, client, .. } = connection;
-    let counters = lane.counters.listener(listener.index);
+pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: Channel<'_>, first: Lease) {
+    // Streams go by the plan of their time; what is said at the start of the connection holds for all of it.
+    let Some((limits, counters)) = begin(visit) else { return };
+    let timeouts = visit.gate.timeouts();
     counters.h2_connections.inc();
-    let limits = Limits {
-        streams: STREAMS,
-        stream_window: STREAM_WINDOW,
-        connection_window: CONNECTION_WINDOW,
-        head: lane.plan.limits.request_head,
-        websockets: http.websocket,
-    };
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Server, limits)));
-    let mut wire = Wire::new(client, session.clone(), listener.timeouts.write_stall);
+    let mut wire = Wire::new(client, session.clone(), timeouts.write_stall);
     wire.feed(&first);
     drop(first);
-    wire.set_limit(listener.timeouts.request_head);
+    wire.set_limit(timeouts.request_head);
+    let peer_text = PeerText::new(accepted.peer.ip);
+    let guest = Guest { visit, accepted, client, peer_text: &peer_text };
     let mut exchanges = FuturesUnordered::new();
-    let mut draining = pin!(lane.draining.raised());
+    let mut leaving = pin!(visit.gate.leaving.raised());
     let (mut told, mut settled) = (false, false);
     poll_fn(|cx| {
         loop {
@@ -79,16 +78,16 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                 counters.flooded(flood);
             }
             // A head that comes drop by drop is never silent.
-            let late = |since| coarse_now() >= since + listener.timeouts.request_head;
+            let late = |since| coarse_now() >= since + timeouts.request_head;
             if !now.failed && now.reading.block_since().is_some_and(late) {
                 counters.refusals.refused(Reason::HeadTimeout);
                 now.fail(Code::ENHANCE_YOUR_CALM);
             }
             if !settled && now.is_settled() {
                 settled = true;
-                wire.set_limit(listener.timeouts.idle);
+                wire.set_limit(timeouts.idle);
             }
-            if !told && draining.as_mut().poll(cx).is_ready() {
+            if !told && leaving.as_mut().poll(cx).is_ready() {
                 told = true;
                 wire.set_limit(LINGER);
                 now.announce_end();
@@ -101,7 +100,7 @@ pub(in crate::http) async fn serve(connection: Connection<'_>, first: Lease) {
                 counters.h2_streams.inc();
                 // Made where it stays: to make it first and move it then would copy all of it.
                 let room = Box::new_uninit();
-                let exchange: Pin<Box<_>> = Box::into_pin(Box::write(room, one(connection, &session, arrival)));
+                let exchange: Pin<Box<_>> = Box::into_pin(Box::write(room, one(guest, &session, arrival)));
                 exchanges.push(exchange);
             }
             let mut finished = false;
@@ -141,13 +140,46 @@ fn next(session: &Shared) -> Option<Arrival> {
     }
 }
 
+/// Whom a connection's streams are from.
+#[derive(Clone, Copy)]
+struct Guest<'a> {
+    visit: &'a Visit,
+    accepted: &'a Accepted,
+    client: Channel<'a>,
+    peer_text: &'a PeerText,
+}
+
+/// What a connection that begins now is allowed, and where it is counted.
+fn begin(visit: &Visit) -> Option<(Limits, counters::Shared<ListenerSet>)> {
+    let seat = visit.gate.seat();
+    let Protocol::Http(http) = &seat.listener().protocol else { return None };
+    let limits = Limits {
+        streams: STREAMS,
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        head: seat.era.plan.limits.request_head,
+        websockets: http.websocket,
+    };
+    Some((limits, seat.counters().clone()))
+}
+
 /// One stream: its request, its exchange, its answer.
-async fn one(connection: Connection<'_>, session: &Shared, arrival: Arrival) {
+async fn one(guest: Guest<'_>, session: &Shared, arrival: Arrival) {
+    let Guest { visit, accepted, client, peer_text } = guest;
     let Arrival { key, text, to_head } = arrival;
-    let stream = Held::new(session.clone(), key, Kind::Answer { to_head }, connection.client.facts());
-    let mut heads = take_heads();
-    exchange::run(Connection { client: Channel::Multiplexed(&stream), ..connection }, &mut heads, text).await;
-    keep_heads(heads);
+    let stream = Held::new(session.clone(), key, Kind::Answer { to_head }, client.facts());
+    let channel = Channel::Multiplexed(&stream);
+    let after = {
+        let seat = visit.gate.seat();
+        let Some(connection) = Connection::new(visit, &seat, accepted, channel, peer_text) else { return };
+        let mut heads = take_heads();
+        let after = exchange::run(connection, &mut heads, text).await;
+        keep_heads(heads);
+        after
+    };
+    if let After::Tunnel(tunnel) = after {
+        Box::pin(tunnel.run(&visit.lane, channel)).await;
+    }
 }
 
 /// Reads on until the preface is whole; what there is if it turns out to be none.

@@ -1,9 +1,8 @@
 //! A worker's end of the access log: records become lines in a buffer, full buffers go to the file thread.
 
 use super::{Format, Formatter, Record};
-use crate::observe::counters::WorkerCounters;
+use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::{Batch, Queue};
-use std::sync::Arc;
 
 /// A buffer that has grown to this many bytes is handed over at once.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -15,12 +14,12 @@ pub struct Log {
     sampler: Sampler,
     batch: Batch,
     queue: Queue,
-    counters: Arc<WorkerCounters>,
+    counters: Shared<WorkerSet>,
 }
 
 impl Log {
     /// A log that writes `sample` (0 to 1) of the records in `format`; `seed` makes the choice repeatable.
-    pub fn new(format: Format, sample: f64, seed: u64, queue: Queue, counters: Arc<WorkerCounters>) -> Self {
+    pub fn new(format: Format, sample: f64, seed: u64, queue: Queue, counters: Shared<WorkerSet>) -> Self {
         let sampler = Sampler::new(sample, seed);
         Self { formatter: Formatter::new(format), sampler, batch: Batch::default(), queue, counters }
     }
@@ -47,12 +46,18 @@ impl Log {
         }
         let batch = std::mem::replace(&mut self.batch, self.queue.spare());
         if let Err(mut refused) = self.queue.send(batch) {
-            self.counters.worker.log_lines_dropped.add(u64::from(refused.lines));
+            self.counters.log_lines_dropped.add(u64::from(refused.lines));
             refused.bytes.clear();
             refused.lost_before += refused.lines;
             refused.lines = 0;
             self.batch = refused;
         }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
@@ -81,10 +86,9 @@ impl Sampler {
 mod tests {
     use super::*;
     use crate::observe::access::tests::http;
-    use crate::observe::counters::Shape;
 
-    fn log(queue: Queue) -> (Log, Arc<WorkerCounters>) {
-        let counters = Arc::new(WorkerCounters::new(&Shape::default()));
+    fn log(queue: Queue) -> (Log, Shared<WorkerSet>) {
+        let counters = Shared::<WorkerSet>::default();
         (Log::new(Format::Json, 1.0, 0, queue, counters.clone()), counters)
     }
 
@@ -97,7 +101,7 @@ mod tests {
             log.write(&http());
             log.flush();
         }
-        assert_eq!(counters.worker.log_lines_dropped.get(), 4);
+        assert_eq!(counters.log_lines_dropped.get(), 4);
         assert_eq!(received.recv().unwrap().lines, 2);
         log.write(&http());
         log.flush();

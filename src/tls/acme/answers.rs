@@ -25,6 +25,15 @@ pub struct Answers {
     sessions: ArcSwap<HashMap<Box<str>, Arc<ServerConfig>>>,
 }
 
+impl PartialEq for Answers {
+    /// Each is a place of its own.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Answers {}
+
 /// An answer that can be had until this is dropped.
 #[derive(Debug)]
 pub struct Published {

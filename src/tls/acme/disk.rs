@@ -149,7 +149,6 @@ mod tests {
         fn spec(&self, key: KeyKind, names: &[&str]) -> Spec {
             Spec {
                 listener: "web".to_owned(),
-                index: 0,
                 names: names.iter().map(|&name| name.to_owned()).collect(),
                 contact: None,
                 directory: "https://ca.test/directory".to_owned(),

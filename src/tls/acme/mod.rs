@@ -27,12 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What one listener has an authority issue: one certificate for all of its names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The listener's name.
     pub listener: String,
-    /// Its position in the plan.
-    pub index: usize,
     /// The names, in lower case; `*.` begins a wildcard.
     pub names: Vec<String>,
     /// Whom the authority may write to.

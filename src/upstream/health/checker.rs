@@ -18,6 +18,12 @@ impl Checker {
         Self { rise, fall, health: rise }
     }
 
+    /// The same, of a target that is known to be up or down: it takes a full `fall` or `rise` to change that.
+    pub fn knowing(mut self, up: bool) -> Self {
+        self.health = if up { self.rise + self.fall - 1 } else { 0 };
+        self
+    }
+
     /// Whether the target may be used.
     pub fn is_up(&self) -> bool {
         self.health >= self.rise
@@ -63,6 +69,14 @@ mod tests {
         assert!(Checker::new(2, 3).is_up());
         assert_eq!(run(2, 3, "-"), "D");
         assert_eq!(run(2, 3, "+--"), "...");
+    }
+
+    #[test]
+    fn what_is_known_takes_a_full_row_to_change() {
+        let mut up = Checker::new(2, 3).knowing(true);
+        assert_eq!([false, false, false].map(|passed| up.on_result(passed)), [None, None, Some(false)]);
+        let mut down = Checker::new(2, 3).knowing(false);
+        assert_eq!([true, true].map(|passed| down.on_result(passed)), [None, Some(true)]);
     }
 
     #[test]

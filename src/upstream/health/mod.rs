@@ -2,7 +2,7 @@
 //!
 //! [`Checker`] decides and [`Schedule`] times, both without I/O and clocks; [`probe`] asks one target once. A target is
 //! up until its first check says otherwise: then a single failure marks it down, so that one that is dead from the
-//! start is not used for `fall` intervals.
+//! start is not used for `fall` intervals. [`Checks`] goes on with what it knows when the configuration changes.
 //!
 //! May use `observe` and `tls`; knows nothing of the configuration.
 
@@ -14,11 +14,13 @@ pub use checker::Checker;
 pub use probe::{Address, Probe, ProbeError};
 pub use schedule::Schedule;
 
-use crate::observe::counters::ControlCounters;
+use super::target::Patient;
+use crate::observe::counters::{Peak, TargetHealth};
 use crate::tls::Outbound;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 /// What to check, and how.
@@ -28,8 +30,6 @@ pub struct CheckSpec {
     pub pool: String,
     /// The target as the user wrote it, for the log.
     pub target: String,
-    /// The pool's and the target's place in the [`Shape`](crate::observe::counters::Shape) of the counters.
-    pub place: (usize, usize),
     /// Where to connect.
     pub address: Address,
     /// What TLS with the target is done with, if it is.
@@ -46,56 +46,126 @@ pub struct CheckSpec {
     pub fall: u32,
 }
 
-/// A target changed its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// The new state.
-    pub up: bool,
-    /// Why, in words: `connection refused`, `status 503`, `3 checks passed`.
-    pub why: String,
+/// A target to be checked.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What to check, and how.
+    pub spec: CheckSpec,
+    /// Who learns whether it is up.
+    pub patient: Patient,
+    /// Where its checks are counted.
+    pub counters: Arc<TargetHealth>,
 }
 
-/// Checks all targets until it is dropped, calling `report` with the index of the spec at every change.
-///
-/// The first checks are spread over their interval; `seed` makes that and the jitter repeatable. `counters` learns the
-/// results, the states and how late checks started. It must run on a tokio runtime with time and I/O.
-pub async fn run(
-    specs: Vec<CheckSpec>,
+/// All checks of the process, each a task of its own. A check goes on for as long as it is wanted as it is; where only the way
+/// of checking changes, what is known of the target stays.
+#[derive(Debug)]
+pub struct Checks {
+    start: Instant,
     seed: u64,
-    counters: Arc<ControlCounters>,
-    report: impl Fn(usize, Transition) + Send + Sync + 'static,
-) {
-    let report = Arc::new(report);
-    let start = Instant::now();
-    let mut tasks = JoinSet::new();
-    for (index, spec) in specs.into_iter().enumerate() {
-        let (counters, report) = (counters.clone(), report.clone());
-        let schedule = Schedule::new(spec.interval, seed.wrapping_add(index as u64));
-        tasks.spawn(check(spec, schedule, start, counters, move |transition| report(index, transition)));
+    lateness: Arc<Peak>,
+    running: HashMap<(String, String), Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    wanted: Wanted,
+    task: JoinHandle<()>,
+}
+
+impl CheckSpec {
+    fn is_same(&self, other: &Self) -> bool {
+        let tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        tls && self.address == other.address
+            && self.probe == other.probe
+            && (self.interval, self.timeout, self.rise, self.fall)
+                == (other.interval, other.timeout, other.rise, other.fall)
     }
-    // A check never ends by itself; if one panicked, the others go on.
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a health check died: its target keeps its state");
+}
+
+impl Checks {
+    /// None yet. `seed` makes schedules repeatable; `lateness` learns how late checks start.
+    pub fn new(seed: u64, lateness: Arc<Peak>) -> Self {
+        Self { start: Instant::now(), seed, lateness, running: HashMap::new() }
+    }
+
+    /// Checks these from now on, and no others: a target that is checked no more is taken for up. First checks are spread over
+    /// their interval. It must be called on a tokio runtime with time and I/O.
+    pub fn set(&mut self, wanted: Vec<Wanted>) {
+        let mut before = std::mem::take(&mut self.running);
+        for wanted in wanted {
+            let key = (wanted.spec.pool.clone(), wanted.spec.target.clone());
+            let running = match before.remove(&key) {
+                Some(running) if running.serves(&wanted) => running,
+                Some(running) => {
+                    running.task.abort();
+                    // Only of the same target is it known how it is.
+                    let known = running.wanted.patient.is_same(&wanted.patient);
+                    let up = known.then(|| wanted.patient.is_up());
+                    self.begin(wanted, up)
+                }
+                None => self.begin(wanted, None),
+            };
+            self.running.insert(key, running);
+        }
+        for running in before.into_values() {
+            running.task.abort();
+            running.wanted.patient.set_up(true);
+            running.wanted.counters.up.set(1);
         }
     }
+
+    /// How many targets are checked.
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Starts a check. `up`: how the target is known to be from checks before.
+    fn begin(&mut self, wanted: Wanted, up: Option<bool>) -> Running {
+        self.seed = self.seed.wrapping_add(1);
+        let schedule = Schedule::new(wanted.spec.interval, self.seed);
+        let checker = Checker::new(wanted.spec.rise, wanted.spec.fall);
+        let checker = up.map_or_else(|| checker.clone(), |up| checker.clone().knowing(up));
+        let (start, lateness, checked) = (self.start, self.lateness.clone(), wanted.clone());
+        let task = tokio::spawn(async move {
+            // A check never ends by itself; if one panics, the log says so and its target keeps its state.
+            check(checked, schedule, checker, start, &lateness).await;
+        });
+        Running { wanted, task }
+    }
 }
 
-async fn check(
-    spec: CheckSpec,
-    mut schedule: Schedule,
-    start: Instant,
-    counters: Arc<ControlCounters>,
-    report: impl Fn(Transition),
-) {
-    let mut checker = Checker::new(spec.rise, spec.fall);
-    let mut due = schedule.first();
+impl Running {
+    fn serves(&self, wanted: &Wanted) -> bool {
+        self.wanted.spec.is_same(&wanted.spec)
+            && self.wanted.patient.is_same(&wanted.patient)
+            && !self.task.is_finished()
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        self.running.values().for_each(|running| running.task.abort());
+    }
+}
+
+async fn check(wanted: Wanted, mut schedule: Schedule, mut checker: Checker, start: Instant, lateness: &Peak) {
+    let Wanted { spec, patient, counters: health } = wanted;
+    let mut due = start.elapsed().saturating_add(schedule.first());
     loop {
         sleep_until(start + due).await;
         let now = start.elapsed();
-        counters.check_lateness.record(nanos(now.saturating_sub(due)), nanos(now));
+        lateness.record(nanos(now.saturating_sub(due)), nanos(now));
         let result = probe::run(&spec.address, spec.tls.as_deref(), &spec.probe, spec.timeout).await;
-        let health = counters.target(spec.place.0, spec.place.1);
         if result.is_ok() {
             health.passed.inc()
         } else {
@@ -114,7 +184,7 @@ async fn check(
             } else {
                 tracing::warn!(pool = spec.pool, target = spec.target, reason = why, "target is down");
             }
-            report(Transition { up, why });
+            patient.set_up(up);
         }
         due = schedule.next(due, start.elapsed());
     }
@@ -127,16 +197,20 @@ fn nanos(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::counters::Shape;
+    use crate::upstream::Target;
+    use std::net::SocketAddr;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
-    use tokio::sync::mpsc;
+    use tokio::time::timeout;
 
-    fn spec(address: std::net::SocketAddr, probe: Probe) -> CheckSpec {
-        CheckSpec {
+    fn target(address: SocketAddr) -> Target {
+        Target::new(crate::net::Address::Ip(address), 1, false, 1)
+    }
+
+    fn wanted(target: &Target, address: SocketAddr, probe: Probe) -> Wanted {
+        let spec = CheckSpec {
             pool: "a".into(),
             target: address.to_string(),
-            place: (0, 0),
             address: Address::Ip(address),
             tls: None,
             probe,
@@ -144,46 +218,75 @@ mod tests {
             timeout: Duration::from_millis(500),
             rise: 2,
             fall: 3,
-        }
+        };
+        Wanted { spec, patient: target.patient(), counters: Arc::default() }
+    }
+
+    async fn until(what: &str, done: impl Fn() -> bool) {
+        let poll = async {
+            while !done() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        assert!(timeout(Duration::from_secs(5), poll).await.is_ok(), "{what}");
+    }
+
+    /// An address at which nobody listens.
+    async fn dead() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
     }
 
     #[tokio::test]
     async fn a_dead_target_goes_down_at_its_first_check_and_returns_after_rise() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let shape = Shape { pools: vec![("a".into(), vec![address.to_string()])], ..Shape::default() };
-        let counters = Arc::new(ControlCounters::new(&shape));
-        let (tell, mut told) = mpsc::channel(10);
-        let report = move |index, transition| tell.try_send((index, transition)).unwrap();
-        let checks = tokio::spawn(run(vec![spec(address, Probe::Tcp)], 1, counters.clone(), report));
-
-        let (index, down) = told.recv().await.unwrap();
-        assert_eq!((index, down), (0, Transition { up: false, why: "connection refused".into() }));
-        let health = counters.target(0, 0);
+        let address = dead().await;
+        let target = target(address);
+        let mut checks = Checks::new(1, Arc::default());
+        let wanted = wanted(&target, address, Probe::Tcp);
+        checks.set(vec![wanted.clone()]);
+        let health = &wanted.counters;
+        until("it is down", || !target.is_up()).await;
         assert_eq!((health.up.get(), health.failed.get()), (0, 1));
-
-        let listener = TcpListener::bind(address).await.unwrap();
-        let (_, up) = told.recv().await.unwrap();
-        assert_eq!(up, Transition { up: true, why: "2 checks passed".into() });
+        let _listener = TcpListener::bind(address).await.unwrap();
+        until("it is up", || target.is_up()).await;
         assert_eq!((health.up.get(), health.passed.get(), health.changes.get()), (1, 2, 2));
-        checks.abort();
-        drop(listener);
     }
 
     #[tokio::test]
-    async fn dropping_the_run_ends_the_checks() {
+    async fn what_is_checked_otherwise_keeps_its_state_and_what_is_not_is_up() {
+        let address = dead().await;
+        let target = target(address);
+        let mut checks = Checks::new(1, Arc::default());
+        let first = wanted(&target, address, Probe::Tcp);
+        checks.set(vec![first.clone()]);
+        until("it is down", || !target.is_up()).await;
+        let failed = first.counters.failed.get();
+        checks.set(vec![first.clone()]);
+        until("the same check goes on", || first.counters.failed.get() > failed).await;
+        let mut slower = first.clone();
+        slower.spec.interval = Duration::from_secs(3600);
+        let _listener = TcpListener::bind(address).await.unwrap();
+        checks.set(vec![slower.clone()]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!target.is_up(), "it is known to be down");
+        let again = target.succeed(1, false);
+        checks.set(vec![Wanted { patient: again.patient(), ..first }]);
+        until("the new check finds it up", || again.is_up() && target.is_up()).await;
+        target.set_up(false);
+        checks.set(Vec::new());
+        assert!(target.is_up() && checks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_checks_ends_them() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shape = Shape { pools: vec![("a".into(), vec![address.to_string()])], ..Shape::default() };
-        let counters = Arc::new(ControlCounters::new(&shape));
         let http = Probe::Http { path: "/".into(), host: None, expect: vec![(200, 299)] };
-        let checks = tokio::spawn(run(vec![spec(address, http)], 1, counters, |_, _| {}));
+        let mut checks = Checks::new(1, Arc::default());
+        checks.set(vec![wanted(&target(address), address, http)]);
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-        checks.abort();
-        let _ = checks.await;
-        let more = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        drop(checks);
+        let more = timeout(Duration::from_millis(100), listener.accept()).await;
         assert!(more.is_err(), "no check after the end");
     }
 }

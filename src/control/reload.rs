@@ -1,0 +1,188 @@
+//! A new configuration for a process that runs: read, checked and compiled where it holds up nobody, then put into force as a
+//! whole.
+//!
+//! What always holds: one that has a fault, or needs what cannot be had, changes nothing.
+
+use super::present::Present;
+use crate::config::diff::{self, Change};
+use crate::config::model::Config;
+use crate::config::{self, Loaded};
+use crate::plan::{self, Plan};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::oneshot;
+
+/// Who asked for a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// A signal.
+    Signal,
+}
+
+/// A reload that is wanted.
+pub struct Wanted {
+    /// Who asked.
+    pub by: Asker,
+    /// Who waits to be told how it went.
+    pub reply: Option<oneshot::Sender<Arc<Told>>>,
+}
+
+impl Wanted {
+    /// One that nobody waits for.
+    pub fn by_signal() -> Self {
+        Self { by: Asker::Signal, reply: None }
+    }
+}
+
+/// How a reload went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// When it was over, seconds since 1970.
+    pub at: u64,
+    /// Who asked for it.
+    pub by: Asker,
+    /// What became of it.
+    pub result: Result,
+    /// The number of the plan that is in force now.
+    pub plan: u64,
+    /// What differs from the configuration before.
+    pub changes: Vec<Change>,
+    /// Keys that differ and take effect only when the process is started anew, or by an upgrade.
+    pub deferred: Vec<String>,
+    /// What is allowed but likely a mistake, and what was wrong, as `check` tells it.
+    pub diagnostics: String,
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Result {
+    /// It is in force.
+    Applied,
+    /// There was nothing to change.
+    Unchanged,
+    /// It changed nothing, for something was wrong.
+    Failed,
+}
+
+/// The last reloads, the newest last.
+#[derive(Clone, Debug, Default)]
+pub struct History(VecDeque<Arc<Told>>);
+
+/// Reloads that are remembered.
+const REMEMBERED: usize = 50;
+
+/// Reads configurations and compiles them.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    /// What is in force.
+    loaded: Loaded,
+}
+
+/// A configuration that could be put into force.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// What it was compiled from.
+    pub loaded: Loaded,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// Keys that differ and cannot be changed while the process runs.
+    pub deferred: Vec<String>,
+}
+
+impl History {
+    /// These and one more; the oldest is forgotten in time.
+    pub fn with(&self, told: Arc<Told>) -> Self {
+        let forgotten = (self.0.len() + 1).saturating_sub(REMEMBERED);
+        Self(self.0.iter().skip(forgotten).cloned().chain([told]).collect())
+    }
+}
+
+impl Reader {
+    /// Reads `path`, of which `loaded` is in force.
+    pub fn new(path: PathBuf, loaded: Loaded) -> Self {
+        Self { path, loaded }
+    }
+
+    /// This is in force now.
+    pub fn take(&mut self, loaded: Loaded) {
+        self.loaded = loaded;
+    }
+
+    /// Reads and compiles what is to follow `present`. Fails with what `check` would tell.
+    pub fn prepare(
+        &self,
+        present: Arc<Present>,
+    ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
+        let (path, before) = (self.path.clone(), self.loaded.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let loaded = config::load(&path, &|name| std::env::var(name).ok()).map_err(|report| report.to_string())?;
+            let changes = diff::changes(&before.sources, &loaded.sources);
+            let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
+            let plan =
+                plan::succeed(&config, &present.plan).map_err(|faults| loaded.sources.report(&faults).to_string())?;
+            Ok(Prepared { plan, loaded, changes, deferred })
+        });
+        async move { work.await.unwrap_or_else(|error| Err(format!("the configuration could not be compiled: {error}"))) }
+    }
+}
+
+/// Puts back what cannot be changed while the process runs, and names it.
+fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
+    let mut deferred = Vec::new();
+    let mut keep = |differs: bool, key: &str| {
+        if differs {
+            deferred.push(key.to_owned());
+        }
+    };
+    keep(before.runtime.workers != config.runtime.workers, "runtime.workers");
+    keep(before.runtime.driver != config.runtime.driver, "runtime.driver");
+    keep(before.runtime.state_dir != config.runtime.state_dir, "runtime.state_dir");
+    keep(before.admin != config.admin, "admin");
+    config.runtime.workers = before.runtime.workers;
+    config.runtime.driver = before.runtime.driver;
+    config.runtime.state_dir.clone_from(&before.runtime.state_dir);
+    config.admin.clone_from(&before.admin);
+    (config, deferred)
+}
+
+impl Told {
+    /// A reload that came to nothing.
+    pub fn failed(by: Asker, plan: u64, diagnostics: String) -> Self {
+        let (changes, deferred) = (Vec::new(), Vec::new());
+        Self { at: now(), by, result: Result::Failed, plan, changes, deferred, diagnostics }
+    }
+}
+
+impl fmt::Display for Told {
+    /// As a person reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.result {
+            Result::Failed => return write!(f, "nothing is changed:\n{}", self.diagnostics.trim_end()),
+            Result::Unchanged => write!(f, "nothing to change: plan {} stays in force", self.plan)?,
+            Result::Applied => write!(f, "plan {} is in force", self.plan)?,
+        }
+        for change in &self.changes {
+            write!(f, "\n  {change}")?;
+        }
+        for key in &self.deferred {
+            write!(f, "\n  ! {key} takes effect with the next upgrade or start")?;
+        }
+        if !self.diagnostics.is_empty() {
+            write!(f, "\n{}", self.diagnostics.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}

@@ -1,0 +1,169 @@
+//! One worker's side of plans: what an exchange or a tunnel needs beyond its own streams.
+//!
+//! A [`Lane`] lasts as long as its worker. An [`Era`] is the worker's side of one plan: it begins when the worker takes the
+//! plan on and ends when nothing goes by it any more. A [`Gate`] is the worker's side of a listener over all plans that have
+//! it; a [`Visit`] is one connection that came in by it.
+//!
+//! What always holds: a lane belongs to one thread; what others may read of it are the counters, which it alone writes. An
+//! exchange holds the era that it began in; a connection that waits holds none, so that an old plan goes with its last
+//! exchange.
+//!
+//! May depend on `plan`, `upstream`, `net` and `observe`.
+
+mod era;
+mod gate;
+
+pub use era::Era;
+pub use gate::{Gate, Seat, Visit};
+
+use crate::net::{self, Signal};
+use crate::observe::access::Log;
+use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
+use crate::plan::{Plan, Respond};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// One worker's side of all plans.
+pub struct Lane {
+    /// What the worker counts of itself.
+    pub worker: Shared<WorkerSet>,
+    /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
+    pub options: Arc<Respond>,
+    /// Raised when the process is told to end: answers then say `Connection: close`.
+    pub draining: Signal,
+    era: RefCell<Rc<Era>>,
+    /// In the order of the plan's listeners.
+    gates: RefCell<Vec<Rc<Gate>>>,
+    busy: Cell<usize>,
+    date: RefCell<String>,
+}
+
+/// Counts an exchange or tunnel as live: draining waits for it.
+pub struct Busy(Rc<Lane>);
+
+/// Counts an exchange or tunnel as in flight in a pool, also when its task panics.
+pub struct InFlight(Shared<PoolSet>);
+
+/// Where a plan's requests are logged, as a worker is told with it.
+pub enum LogChange {
+    /// Where they were logged before.
+    None,
+    /// There from now on, or nowhere.
+    To(Option<Log>),
+}
+
+impl Lane {
+    /// The lane of worker `index`.
+    pub fn new(plan: Arc<Plan>, index: usize, counters: Arc<WorkerCounters>, log: Option<Log>) -> Self {
+        let worker = counters.worker.clone();
+        let era = Rc::new(Era::new(plan, index, counters, log));
+        let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
+        Self {
+            worker,
+            options: Arc::new(Respond { status: 200, body: String::new(), content_type: "text/plain".to_owned() }),
+            draining: Signal::default(),
+            era: RefCell::new(era),
+            gates: RefCell::new(gates),
+            busy: Cell::new(0),
+            date: RefCell::new(httpdate::fmt_http_date(SystemTime::now())),
+        }
+    }
+
+    /// The present era.
+    pub fn era(&self) -> Rc<Era> {
+        self.era.borrow().clone()
+    }
+
+    /// The gate of a listener of the present plan, by its position.
+    pub fn gate(&self, listener: usize) -> Option<Rc<Gate>> {
+        self.gates.borrow().get(listener).cloned()
+    }
+
+    /// Takes a plan on: what begins from now on goes by it. What keeps its name goes on with its connections, counts and
+    /// times; who came in by a listener that is gone, or is another one now, is told to leave.
+    pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange) {
+        let old = self.era();
+        let era = Rc::new(old.succeed(plan, counters, log));
+        let before = self.gates.take();
+        let mut gates = Vec::with_capacity(era.plan.listeners.len());
+        let origins = era::origins(old.plan.listener_names(), era.plan.listener_names());
+        for (place, origin) in origins.into_iter().enumerate() {
+            let listener = &era.plan.listeners[place];
+            let continued = origin.filter(|&origin| listener.continues(&old.plan.listeners[origin]));
+            match continued.and_then(|origin| before.get(origin)) {
+                Some(gate) => {
+                    gate.go_by(era.clone(), place);
+                    gates.push(gate.clone());
+                }
+                None => gates.push(Rc::new(Gate::new(era.clone(), place))),
+            }
+        }
+        for gate in before {
+            if !gates.iter().any(|kept| Rc::ptr_eq(kept, &gate)) {
+                gate.leaving.raise();
+            }
+        }
+        if self.draining.is_raised() {
+            gates.iter().for_each(|gate| gate.leaving.raise());
+        }
+        self.gates.replace(gates);
+        self.era.replace(era);
+    }
+
+    /// Has whoever came in leave after what is under way.
+    pub fn drain(&self) {
+        self.draining.raise();
+        let gates = self.gates.borrow().clone();
+        gates.iter().for_each(|gate| gate.leaving.raise());
+    }
+
+    /// Marks the start of an exchange or tunnel; its end is when the guard is dropped.
+    pub fn enter(self: &Rc<Self>) -> Busy {
+        self.busy.set(self.busy.get() + 1);
+        Busy(self.clone())
+    }
+
+    /// Exchanges and tunnels that live now.
+    pub fn busy(&self) -> usize {
+        self.busy.get()
+    }
+
+    /// Calls `use_date` with the time of day as a `Date` header has it (RFC 9110 §5.6.7), as of the last sweep.
+    pub fn with_date<T>(&self, use_date: impl FnOnce(&str) -> T) -> T {
+        use_date(&self.date.borrow())
+    }
+
+    /// What has to be done about ten times a second: idle connections, the log's batch, gauges.
+    pub fn sweep(&self) {
+        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
+        let era = self.era();
+        era.pools.iter().for_each(|pool| pool.sweep());
+        self.worker.idle_connections.set(era.pools.iter().map(|pool| pool.idle() as u64).sum());
+        self.worker.panics.add(net::take_panics());
+        if let Some(log) = &era.log {
+            log.borrow_mut().flush();
+        }
+    }
+}
+
+impl InFlight {
+    /// Counts one in flight in the pool of these counters.
+    pub fn enter(pool: &Shared<PoolSet>) -> Self {
+        pool.in_flight.add(1);
+        Self(pool.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.sub(1);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+    }
+}

@@ -1,0 +1,18 @@
+//! What became of reloads. Control is the only writer.
+
+use super::counters::{Counter, Gauge};
+
+/// What became of reloads.
+#[derive(Debug, Default)]
+pub struct Reloads {
+    /// Those that were put into force.
+    pub applied: Counter,
+    /// Those that found nothing to change.
+    pub unchanged: Counter,
+    /// Those that failed, and changed nothing.
+    pub failed: Counter,
+    /// Whether the last one failed: 1 or 0.
+    pub last_failed: Gauge,
+    /// When one was last put into force, or the process started; seconds since 1970.
+    pub last_success: Gauge,
+}
