@@ -1,10 +1,11 @@
 //! `ringway run`: reads the configuration and runs it.
 
 use crate::config::{self, Report};
-use crate::control::{self, Start};
+use crate::control::{self, Inheritance, Start};
 use crate::net;
 use crate::observe::log::Logger;
 use crate::plan;
+use crate::tls::Rings;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,15 +15,30 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Runs the configuration at `path` until the process is told to end.
 pub fn run(path: &Path) -> ExitCode {
+    let mut inheritance = match Inheritance::take() {
+        Ok(inheritance) => inheritance,
+        Err(error) => {
+            eprintln!("ringway: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let refuse = |report: &Report, inheritance: Option<&Inheritance>| {
+        if let Some(inheritance) = inheritance {
+            inheritance.fail(&report.to_string());
+        }
+        refuse(report)
+    };
     let environment = |name: &str| std::env::var(name).ok();
     let loaded = match config::load(path, &environment) {
         Ok(loaded) => loaded,
-        Err(report) => return refuse(&report),
+        Err(report) => return refuse(&report, inheritance.as_ref()),
     };
     let workers = loaded.config.runtime.workers.unwrap_or_else(|| net::allowed_cores().len());
-    let plan = match plan::compile(&loaded.config, workers) {
+    let kept =
+        inheritance.as_mut().map(|inheritance| std::mem::take(&mut inheritance.letter.rings)).unwrap_or_default();
+    let plan = match plan::inherit(&loaded.config, workers, Rings::adopt(kept)) {
         Ok(plan) => plan,
-        Err(faults) => return refuse(&loaded.sources.report(&faults)),
+        Err(faults) => return refuse(&loaded.sources.report(&faults), inheritance.as_ref()),
     };
     let logger = match Logger::start() {
         Ok(logger) => logger,
@@ -36,7 +52,7 @@ pub fn run(path: &Path) -> ExitCode {
     }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let result = control::run(Start { path: path.to_owned(), loaded, plan });
+    let result = control::run(Start { path: path.to_owned(), loaded, plan, inheritance });
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,6 +28,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// Threads and limits of the process.
     pub runtime: Runtime,
+    /// What becomes of a process that a new one has taken over from.
+    pub upgrade: Upgrade,
     /// The listener for metrics and probes. Absent: none.
     pub admin: Option<Admin>,
     /// One record per exchange or TCP session. Absent: none are written.
@@ -101,6 +103,24 @@ pub enum Driver {
     IoUring,
     /// epoll.
     Epoll,
+}
+
+/// `[upgrade]`
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upgrade {
+    /// How long an old process may serve its last connections.
+    #[schemars(extend("x-maximum" = "30d"))]
+    pub drain: Span,
+    /// Old processes at a time; with more of them the oldest ends what it has.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_old: usize,
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self { drain: Span::secs(24 * 3600), max_old: 4 }
+    }
 }
 
 /// `[admin]`

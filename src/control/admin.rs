@@ -19,11 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -44,6 +45,49 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Whether all workers accept: false while starting and draining.
     fn ready(&self) -> bool;
+}
+
+/// An admin listener that serves.
+pub struct Served {
+    listener: std::net::TcpListener,
+    serve: Box<dyn Fn(std::net::TcpListener) -> JoinHandle<()> + Send>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// Serves on `listener` from now on.
+    pub fn new<S: AdminState>(listener: std::net::TcpListener, state: Arc<S>) -> Self {
+        let serve = move |listener| {
+            let served = serve(listener, state.clone());
+            tokio::spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the admin listener ended");
+                }
+            })
+        };
+        let mut served = Self { listener, serve: Box::new(serve), task: None };
+        served.start();
+        served
+    }
+
+    /// Serves, if it does not.
+    pub fn start(&mut self) {
+        if self.task.is_none() {
+            self.task = self.listener.try_clone().ok().map(&self.serve);
+        }
+    }
+
+    /// Serves nobody any more; who is connected is cut off.
+    pub fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+
+    /// The listening socket, for another process.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
 }
 
 /// Serves the admin endpoints on `listener` until it is dropped, its connections with it.

@@ -7,7 +7,7 @@ use crate::net::{self, Backend, Post};
 use crate::observe::access::{Format, Log};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
-use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Orders, Pulse};
+use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Pulse};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -142,6 +142,11 @@ impl Crew {
         self.members.iter().all(|member| member.pulse.beats() > 0)
     }
 
+    /// Whether no worker stands still.
+    pub fn is_well(&self) -> bool {
+        self.members.iter().all(|member| member.state == State::Well)
+    }
+
     /// Whether a worker has ended.
     pub fn has_lost_one(&self) -> bool {
         self.members.iter().any(|member| member.thread.is_finished())
@@ -152,14 +157,27 @@ impl Crew {
         self.members.iter().all(|member| member.thread.is_finished())
     }
 
-    /// Tells every worker to stop accepting and to finish what is live. `leave_queues`: another process accepts from the same
-    /// sockets.
-    pub fn drain(&self, leave_queues: bool) {
+    /// Tells every worker what to do with those who come, and with those who have.
+    pub fn order(&self, order: Order) {
         for member in &self.members {
-            member.pulse.ask_to_drain(leave_queues);
+            member.pulse.set_order(order);
             // The message only makes it quicker.
-            let _ = member.post.send(Message::Drain);
+            let _ = member.post.send(Message::Obey);
         }
+    }
+
+    /// Has every worker accept again, after it had left its queues to another process. Those that have ended are started anew.
+    pub fn resume(&mut self, present: Arc<Present>, max_connections: usize) -> io::Result<()> {
+        for index in 0..self.members.len() {
+            if self.members[index].thread.is_finished() {
+                self.members[index] = self.hire(index)?;
+            } else {
+                let member = &mut self.members[index];
+                member.pulse.set_order(Order::Serve);
+                member.doors.clear();
+            }
+        }
+        self.take_on(present, max_connections, None)
     }
 
     /// Client connections that are open.

@@ -1,25 +1,30 @@
 //! Control's loop: looking after the workers, putting plans into force, and draining at the end.
 
 use super::acme::Keepers;
+use super::admin::Served;
 use super::crew::Crew;
+use super::handover::{self, Answer};
 use super::logs::{self, Opened};
 use super::present::{Present, Shared};
 use super::reload::{Prepared, Reader, Result as Reloaded, Told, Wanted, now};
 use super::report::Report;
-use super::signals::{Signals, Stop};
+use super::signals::Signals;
 use super::sockets::{BindError, Bound};
+use super::systemd::{self, Watchdog};
+use super::upgrade::{Origin, Risen, Rising};
 use super::{checks, limits};
 use crate::net::Backend;
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
 use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How often control looks after its workers.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How long the workers get to take a plan on before that is told; they do within a beat unless they stand still.
 const SETTLING: Duration = Duration::from_millis(300);
 /// Reloads that wait for their turn.
@@ -43,6 +48,31 @@ pub(super) struct Control {
     /// A reload that is under way.
     pub(super) step: Option<(Wanted, Work)>,
     pub(super) waiting: VecDeque<Wanted>,
+    pub(super) origin: Origin,
+    /// A new process that is to take over.
+    pub(super) rising: Option<Rising>,
+    /// Whether one is to be started once no reload is under way.
+    pub(super) to_upgrade: bool,
+    /// Whom this process took over from, and what that one has to be told when it is ready.
+    pub(super) elder: Option<Elder>,
+    pub(super) admin: Option<Served>,
+    pub(super) watchdog: Watchdog,
+}
+
+/// A process that this one took over from.
+pub(super) struct Elder {
+    pub(super) stream: UnixStream,
+    pub(super) pid: u32,
+    /// The doors, by their place in what it handed over, that are of no use here; `None` once it has been told.
+    pub(super) spare: Option<Vec<usize>>,
+}
+
+/// Why the loop ended.
+pub(super) enum Ended {
+    /// A signal said so.
+    Told,
+    /// A new process accepts.
+    Succeeded(Box<Risen>),
 }
 
 /// What a reload waits for.
@@ -57,18 +87,24 @@ pub(super) enum Step {
 }
 
 impl Control {
-    /// Looks after the workers until a signal says stop. Fails if one cannot even start.
+    /// Looks after the workers until a signal says stop or a new process takes over. Fails if a worker cannot even start.
     pub(super) async fn watch(
         &mut self,
         signals: &mut Signals,
         wanted: &mut tokio::sync::mpsc::Receiver<Wanted>,
-    ) -> Result<(), String> {
+    ) -> Result<Ended, String> {
         let mut announced = false;
         let mut tick = tokio::time::interval(TICK / 10);
         loop {
             let step = async {
                 match &mut self.step {
                     Some((_, step)) => step.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let rising = async {
+                match &mut self.rising {
+                    Some(rising) => rising.await,
                     None => std::future::pending().await,
                 }
             };
@@ -79,27 +115,79 @@ impl Control {
                             self.report.reach(&self.crew);
                         }
                         self.past.retain(|past| Arc::strong_count(&past.plan) > 1);
+                        self.say_that_it_is_well();
                     } else if self.crew.is_ready() {
                         announced = true;
                         tick = tokio::time::interval(TICK);
-                        self.report.set_ready(true);
-                        tracing::info!("ready");
+                        self.announce();
                     } else if self.crew.has_lost_one() {
                         return Err("a worker could not start; the log says why".to_owned());
                     }
                 }
                 step = step => self.go_on(step).await,
+                risen = rising => {
+                    self.rising = None;
+                    match risen {
+                        Ok(risen) => return Ok(Ended::Succeeded(Box::new(risen))),
+                        Err(why) => self.upgrade_failed(&why),
+                    }
+                }
                 Some(wanted) = wanted.recv() => self.want(wanted),
                 _ = signals.reopen.recv() => self.report.reopen_log(),
                 _ = signals.reload.recv() => self.want(Wanted::by_signal()),
-                () = signals.stop.asked() => return Ok(()),
+                _ = signals.upgrade.recv() => self.upgrade(),
+                () = signals.stop.asked() => return Ok(Ended::Told),
             }
         }
     }
 
+    /// Says that the process takes connections.
+    fn announce(&mut self) {
+        self.report.set_ready(true);
+        systemd::ready(self.number());
+        if let Some(elder) = &mut self.elder
+            && let Some(spare) = elder.spare.take()
+        {
+            match handover::answer(&elder.stream, &Answer::Ready { spare }) {
+                Ok(()) => tracing::info!(from = elder.pid, "took over"),
+                Err(error) => tracing::warn!(from = elder.pid, %error, "the process before does not listen any more"),
+            }
+        }
+        tracing::info!("ready");
+    }
+
+    /// Tells the supervisor now and then, unless a worker stands still.
+    fn say_that_it_is_well(&mut self) {
+        if self.watchdog.is_due() && self.crew.is_well() {
+            systemd::well();
+        }
+    }
+
+    /// Begins to hand over to a new process, once no reload is under way.
+    fn upgrade(&mut self) {
+        if self.rising.is_some() {
+            tracing::warn!("upgrade: a new process is on its way already");
+        } else if self.step.is_some() {
+            self.to_upgrade = true;
+        } else {
+            let admin = self.admin.as_ref().and_then(|admin| admin.descriptor().ok());
+            match self.origin.call(&self.present.load(), self.crew.sockets(), admin) {
+                Ok(rising) => self.rising = Some(rising),
+                Err(why) => self.upgrade_failed(&why),
+            }
+        }
+    }
+
+    fn upgrade_failed(&mut self, why: &str) {
+        self.report.reloads().upgrades_failed.inc();
+        tracing::error!("the upgrade failed, this process goes on as it was: {why}");
+        self.begin_waiting();
+    }
+
     /// Begins a reload, or has it wait for the one that is under way.
     fn want(&mut self, wanted: Wanted) {
-        if self.step.is_some() {
+        // What is in force must not change while it is handed over.
+        if self.step.is_some() || self.rising.is_some() {
             if self.waiting.len() < WAITING {
                 self.waiting.push_back(wanted);
             } else {
@@ -109,6 +197,7 @@ impl Control {
         }
         self.look.notify_one();
         self.again.notify_waiters();
+        systemd::reloading();
         let prepare = self.reader.prepare(self.present.load_full());
         let step = async move { Step::Prepared(prepare.await.map(Box::new)) };
         self.step = Some((wanted, Box::pin(step)));
@@ -147,6 +236,14 @@ impl Control {
                 Err(why) => self.fail(wanted, why),
             },
         }
+        self.begin_waiting();
+    }
+
+    /// Begins what waited for the end of what was under way.
+    fn begin_waiting(&mut self) {
+        if std::mem::take(&mut self.to_upgrade) {
+            return self.upgrade();
+        }
         // Those that only say "again" are served by one reload.
         let next = self.waiting.pop_front();
         while next.is_some() && self.waiting.front().is_some_and(|wanted| wanted.reply.is_none()) {
@@ -177,7 +274,7 @@ impl Control {
         self.present.store(present.clone());
         self.settle().await;
         self.crew.sockets().retain(plan);
-        self.checks.set(checks::wanted(&present));
+        self.checks.set(checks::wanted(&present, false));
         self.keepers.set(&present, &self.look, &self.again);
         if let Some(file) = file
             && let Some(before) = self.report.log_by(file)
@@ -192,7 +289,7 @@ impl Control {
     }
 
     /// Waits until the workers go by the present plan. One that stands still will when it moves again.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let deadline = Instant::now() + SETTLING;
         let mut behind = self.crew.behind();
         while !behind.is_empty() && Instant::now() < deadline {
@@ -229,6 +326,7 @@ impl Control {
     }
 
     fn tell(&self, wanted: Wanted, told: Told) {
+        systemd::ready(self.number());
         let told = Arc::new(told);
         self.report.remember(told.clone());
         if let Some(reply) = wanted.reply {
@@ -237,38 +335,7 @@ impl Control {
         }
     }
 
-    /// Ends what is live, within the plan's time.
-    pub(super) async fn drain(&mut self, stop: &mut Stop) {
-        let limit = self.plan().runtime.shutdown_timeout;
-        tracing::info!(?limit, "stopping: no new connections, live exchanges end first; a second signal ends at once");
-        self.report.set_ready(false);
-        self.crew.drain(false);
-        // The workers have descriptors of their own; a socket closes when its worker has emptied its queue.
-        self.crew.sockets().close();
-        let deadline = Instant::now() + limit;
-        let mut tick = tokio::time::interval(TICK / 5);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => {
-                    if self.crew.is_gone() {
-                        tracing::info!("stopped");
-                        return;
-                    }
-                    if Instant::now() >= deadline {
-                        let left = self.crew.connections();
-                        tracing::warn!(connections = left, "stopped: shutdown_timeout is over, what was live is cut");
-                        return;
-                    }
-                }
-                () = stop.asked() => {
-                    tracing::warn!("stopped at once, as asked twice");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn plan(&self) -> Arc<Plan> {
+    pub(super) fn plan(&self) -> Arc<Plan> {
         self.present.load().plan.clone()
     }
 }

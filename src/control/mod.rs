@@ -11,6 +11,8 @@ pub mod admin;
 mod certificates;
 mod checks;
 mod crew;
+mod end;
+mod handover;
 mod life;
 mod limits;
 mod logs;
@@ -20,5 +22,8 @@ mod report;
 mod run;
 mod signals;
 mod sockets;
+mod systemd;
+mod upgrade;
 
+pub use handover::Inheritance;
 pub use run::{Start, run};

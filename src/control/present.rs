@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// What runs now. Replaced as a whole when a plan is.
 #[derive(Debug)]
 pub struct Present {
-    /// The first plan of a process has number 1, each that follows one more.
+    /// The first plan has number 1, each that follows one more, over upgrades, too.
     pub number: u64,
     /// The plan.
     pub plan: Arc<Plan>,
@@ -22,11 +22,17 @@ pub struct Present {
 pub type Shared = Arc<ArcSwap<Present>>;
 
 impl Present {
-    /// The first plan of a process.
-    pub fn first(plan: Arc<Plan>) -> Self {
+    /// The first plan of a process, with its number.
+    pub fn first(plan: Arc<Plan>, number: u64) -> Self {
         let workers = (0..plan.runtime.workers).map(|_| Arc::new(WorkerCounters::new(&plan.shape))).collect();
         let control = Arc::new(ControlCounters::new(&plan.shape));
-        Self { number: 1, plan, workers, control }
+        Self { number, plan, workers, control }
+    }
+
+    /// The same plan under another number, so that workers take it on anew.
+    pub fn again(&self) -> Self {
+        let Self { number, plan, workers, control } = self;
+        Self { number: number + 1, plan: plan.clone(), workers: workers.clone(), control: control.clone() }
     }
 
     /// The plan that follows. What keeps its name counts on.

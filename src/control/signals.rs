@@ -9,6 +9,8 @@ pub(super) struct Signals {
     pub(super) reopen: Signal,
     /// Read the configuration anew.
     pub(super) reload: Signal,
+    /// Hand over to a new process.
+    pub(super) upgrade: Signal,
 }
 
 /// Those that end the process.
@@ -23,6 +25,7 @@ impl Signals {
             stop: Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? },
             reopen: signal(SignalKind::user_defined1())?,
             reload: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 }

@@ -6,9 +6,11 @@
 use crate::net::{self, Address, Slot};
 use crate::plan::Plan;
 use crate::worker::{DoorId, Place};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// The slots of a process, by what the configuration calls their addresses.
@@ -27,8 +29,19 @@ struct Key {
 
 struct Door {
     id: DoorId,
-    /// One for each worker.
+    /// Dealt to the workers in turn: one for each, unless another process made them.
     slots: Vec<Slot>,
+}
+
+/// A door on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DoorText {
+    /// As the configuration has it.
+    address: String,
+    /// Where it is in the configuration, if its port is 0.
+    place: Option<(String, usize)>,
+    /// How many descriptors it has.
+    slots: usize,
 }
 
 /// Addresses that were bound for a plan that is to follow.
@@ -69,6 +82,83 @@ impl Sockets {
         Self { workers, doors: BTreeMap::new(), next: 0 }
     }
 
+    /// What another process handed over, with the descriptors in the order of `doors`. What `plan` does not listen on, or cannot be
+    /// used, is left to that process: its place among `doors` is returned.
+    pub fn inherit(workers: usize, plan: &Plan, doors: &[DoorText], descriptors: Vec<OwnedFd>) -> (Self, Vec<usize>) {
+        let mut sockets = Self::new(workers);
+        let wanted = keys(plan);
+        let mut descriptors = descriptors.into_iter();
+        let mut spare = Vec::new();
+        for (place, text) in doors.iter().enumerate() {
+            let slots: Vec<OwnedFd> = descriptors.by_ref().take(text.slots).collect();
+            let key = wanted.iter().map(|(key, _)| key).find(|key| text.is(key));
+            let adopted: io::Result<Vec<Slot>> = slots.into_iter().map(Slot::adopt).collect();
+            match (key, adopted.and_then(|slots| complete(slots, workers))) {
+                (Some(key), Ok(slots)) => sockets.insert(key.clone(), slots),
+                _ => spare.push(place),
+            }
+        }
+        (sockets, spare)
+    }
+
+    /// What a supervisor has opened for this process. What `plan` does not listen on is closed, and named.
+    pub fn activate(workers: usize, plan: &Plan, slots: Vec<Slot>) -> Self {
+        let mut sockets = Self::new(workers);
+        let wanted = keys(plan);
+        for slot in slots {
+            let address = slot.address().clone();
+            let key = wanted.iter().map(|(key, _)| key).find(|key| key.address == address);
+            match (key, complete(vec![slot], workers)) {
+                (Some(key), Ok(slots)) => {
+                    tracing::info!(%address, "listening on a socket of the supervisor's");
+                    sockets.insert(key.clone(), slots);
+                }
+                _ => tracing::warn!(%address, "no listener has this address: the supervisor's socket is closed"),
+            }
+        }
+        sockets
+    }
+
+    /// What it listens on, for another process.
+    pub fn hand_over(&self) -> io::Result<(Vec<DoorText>, Vec<OwnedFd>)> {
+        let mut texts = Vec::new();
+        let mut descriptors = Vec::new();
+        for (key, door) in &self.doors {
+            texts.push(DoorText {
+                address: key.address.to_string(),
+                place: key.place.clone(),
+                slots: door.slots.len(),
+            });
+            for slot in &door.slots {
+                descriptors.push(slot.descriptor().try_clone_to_owned()?);
+            }
+        }
+        Ok((texts, descriptors))
+    }
+
+    /// Lets go of all, which another process has now: files of Unix sockets stay.
+    pub fn leave(&mut self) {
+        self.doors.clear();
+    }
+
+    /// Lets go of those at these places, of what was handed over, which nobody listens on any more.
+    pub fn close_some(&mut self, places: &[usize]) {
+        let mut place = 0;
+        self.doors.retain(|_, door| {
+            let gone = places.contains(&place);
+            place += 1;
+            if gone {
+                remove_file(door);
+            }
+            !gone
+        });
+    }
+
+    fn insert(&mut self, key: Key, slots: Vec<Slot>) {
+        self.doors.insert(key, Door { id: self.next, slots });
+        self.next += 1;
+    }
+
     /// What a plan needs that is not bound yet, to be bound by [`Missing::bind`].
     pub fn missing(&self, plan: &Plan) -> Missing {
         let wanted = keys(plan).into_iter().filter(|(key, _)| !self.doors.contains_key(key));
@@ -82,10 +172,7 @@ impl Sockets {
 
     /// Adds what was bound.
     pub fn add(&mut self, bound: Bound) {
-        for (key, slots) in bound.0 {
-            self.doors.insert(key, Door { id: self.next, slots });
-            self.next += 1;
-        }
+        bound.0.into_iter().for_each(|(key, slots)| self.insert(key, slots));
     }
 
     /// Which listener of a plan each door is.
@@ -115,9 +202,32 @@ impl Sockets {
     /// What worker `worker` accepts from at these doors, on descriptors of its own.
     pub fn deal(&self, worker: usize, wanted: impl Fn(DoorId) -> bool) -> io::Result<Vec<Place>> {
         let doors = self.doors.values().filter(|door| wanted(door.id));
-        let slots = doors.filter_map(|door| Some((door.id, door.slots.get(worker)?)));
+        let slots = doors.flat_map(|door| {
+            let own = door.slots.iter().enumerate().filter(|(index, _)| index % self.workers == worker);
+            own.map(|(_, slot)| (door.id, slot))
+        });
         slots.map(|(door, slot)| Ok(Place { door, slot: slot.share()? })).collect()
     }
+}
+
+impl DoorText {
+    fn is(&self, key: &Key) -> bool {
+        self.address == key.address.to_string() && self.place == key.place
+    }
+}
+
+/// These slots and as many more as it takes for each worker to have one.
+fn complete(mut slots: Vec<Slot>, workers: usize) -> io::Result<Vec<Slot>> {
+    let Some(first) = slots.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let (address, own_queues) = (first.address().clone(), first.is_shared());
+    for _ in slots.len()..workers {
+        let next = match &address {
+            Address::Ip(_) if own_queues => net::bind(&address, true)?,
+            _ => slots[0].share()?,
+        };
+        slots.push(next);
+    }
+    Ok(slots)
 }
 
 fn remove_file(door: &Door) {

@@ -164,6 +164,11 @@ impl Outcome {
         self.end(Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data);
     }
 
+    /// The process ends, and what was under way with it.
+    pub(super) fn ended_by_us(&mut self) {
+        self.end(Reason::Draining.word(), Cause::Killed, Phase::Data);
+    }
+
     /// A target failed.
     pub(super) fn target_failed(&mut self, failure: Failure) {
         let phase = match failure {

@@ -11,7 +11,7 @@ use crate::lane::{Busy, InFlight, Lane};
 use crate::net::Lease;
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet, Shared};
 use crate::observe::reason::Failure;
-use crate::stream::{Tunnel, tunnel};
+use crate::stream::{End, Tunnel, tunnel};
 use crate::tls::Channel;
 use crate::upstream::Attempt;
 use std::rc::Rc;
@@ -71,7 +71,7 @@ impl Switched {
     /// Joins both until they have ended or one is broken, and tells how it went.
     pub(super) async fn run(mut self: Box<Self>, lane: &Rc<Lane>, client: Channel<'_>) {
         let Some(mut ended) = self.exchange.take() else { return };
-        self.pump(client, &mut ended).await;
+        self.pump(lane, client, &mut ended).await;
         let target = self.attempt.as_ref().map(Attempt::target);
         let Ended { outcome, heads, text, listener, route, pool, .. } = &mut ended;
         let context = Context {
@@ -89,7 +89,7 @@ impl Switched {
         keep_heads(ended.heads);
     }
 
-    async fn pump(&mut self, client: Channel<'_>, ended: &mut Ended) {
+    async fn pump(&mut self, lane: &Lane, client: Channel<'_>, ended: &mut Ended) {
         let (silence, stall) = (self.silence, self.stall);
         let (sent, received) =
             (std::mem::replace(&mut self.sent, Lease::empty()), std::mem::replace(&mut self.received, Lease::empty()));
@@ -103,9 +103,13 @@ impl Switched {
         if early.await.is_err() {
             return outcome.target_failed(Failure::Reset);
         }
-        let done = tunnel(Tunnel { client, target, silence, stall }).await;
+        let ending = &lane.ending;
+        let done = tunnel(Tunnel { client, target, silence, stall, ending, websocket: true }).await;
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
+        if done.end == End::Ours {
+            outcome.ended_by_us();
+        }
         if let Some(failure) = done.end.failure() {
             if let Some((_, pool)) = &ended.pool {
                 pool.failures.failed(failure);

@@ -31,8 +31,9 @@ pub struct Lane {
     pub worker: Shared<WorkerSet>,
     /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
     pub options: Arc<Respond>,
-    /// Raised when the process is told to end: answers then say `Connection: close`.
-    pub draining: Signal,
+    /// Raised when tunnels have to end.
+    pub ending: Signal,
+    draining: Cell<bool>,
     era: RefCell<Rc<Era>>,
     /// In the order of the plan's listeners.
     gates: RefCell<Vec<Rc<Gate>>>,
@@ -63,7 +64,8 @@ impl Lane {
         Self {
             worker,
             options: Arc::new(Respond { status: 200, body: String::new(), content_type: "text/plain".to_owned() }),
-            draining: Signal::default(),
+            ending: Signal::default(),
+            draining: Cell::new(false),
             era: RefCell::new(era),
             gates: RefCell::new(gates),
             busy: Cell::new(0),
@@ -105,18 +107,31 @@ impl Lane {
                 gate.leaving.raise();
             }
         }
-        if self.draining.is_raised() {
+        if self.draining.get() {
             gates.iter().for_each(|gate| gate.leaving.raise());
         }
         self.gates.replace(gates);
         self.era.replace(era);
     }
 
-    /// Has whoever came in leave after what is under way.
+    /// Whether whoever came in is to leave.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Has whoever came in leave after what is under way: answers say `Connection: close` from now on.
     pub fn drain(&self) {
-        self.draining.raise();
+        self.draining.set(true);
         let gates = self.gates.borrow().clone();
         gates.iter().for_each(|gate| gate.leaving.raise());
+    }
+
+    /// Whoever comes in from now on may stay.
+    pub fn stop_draining(&self) {
+        self.draining.set(false);
+        let era = self.era();
+        let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
+        self.gates.replace(gates);
     }
 
     /// Marks the start of an exchange or tunnel; its end is when the guard is dropped.

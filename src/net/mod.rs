@@ -20,6 +20,7 @@ mod lease;
 mod ledger;
 mod listener;
 mod mailbox;
+pub mod parcel;
 mod race;
 mod runtime;
 mod signal;

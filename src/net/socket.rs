@@ -4,7 +4,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +66,42 @@ impl Slot {
     /// What it is bound to: the real port where the configuration said 0.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// A listening socket that another process made. Fails if it is none, or no TCP or Unix socket.
+    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "this is no listening stream socket"));
+        }
+        socket.set_nonblocking(true)?;
+        let local = socket.local_addr()?;
+        let address = match (local.as_socket(), local.as_pathname()) {
+            (Some(ip), _) => Address::Ip(ip),
+            (None, Some(path)) => Address::Unix(path.to_owned()),
+            (None, None) => return Err(io::Error::new(ErrorKind::InvalidInput, "this socket has no address")),
+        };
+        if matches!(address, Address::Ip(_)) {
+            socket.set_tcp_nodelay(true)?;
+        }
+        Ok(Self { socket, address })
+    }
+
+    /// One that the supervisor of this process left open for it, by its number (sd_listen_fds(3)). To be called once for each.
+    pub fn adopt_numbered(number: RawFd) -> io::Result<Self> {
+        // SAFETY: the supervisor opened it for this process before it began, and nobody else in the process knows of it; what is
+        // no open descriptor is refused by the first call on it.
+        Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
+    }
+
+    /// Whether others may bind the same address (`SO_REUSEPORT`).
+    pub fn is_shared(&self) -> bool {
+        self.socket.reuse_port().unwrap_or(false)
+    }
+
+    /// The descriptor, to be handed to another process.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Another slot on the same queue.

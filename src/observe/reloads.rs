@@ -1,4 +1,4 @@
-//! What became of reloads. Control is the only writer.
+//! What became of reloads and upgrades. Control is the only writer.
 
 use super::counters::{Counter, Gauge};
 
@@ -13,6 +13,10 @@ pub struct Reloads {
     pub failed: Counter,
     /// Whether the last one failed: 1 or 0.
     pub last_failed: Gauge,
+    /// New processes that took over.
+    pub upgrades: Counter,
+    /// Upgrades that came to nothing.
+    pub upgrades_failed: Counter,
     /// When one was last put into force, or the process started; seconds since 1970.
     pub last_success: Gauge,
 }

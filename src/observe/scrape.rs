@@ -145,7 +145,7 @@ impl Scrape<'_> {
     }
 
     fn write_reloads(&self, page: &mut Page) {
-        let Reloads { applied, unchanged, failed, last_failed, last_success } = self.reloads;
+        let Reloads { applied, unchanged, failed, last_failed, last_success, upgrades, upgrades_failed } = self.reloads;
         let help = "The number of the plan in force: 1 at the start, one more with each reload that changed something.";
         page.gauge("ringway_config_plan_number", help).sample(&[], self.plan);
         let mut total = page.counter("ringway_config_reloads_total", "Reloads by what became of them.");
@@ -156,6 +156,9 @@ impl Scrape<'_> {
         page.gauge("ringway_config_last_reload_successful", help).sample(&[], 1 - last_failed.get().min(1));
         let help = "When a plan was last put into force, seconds since 1970.";
         page.gauge("ringway_config_last_reload_success_timestamp_seconds", help).sample(&[], last_success.get());
+        let mut total = page.counter("ringway_upgrades_total", "Upgrades of this process by what became of them.");
+        total.sample(&[("result", "taken-over")], upgrades.get());
+        total.sample(&[("result", "failed")], upgrades_failed.get());
     }
 
     /// Nothing without TLS.

@@ -10,6 +10,7 @@ use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
+use crate::tls::Rings;
 use crate::upstream::{self, balance::Kind, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,16 +19,21 @@ use std::sync::Arc;
 ///
 /// `workers` is how many threads will run it.
 pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
-    build(config, workers, None)
+    build(config, workers, None, Rings::default())
+}
+
+/// The same for a process that another one hands over to, with the keys of that one's tickets.
+pub fn inherit(config: &Config, workers: usize, rings: Rings) -> Result<Plan, Vec<Fault>> {
+    build(config, workers, None, rings)
 }
 
 /// Compiles a configuration that follows the one of `previous` in the same process. What is the same in both is one: a pool is
 /// known by its name, a target by its pool and address.
 pub fn succeed(config: &Config, previous: &Plan) -> Result<Plan, Vec<Fault>> {
-    build(config, previous.runtime.workers, Some(previous))
+    build(config, previous.runtime.workers, Some(previous), previous.rings.succeed())
 }
 
-fn build(config: &Config, workers: usize, previous: Option<&Plan>) -> Result<Plan, Vec<Fault>> {
+fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings) -> Result<Plan, Vec<Fault>> {
     let mut faults = Vec::new();
     let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
     let mut pools: Vec<Pool> = Vec::new();
@@ -53,7 +59,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>) -> Result<Pla
     }
     let mut listeners = Vec::new();
     let context = Context { config, pools: &pool_index, conditions: &conditions, previous };
-    let mut shared = edge::Shared::new(config, previous);
+    let mut shared = edge::Shared::new(config, previous, rings);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
         match compile_listener(index, name, listener, &context, &mut shared) {
             Ok(listener) => listeners.push(Arc::new(listener)),
@@ -84,6 +90,8 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>) -> Result<Pla
                 model::Driver::Epoll => net::Driver::Epoll,
             },
             shutdown_timeout: config.runtime.shutdown_timeout.0,
+            upgrade_drain: config.upgrade.drain.0,
+            upgrade_max_old: config.upgrade.max_old,
             max_connections: config.runtime.max_connections,
         },
         limits: Limits {

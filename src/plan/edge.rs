@@ -29,10 +29,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Goes on with what `previous` has.
-    pub(super) fn new(config: &Config, previous: Option<&Plan>) -> Self {
+    pub(super) fn new(config: &Config, previous: Option<&Plan>, rings: Rings) -> Self {
         let uses = |challenge| asked(config).any(|(_, acme)| acme.challenge == challenge);
         Self {
-            rings: previous.map(|plan| plan.rings.succeed()).unwrap_or_default(),
+            rings,
             answers: previous.map(|plan| plan.answers.clone()).unwrap_or_default(),
             in_clear: uses(AcmeChallenge::Http01),
             in_handshakes: uses(AcmeChallenge::TlsAlpn01),

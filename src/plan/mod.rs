@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use compile::{compile, succeed};
+pub use compile::{compile, inherit, succeed};
 
 /// What a process runs: immutable, shared by all threads.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ pub struct Runtime {
     pub driver: net::Driver,
     /// How long live exchanges get when the process is told to end.
     pub shutdown_timeout: Duration,
+    /// How long live connections get when a new process has taken over.
+    pub upgrade_drain: Duration,
+    /// Old processes that may serve their last connections at a time.
+    pub upgrade_max_old: usize,
     /// Client connections; `None`: as the file limit allows.
     pub max_connections: Option<usize>,
 }

@@ -5,6 +5,7 @@
 //!
 //! May depend on `lane` and what is below it.
 
+mod frames;
 mod pump;
 mod secure;
 mod serve;

@@ -5,7 +5,7 @@ use crate::lane::{Era, InFlight, Lane, Visit};
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Load, Record, Times};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
-use crate::observe::reason::{Cause, Failure, Phase, Termination};
+use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Attempt, Local, Tried};
@@ -43,7 +43,9 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
             let _in_flight = InFlight::enter(session.counters.own());
             let silence = session.local.pool().timeouts.tunnel;
             let target = Channel::new(&target, secure.as_deref());
-            let mut done = Box::pin(tunnel(Tunnel { client, target, silence, stall })).await;
+            let mut done =
+                Box::pin(tunnel(Tunnel { client, target, silence, stall, ending: &lane.ending, websocket: false }))
+                    .await;
             // With TLS 1.3 a target refuses our certificate after the handshake.
             if done.received == 0
                 && let Some(error) = target.failure()
@@ -187,6 +189,9 @@ impl Session<'_> {
 
 /// How the log tells an end.
 fn ending(end: &End) -> (&'static str, Termination) {
+    if *end == End::Ours {
+        return (Reason::Draining.word(), Termination { cause: Cause::Killed, phase: Phase::Data });
+    }
     let Some(failure) = end.failure() else { return ("", Termination::DONE) };
     let (cause, phase) = match (end, failure) {
         (End::Client(_), _) => (Cause::Client, Phase::Data),

@@ -42,5 +42,5 @@ pub use policy::{Named, Policy};
 pub use roots::Authorities;
 pub use session::{Facts, Session};
 pub use store::{Expiry, Source};
-pub use tickets::{Ring, Rings, TicketSpec};
+pub use tickets::{KeptRing, Ring, Rings, TicketSpec};
 pub use trust::{Demand, TrustSpec};

@@ -12,6 +12,7 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::server::ProducesTickets;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -35,6 +36,21 @@ pub struct Rings {
     before: HashMap<(Option<PathBuf>, Duration), Arc<Ring>>,
 }
 
+/// A ring on its way from one process to another: secret, and never shown.
+#[derive(Serialize, Deserialize)]
+pub struct KeptRing {
+    lifetime_ms: u64,
+    age_ms: u64,
+    secrets: Vec<String>,
+    sealing: usize,
+}
+
+impl fmt::Debug for KeptRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptRing").field("lifetime_ms", &self.lifetime_ms).finish_non_exhaustive()
+    }
+}
+
 /// The keys of tickets. The one at `sealing` seals, all open.
 pub struct Ring {
     file: Option<PathBuf>,
@@ -55,6 +71,13 @@ struct Secret(Arc<[u8]>);
 
 /// The fewest bytes of a secret.
 const SECRET: usize = 32;
+
+impl Secret {
+    fn decode(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() >= SECRET)?;
+        Some(Self(bytes.into()))
+    }
+}
 /// Bytes of a key's name in a ticket.
 const NAME: usize = 16;
 /// Bytes of the time at which a ticket was sealed.
@@ -64,6 +87,34 @@ impl Rings {
     /// For a configuration that follows: what both want goes on, so that tickets are good for as long as they were to be.
     pub fn succeed(&self) -> Self {
         Self { open: HashMap::new(), before: self.open.clone() }
+    }
+
+    /// Those that were handed over by another process.
+    pub fn adopt(kept: Vec<KeptRing>) -> Self {
+        let ring = |kept: KeptRing| {
+            let secrets: Option<Vec<Secret>> = kept.secrets.iter().map(|text| Secret::decode(text)).collect();
+            let secrets = secrets.filter(|secrets| kept.sealing < secrets.len())?;
+            let lifetime = Duration::from_millis(kept.lifetime_ms);
+            let since = Instant::now().checked_sub(Duration::from_millis(kept.age_ms)).unwrap_or_else(Instant::now);
+            let keys = Keys { secrets, sealing: kept.sealing, since, stamp: None };
+            Some(((None, lifetime), Arc::new(Ring { file: None, lifetime, keys: ArcSwap::from_pointee(keys) })))
+        };
+        Self { open: HashMap::new(), before: kept.into_iter().filter_map(ring).collect() }
+    }
+
+    /// What another process needs to open the tickets of this one. Those whose keys are in files are not in it.
+    pub fn hand_over(&self) -> Vec<KeptRing> {
+        let own = self.open.values().filter(|ring| ring.file.is_none());
+        own.map(|ring| {
+            let keys = ring.keys.load();
+            KeptRing {
+                lifetime_ms: millis(ring.lifetime),
+                age_ms: millis(keys.since.elapsed()),
+                secrets: keys.secrets.iter().map(|secret| STANDARD.encode(&secret.0)).collect(),
+                sealing: keys.sealing,
+            }
+        })
+        .collect()
     }
 
     /// The ring for a listener's tickets.
@@ -253,6 +304,10 @@ fn read(path: &std::path::Path) -> Result<Keys, Fault> {
         return Err(Fault::new(at, format!("`{}` holds no key", path.display()), help));
     };
     Ok(Keys { secrets, sealing: last.saturating_sub(1), since: Instant::now(), stamp })
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ pub(super) struct Door {
 }
 
 impl Door {
+    fn new(gate: Rc<Gate>) -> Self {
+        Self { gate: RefCell::new(gate), shut: Signal::default(), leaves_queue: Cell::new(false) }
+    }
+
     /// To where it leads.
     pub(super) fn gate(&self) -> Rc<Gate> {
         self.gate.borrow().clone()
@@ -49,14 +53,13 @@ impl Doors {
         let mut open = HashMap::with_capacity(doors.len());
         for &(id, listener) in doors {
             let Some(gate) = self.lane.gate(listener) else { continue };
-            let door = match before.remove(&id) {
+            // One that was shut lets nobody in any more.
+            let door = match before.remove(&id).filter(|door| !door.shut.is_raised()) {
                 Some(door) => {
                     door.gate.replace(gate);
                     door
                 }
-                None => {
-                    Rc::new(Door { gate: RefCell::new(gate), shut: Signal::default(), leaves_queue: Cell::new(false) })
-                }
+                None => Rc::new(Door::new(gate)),
             };
             open.insert(id, door);
         }

@@ -18,10 +18,11 @@ use crate::observe::latency::LatenciesSnapshot;
 use crate::plan::Plan;
 use crossbeam::queue::ArrayQueue;
 use doors::Doors;
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use accept::Admission;
@@ -102,8 +103,8 @@ pub enum Message {
     },
     /// Send a copy of some of the histograms, from this place on, with the number of the plan that they are of and where to go on.
     Snapshot(usize, Box<dyn FnOnce(Page) + Send>),
-    /// Stop accepting, finish what is live, and return.
-    Drain,
+    /// Look what the order is.
+    Obey,
 }
 
 /// Some of a worker's histograms.
@@ -122,10 +123,30 @@ pub struct Pulse {
     beats: AtomicU64,
     /// The number of the plan that it goes by.
     plan: AtomicU64,
-    to_drain: AtomicBool,
-    /// Whether it leaves what waits in its queues to another process.
-    to_leave_queues: AtomicBool,
+    /// An [`Order`].
+    order: AtomicU8,
     thread: AtomicI32,
+}
+
+/// What a worker is to do with those who come, and with those who have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Serve them.
+    #[default]
+    Serve,
+    /// Let nobody in, once the queues are empty, and have those who came leave after what is under way; then return.
+    Drain,
+    /// Let nobody in: another process accepts from the same queues. Those who came leave when they like, at their next answer at
+    /// the latest; then return.
+    HandOver,
+    /// As it was told before, and end the tunnels, too.
+    End,
+}
+
+impl Order {
+    fn of(number: u8) -> Self {
+        [Self::Serve, Self::Drain, Self::HandOver, Self::End].get(usize::from(number)).copied().unwrap_or_default()
+    }
 }
 
 const TICK: Duration = Duration::from_millis(100);
@@ -148,7 +169,8 @@ async fn serve(orders: Orders) -> io::Result<()> {
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);
-    let worker = Rc::new(Worker { lane, doors, inbox, pulse });
+    let (obeyed, patient) = (Cell::default(), Cell::new(false));
+    let worker = Rc::new(Worker { lane, doors, inbox, pulse, obeyed, patient });
     let vital = Vital { ended: Vec::new(), lost: lost.clone() };
     let listening = worker.clone();
     net::spawn(async move {
@@ -169,6 +191,9 @@ struct Worker {
     doors: Rc<Doors>,
     inbox: Arc<Inbox>,
     pulse: Arc<Pulse>,
+    obeyed: Cell<Order>,
+    /// Whether those who wait between two requests are left in peace.
+    patient: Cell<bool>,
 }
 
 /// Held by the tasks that a worker cannot do without. If one ends before its time, by an error or a panic, so does the
@@ -190,14 +215,17 @@ impl Drop for Vital {
 impl Worker {
     fn handle(&self, message: Message) {
         match message {
-            Message::Look => self.take_on(),
+            Message::Look => {
+                self.obey();
+                self.take_on();
+            }
             Message::TakeOver { of, places } => self.doors.take_over(of, places),
             Message::GiveBack { of } => self.doors.give_back(of),
             Message::Snapshot(from, reply) => {
                 let (latencies, next) = self.lane.era().latencies.page(from);
                 reply(Page { number: self.pulse.plan(), latencies, next });
             }
-            Message::Drain => self.drain(),
+            Message::Obey => self.obey(),
         }
     }
 
@@ -210,9 +238,30 @@ impl Worker {
         self.pulse.plan.store(number, Ordering::Release);
     }
 
-    fn drain(&self) {
-        self.lane.drain();
-        self.doors.shut(self.pulse.to_leave_queues.load(Ordering::Acquire));
+    /// Does what is ordered, if it was not done before.
+    fn obey(&self) {
+        let order = self.pulse.order();
+        let before = self.obeyed.replace(order);
+        if before == order {
+            return;
+        }
+        match order {
+            // Where to accept again comes with the next plan.
+            Order::Serve => self.lane.stop_draining(),
+            Order::Drain | Order::HandOver => {
+                self.patient.set(order == Order::HandOver);
+                self.lane.drain();
+                self.doors.shut(order == Order::HandOver);
+            }
+            Order::End => self.lane.ending.raise(),
+        }
+    }
+
+    /// Whether nothing is left to be done.
+    fn is_done(&self) -> bool {
+        let lane = &self.lane;
+        // Who waits between two requests may send one at any time, and is not cut off for another process's sake.
+        lane.is_draining() && lane.busy() == 0 && !(self.patient.get() && lane.worker.connections.get() > 0)
     }
 
     /// The worker's own time: deadlines, idle connections, its pulse; returns when it has drained.
@@ -225,6 +274,7 @@ impl Worker {
             let now = net::now();
             let late = (now - last).saturating_sub(TICK);
             last = now;
+            self.obey();
             self.take_on();
             net::sweep();
             lane.sweep();
@@ -236,11 +286,8 @@ impl Worker {
                 net::trim_leases();
                 http::trim();
             }
-            if pulse.is_to_drain() && !lane.draining.is_raised() {
-                self.drain();
-            }
             // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
-            drained = if lane.draining.is_raised() && lane.busy() == 0 { drained + 1 } else { 0 };
+            drained = if self.is_done() { drained + 1 } else { 0 };
             if drained == 2 {
                 return;
             }
@@ -297,15 +344,14 @@ impl Pulse {
         self.plan.store(number, Ordering::Release);
     }
 
-    /// Tells the worker to drain at its next beat, whether or not its mailbox has room. `leave_queues`: another process accepts
-    /// from the same sockets.
-    pub fn ask_to_drain(&self, leave_queues: bool) {
-        self.to_leave_queues.store(leave_queues, Ordering::Release);
-        self.to_drain.store(true, Ordering::Release);
+    /// Tells the worker what to do from its next beat on, whether or not its mailbox has room.
+    pub fn set_order(&self, order: Order) {
+        self.order.store(order as u8, Ordering::Release);
     }
 
-    fn is_to_drain(&self) -> bool {
-        self.to_drain.load(Ordering::Acquire)
+    /// What it is told.
+    pub fn order(&self) -> Order {
+        Order::of(self.order.load(Ordering::Acquire))
     }
 
     fn start(&self) {

@@ -20,6 +20,8 @@ fn binary() -> String {
 /// A running Ringway.
 pub struct Proxy {
     child: Child,
+    /// The process that has taken over from it, or from the one before.
+    heir: Option<i32>,
     /// What it wrote to stderr: the operational log.
     pub log: Lines,
     /// What it wrote to stdout: the access log, where that is configured.
@@ -45,8 +47,23 @@ impl Proxy {
         Setup::new(config).start()
     }
 
+    /// The process that accepts.
     pub fn pid(&self) -> i32 {
-        self.child.id() as i32
+        self.heir.unwrap_or(self.child.id() as i32)
+    }
+
+    /// Has a new process take over.
+    #[track_caller]
+    pub fn upgrade(&mut self) {
+        let line = "the new process accepts";
+        let before = self.log.count(&[line]);
+        self.signal(libc::SIGUSR2);
+        eventually("a new process takes over", || self.log.count(&[line]) > before);
+        self.heir = self
+            .log
+            .last(&[line])
+            .and_then(|line| value(&line, "pid")?.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok());
+        assert!(self.heir.is_some(), "its number is told: {:?}", self.log.last(&[line]));
     }
 
     /// Where its configuration lies, which it reads again when it is told to.
@@ -185,6 +202,10 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        for pid in self.log.all().iter().filter_map(|line| heir(line)).chain(self.heir) {
+            // SAFETY: takes numbers only. What the log names is a process that the test has started.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -274,7 +295,7 @@ impl Setup {
         let mut child = self.command.spawn().expect("the binary starts");
         let log = Lines::read(child.stderr.take());
         let out = Lines::read(child.stdout.take());
-        Proxy { child, log, out, directory: self.directory }
+        Proxy { child, heir: None, log, out, directory: self.directory }
     }
 
     fn text(&self) -> String {
@@ -348,6 +369,16 @@ impl Lines {
         self.find(holds).unwrap()
     }
 
+    /// How many lines hold all of `parts`.
+    pub fn count(&self, parts: &[&str]) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    }
+
+    /// The last line that holds all of `parts`.
+    pub fn last(&self, parts: &[&str]) -> Option<String> {
+        self.0.lock().unwrap().iter().rfind(|line| parts.iter().all(|part| line.contains(part))).cloned()
+    }
+
     pub fn contains(&self, parts: &[&str]) -> bool {
         self.find(|line| parts.iter().all(|part| line.contains(part))).is_some()
     }
@@ -388,6 +419,12 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// The process that a line of the log says was started to take over.
+fn heir(line: &str) -> Option<i32> {
+    let named = value(line, "pid").filter(|_| line.contains("a new process is started"))?;
+    named.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()
 }
 
 /// The value of `name=` in a log line, without quotes.

@@ -59,6 +59,11 @@ impl Keepers {
         }
         before.into_iter().for_each(|(_, task)| task.abort());
     }
+
+    /// Keeps none: another process does.
+    pub(super) fn stop(&mut self) {
+        self.running.drain(..).for_each(|(_, task)| task.abort());
+    }
 }
 
 /// Why there is no certificate.

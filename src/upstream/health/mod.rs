@@ -55,6 +55,8 @@ pub struct Wanted {
     pub patient: Patient,
     /// Where its checks are counted.
     pub counters: Arc<TargetHealth>,
+    /// Whether its state is known from checks that another process made.
+    pub known: bool,
 }
 
 /// All checks of the process, each a task of its own. A check goes on for as long as it is wanted as it is; where only the way
@@ -108,7 +110,10 @@ impl Checks {
                     let up = known.then(|| wanted.patient.is_up());
                     self.begin(wanted, up)
                 }
-                None => self.begin(wanted, None),
+                None => {
+                    let up = wanted.known.then(|| wanted.patient.is_up());
+                    self.begin(wanted, up)
+                }
             };
             self.running.insert(key, running);
         }
@@ -159,7 +164,7 @@ impl Drop for Checks {
 }
 
 async fn check(wanted: Wanted, mut schedule: Schedule, mut checker: Checker, start: Instant, lateness: &Peak) {
-    let Wanted { spec, patient, counters: health } = wanted;
+    let Wanted { spec, patient, counters: health, .. } = wanted;
     let mut due = start.elapsed().saturating_add(schedule.first());
     loop {
         sleep_until(start + due).await;
@@ -219,7 +224,7 @@ mod tests {
             rise: 2,
             fall: 3,
         };
-        Wanted { spec, patient: target.patient(), counters: Arc::default() }
+        Wanted { spec, patient: target.patient(), counters: Arc::default(), known: false }
     }
 
     async fn until(what: &str, done: impl Fn() -> bool) {

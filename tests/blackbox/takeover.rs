@@ -1,0 +1,231 @@
+//! A new process takes over from the one that runs: nobody is refused, cut off or left waiting.
+
+use crate::support::client::{self, Client};
+use crate::support::load::Load;
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::target::Target;
+use crate::support::toml::{http, http_with};
+use crate::support::wire::Broken;
+use crate::support::{PATIENCE, eventually, rounds, within};
+use crate::upgrade::accept;
+use std::time::{Duration, Instant};
+
+/// Whether a process runs.
+fn lives(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// A websocket server that sends back each frame of up to 125 bytes, without its mask.
+fn websocket() -> Target {
+    Target::with("ws", |peer| {
+        let Some(seen) = peer.request() else { return };
+        let Some(key) = seen.field("sec-websocket-key") else { return };
+        peer.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            accept(&key)
+        ));
+        loop {
+            let Ok(head) = peer.exact(6) else { return };
+            let length = usize::from(head[1] & 0x7f);
+            let Ok(body) = peer.exact(length) else { return };
+            let plain: Vec<u8> = body.iter().zip(head[2..6].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            if peer.try_send([&[head[0], length as u8][..], &plain].concat()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn say(client: &mut Client, text: &str) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let masked = text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    client.send([&[0x81, 0x80 | text.len() as u8][..], &mask, &masked.collect::<Vec<_>>()].concat());
+    client.exact(2 + text.len()).unwrap()[2..].to_vec()
+}
+
+#[test]
+fn who_came_before_is_served_to_the_end_and_who_comes_after_by_the_new_process() {
+    let target = Target::echo("a");
+    let mut proxy = Proxy::start(http(&[&target]));
+    let (mut idle, mut busy) = (proxy.client(), proxy.client());
+    assert_eq!((idle.get("/").status, busy.get("/").status), (200, 200));
+    let old = proxy.pid();
+    proxy.upgrade();
+    assert_ne!(proxy.pid(), old);
+    assert_eq!(proxy.get("/").status, 200);
+    let last = busy.get("/");
+    assert_eq!((last.status, last.field("connection").as_deref()), (200, Some("close")));
+    assert!(lives(old), "who waits is not closed first");
+    assert_eq!(idle.get("/").status, 200);
+    assert!(within(PATIENCE, || !lives(old)), "it ends with its last connection");
+    assert_eq!(proxy.get("/").status, 200);
+    assert_eq!(proxy.metric("ringway_config_plan_number", &[]), 2.0, "the admin listener is the new process's");
+}
+
+#[test]
+fn no_request_is_lost_to_upgrades_under_load() {
+    let target = Target::echo("a");
+    let mut proxy = Proxy::start(http_with("", &[&target], "[upgrade]\nmax_old = 100\n"));
+    let load = Load::start(&proxy.web(), 8, Duration::from_millis(1));
+    for _ in 0..rounds(20, 4) {
+        let before = load.done();
+        proxy.upgrade();
+        load.more(200);
+        assert!(load.done() > before);
+    }
+    load.stop().assert_clean();
+}
+
+#[test]
+fn a_new_process_that_cannot_start_leaves_the_old_as_it_was() {
+    let target = Target::echo("a");
+    let proxy = Proxy::start(http(&[&target]));
+    let mut kept = proxy.client();
+    assert_eq!(kept.get("/").status, 200);
+    let path = proxy.config_file();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("targets", "target")).unwrap();
+    proxy.signal(libc::SIGUSR2);
+    proxy.log.wait(&["the upgrade failed", "target"]);
+    let answer = kept.get("/");
+    assert_eq!((answer.status, answer.field("connection")), (200, None));
+    assert_eq!(proxy.get("/").status, 200);
+    proxy.settles("ringway_upgrades_total", &[("result", "failed")], 1.0);
+}
+
+#[test]
+fn a_new_process_that_is_killed_leaves_the_old_to_go_on() {
+    let target = Target::echo("a");
+    let mut proxy = Proxy::start(http(&[&target]));
+    let mut kept = proxy.client();
+    assert_eq!(kept.get("/").status, 200);
+    let load = Load::start(&proxy.web(), 4, Duration::from_millis(2));
+    // Killed while it starts.
+    proxy.signal(libc::SIGUSR2);
+    let line = proxy.log.wait(&["a new process is started"]);
+    let pid: i32 = crate::support::proxy::value(&line, "pid")
+        .unwrap()
+        .trim_matches(|c: char| !c.is_ascii_digit())
+        .parse()
+        .unwrap();
+    // SAFETY: takes numbers only; the process is one that the proxy has just started.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    proxy.log.wait(&["the upgrade failed"]);
+    load.more(100);
+    load.stop().assert_clean();
+    // Killed when it has taken over.
+    let old = proxy.pid();
+    proxy.upgrade();
+    // SAFETY: as above.
+    unsafe { libc::kill(proxy.pid(), libc::SIGKILL) };
+    proxy.log.wait(&["the new process has died"]);
+    eventually("the old one accepts again", || {
+        Client::try_to(&proxy.web()).is_ok_and(|mut client| {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.response_to("GET").is_ok_and(|answer| answer.status == 200)
+        })
+    });
+    assert!(lives(old));
+    let answer = Client::to(&proxy.web()).get("/");
+    assert_eq!((answer.status, answer.field("connection")), (200, None), "nobody is asked to leave any more");
+}
+
+#[test]
+fn a_websocket_lives_on_in_the_old_process_and_is_told_when_its_time_is_over() {
+    let target = websocket();
+    let mut proxy = Proxy::start(http_with("", &[&target], "[upgrade]\ndrain = \"2s\"\n"));
+    let mut client = proxy.client();
+    let answer = client.ask(
+        "GET",
+        "/",
+        &[
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ],
+    );
+    assert_eq!(answer.status, 101);
+    assert_eq!(say(&mut client, "before"), b"before");
+    let (old, begun) = (proxy.pid(), Instant::now());
+    proxy.upgrade();
+    assert_eq!(say(&mut client, "after"), b"after");
+    let close = client.exact(4).unwrap();
+    assert_eq!(close, [0x88, 2, 0x03, 0xe9], "1001, going away");
+    assert_eq!(client.until_end().unwrap(), b"");
+    assert!(begun.elapsed() >= Duration::from_millis(1400), "not before its time: {:?}", begun.elapsed());
+    assert!(within(Duration::from_secs(3), || !lives(old)), "the bound holds");
+}
+
+#[test]
+fn a_tcp_tunnel_outlives_upgrades_up_to_the_number_of_old_processes() {
+    let target = Target::mirror("m");
+    let config = format!(
+        "[upgrade]\nmax_old = 1\n[listeners.web]\nlisten = [\"127.0.0.1:0\"]\nprotocol = \"tcp\"\npool = \"m\"\n[pools.m]\ntargets = [\"{}\"]\n",
+        target.address
+    );
+    let mut proxy = Proxy::start(config);
+    let talk = |client: &mut Client| {
+        client.send("ping");
+        client.exact(4).map(|bytes| bytes == b"ping")
+    };
+    let (first, mut oldest) = (proxy.pid(), proxy.client());
+    assert_eq!(talk(&mut oldest), Ok(true));
+    proxy.upgrade();
+    let mut next = proxy.client();
+    assert_eq!((talk(&mut oldest), talk(&mut next)), (Ok(true), Ok(true)));
+    proxy.upgrade();
+    assert!(within(PATIENCE, || !lives(first)), "the oldest ends");
+    assert!(matches!(oldest.ending(), Broken::Reset | Broken::Closed), "and what it had");
+    assert_eq!(talk(&mut next), Ok(true));
+    proxy.log.wait(&["upgrade.max_old"]);
+}
+
+#[test]
+fn listeners_may_change_with_an_upgrade() {
+    let (a, b) = (Target::echo("a"), Target::echo("b"));
+    let config = format!(
+        "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"a\"\n[listeners.gone]\nlisten = [\"127.0.0.1:0\"]\npool = \"a\"\n\
+         [pools.a]\ntargets = [\"{}\"]\n[pools.b]\ntargets = [\"{}\"]\n",
+        a.address, b.address
+    );
+    let mut proxy = Setup::new(config).workers(2).start();
+    let (web, gone) = (proxy.at("web"), proxy.at("gone"));
+    let path = proxy.config_file();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("[listeners.gone]", "[listeners.late]")
+        .replace("pool = \"a\"\n[listeners", "pool = \"b\"\n[listeners");
+    std::fs::write(&path, text.replace("workers = 2", "workers = 3")).unwrap();
+    proxy.upgrade();
+    for _ in 0..20 {
+        assert_eq!(client::get(&web, "/").target(), "b");
+    }
+    assert_eq!(client::get(&proxy.at("late"), "/").status, 200);
+    eventually("nobody listens where nobody is meant to", || std::net::TcpStream::connect(&gone).is_err());
+    assert!(proxy.threads().iter().any(|name| name == "ringway-w2"));
+}
+
+#[test]
+fn a_target_that_is_down_is_not_tried_by_the_new_process() {
+    let (a, dead) = (Target::echo("a"), Target::echo("dead"));
+    let health = "health = { type = \"tcp\", interval = \"1h\", timeout = \"1s\" }\n";
+    let config = format!(
+        "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n[pools.site]\ntargets = [\"{}\", \"{}\"]\n{}",
+        a.address,
+        dead.address,
+        health.replace("1h", "300ms")
+    );
+    let mut proxy = Proxy::start(config);
+    dead.kill();
+    proxy.settles("ringway_target_up", &[("target", &dead.address.to_string())], 0.0);
+    let path = proxy.config_file();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("300ms", "1h")).unwrap();
+    proxy.upgrade();
+    for _ in 0..20 {
+        assert_eq!(proxy.get("/").target(), "a");
+    }
+    assert_eq!(proxy.metric("ringway_pool_retries_total", &[]), 0.0);
+    assert_eq!(proxy.metric("ringway_target_up", &[("target", &dead.address.to_string())]), 0.0);
+}
