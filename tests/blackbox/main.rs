@@ -30,6 +30,7 @@ mod http_timeouts;
 mod lifecycle;
 mod observe;
 mod reload;
+mod supervisor;
 mod takeover;
 mod tcp;
 mod tls;

@@ -257,6 +257,20 @@ impl Setup {
         self
     }
 
+    /// Starts it as a supervisor does that has opened a socket for it (sd_listen_fds(3)).
+    pub fn activated_by(mut self, socket: std::os::fd::RawFd) -> Setup {
+        // The shell's number is that of the binary that it becomes.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"", &binary()]);
+        shell.stdin(Stdio::null()).env_remove("RINGWAY_LOG").env("NO_COLOR", "1");
+        self.command = shell;
+        // SAFETY: the call copies a descriptor that the test holds open until the child has started.
+        self.before(move || match unsafe { libc::dup2(socket, 3) } {
+            3 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        })
+    }
+
     /// Where stdout goes, instead of being read.
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Setup {
         self.stdout = Some(to.into());
