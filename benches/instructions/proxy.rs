@@ -47,7 +47,7 @@ pub fn run(requests: usize, logs: bool) {
         };
         let done = Signal::default();
         let ended = done.clone();
-        net::spawn(async move {
+        net::spawn("bench", async move {
             let gate = lane.gate(0).unwrap();
             let visit = Visit::begin(lane, gate, accepted.peer);
             http::serve(&visit, &accepted, Clear).await;

@@ -204,6 +204,7 @@ impl Exchange<'_> {
             };
         };
         self.outcome.route = route;
+        crate::net::mark(u32::try_from(route + 1).unwrap_or(0));
         match &era.plan.routes[route].action {
             Action::Forward(forward) => Decision::Forward(forward.clone(), path),
             Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),

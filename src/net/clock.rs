@@ -28,7 +28,8 @@ pub(super) fn let_run() {
     TURN.set(None);
 }
 
-fn read() -> Duration {
+/// The same as it is at this very moment.
+pub(super) fn read() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a local that outlives the call; the clock exists on every Linux. By way of the C library,
     // as what reads the vDSO by itself fails under valgrind.

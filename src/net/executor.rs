@@ -3,7 +3,7 @@
 //! What always holds: a task is polled by the thread that spawned it and no other; a waker is the name of a task, not a
 //! hold on it, so that cloning one costs nothing, and waking a task that has ended does nothing.
 
-use super::{driver, timer};
+use super::{clock, driver, timer};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,6 +15,21 @@ use std::time::Duration;
 
 /// Polls between two looks at the kernel, at most.
 const TURN: usize = 512;
+/// A poll that takes this long has kept everybody else on its worker waiting.
+const SLOW: Duration = Duration::from_millis(100);
+/// Slow polls that are remembered until somebody asks.
+const REMEMBERED: usize = 16;
+
+/// A poll that took long.
+#[derive(Clone, Copy, Debug)]
+pub struct Slow {
+    /// What kind of task was polled.
+    pub kind: &'static str,
+    /// What the task said last that it was doing in this poll, by [`mark`]; 0: nothing.
+    pub mark: u32,
+    /// How long it took, to a few milliseconds.
+    pub took: Duration,
+}
 
 thread_local! {
     static TASKS: RefCell<Slab<Task>> = const { RefCell::new(Slab::new()) };
@@ -22,11 +37,25 @@ thread_local! {
     /// Who is to be polled after the next look at the kernel.
     static DEFERRED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
+    static MARK: Cell<u32> = const { Cell::new(0) };
+    static SLOW_ONES: RefCell<Vec<Slow>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says what the task that is being polled is doing, in case that takes long.
+#[inline]
+pub fn mark(doing: u32) {
+    MARK.set(doing);
+}
+
+/// The slow polls on the calling worker since it last asked.
+pub fn take_slow() -> Vec<Slow> {
+    SLOW_ONES.take()
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
+    kind: &'static str,
     /// `None` while it is polled.
     work: Option<Work>,
     number: u32,
@@ -80,9 +109,9 @@ fn wake(data: *const ()) {
 }
 
 /// Adds a task, which is polled for the first time in this turn of the loop.
-pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(kind: &'static str, work: impl Future<Output = ()> + 'static) {
     let number = NEXT.replace(NEXT.get().wrapping_add(1));
-    let task = Task { work: Some(Box::pin(work)), number, queued: true };
+    let task = Task { kind, work: Some(Box::pin(work)), number, queued: true };
     let place = TASKS.with_borrow_mut(|tasks| tasks.insert(task));
     // There are never more tasks than there is memory for.
     let place = u32::try_from(place).unwrap_or(u32::MAX - 1);
@@ -120,10 +149,16 @@ pub(super) fn block_on<F: Future>(main: F) -> io::Result<F::Output> {
 }
 
 fn run_turn<F: Future>(mut main: Pin<&mut F>) -> Option<F::Output> {
+    let mut before = clock::read();
     for _ in 0..TURN {
         let name = READY.with_borrow_mut(VecDeque::pop_front)?;
         if name != MAIN {
-            run(name);
+            let kind = run(name);
+            let now = clock::read();
+            if now - before >= SLOW {
+                remember(kind, now - before);
+            }
+            before = now;
         } else if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&MAIN.waker())) {
             return Some(output);
         }
@@ -131,25 +166,37 @@ fn run_turn<F: Future>(mut main: Pin<&mut F>) -> Option<F::Output> {
     None
 }
 
-fn run(name: Name) {
+#[cold]
+fn remember(kind: &'static str, took: Duration) {
+    SLOW_ONES.with_borrow_mut(|slow| {
+        if slow.len() < REMEMBERED {
+            slow.push(Slow { kind, mark: MARK.get(), took });
+        }
+    });
+}
+
+/// Polls a task. Returns its kind.
+fn run(name: Name) -> &'static str {
     let place = name.place as usize;
-    let work = TASKS.with_borrow_mut(|tasks| {
+    let found = TASKS.with_borrow_mut(|tasks| {
         let task = tasks.get_mut(place).filter(|task| task.number == name.number)?;
         task.queued = false;
-        task.work.take()
+        Some((task.kind, task.work.take()?))
     });
-    let Some(mut work) = work else { return };
+    let Some((kind, mut work)) = found else { return "" };
+    MARK.set(0);
     if work.as_mut().poll(&mut Context::from_waker(&name.waker())).is_pending() {
         TASKS.with_borrow_mut(|tasks| {
             if let Some(task) = tasks.get_mut(place) {
                 task.work = Some(work);
             }
         });
-        return;
+        return kind;
     }
     // The place is free for others only when all of the task is gone.
     drop(work);
     TASKS.with_borrow_mut(|tasks| tasks.try_remove(place));
+    kind
 }
 
 /// Polls the task of `waker` again, but not before the next look at the kernel: for whoever could go on for ever.
@@ -167,36 +214,61 @@ mod tests {
     fn a_task_woken_often_is_polled_once_a_turn() {
         let polls = Rc::new(Cell::new(0));
         let counted = polls.clone();
-        spawn(poll_fn(move |cx| {
-            counted.set(counted.get() + 1);
-            if counted.get() < 3 {
-                cx.waker().wake_by_ref();
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Poll::Ready(())
-        }));
+        spawn(
+            "test",
+            poll_fn(move |cx| {
+                counted.set(counted.get() + 1);
+                if counted.get() < 3 {
+                    cx.waker().wake_by_ref();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            }),
+        );
         let mut main = pin!(std::future::pending::<()>());
         assert!(run_turn(main.as_mut()).is_none());
         assert_eq!((polls.get(), TASKS.with_borrow(Slab::len)), (3, 0));
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "it is a task that blocks its worker")]
+    fn a_task_that_keeps_the_others_waiting_is_named() {
+        spawn("quick", async {});
+        spawn("slow", async {
+            mark(7);
+            std::thread::sleep(SLOW + Duration::from_millis(20));
+        });
+        spawn("quick", async {});
+        let mut main = pin!(std::future::pending::<()>());
+        run_turn(main.as_mut());
+        let slow = take_slow();
+        assert_eq!(slow.iter().map(|slow| (slow.kind, slow.mark)).collect::<Vec<_>>(), [("slow", 7)]);
+        assert!(slow[0].took >= SLOW && take_slow().is_empty());
+    }
+
+    #[test]
     fn a_waker_outlives_its_task_and_wakes_nobody_else() {
         let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
         let keep = kept.clone();
-        spawn(poll_fn(move |cx| {
-            keep.replace(Some(cx.waker().clone()));
-            Poll::Ready(())
-        }));
+        spawn(
+            "test",
+            poll_fn(move |cx| {
+                keep.replace(Some(cx.waker().clone()));
+                Poll::Ready(())
+            }),
+        );
         let mut main = pin!(std::future::pending::<()>());
         run_turn(main.as_mut());
         let polls = Rc::new(Cell::new(0));
         let counted = polls.clone();
-        spawn(poll_fn(move |_| {
-            counted.set(counted.get() + 1);
-            Poll::Pending
-        }));
+        spawn(
+            "test",
+            poll_fn(move |_| {
+                counted.set(counted.get() + 1);
+                Poll::Pending
+            }),
+        );
         run_turn(main.as_mut());
         kept.take().unwrap().wake();
         run_turn(main.as_mut());

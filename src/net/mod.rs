@@ -32,6 +32,7 @@ mod watch;
 
 pub use clock::{coarse_now, now};
 pub use connect::connect;
+pub use executor::{Slow, mark, take_slow};
 pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;
 pub use listener::{Accepted, Listener};

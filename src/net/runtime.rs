@@ -61,9 +61,10 @@ pub fn enter<F: Future>(backend: Backend, index: usize, main: F) -> io::Result<F
     output
 }
 
-/// Starts a task on the calling worker. A panic in it is counted and ends that task alone.
-pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    executor::spawn(Guarded { task });
+/// Starts a task on the calling worker, of a kind that is named if it ever takes long. A panic in it is counted and ends that
+/// task alone.
+pub fn spawn(kind: &'static str, task: impl Future<Output = ()> + 'static) {
+    executor::spawn(kind, Guarded { task });
 }
 
 /// Panics caught in tasks of the calling worker since it last asked.
@@ -122,8 +123,8 @@ mod tests {
             let reached = Rc::new(Cell::new(false));
             let flag = reached.clone();
             enter(backend, 0, async move {
-                spawn(async { panic!("a test's panic") });
-                spawn(async move { flag.set(true) });
+                spawn("test", async { panic!("a test's panic") });
+                spawn("test", async move { flag.set(true) });
                 sleep(Duration::from_millis(5)).await;
             })
             .unwrap();

@@ -206,6 +206,8 @@ impl Deref for PoolCounters {
 pub struct WorkerSet {
     /// The longest recent turn, ns.
     pub longest_turn: Peak,
+    /// Looks at the clock, ten a second, that found a turn of over 100 ms.
+    pub long_turns: Counter,
     /// Times that accepting stopped because the connection or file limit was reached.
     pub accept_pauses: Counter,
     /// Client connections open now.

@@ -90,6 +90,8 @@ impl Scrape<'_> {
     fn write_workers(&self, page: &mut Page) {
         let help = "Longest turn of the event loop in the last one to two minutes.";
         self.per_worker(page.gauge("ringway_worker_longest_turn_seconds", help), |w| seconds(w.longest_turn.get()));
+        let help = "Turns of over 100 ms, in which everybody on the worker waited.";
+        self.per_worker(page.counter("ringway_worker_long_turns_total", help), |w| w.long_turns.get());
         let help = "Client connections open on the worker.";
         self.per_worker(page.gauge("ringway_worker_connections", help), |w| w.connections.get());
         let help = "Connections to targets kept for reuse by the worker.";

@@ -246,7 +246,7 @@ impl Session {
 
     /// Ends it in order, and then its stream, which nobody waits for.
     pub fn part(self: Box<Self>, stream: Stream) {
-        net::spawn(async move { self.end(&stream).await });
+        net::spawn("last words of TLS", async move { self.end(&stream).await });
     }
 
     /// Keeps the peer from taking what it got for complete.

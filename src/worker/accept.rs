@@ -102,7 +102,7 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
         match socket.accept() {
             Ok(Some(accepted)) => {
                 let visit = Visit::begin(lane.clone(), door.gate(), accepted.peer);
-                net::spawn(serve(visit, accepted));
+                net::spawn("connection of a client", serve(visit, accepted));
             }
             Ok(None) => return Ok(taken),
             Err(error) if taken == 0 => return Err(error.to_string()),

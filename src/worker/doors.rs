@@ -97,6 +97,6 @@ impl Doors {
         // A plan that came in between may have shut it.
         let Some(door) = self.open.borrow().get(&place.door).cloned() else { return };
         let vital = Vital { ended: vec![door.shut.clone(), stop.clone()], lost: self.lost.clone() };
-        net::spawn(accept(self.lane.clone(), door, place.slot, self.admission.clone(), stop.clone(), vital));
+        net::spawn("accept", accept(self.lane.clone(), door, place.slot, self.admission.clone(), stop.clone(), vital));
     }
 }

@@ -150,6 +150,8 @@ impl Order {
 }
 
 const TICK: Duration = Duration::from_millis(100);
+/// A turn that takes this long is worth a line in the log.
+const STANDSTILL: Duration = Duration::from_millis(100);
 /// Ticks between two looks at the pool of buffers.
 const TRIM_EVERY: u64 = 20;
 
@@ -170,10 +172,10 @@ async fn serve(orders: Orders) -> io::Result<()> {
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);
     let (obeyed, patient) = (Cell::default(), Cell::new(false));
-    let worker = Rc::new(Worker { lane, doors, inbox, pulse, obeyed, patient });
+    let worker = Rc::new(Worker { index, lane, doors, inbox, pulse, obeyed, patient });
     let vital = Vital { ended: Vec::new(), lost: lost.clone() };
     let listening = worker.clone();
-    net::spawn(async move {
+    net::spawn("mailbox", async move {
         let _vital = vital;
         if let Err(error) = mailbox.receive(|message| listening.handle(message)).await {
             tracing::error!(worker = index, %error, "the worker cannot hear control");
@@ -187,6 +189,7 @@ async fn serve(orders: Orders) -> io::Result<()> {
 }
 
 struct Worker {
+    index: usize,
     lane: Rc<Lane>,
     doors: Rc<Doors>,
     inbox: Arc<Inbox>,
@@ -257,6 +260,34 @@ impl Worker {
         }
     }
 
+    /// Tells what kept everybody on this worker waiting, if anything did.
+    fn tell_slow(&self, turn: Duration) {
+        let slow = net::take_slow();
+        if slow.is_empty() && turn < STANDSTILL {
+            return;
+        }
+        self.lane.worker.long_turns.inc();
+        let era = self.lane.era();
+        for net::Slow { kind, mark, took } in &slow {
+            let route = usize::try_from(*mark).ok().and_then(|mark| era.plan.shape.routes.get(mark.checked_sub(1)?));
+            tracing::warn!(
+                worker = self.index,
+                task = kind,
+                route,
+                ?took,
+                "a task kept all others of its worker waiting"
+            );
+        }
+        if slow.is_empty() {
+            let took = Duration::from_millis(u64::try_from(turn.as_millis()).unwrap_or(u64::MAX));
+            tracing::warn!(
+                worker = self.index,
+                ?took,
+                "the worker was held up, by the kernel or by others on its core"
+            );
+        }
+    }
+
     /// Whether nothing is left to be done.
     fn is_done(&self) -> bool {
         let lane = &self.lane;
@@ -282,6 +313,7 @@ impl Worker {
             // What came between two ticks shows as the lateness of the second one.
             let turn = late.max(now.elapsed());
             lane.worker.longest_turn.record(nanos(turn), nanos(net::coarse_now()));
+            self.tell_slow(turn);
             if round.is_multiple_of(TRIM_EVERY) {
                 net::trim_leases();
                 http::trim();

@@ -325,6 +325,8 @@ fn a_stuck_worker_makes_no_connection_wait_over_a_second() {
     drop(frozen);
     let longest = waits(&proxy.web(), 40).into_iter().max().unwrap();
     assert!(longest < Duration::from_secs(1), "{longest:?}");
+    proxy.log.wait(&["WARN", "worker=0", "took="]);
+    assert!(proxy.metric("ringway_worker_long_turns_total", &[("worker", "0")]) >= 1.0);
 }
 
 /// A dead worker is replaced, and nobody waits for that.

@@ -47,7 +47,7 @@ pub(in crate::http) fn start<L: 'static>(
     };
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Client, limits)));
     let connected = Connected { session: session.clone(), scheme };
-    net::spawn(async move {
+    net::spawn("connection to a target", async move {
         let mut wire = Wire::new(channel(&link), session.clone(), stall);
         wire.set_limit(silence);
         drive(&session, &mut wire).await;
