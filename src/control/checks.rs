@@ -15,6 +15,17 @@ pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
     wanted.collect()
 }
 
+/// The checks of what runs now and of what is tried out beside it.
+pub(super) fn of_both(present: &Present, candidate: &Present) -> Vec<Wanted> {
+    let mut all = wanted(candidate, false);
+    let is_new = |check: &Wanted| {
+        !all.iter().any(|other| other.spec.pool == check.spec.pool && other.spec.target == check.spec.target)
+    };
+    let own: Vec<Wanted> = wanted(present, false).into_iter().filter(is_new).collect();
+    all.extend(own);
+    all
+}
+
 /// How targets are by their checks, for another process.
 pub(super) fn hand_over(present: &Present) -> Vec<TargetText> {
     let checked = present.plan.checks.iter().map(|check| {

@@ -2,12 +2,13 @@
 
 use super::present::Present;
 use super::sockets::Sockets;
-use crate::lane::LogChange;
+use crate::lane::{LogChange, Share};
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Format, Log};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
-use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Pulse};
+use crate::observe::tally::Tally;
+use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Place, Pulse};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -23,6 +24,18 @@ pub struct Crew {
     admission: Arc<Admission>,
     log: Option<LogTo>,
     members: Vec<Member>,
+    /// The number of what was last handed to the workers.
+    handed: u64,
+}
+
+/// A plan that is tried out: its share of connections, and where is counted how the present one and it do.
+pub struct Trial {
+    /// The plan, with what is counted under it.
+    pub candidate: Arc<Present>,
+    /// Its share of connections.
+    pub share: Share,
+    /// The present plan's tally, and its own.
+    pub tallies: [Arc<Tally>; 2],
 }
 
 /// Where and how the workers log requests.
@@ -77,7 +90,7 @@ impl Crew {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let mut crew = Self { present, sockets, backend, cores, admission, log, members: Vec::new() };
+        let mut crew = Self { present, sockets, backend, cores, admission, log, members: Vec::new(), handed: 0 };
         for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
@@ -110,31 +123,58 @@ impl Crew {
             self.log = log;
         }
         self.admission.set_max(max_connections);
-        for ((index, member), mut places) in self.members.iter_mut().enumerate().zip(places) {
-            let counters = present.workers[index].clone();
-            let mut log = LogChange::None;
-            // One that it has not taken on says what this one must say, too.
-            if let Some(missed) = member.inbox.take_back() {
-                places.extend(missed.places.into_iter().filter(|place| ids.contains(&place.door)));
-                log = missed.log;
-            }
-            if changes {
-                log = LogChange::To(self.log.as_ref().map(|to| to.open(counters.worker.clone())));
-            }
-            let (number, plan) = (present.number, present.plan.clone());
-            member.inbox.put(Next { number, plan, counters, doors: doors.clone(), places, log });
-            member.doors.clone_from(&ids);
-            // The message only makes it quicker.
-            let _ = member.post.send(Message::Look);
+        for ((index, counters), places) in present.workers.iter().enumerate().zip(places) {
+            let log = match changes {
+                true => LogChange::To(self.log.as_ref().map(|to| to.open(counters.worker.clone()))),
+                false => LogChange::None,
+            };
+            let (plan, counters, doors) = (present.plan.clone(), counters.clone(), doors.clone());
+            self.hand(index, Next { number: self.handed + 1, plan, counters, doors, places, log, trial: None });
+            self.members[index].doors.clone_from(&ids);
         }
+        self.handed += 1;
         self.present = present;
         Ok(())
     }
 
-    /// The workers that do not go by the present plan yet.
+    /// Hands a plan to every worker that is tried out beside the present one. It has the same listeners.
+    pub fn try_out(&mut self, trial: &Trial) {
+        let doors = self.sockets.doors(&self.present.plan);
+        for (index, counters) in trial.candidate.workers.iter().enumerate() {
+            let next = Next {
+                number: self.handed + 1,
+                plan: trial.candidate.plan.clone(),
+                counters: counters.clone(),
+                doors: doors.clone(),
+                places: Vec::new(),
+                log: LogChange::None,
+                trial: Some((trial.share, trial.tallies.clone())),
+            };
+            self.hand(index, next);
+        }
+        self.handed += 1;
+    }
+
+    /// Hands something to a worker.
+    fn hand(&self, index: usize, mut next: Next) {
+        let member = &self.members[index];
+        // What it has not taken on says what this must say, too.
+        if let Some(missed) = member.inbox.take_back() {
+            let is_open = |place: &Place| next.doors.iter().any(|(id, _)| *id == place.door);
+            next.places.extend(missed.places.into_iter().filter(is_open));
+            if matches!(next.log, LogChange::None) {
+                next.log = missed.log;
+            }
+        }
+        member.inbox.put(next);
+        // The message only makes it quicker.
+        let _ = member.post.send(Message::Look);
+    }
+
+    /// The workers that have not taken on yet what was last handed to them.
     pub fn behind(&self) -> Vec<usize> {
         let members = self.members.iter().enumerate();
-        members.filter(|(_, member)| member.pulse.plan() != self.present.number).map(|(index, _)| index).collect()
+        members.filter(|(_, member)| member.pulse.taken() != self.handed).map(|(index, _)| index).collect()
     }
 
     /// Whether every worker accepts.
@@ -217,7 +257,7 @@ impl Crew {
     fn hire(&self, index: usize) -> io::Result<Member> {
         let (post, mailbox) = net::mailbox(MAILBOX)?;
         let (pulse, inbox) = (Arc::new(Pulse::default()), Arc::new(Inbox::new()));
-        pulse.starts_by(self.present.number);
+        pulse.starts_by(self.handed);
         let doors = self.sockets.doors(&self.present.plan);
         let ids: HashSet<DoorId> = doors.iter().map(|(id, _)| *id).collect();
         let counters = self.present.workers[index].clone();

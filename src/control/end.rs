@@ -7,7 +7,6 @@ use super::signals::{Signals, Stop};
 use super::systemd;
 use super::upgrade::Risen;
 use crate::worker::Order;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long this process stays after a new one has taken over, at least: if that one dies at once, this one goes on.
@@ -161,12 +160,11 @@ impl Control {
 
     /// Accepts again, as before.
     async fn come_back(&mut self) {
-        let present = Arc::new(self.present.load().again());
+        let present = self.present.load_full();
         systemd::main_process(std::process::id());
         if let Err(error) = self.crew.resume(present.clone(), limits::max_connections(&present.plan)) {
             tracing::error!(%error, "the workers cannot accept again");
         }
-        self.present.store(present.clone());
         self.settle().await;
         self.report.reach(&self.crew);
         self.keepers.set(&present, &self.look, &self.again);
@@ -177,9 +175,8 @@ impl Control {
 
     /// Has the workers accept where the sockets are, by the same plan.
     async fn go_by_again(&mut self) {
-        let present = Arc::new(self.present.load().again());
+        let present = self.present.load_full();
         let taken = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None);
-        self.present.store(present);
         match taken {
             Ok(()) => self.settle().await,
             Err(error) => tracing::error!(%error, "some queues are not emptied"),

@@ -2,17 +2,20 @@
 
 use super::acme::Keepers;
 use super::admin::Served;
-use super::crew::Crew;
+use super::crew::{Crew, Trial};
 use super::handover::{self, Answer};
 use super::logs::{self, Opened};
 use super::present::{Present, Shared};
-use super::reload::{Prepared, Reader, Result as Reloaded, Told, Wanted, now};
+use super::reload::{Prepared, Reader, Result as Reloaded, Stage, Told, Wanted, now};
 use super::report::Report;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
 use super::systemd::{self, Watchdog};
+use super::trial::{self, Verdict};
 use super::upgrade::{Origin, Risen, Rising};
 use super::{checks, limits};
+use crate::config::Loaded;
+use crate::lane::Share;
 use crate::net::Backend;
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
@@ -48,6 +51,8 @@ pub(super) struct Control {
     /// A reload that is under way.
     pub(super) step: Option<(Wanted, Work)>,
     pub(super) waiting: VecDeque<Wanted>,
+    /// A plan that is tried out.
+    pub(super) tried: Option<Tried>,
     pub(super) origin: Origin,
     /// A new process that is to take over.
     pub(super) rising: Option<Rising>,
@@ -65,6 +70,15 @@ pub(super) struct Elder {
     pub(super) pid: u32,
     /// The doors, by their place in what it handed over, that are of no use here; `None` once it has been told.
     pub(super) spare: Option<Vec<usize>>,
+}
+
+/// A plan that is tried out.
+pub(super) struct Tried {
+    trial: Trial,
+    told: Told,
+    loaded: Loaded,
+    stage: Stage,
+    since: Instant,
 }
 
 /// Why the loop ended.
@@ -116,6 +130,7 @@ impl Control {
                         }
                         self.past.retain(|past| Arc::strong_count(&past.plan) > 1);
                         self.say_that_it_is_well();
+                        self.judge().await;
                     } else if self.crew.is_ready() {
                         announced = true;
                         tick = tokio::time::interval(TICK);
@@ -165,6 +180,7 @@ impl Control {
 
     /// Begins to hand over to a new process, once no reload is under way.
     fn upgrade(&mut self) {
+        self.abandon_trial("an upgrade goes before it");
         if self.rising.is_some() {
             tracing::warn!("upgrade: a new process is on its way already");
         } else if self.step.is_some() {
@@ -195,6 +211,7 @@ impl Control {
             }
             return;
         }
+        self.abandon_trial("another reload goes before it");
         self.look.notify_one();
         self.again.notify_waiters();
         systemd::reloading();
@@ -215,6 +232,7 @@ impl Control {
                 tracing::info!("{told}");
                 self.tell(wanted, told);
             }
+            Step::Prepared(Ok(prepared)) if wanted.stage.is_some() => self.try_out(wanted, *prepared).await,
             Step::Prepared(Ok(prepared)) => {
                 let missing = self.crew.sockets().missing(&prepared.plan);
                 let step = async move {
@@ -286,6 +304,81 @@ impl Control {
         self.look.notify_one();
         told.plan = present.number;
         Ok(told)
+    }
+
+    /// Has a share of connections go by a plan, beside the present one.
+    async fn try_out(&mut self, wanted: Wanted, prepared: Prepared) {
+        let Some(stage) = wanted.stage else { return };
+        let beyond = prepared.too_much_to_try();
+        if !beyond.is_empty() {
+            let why = format!(
+                "a staged reload changes routes, rules and pools alone, and here differs {}: reload without a share",
+                beyond.join(", ")
+            );
+            return self.fail(wanted, why);
+        }
+        let mut told = self.told(&wanted, &prepared);
+        told.result = Reloaded::Trying;
+        let Prepared { plan, loaded, .. } = prepared;
+        let candidate = Arc::new(self.present.load().succeed(Arc::new(plan)));
+        let trial = Trial { candidate, share: Share::of(stage.share), tallies: Default::default() };
+        self.crew.try_out(&trial);
+        self.settle().await;
+        self.checks.set(checks::of_both(&self.present.load(), &trial.candidate));
+        self.report.reloads().trying.set(1);
+        tracing::info!(share = stage.share, span = ?stage.span, "{told}");
+        self.tried = Some(Tried { trial, told: told.clone(), loaded, stage, since: Instant::now() });
+        self.tell(wanted, told);
+    }
+
+    /// Looks whether what is tried out has proven itself.
+    async fn judge(&mut self) {
+        let Some(tried) = &self.tried else { return };
+        let [present, candidate] = &tried.trial.tallies;
+        match trial::judge(present.sum(), candidate.sum(), tried.since.elapsed(), tried.stage.span) {
+            Verdict::Open => {}
+            Verdict::RolledBack(why) => self.abandon_trial(&why),
+            Verdict::Promoted => self.promote().await,
+        }
+    }
+
+    /// All connections go by what was tried out.
+    async fn promote(&mut self) {
+        let Some(tried) = self.tried.take() else { return };
+        let present = tried.trial.candidate;
+        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None) {
+            tracing::error!(%error, "the plan that was tried out is not promoted");
+            return;
+        }
+        let old = self.present.swap(present.clone());
+        self.settle().await;
+        self.checks.set(checks::wanted(&present, false));
+        self.past.push(old);
+        self.reader.take(tried.loaded);
+        let told = Told { result: Reloaded::Applied, at: now(), plan: present.number, ..tried.told };
+        self.report.reloads().applied.inc();
+        self.report.reloads().trying.set(0);
+        self.report.reloads().last_success.set(told.at);
+        tracing::info!("it has proven itself: {told}");
+        self.report.remember(Arc::new(told));
+    }
+
+    /// All connections go by the present plan again, if another one is tried out.
+    fn abandon_trial(&mut self, why: &str) {
+        let Some(tried) = self.tried.take() else { return };
+        let present = self.present.load_full();
+        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None) {
+            tracing::error!(%error, "what is tried out cannot be taken back yet");
+            self.tried = Some(tried);
+            return;
+        }
+        self.checks.set(checks::wanted(&present, false));
+        self.past.push(tried.trial.candidate);
+        let told = Told { result: Reloaded::RolledBack, at: now(), diagnostics: why.to_owned(), ..tried.told };
+        self.report.reloads().rolled_back.inc();
+        self.report.reloads().trying.set(0);
+        tracing::warn!("{told}");
+        self.report.remember(Arc::new(told));
     }
 
     /// Waits until the workers go by the present plan. One that stands still will when it moves again.

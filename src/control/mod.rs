@@ -23,6 +23,7 @@ mod run;
 mod signals;
 mod sockets;
 mod systemd;
+mod trial;
 mod upgrade;
 
 pub use handover::Inheritance;

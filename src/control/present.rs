@@ -29,12 +29,6 @@ impl Present {
         Self { number, plan, workers, control }
     }
 
-    /// The same plan under another number, so that workers take it on anew.
-    pub fn again(&self) -> Self {
-        let Self { number, plan, workers, control } = self;
-        Self { number: number + 1, plan: plan.clone(), workers: workers.clone(), control: control.clone() }
-    }
-
     /// The plan that follows. What keeps its name counts on.
     pub fn succeed(&self, plan: Arc<Plan>) -> Self {
         let (last, next) = (&self.plan.shape, &plan.shape);

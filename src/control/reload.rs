@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
 /// Who asked for a reload.
@@ -28,14 +28,25 @@ pub enum Asker {
 pub struct Wanted {
     /// Who asked.
     pub by: Asker,
+    /// If it is to be tried out first: how.
+    pub stage: Option<Stage>,
     /// Who waits to be told how it went.
     pub reply: Option<oneshot::Sender<Arc<Told>>>,
+}
+
+/// How a plan is tried out before it is put into force.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// The share of connections that go by it, 0 to 1.
+    pub share: f64,
+    /// For how long.
+    pub span: Duration,
 }
 
 impl Wanted {
     /// One that nobody waits for.
     pub fn by_signal() -> Self {
-        Self { by: Asker::Signal, reply: None }
+        Self { by: Asker::Signal, stage: None, reply: None }
     }
 }
 
@@ -64,6 +75,10 @@ pub struct Told {
 pub enum Result {
     /// It is in force.
     Applied,
+    /// A share of connections goes by it, beside the one in force.
+    Trying,
+    /// It was tried out, and has not proven itself.
+    RolledBack,
     /// There was nothing to change.
     Unchanged,
     /// It changed nothing, for something was wrong.
@@ -134,6 +149,17 @@ impl Reader {
     }
 }
 
+impl Prepared {
+    /// The keys that differ and cannot be tried out by a share of connections: what all of them have in common.
+    pub fn too_much_to_try(&self) -> Vec<&str> {
+        let may = |key: &str| {
+            let listeners_pool = key.starts_with("listeners.") && key.ends_with(".pool");
+            listeners_pool || ["routes.", "pools.", "rules.", "tests."].iter().any(|kind| key.starts_with(kind))
+        };
+        self.changes.iter().map(|change| change.key.as_str()).filter(|key| !may(key)).collect()
+    }
+}
+
 /// Puts back what cannot be changed while the process runs, and names it.
 fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     let mut deferred = Vec::new();
@@ -168,6 +194,10 @@ impl fmt::Display for Told {
             Result::Failed => return write!(f, "nothing is changed:\n{}", self.diagnostics.trim_end()),
             Result::Unchanged => write!(f, "nothing to change: plan {} stays in force", self.plan)?,
             Result::Applied => write!(f, "plan {} is in force", self.plan)?,
+            Result::Trying => write!(f, "tried out beside plan {}, which stays in force", self.plan)?,
+            Result::RolledBack => {
+                return write!(f, "rolled back, plan {} stays in force: {}", self.plan, self.diagnostics.trim_end());
+            }
         }
         for change in &self.changes {
             write!(f, "\n  {change}")?;

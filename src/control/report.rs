@@ -13,6 +13,7 @@ use crate::observe::log;
 use crate::observe::process::Process;
 use crate::observe::reloads::Reloads;
 use crate::observe::scrape::Scrape;
+use crate::plan::Plan;
 use crate::worker::Message;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
@@ -88,8 +89,8 @@ impl Report {
         }
     }
 
-    /// The histograms of all workers that go by plan `number`. One that stands still costs the scrape its own, not its answer.
-    async fn latencies(&self, number: u64) -> LatenciesSnapshot {
+    /// The histograms of all workers that go by `plan`. One that stands still costs the scrape its own, not its answer.
+    async fn latencies(&self, plan: &Arc<Plan>) -> LatenciesSnapshot {
         let posts = self.posts.load_full();
         let mut merged = LatenciesSnapshot::default();
         let collect = async {
@@ -101,7 +102,7 @@ impl Report {
                     // A full mailbox is that of a worker that stands still.
                     let _ = post.send(Message::Snapshot(from, Box::new(reply)));
                     let Ok(Ok(page)) = timeout(SNAPSHOT, answer).await else { break };
-                    if page.number != number {
+                    if !Arc::ptr_eq(&page.plan, plan) {
                         break;
                     }
                     merged.merge(&page.latencies);
@@ -117,7 +118,7 @@ impl Report {
 impl AdminState for Report {
     async fn metrics(&self) -> String {
         let present = self.present.load_full();
-        let latencies = self.latencies(present.number).await;
+        let latencies = self.latencies(&present.plan).await;
         let file = self.file.load_full();
         Scrape {
             shape: &present.plan.shape,

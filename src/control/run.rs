@@ -140,6 +140,7 @@ async fn begin(
         past: Vec::new(),
         step: None,
         waiting: VecDeque::new(),
+        tried: None,
         origin: Origin::of_this_process(elders),
         rising: None,
         to_upgrade: false,

@@ -100,7 +100,7 @@ pub fn serve<'a>(
             let mut held = match received {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-                    visit.gate.seat().counters().refusals.refused(Reason::HeadTimeout);
+                    visit.seat().counters().refusals.refused(Reason::HeadTimeout);
                     return;
                 }
                 _ => return,
@@ -145,14 +145,14 @@ async fn busy(visit: &Visit, accepted: &Accepted, client: Channel<'_>, mut held:
     let peer_text = PeerText::new(accepted.peer.ip);
     let mut heads = take_heads();
     let after = 'plans: loop {
-        let seat = visit.gate.seat();
+        let seat = visit.seat();
         let Some(connection) = Connection::new(visit, &seat, accepted, client, &peer_text) else { break After::End };
         loop {
             match exchange::run(connection, &mut heads, held).await {
                 After::Next(next) if !next.is_empty() => held = next,
                 other => break 'plans other,
             }
-            if !visit.gate.is_in(&seat.era) {
+            if !visit.is_in(&seat.era) {
                 break;
             }
         }

@@ -205,6 +205,7 @@ impl Outcome {
             // What follows a 101 is no answer but a tunnel.
             if self.status != 101 {
                 era.latencies.request(self.route, total);
+                era.ended(self.status >= 500, total);
             }
         }
         if let Some(reason) = self.refusal {

@@ -4,6 +4,7 @@ use super::LogChange;
 use crate::observe::access::Log;
 use crate::observe::counters::{Shape, WorkerCounters};
 use crate::observe::latency::{DEFAULT_LIMIT, Latencies};
+use crate::observe::tally::Tally;
 use crate::plan::{Plan, Pool};
 use crate::upstream::Local;
 use std::cell::RefCell;
@@ -22,6 +23,8 @@ pub struct Era {
     pub latencies: Latencies,
     /// Where it logs requests, if anywhere.
     pub log: Option<Rc<RefCell<Log>>>,
+    /// What is counted while a plan is tried out, of this one.
+    tally: RefCell<Option<Arc<Tally>>>,
     worker: usize,
 }
 
@@ -31,7 +34,8 @@ impl Era {
         let local = |pool: &Pool| Rc::new(Local::new(pool.shared.clone(), index, plan.runtime.workers));
         let pools: Vec<_> = plan.pools.iter().map(local).collect();
         let latencies = Latencies::new(plan.shape.routes.len(), pools.len(), DEFAULT_LIMIT);
-        Self { pools, counters, latencies, log: log.map(|log| Rc::new(RefCell::new(log))), worker: index, plan }
+        let (log, tally) = (log.map(|log| Rc::new(RefCell::new(log))), RefCell::default());
+        Self { pools, counters, latencies, log, tally, worker: index, plan }
     }
 
     /// The era that follows. Pools that are the same stay as they are; those that changed take their connections along.
@@ -54,7 +58,20 @@ impl Era {
             LogChange::None => self.log.clone(),
             LogChange::To(log) => log.map(|log| Rc::new(RefCell::new(log))),
         };
-        Self { plan, pools, counters, latencies, log, worker: self.worker }
+        Self { plan, pools, counters, latencies, log, tally: RefCell::default(), worker: self.worker }
+    }
+
+    /// Counts what comes to an end from now on.
+    pub(super) fn tally_by(&self, tally: Option<Arc<Tally>>) {
+        self.tally.replace(tally);
+    }
+
+    /// An exchange or a connection has ended, after `ns` nanoseconds.
+    #[inline]
+    pub fn ended(&self, failed: bool, ns: u64) {
+        if let Some(tally) = &*self.tally.borrow() {
+            tally.add(failed, ns);
+        }
     }
 }
 

@@ -14,9 +14,15 @@ pub struct Gate {
     era: RefCell<Rc<Era>>,
     /// The listener's position in the era's plan.
     listener: Cell<usize>,
+    /// An era that is tried out, and how many lots of all draw it.
+    trial: RefCell<Option<(Rc<Era>, Share)>>,
     /// Raised when whoever came in is to leave after what is under way: the listener is gone, or the process ends.
     pub leaving: Signal,
 }
+
+/// A share of all connections, as lots are drawn: those below it are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(u32);
 
 /// A listener in one era.
 pub struct Seat {
@@ -38,29 +44,55 @@ pub struct Visit {
 
 impl Gate {
     pub(super) fn new(era: Rc<Era>, listener: usize) -> Self {
-        Self { era: RefCell::new(era), listener: Cell::new(listener), leaving: Signal::default() }
+        let (era, listener) = (RefCell::new(era), Cell::new(listener));
+        Self { era, listener, trial: RefCell::default(), leaving: Signal::default() }
     }
 
-    /// What begins now goes by `era`.
+    /// What begins now goes by `era`, and nothing is tried out any more.
     pub(super) fn go_by(&self, era: Rc<Era>, listener: usize) {
+        self.trial.take();
         self.era.replace(era);
         self.listener.set(listener);
     }
 
-    /// What begins now goes by this.
-    pub fn seat(&self) -> Seat {
-        Seat { era: self.era.borrow().clone(), listener: self.listener.get() }
+    /// A share of what begins now goes by `era`, which has the same listeners.
+    pub(super) fn try_out(&self, era: Rc<Era>, share: Share) {
+        self.trial.replace(Some((era, share)));
+    }
+
+    /// What begins now goes by this, for a client that has drawn `lot`.
+    pub fn seat(&self, lot: u32) -> Seat {
+        let listener = self.listener.get();
+        match &*self.trial.borrow() {
+            Some((era, share)) if share.has(lot) => Seat { era: era.clone(), listener },
+            _ => Seat { era: self.era.borrow().clone(), listener },
+        }
     }
 
     /// Whether what begins now still goes by `era`.
     #[inline]
-    pub fn is_in(&self, era: &Rc<Era>) -> bool {
-        Rc::ptr_eq(&self.era.borrow(), era)
+    pub fn is_in(&self, era: &Rc<Era>, lot: u32) -> bool {
+        match &*self.trial.borrow() {
+            Some((tried, share)) if share.has(lot) => Rc::ptr_eq(tried, era),
+            _ => Rc::ptr_eq(&self.era.borrow(), era),
+        }
     }
 
     /// What clients may take, as of now.
     pub fn timeouts(&self) -> ListenerTimeouts {
         self.era.borrow().plan.listeners[self.listener.get()].timeouts
+    }
+}
+
+impl Share {
+    /// A share, 0 to 1, of all.
+    pub fn of(share: f64) -> Self {
+        // A float to integer cast saturates.
+        Self((share * f64::from(u32::MAX)) as u32)
+    }
+
+    fn has(self, lot: u32) -> bool {
+        lot < self.0
     }
 }
 
@@ -81,11 +113,25 @@ impl Seat {
 impl Visit {
     /// A connection that has just come in.
     pub fn begin(lane: Rc<Lane>, gate: Rc<Gate>, peer: Peer) -> Self {
-        let counters = gate.seat().counters().clone();
+        let lot = lot(peer);
+        let counters = gate.seat(lot).counters().clone();
         lane.worker.connections.add(1);
         counters.accepted.inc();
         counters.open.add(1);
-        Self { lane, gate, lot: lot(peer), counters }
+        Self { lane, gate, lot, counters }
+    }
+}
+
+impl Visit {
+    /// What begins now goes by this.
+    pub fn seat(&self) -> Seat {
+        self.gate.seat(self.lot)
+    }
+
+    /// Whether what begins now still goes by `era`.
+    #[inline]
+    pub fn is_in(&self, era: &Rc<Era>) -> bool {
+        self.gate.is_in(era, self.lot)
     }
 }
 

@@ -14,11 +14,12 @@ mod era;
 mod gate;
 
 pub use era::Era;
-pub use gate::{Gate, Seat, Visit};
+pub use gate::{Gate, Seat, Share, Visit};
 
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
+use crate::observe::tally::Tally;
 use crate::plan::{Plan, Respond};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -35,6 +36,8 @@ pub struct Lane {
     pub ending: Signal,
     draining: Cell<bool>,
     era: RefCell<Rc<Era>>,
+    /// One that is tried out beside it.
+    trial: RefCell<Option<Rc<Era>>>,
     /// In the order of the plan's listeners.
     gates: RefCell<Vec<Rc<Gate>>>,
     busy: Cell<usize>,
@@ -67,6 +70,7 @@ impl Lane {
             ending: Signal::default(),
             draining: Cell::new(false),
             era: RefCell::new(era),
+            trial: RefCell::default(),
             gates: RefCell::new(gates),
             busy: Cell::new(0),
             date: RefCell::new(httpdate::fmt_http_date(SystemTime::now())),
@@ -87,7 +91,15 @@ impl Lane {
     /// times; who came in by a listener that is gone, or is another one now, is told to leave.
     pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange) {
         let old = self.era();
-        let era = Rc::new(old.succeed(plan, counters, log));
+        old.tally_by(None);
+        let era = match self.trial.take() {
+            // It has proven itself.
+            Some(tried) if Arc::ptr_eq(&tried.plan, &plan) => {
+                tried.tally_by(None);
+                tried
+            }
+            _ => Rc::new(old.succeed(plan, counters, log)),
+        };
         let before = self.gates.take();
         let mut gates = Vec::with_capacity(era.plan.listeners.len());
         let origins = era::origins(old.plan.listener_names(), era.plan.listener_names());
@@ -112,6 +124,18 @@ impl Lane {
         }
         self.gates.replace(gates);
         self.era.replace(era);
+    }
+
+    /// Has a share of connections go by `plan`, which has the same listeners as the present one; how each of the two does is
+    /// counted in `tallies`, the present one's first.
+    pub fn try_out(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, share: Share, tallies: [Arc<Tally>; 2]) {
+        let [own, tried] = tallies;
+        let present = self.era();
+        let era = Rc::new(present.succeed(plan, counters, LogChange::None));
+        present.tally_by(Some(own));
+        era.tally_by(Some(tried));
+        self.gates.borrow().iter().for_each(|gate| gate.try_out(era.clone(), share));
+        self.trial.replace(Some(era));
     }
 
     /// Whether whoever came in is to leave.
@@ -157,6 +181,13 @@ impl Lane {
         era.pools.iter().for_each(|pool| pool.sweep());
         self.worker.idle_connections.set(era.pools.iter().map(|pool| pool.idle() as u64).sum());
         self.worker.panics.add(net::take_panics());
+        if let Some(trial) = &*self.trial.borrow() {
+            trial
+                .pools
+                .iter()
+                .filter(|pool| !era.pools.iter().any(|own| Rc::ptr_eq(own, pool)))
+                .for_each(|pool| pool.sweep());
+        }
         if let Some(log) = &era.log {
             log.borrow_mut().flush();
         }

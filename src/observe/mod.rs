@@ -14,3 +14,4 @@ pub mod prometheus;
 pub mod reason;
 pub mod reloads;
 pub mod scrape;
+pub mod tally;

@@ -11,6 +11,10 @@ pub struct Reloads {
     pub unchanged: Counter,
     /// Those that failed, and changed nothing.
     pub failed: Counter,
+    /// Those that were tried out and have not proven themselves.
+    pub rolled_back: Counter,
+    /// Whether one is being tried out: 1 or 0.
+    pub trying: Gauge,
     /// Whether the last one failed: 1 or 0.
     pub last_failed: Gauge,
     /// New processes that took over.

@@ -22,7 +22,7 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
     let lane = &visit.lane;
     let _busy = lane.enter();
     let client = Channel::new(&accepted.stream, secure);
-    let seat = visit.gate.seat();
+    let seat = visit.seat();
     let Protocol::Tcp { pool } = seat.listener().protocol else { return };
     let mut session = Session {
         listener: (seat.listener().name.clone(), seat.counters().clone()),

@@ -55,7 +55,7 @@ pub(super) async fn accept(
     stop: Signal,
     _vital: Vital,
 ) {
-    let name = || door.gate().seat().listener().name.clone();
+    let name = || door.gate().seat(u32::MAX).listener().name.clone();
     let socket = match Socket::new(&slot) {
         Ok(socket) => socket,
         Err(error) => {
@@ -115,7 +115,7 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
     async move {
-        let seat = visit.gate.seat();
+        let seat = visit.seat();
         let (secure, tcp) = (seat.listener().tls.is_some(), matches!(seat.listener().protocol, Protocol::Tcp { .. }));
         drop(seat);
         match (secure, tcp) {
@@ -139,7 +139,7 @@ async fn serve_secure(visit: &Visit, accepted: &Accepted) {
 
 /// A handshake's state is large, and soon over. Says, too, whether what comes is no HTTP.
 async fn handshake(visit: &Visit, accepted: &Accepted) -> Option<(Box<Session>, bool)> {
-    let seat = visit.gate.seat();
+    let seat = visit.seat();
     let listener = seat.listener();
     let edge = listener.tls.as_ref()?;
     let session = stream::secure(&visit.lane, &seat, edge, accepted).await?;

@@ -10,11 +10,12 @@ mod accept;
 mod doors;
 
 use crate::http;
-use crate::lane::{Lane, LogChange};
+use crate::lane::{Lane, LogChange, Share};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
+use crate::observe::tally::Tally;
 use crate::plan::Plan;
 use crossbeam::queue::ArrayQueue;
 use doors::Doors;
@@ -68,7 +69,7 @@ pub struct Place {
 
 /// A plan to take on.
 pub struct Next {
-    /// Its number: each plan has a higher one than those before.
+    /// Its number: each has a higher one than those before.
     pub number: u64,
     /// The plan.
     pub plan: Arc<Plan>,
@@ -80,6 +81,9 @@ pub struct Next {
     pub places: Vec<Place>,
     /// Where requests are logged.
     pub log: LogChange,
+    /// If it is tried out beside the present plan: the share of connections that go by it, and where is counted how both do. The
+    /// doors are those of the present plan.
+    pub trial: Option<(Share, [Arc<Tally>; 2])>,
 }
 
 /// Where the next plan comes in. Control replaces one that was not taken yet; see [`Inbox::put`].
@@ -101,7 +105,7 @@ pub enum Message {
         /// Whose slots they are.
         of: usize,
     },
-    /// Send a copy of some of the histograms, from this place on, with the number of the plan that they are of and where to go on.
+    /// Send a copy of some of the histograms, from this place on, with the plan that they are of and where to go on.
     Snapshot(usize, Box<dyn FnOnce(Page) + Send>),
     /// Look what the order is.
     Obey,
@@ -109,8 +113,8 @@ pub enum Message {
 
 /// Some of a worker's histograms.
 pub struct Page {
-    /// The number of the plan that they are of.
-    pub number: u64,
+    /// The plan that they are of.
+    pub plan: Arc<Plan>,
     /// The histograms.
     pub latencies: LatenciesSnapshot,
     /// Where the next page begins; `None`: this was the last.
@@ -121,8 +125,8 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Pulse {
     beats: AtomicU64,
-    /// The number of the plan that it goes by.
-    plan: AtomicU64,
+    /// The number of the last [`Next`] that it has taken on.
+    taken: AtomicU64,
     /// An [`Order`].
     order: AtomicU8,
     thread: AtomicI32,
@@ -225,8 +229,9 @@ impl Worker {
             Message::TakeOver { of, places } => self.doors.take_over(of, places),
             Message::GiveBack { of } => self.doors.give_back(of),
             Message::Snapshot(from, reply) => {
-                let (latencies, next) = self.lane.era().latencies.page(from);
-                reply(Page { number: self.pulse.plan(), latencies, next });
+                let era = self.lane.era();
+                let (latencies, next) = era.latencies.page(from);
+                reply(Page { plan: era.plan.clone(), latencies, next });
             }
             Message::Obey => self.obey(),
         }
@@ -235,10 +240,13 @@ impl Worker {
     /// Takes on the plan that waits in the inbox, if one does.
     fn take_on(&self) {
         let Some(next) = self.inbox.0.pop() else { return };
-        let Next { number, plan, counters, doors, places, log } = next;
-        self.lane.take_on(plan, counters, log);
+        let Next { number, plan, counters, doors, places, log, trial } = next;
+        match trial {
+            Some((share, tallies)) => self.lane.try_out(plan, counters, share, tallies),
+            None => self.lane.take_on(plan, counters, log),
+        }
         self.doors.set(&doors, places);
-        self.pulse.plan.store(number, Ordering::Release);
+        self.pulse.taken.store(number, Ordering::Release);
     }
 
     /// Does what is ordered, if it was not done before.
@@ -366,14 +374,14 @@ impl Pulse {
         Some(self.thread.load(Ordering::Acquire)).filter(|&id| id != 0)
     }
 
-    /// The number of the plan that it goes by.
-    pub fn plan(&self) -> u64 {
-        self.plan.load(Ordering::Acquire)
+    /// The number of the last [`Next`] that it has taken on.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
     }
 
-    /// Says by which plan it starts.
+    /// Says which number it starts with.
     pub fn starts_by(&self, number: u64) {
-        self.plan.store(number, Ordering::Release);
+        self.taken.store(number, Ordering::Release);
     }
 
     /// Tells the worker what to do from its next beat on, whether or not its mailbox has room.

@@ -151,7 +151,7 @@ struct Guest<'a> {
 
 /// What a connection that begins now is allowed, and where it is counted.
 fn begin(visit: &Visit) -> Option<(Limits, counters::Shared<ListenerSet>)> {
-    let seat = visit.gate.seat();
+    let seat = visit.seat();
     let Protocol::Http(http) = &seat.listener().protocol else { return None };
     let limits = Limits {
         streams: STREAMS,
@@ -170,7 +170,7 @@ async fn one(guest: Guest<'_>, session: &Shared, arrival: Arrival) {
     let stream = Held::new(session.clone(), key, Kind::Answer { to_head }, client.facts());
     let channel = Channel::Multiplexed(&stream);
     let after = {
-        let seat = visit.gate.seat();
+        let seat = visit.seat();
         let Some(connection) = Connection::new(visit, &seat, accepted, channel, peer_text) else { return };
         let mut heads = take_heads();
         let after = exchange::run(connection, &mut heads, text).await;
