@@ -301,6 +301,18 @@ impl Key {
     }
 }
 
+impl Listener {
+    /// How requests come: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The port that the scheme has by default.
+    pub fn own_port(&self) -> u16 {
+        if self.tls.is_some() { 443 } else { 80 }
+    }
+}
+
 impl Http {
     /// Whether forwarding headers from `peer` count.
     pub fn trusts(&self, peer: IpAddr) -> bool {
