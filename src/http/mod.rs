@@ -9,6 +9,7 @@ mod answer;
 mod body;
 mod connection;
 mod decide;
+pub mod dry;
 mod exchange;
 mod forward;
 mod grpc;
