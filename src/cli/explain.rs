@@ -50,11 +50,11 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let loaded = match config::load(&arguments.config, &environment) {
         Ok(loaded) => loaded,
-        Err(report) => return refuse(&report.render(colour(&io::stderr()))),
+        Err(report) => return fault(&report.render(colour(&io::stderr()))),
     };
     let plan = match plan::compile(&loaded.config, 1) {
         Ok(plan) => plan,
-        Err(faults) => return refuse(&loaded.sources.report(&faults).render(colour(&io::stderr()))),
+        Err(faults) => return fault(&loaded.sources.report(&faults).render(colour(&io::stderr()))),
     };
     match told(arguments, &loaded, &plan) {
         Ok(code) => code,
@@ -160,8 +160,11 @@ fn sentence(unclear: &Unclear) -> String {
 }
 
 fn refuse(what: &str) -> ExitCode {
-    let prefix = if what.contains("error:") { "" } else { "error: " };
-    eprintln!("{prefix}{what}");
+    fault(&format!("error: {what}"))
+}
+
+fn fault(drawn: &str) -> ExitCode {
+    eprintln!("{drawn}");
     ExitCode::from(2)
 }
 

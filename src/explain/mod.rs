@@ -12,11 +12,13 @@ mod explanation;
 pub mod har;
 mod listener;
 mod notes;
+mod onward;
 mod request;
 pub mod text;
 mod trial;
 
-pub use explanation::{Explanation, Header, Onward, Path, Retries, RouteSeen, Target, Timeouts};
+pub use explanation::{Explanation, Header, Path, RouteSeen};
+pub use onward::{Onward, Retries, Target, Timeouts};
 pub use request::{Request, Unclear};
 pub use trial::{Trial, run as try_all};
 

@@ -1,7 +1,8 @@
 //! An explanation as a person reads it: the way of the request from the top, then the routes that did not take it, the
 //! nearest first.
 
-use super::explanation::{Explanation, Onward, RouteSeen, Target};
+use super::explanation::{Explanation, RouteSeen};
+use super::onward::{Onward, Target};
 use super::request::shown;
 use crate::http::h1::reason_phrase;
 
@@ -101,7 +102,7 @@ impl Page {
     }
 
     fn way(&mut self, explanation: &Explanation) {
-        let Explanation { listener, listener_why, peer, client, host, path, route, routes, .. } = explanation;
+        let Explanation { listener, listener_why, peer, client, host, path, route, routed, routes, .. } = explanation;
         self.explained("listener", Ink::Bold, listener, listener_why);
         match client {
             Some(client) if client != peer => self.explained("client", Ink::Bold, client, &format!("by way of {peer}")),
@@ -122,7 +123,7 @@ impl Page {
             (None, _) if explanation.forward.is_some() => {
                 self.explained("route", Ink::Bold, "none", "what no route takes goes to the listener's pool");
             }
-            (None, _) if routes.is_empty() && explanation.reason != Some("no-route") => {
+            (None, _) if !routed => {
                 self.explained("route", Ink::Bold, "none", "it ends before routing");
             }
             (None, _) => self.explained("route", Ink::Bold, "none", ""),

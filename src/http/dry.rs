@@ -70,8 +70,8 @@ pub struct Reading {
     pub normal: Vec<u8>,
     /// How targets could read it otherwise.
     pub forms: Forms,
-    /// How the routes of the listener stand to it, in the order of [`Http::routes`]; none where routing is not reached.
-    pub standings: Vec<Standing>,
+    /// How the routes of the listener stand to it, in the order of [`Http::routes`]; `None` where routing is not reached.
+    pub standings: Option<Vec<Standing>>,
     /// The route in whose way only its path's form stands, as a position in the plan.
     pub denied: Option<usize>,
 }
@@ -165,11 +165,11 @@ fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming
         End::Forward(_) => None,
     };
     let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
-    let (mut standings, mut denied) = (Vec::new(), None);
+    let (mut standings, mut denied) = (None, None);
     if let Some(host) = host.filter(|_| routed) {
         let view = View { head: request, text, host: host.name, path: normal, client: client.ip() };
         let found = http.router.find(&view).map(|found| found.route);
-        standings = http.router.standings(&view, found);
+        standings = Some(http.router.standings(&view, found));
         denied = found.filter(|_| refusal == Some(Reason::AmbiguousPath)).map(|found| http.routes[found]);
     }
     let host = host.map(|host| host.name.escape_ascii().to_string());

@@ -355,6 +355,9 @@ other routes
     for part in ["answer     400 Bad Request  ambiguous-path: path-encoded-slash", "allow_in_path = [\"%2F\"]"] {
         assert!(text.contains(part), "{text}");
     }
+    let bare = http(&["127.0.0.1:9"]);
+    let told = told(&bare, &["http://a.test:1/x%2Fy"]);
+    assert_eq!((&told["routed"], &told["word"]), (&json!(true), &json!("path-encoded-slash")), "{told:#}");
     let hostile = read(config, &["-H", "X: \u{1b}[2J\u{202e}", "http://a.test:8080/"]);
     assert!(!hostile.contains(['\u{1b}', '\u{202e}']) && hostile.contains("\\u{1b}[2J\\u{202e}"), "{hostile}");
 }
