@@ -20,10 +20,8 @@ use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
 use crate::plan::{Forward, Http, Listener, Plan, Respond};
 use crate::tls::Edge;
-use crate::upstream::{Local, Tried, balance::Kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A request, and how it would come.
 #[derive(Clone, Copy, Debug)]
@@ -196,9 +194,7 @@ fn onward(
         let seen = if path.plain { raw } else { normal };
         request::hash_key(key, heads, text, client.ip(), seen)
     });
-    let local = Local::new(pool.shared.clone(), 0, 1);
-    let choose = |key| local.choose(key, &Tried::default(), Duration::ZERO).map(|attempt| attempt.index());
-    let target = (pool.shared.balance == Kind::Hash).then(|| choose(key.unwrap_or(0))).flatten();
+    let target = pool.shared.owner(key.unwrap_or(0));
     let first = pool.shared.targets.iter().position(|target| target.weight > 0 && !target.backup);
     let mut head = Vec::new();
     if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
