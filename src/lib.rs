@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`cli`] | arguments, one file per subcommand |
 //! | [`control`] | sockets and workers' lives, health checks' schedule, admin listener, signals |
+//! | [`explain`] | what would become of a request and why, without a socket; a configuration's own tests |
 //! | [`worker`] | the pinned thread: accept, mailbox, drain |
 //! | [`http`] | heads, bodies and the exchange; the codecs of HTTP/1.1 and HTTP/2 at its edge |
 //! | [`stream`] | L4: the TCP pump, also for what an Upgrade made a tunnel |
@@ -22,6 +23,7 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod explain;
 pub mod http;
 pub mod lane;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel; every block says why it is sound")]

@@ -1,14 +1,16 @@
-//! `ringway check`: reads and validates a configuration. Binds nothing.
+//! `ringway check`: reads and validates a configuration, and runs its tests. Binds nothing.
 
+use super::explain::colour;
 use crate::config::{self, Fault, Loaded};
-use std::io::{self, IsTerminal, Write};
+use crate::explain::{Trial, text};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Prints what is wrong to standard error and gives 2, or a summary to standard output and 0. `validate` finds what only
-/// the compiled configuration shows, such as routes that tie.
-pub fn check(path: &Path, validate: impl FnOnce(&Loaded) -> Vec<Fault>) -> ExitCode {
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+/// Prints what is wrong to standard error and gives 2; or the tests that fail, and gives 1; or a summary to standard output,
+/// and gives 0. `validate` finds what only the compiled configuration shows, such as routes that tie, and runs the tests.
+pub fn check(path: &Path, validate: impl FnOnce(&Loaded) -> Result<Vec<Trial>, Vec<Fault>>) -> ExitCode {
+    let colour = colour(&io::stderr());
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     match checked(path, &|name| std::env::var(name).ok(), validate, colour, out, err) {
         Ok(code) => code,
@@ -19,28 +21,50 @@ pub fn check(path: &Path, validate: impl FnOnce(&Loaded) -> Vec<Fault>) -> ExitC
 fn checked(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
-    validate: impl FnOnce(&Loaded) -> Vec<Fault>,
+    validate: impl FnOnce(&Loaded) -> Result<Vec<Trial>, Vec<Fault>>,
     colour: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let report = match config::load(path, env) {
         Err(report) => report,
-        Ok(loaded) => {
-            let faults = validate(&loaded);
-            if faults.is_empty() {
+        Ok(loaded) => match validate(&loaded) {
+            Err(faults) => loaded.sources.report(&faults),
+            Ok(trials) => {
                 if !loaded.warnings.is_empty() {
                     writeln!(err, "{}\n", loaded.warnings.render(colour))?;
                 }
+                if failed(&loaded, &trials, colour, err)? {
+                    return Ok(ExitCode::FAILURE);
+                }
                 writeln!(out, "{}", summary(&loaded))?;
+                if !trials.is_empty() {
+                    writeln!(out, "{} passed", count(trials.len(), "test"))?;
+                }
                 return Ok(ExitCode::SUCCESS);
             }
-            loaded.sources.report(&faults)
-        }
+        },
     };
     writeln!(err, "{}\n", report.render(colour))?;
     writeln!(err, "{} in {}", count(report.len(), "fault"), path.display())?;
     Ok(ExitCode::from(2))
+}
+
+/// Tells of each test that has failed what was expected, what came and why. Whether there is any.
+fn failed(loaded: &Loaded, trials: &[Trial], colour: bool, err: &mut dyn Write) -> io::Result<bool> {
+    let failed: Vec<&Trial> = trials.iter().filter(|trial| !trial.failures.is_empty()).collect();
+    for trial in &failed {
+        writeln!(err, "{}\n", loaded.sources.report(&trial.failures).render(colour))?;
+        for line in text::render(&trial.explanation, colour).lines() {
+            writeln!(err, "{}", format!("    {line}").trim_end())?;
+        }
+        writeln!(err)?;
+    }
+    if !failed.is_empty() {
+        let passed = trials.len() - failed.len();
+        writeln!(err, "{} failed, {passed} passed", count(failed.len(), "test"))?;
+    }
+    Ok(!failed.is_empty())
 }
 
 fn summary(loaded: &Loaded) -> String {
@@ -67,7 +91,15 @@ mod tests {
 
     fn run(path: &Path, faults: Vec<Fault>) -> (String, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = checked(path, &|_| None, |_| faults, false, &mut out, &mut err).unwrap();
+        let code = checked(
+            path,
+            &|_| None,
+            |_| if faults.is_empty() { Ok(Vec::new()) } else { Err(faults) },
+            false,
+            &mut out,
+            &mut err,
+        )
+        .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (format!("{code:?}"), text(out), text(err))
     }

@@ -1,9 +1,10 @@
 //! The formats of the schema: how a text is checked, what it is called, and the form the model reads. The schema names a
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
-use super::model::{Address, CaSource, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
+use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, Share, Size, Span};
+use super::url::Url;
 use super::words::StatusRanges;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -128,6 +129,13 @@ formats! {
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
     "header-name" ["string"], "a header's name", "write \"x-tenant\"",
         |text, _| patterns::header_name(text);
+    "header-value" ["string"] mark HeaderValue, "a header's value", "write it without blanks around it",
+        |text, _| patterns::header_value(text);
+    "request-url" ["string"] mark RequestUrl, "a URL", "write \"https://www.example.com/path?query\"",
+        |text, _| Url::parse(text).map(|_| text.to_owned());
+    "client-address" ["string"] mark ClientAddress, "a client's address",
+        "write \"10.0.0.1\" or \"fd00::1\", or \"10.0.0.1:50000\" with its port",
+        |text, _| patterns::client_address(text).map(|address| address.to_string());
     "value-pattern" ["string"] mark ValuePattern, "a value", "write \"value\" or \"~regex\"",
         |text, _| patterns::value_pattern(text);
     "media-type" ["string"] mark MediaType, "a media type", "write \"text/plain\"",
@@ -152,6 +160,20 @@ impl JsonSchema for ValueMatch {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, ValuePattern::json_schema(generator)] })
+    }
+}
+
+impl JsonSchema for ExpectRoute {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExpectRoute".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, Name::json_schema(generator)] })
     }
 }
 

@@ -20,11 +20,14 @@ mod sources;
 mod syntax;
 mod tree;
 pub mod units;
+pub mod url;
 mod walk;
 pub mod words;
 
+pub use patterns::client_address;
 pub use report::Report;
 pub use sources::{Fault, KeyPath, Sources};
+pub use walk::{choice, nearest};
 
 use model::Config;
 use report::Entry;

@@ -6,10 +6,12 @@
 
 mod pool;
 mod route;
+mod test;
 mod tls;
 
 pub use pool::*;
 pub use route::*;
+pub use test::*;
 pub use tls::*;
 
 use super::formats::{CountOrAuto, FilePath, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
@@ -46,6 +48,9 @@ pub struct Config {
     /// Targets that share one kind of work, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,
+    /// What must become of requests, by name: `ringway check` looks.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub tests: BTreeMap<String, Test>,
 }
 
 impl Config {

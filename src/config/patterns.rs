@@ -3,7 +3,7 @@
 
 use super::units::Invalid;
 use regex::Regex;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A host that requests are matched against: a name, `*.` and a name, or an IP address. Lower case, no final dot.
 pub fn host_pattern(text: &str) -> Result<String, Invalid> {
@@ -217,6 +217,16 @@ pub fn media_type(text: &str) -> Result<String, Invalid> {
     match essence.split_once('/') {
         Some((kind, sub)) if token(kind).is_ok() && token(sub).is_ok() => Ok(text.to_owned()),
         _ => Err(Invalid::new("it has no type and subtype").help("write \"text/plain\"")),
+    }
+}
+
+/// An IP address, with a port (`10.0.0.1:80`, `[::1]:80`) or without.
+pub fn client_address(text: &str) -> Result<SocketAddr, Invalid> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match (bare.parse::<IpAddr>(), text.parse::<SocketAddr>()) {
+        (Ok(ip), _) => Ok(SocketAddr::new(ip, 0)),
+        (_, Ok(address)) => Ok(address),
+        _ => Err(Invalid::new("it is no IP address")),
     }
 }
 

@@ -118,9 +118,10 @@ impl Reader<'_> {
 
     fn merge(&mut self, table: Table) {
         for (key, node) in table {
-            let plural = KINDS.iter().find(|(_, plural, _)| *plural == key);
+            let plural = KINDS.iter().map(|(kind, plural, _)| (*kind, *plural)).chain([("test", "tests")]);
+            let kind = plural.into_iter().find(|(_, plural)| *plural == key).map(|(kind, _)| kind);
             let entries = &mut self.reading.entries;
-            merge(&mut self.reading.root, key, node, plural.map(|(kind, ..)| *kind), false, entries);
+            merge(&mut self.reading.root, key, node, kind, false, entries);
         }
     }
 }

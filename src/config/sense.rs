@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod expect;
 mod secure;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
@@ -32,6 +33,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     sense.binds();
     config.routes.iter().for_each(|(name, route)| sense.route(name, route));
     config.pools.iter().for_each(|(name, pool)| sense.pool(name, pool));
+    config.tests.iter().for_each(|(name, test)| expect::check(&mut sense, name, test));
     sense.unused_pools();
     sense.findings
 }
@@ -197,21 +199,25 @@ impl Sense<'_> {
             return;
         }
         for (index, listener) in route.listeners.iter().enumerate() {
-            let here = list.child(index);
-            self.dangling(&here, "listener", "listeners", listener);
-            let tcp = self.config.listeners.get(listener).is_some_and(|l| l.protocol == Protocol::Tcp);
-            if tcp && self.is_sound(&KeyPath::from(["listeners", listener]), "protocol") {
-                self.fault(
-                    Fault::new(here, format!("`{listener}` is a tcp listener: routes need HTTP"))
-                        .also(["listeners", listener, "protocol"], "declared here"),
-                );
-            }
+            self.http_listener(&list.child(index), "routes need", listener);
         }
         let http = self.config.listeners.values().any(|listener| listener.protocol == Protocol::Http);
         if route.listeners.is_empty() && !http && !self.config.listeners.is_empty() {
             self.findings.warnings.push(
                 Fault::new(at.clone(), format!("route `{}` is on no listener", at.keys()[1]))
                     .help("routes are on http listeners, and there is none"),
+            );
+        }
+    }
+
+    /// A listener that is named at `at` by what needs HTTP.
+    fn http_listener(&mut self, at: &KeyPath, who: &str, listener: &str) {
+        self.dangling(at, "listener", "listeners", listener);
+        let tcp = self.config.listeners.get(listener).is_some_and(|l| l.protocol == Protocol::Tcp);
+        if tcp && self.is_sound(&KeyPath::from(["listeners", listener]), "protocol") {
+            self.fault(
+                Fault::new(at.clone(), format!("`{listener}` is a tcp listener: {who} HTTP"))
+                    .also(["listeners", listener, "protocol"], "declared here"),
             );
         }
     }

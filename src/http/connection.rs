@@ -48,16 +48,6 @@ impl<'a> Connection<'a> {
     pub(super) fn is_leaving(&self) -> bool {
         self.gate.leaving.is_raised()
     }
-
-    /// How requests come.
-    pub(super) fn scheme(&self) -> &'static str {
-        if self.listener.tls.is_some() { "https" } else { "http" }
-    }
-
-    /// The port that the scheme has by default.
-    pub(super) fn own_port(&self) -> u16 {
-        if self.listener.tls.is_some() { 443 } else { 80 }
-    }
 }
 
 /// How long a closing connection may go on sending before it is cut.

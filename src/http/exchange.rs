@@ -4,22 +4,20 @@
 //! and logged exactly once, when the exchange is finished.
 
 use super::connection::{Connection, linger};
-use super::forward::{self, Path};
+use super::decide::{self, Decision, Setting};
+use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
-use super::head::{Method, RequestHead, ResponseHead, TargetForm};
+use super::head::{Method, RequestHead, ResponseHead};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
-use super::request::{self, View};
 use super::switched::Switched;
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
 use crate::plan::host;
-use crate::plan::path::{self, Verdict};
-use crate::plan::{Action, Forward};
+use crate::tls::Edge;
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
@@ -50,13 +48,7 @@ pub(super) struct Heads {
     /// Room for comparisons.
     pub(super) spare: Vec<u8>,
     /// The host that the last request named.
-    hosts: host::Memo,
-}
-
-/// What is to be done with a request.
-enum Decision {
-    Forward(Arc<Forward>, Path),
-    Reply(Reply),
+    pub(super) hosts: host::Memo,
 }
 
 /// What comes after an exchange.
@@ -165,51 +157,15 @@ impl Exchange<'_> {
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
-        let (scheme, own_port) = (self.connection.scheme(), self.connection.own_port());
-        let Heads { request, path, spare, hosts, .. } = &mut *self.heads;
-        let text: &[u8] = &self.text;
-        self.outcome.client = request::client_address(http, peer, request, text);
-        let host = match hosts.canonical(request.authority.of(text), own_port) {
-            Ok(host) => host,
-            Err(_) => return Decision::Reply(Reply::refusal(400, Reason::BadHost)),
-        };
-        if listener.tls.as_ref().is_some_and(|edge| edge.is_misdirected(host.name, || client.facts())) {
-            return Decision::Reply(Reply::refusal(421, Reason::Misdirected));
+        let setting = Setting { routes: &era.plan.routes, listener, http, options: &lane.options, peer };
+        let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
+        let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);
+        self.outcome.client = decided.client;
+        if let Some(route) = decided.route {
+            self.outcome.route = route;
+            crate::net::mark(u32::try_from(route + 1).unwrap_or(0));
         }
-        if let Some(text) = http.answers.as_ref().and_then(|answers| answers.text(request.path.of(text))) {
-            return Decision::Reply(Reply::challenge(text));
-        }
-        if http.redirect_https {
-            return Decision::Reply(Reply::to_https(request, text, host));
-        }
-        if incoming.final_hop {
-            return Decision::Reply(Reply::fixed(&lane.options));
-        }
-        let raw = match (request.form, request.path.of(text)) {
-            (TargetForm::Asterisk, _) | (_, b"") => b"/",
-            (_, raw) => raw,
-        };
-        let verdict = path::normalise(raw, path);
-        let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
-        let view = View { head: request, text, host: host.name, path: normal, client: self.outcome.client.ip() };
-        let admitted = match http.router.admit(&view, verdict, spare) {
-            Ok(admitted) => admitted,
-            Err(refusal) => return Decision::Reply(Reply::ambiguous_path(refusal.reason())),
-        };
-        let path = Path { plain: verdict == Verdict::Plain, send: admitted.forward };
-        let Some(&route) = admitted.found.and_then(|found| http.routes.get(found.route)) else {
-            return match &http.fallback {
-                Some(forward) => Decision::Forward(forward.clone(), path),
-                None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
-            };
-        };
-        self.outcome.route = route;
-        crate::net::mark(u32::try_from(route + 1).unwrap_or(0));
-        match &era.plan.routes[route].action {
-            Action::Forward(forward) => Decision::Forward(forward.clone(), path),
-            Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
-            Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, scheme)),
-        }
+        decided.decision
     }
 
     /// Sends an answer of our own. `close` says that it is the last one on this connection.

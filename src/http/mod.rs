@@ -1,6 +1,6 @@
 //! Protocol-neutral heads, bodies and the exchange; the codecs at the edge.
 //!
-//! The way of one request: [`serve`] waits for bytes → `exchange` reads a head and finds what the plan says → `forward`
+//! The way of one request: [`serve`] waits for bytes → `exchange` reads a head → `decide` finds what the plan says → `forward`
 //! chooses targets → `transfer` sends the request while `answer` passes the answer on → `outcome` counts and logs.
 //!
 //! May depend on `stream` (tunnels), `lane` and what is below it.
@@ -8,6 +8,8 @@
 mod answer;
 mod body;
 mod connection;
+mod decide;
+pub mod dry;
 mod exchange;
 mod forward;
 mod grpc;
@@ -15,6 +17,7 @@ pub mod h1;
 mod h2;
 pub mod head;
 mod link;
+mod onward;
 mod outcome;
 mod reply;
 mod request;

@@ -124,6 +124,22 @@ impl Reply {
         matches!(self.content, Content::Error)
     }
 
+    /// Where the client is sent, if it is.
+    pub(super) fn location(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Location(location) => Some(location),
+            _ => None,
+        }
+    }
+
+    /// What a route says, if it does.
+    pub(super) fn respond(&self) -> Option<&Arc<Respond>> {
+        match &self.content {
+            Content::Fixed(respond) => Some(respond),
+            _ => None,
+        }
+    }
+
     /// Appends the reply to `out`.
     pub(super) fn encode(&self, out: &mut Vec<u8>, asker: Asker<'_>, request_id: &str) {
         let plain = |extra, body| h1::Reply { status: self.status, extra, content_type: b"text/plain", body, asker };

@@ -10,10 +10,11 @@ use super::exchange::Exchange;
 use super::exchange::Heads;
 use super::forward::{Path, refusal_of};
 use super::grpc;
-use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
+use super::h1::{self, Framing, Incoming};
+use super::onward::Leaving;
 use super::reply::Reply;
 use crate::net::Lease;
-use crate::plan::{self, Host, path};
+use crate::plan;
 use crate::tls::Channel;
 use crate::upstream::{Attempt, Timeouts};
 use std::cell::Cell;
@@ -196,58 +197,14 @@ impl Transfer<'_> {
 
     /// Writes the head that the target gets.
     fn encode_head(&self, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
-        let Transfer { connection, rule, incoming, .. } = *self;
-        let target = self.attempt.target();
-        let host = match &rule.host {
-            Host::Client => HostLine::Client { fallback: target.authority() },
-            Host::Target => HostLine::Fixed(target.authority()),
-            Host::Fixed(host) => HostLine::Fixed(host.as_bytes()),
-        };
-        let http = connection.http;
-        let mut port = itoa::Buffer::new();
-        let forwarding = Forwarding {
-            style: match (http.x_forwarded, http.forwarded) {
-                (true, true) => Style::Both,
-                (true, false) => Style::Xff,
-                (false, true) => Style::Rfc7239,
-                (false, false) => Style::None,
-            },
-            trusted: !http.trusted_proxies.is_empty() && http.trusts(connection.peer.ip),
-            peer: connection.peer_text.bytes(),
-            scheme: connection.scheme().as_bytes(),
-            port: port.format(connection.port).as_bytes(),
-            certificate: connection
-                .client
-                .facts()
-                .and_then(|facts| facts.identity.as_ref())
-                .map_or(&[], |id| &id.lines),
-        };
+        let Transfer { connection, rule, path, incoming, attempt, .. } = *self;
+        let Connection { listener, http, client, peer, peer_text, port, .. } = connection;
+        let identity = client.facts().and_then(|facts| facts.identity.as_ref());
+        let certificate = identity.map_or(&[][..], |identity| &identity.lines);
+        let target = attempt.target();
+        let leaving = Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate };
         let Heads { request, path, .. } = &*exchange.heads;
-        let onward = Onward {
-            path: self.onward_path(request.path.of(&exchange.text), path),
-            host,
-            framing: incoming.framing,
-            expects_continue: incoming.expects_continue,
-            websocket: self.websocket(),
-            accepts_trailers: incoming.accepts_trailers,
-            forwarding,
-        };
-        h1::encode_request(out, request, &exchange.text, &onward);
-    }
-
-    /// The path to send if it is not just the client's.
-    fn onward_path<'p>(&self, raw: &'p [u8], normal: &'p [u8]) -> Option<&'p [u8]> {
-        let normal = if self.path.plain { raw } else { normal };
-        let prefix = self.rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/').as_bytes());
-        let cut = prefix.filter(|prefix| {
-            normal.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        });
-        let sent = match (self.path.send, cut) {
-            (path::Forward::Raw, None) => return None,
-            (path::Forward::Raw, Some(cut)) => &raw[path::raw_offset(raw, cut.len())..],
-            (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
-        };
-        Some(if sent.is_empty() { b"/" } else { sent })
+        leaving.encode(request, &exchange.text, path, out);
     }
 }
 

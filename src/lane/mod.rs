@@ -66,7 +66,7 @@ impl Lane {
         let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
         Self {
             worker,
-            options: Arc::new(Respond { status: 200, body: String::new(), content_type: "text/plain".to_owned() }),
+            options: Arc::new(Respond::options()),
             ending: Signal::default(),
             draining: Cell::new(false),
             era: RefCell::new(era),

@@ -18,6 +18,7 @@ use crate::tls::{self, Edge, acme};
 use crate::upstream;
 use ipnet::IpNet;
 use router::Router;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -291,6 +292,19 @@ pub struct Check {
     pub spec: upstream::health::CheckSpec,
 }
 
+impl fmt::Display for Key {
+    /// As a configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::ClientIp => f.write_str("client-ip"),
+            Key::Path => f.write_str("path"),
+            Key::Header(name) => write!(f, "header:{name}"),
+            Key::Cookie(name) => write!(f, "cookie:{name}"),
+            Key::Query(name) => write!(f, "query:{name}"),
+        }
+    }
+}
+
 impl Key {
     /// The hash of a client's address, which stands in for a key that a request does not have.
     pub fn hash_ip(ip: IpAddr) -> u64 {
@@ -301,10 +315,29 @@ impl Key {
     }
 }
 
+impl Listener {
+    /// How requests come: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The port that the scheme has by default.
+    pub fn own_port(&self) -> u16 {
+        if self.tls.is_some() { 443 } else { 80 }
+    }
+}
+
 impl Http {
     /// Whether forwarding headers from `peer` count.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+impl Respond {
+    /// To `OPTIONS` that ends here (RFC 9110 §7.6.2).
+    pub fn options() -> Self {
+        Self { status: 200, body: String::new(), content_type: "text/plain".to_owned() }
     }
 }
 

@@ -117,6 +117,16 @@ impl Forms {
         Forms(self.0 & other.0)
     }
 
+    /// The words for all of them, the gravest first.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Self::REASONS.iter().filter(move |(form, _)| self.contains(*form)).map(|&(_, word)| word)
+    }
+
+    /// What `allow_in_path` calls those that a route can allow.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().filter(move |(_, form)| self.contains(*form)).map(|&(name, _)| name)
+    }
+
     /// The word for the gravest of them in the log, `"path"` for none.
     pub fn reason(self) -> &'static str {
         Self::REASONS.iter().find(|(form, _)| self.contains(*form)).map_or("path", |&(_, word)| word)
@@ -175,6 +185,11 @@ impl Refusal {
     pub(super) fn new(forms: Forms) -> Refusal {
         debug_assert!(!forms.is_empty());
         Refusal { forms }
+    }
+
+    /// What cannot go on.
+    pub fn forms(self) -> Forms {
+        self.forms
     }
 
     /// One word for the log, such as `path-encoded-slash`.

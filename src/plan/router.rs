@@ -12,8 +12,10 @@
 
 mod conditions;
 mod table;
+mod why;
 
 pub use conditions::{Conditions, Fault, Match, PathPattern};
+pub use why::{Condition, Standing};
 
 use super::host::HostPattern;
 use super::path::{self, Forms, Forward, Refusal, Verdict};

@@ -7,7 +7,7 @@ use super::session::Facts;
 use super::store::{Expiry, Source, Store};
 use super::tickets::{Ring, Rings, TicketSpec};
 use super::troubles::Troubles;
-use super::trust::{Trust, TrustSpec};
+use super::trust::{Demand, Trust, TrustSpec};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -161,6 +161,17 @@ impl Edge {
         self.policies.are_by_name() && facts().is_none_or(differs)
     }
 
+    /// The same for a handshake that would ask for `name`.
+    pub fn parts(&self, host: &[u8], name: Option<&str>) -> bool {
+        self.policies.are_by_name() && self.policies.differs(host, name, self.policies.of(name))
+    }
+
+    /// What a handshake that asks for `name` wants of its client, if anything.
+    pub fn demand(&self, name: Option<&str>) -> Option<Demand> {
+        let policy = self.policies.all.get(self.policies.of(name) as usize)?;
+        policy.trust.as_ref().map(|trust| trust.demand)
+    }
+
     /// The first name of the entry of `by_name` whose file is at fault, if it is one's.
     pub fn entry_of(&self, fault: &Fault) -> Option<&str> {
         match fault.at {
@@ -243,7 +254,6 @@ impl fmt::Debug for Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::Demand;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     #[test]

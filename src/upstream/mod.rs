@@ -9,6 +9,7 @@ pub mod balance;
 pub mod health;
 mod local;
 mod open;
+mod owner;
 mod target;
 mod trunk;
 

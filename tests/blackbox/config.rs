@@ -137,7 +137,7 @@ fn the_schema_is_json_that_names_the_sections() {
     let (code, out, err) = ringway(&["schema"]);
     assert_eq!(code, Some(0), "{err}");
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
-    for section in ["runtime", "listeners", "routes", "pools"] {
+    for section in ["runtime", "listeners", "routes", "pools", "tests"] {
         assert!(schema["properties"].get(section).is_some(), "{section} is missing");
     }
 }
@@ -146,7 +146,7 @@ fn the_schema_is_json_that_names_the_sections() {
 fn the_command_line_explains_itself() {
     let (code, out, _) = ringway(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["run", "check", "schema", "demo"] {
+    for command in ["run", "check", "explain", "schema", "demo"] {
         assert!(out.contains(command), "{command} is missing in\n{out}");
     }
     let (code, _, err) = ringway(&["rum"]);

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use regex::bytes::{Regex, RegexBuilder};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The largest compiled regex, bytes: far above what paths and headers need, far below what hurts.
 const REGEX_LIMIT: usize = 1 << 20;
@@ -174,6 +175,29 @@ impl PathPattern {
     }
 }
 
+impl fmt::Display for PathPattern {
+    /// As a configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PathPattern::Exact(path) => write!(f, "={}", path.escape_ascii()),
+            PathPattern::Prefix(prefix) => write!(f, "{}/", prefix.escape_ascii()),
+            PathPattern::Regex(regex) => write!(f, "~{regex}"),
+        }
+    }
+}
+
+impl fmt::Display for Match {
+    /// As a configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Match::Present => f.write_str("true"),
+            Match::Absent => f.write_str("false"),
+            Match::Exact(value) => write!(f, "`{}`", value.escape_ascii()),
+            Match::Regex(regex) => write!(f, "`~{regex}`"),
+        }
+    }
+}
+
 impl Match {
     fn compile(value: &ValueMatch) -> Result<Match, regex::Error> {
         Ok(match value {
@@ -184,7 +208,7 @@ impl Match {
         })
     }
 
-    fn holds<V: AsRef<[u8]>>(&self, mut values: impl Iterator<Item = V>) -> bool {
+    pub(super) fn holds<V: AsRef<[u8]>>(&self, mut values: impl Iterator<Item = V>) -> bool {
         match self {
             Match::Present => values.next().is_some(),
             Match::Absent => values.next().is_none(),
@@ -214,7 +238,7 @@ fn compatible(one: &[(Box<str>, Match)], two: &[(Box<str>, Match)]) -> bool {
 type Text = SmallVec<[u8; 64]>;
 
 /// The values of a query parameter in the encoding of HTML forms: percent escapes, `+` for a space.
-fn parameters<'a>(query: Option<&'a [u8]>, name: &'a str) -> impl Iterator<Item = Text> + 'a {
+pub(super) fn parameters<'a>(query: Option<&'a [u8]>, name: &'a str) -> impl Iterator<Item = Text> + 'a {
     query.unwrap_or_default().split(|&byte| byte == b'&').filter(|part| !part.is_empty()).filter_map(|part| {
         let middle = memchr::memchr(b'=', part).unwrap_or(part.len());
         let value = part.get(middle + 1..).unwrap_or_default();

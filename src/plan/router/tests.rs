@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 mod properties;
+mod why;
 
 /// A request as a test writes it.
 #[derive(Clone, Debug)]

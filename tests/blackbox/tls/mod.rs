@@ -31,7 +31,7 @@ impl Edge {
         edge
     }
 
-    fn add(&self, file: &str, names: &[&str], kind: Kind) -> Made {
+    pub fn add(&self, file: &str, names: &[&str], kind: Kind) -> Made {
         let made = self.authority.server(names, kind);
         made.write(self.setup.directory(), file);
         made

@@ -173,7 +173,17 @@ fn the_router_agrees_with_a_naive_one() {
             }
             ask.query = random.bool().then(|| format!("q={}", random.u8(1..3)));
             compared += 1;
-            assert_eq!(router.find(&ask).map(|found| found.route), naive(&conditions, &ask), "{ask:?} {conditions:#?}");
+            let found = router.find(&ask).map(|found| found.route);
+            assert_eq!(found, naive(&conditions, &ask), "{ask:?} {conditions:#?}");
+            for (index, standing) in router.standings(&ask, found).into_iter().enumerate() {
+                let alone = naive(&conditions[index..=index], &ask).is_some();
+                let agrees = match standing {
+                    Standing::Takes(_) => found == Some(index),
+                    Standing::Misses(..) => !alone,
+                    Standing::Yields(_) => alone && found != Some(index),
+                };
+                assert!(agrees, "{index} of {ask:?} {conditions:#?}");
+            }
         }
     }
     assert_eq!(compared, 24_000);

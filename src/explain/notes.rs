@@ -1,0 +1,107 @@
+//! What is worth knowing beside the course of a request: what makes it odd, what a running process could do otherwise,
+//! what to change where it is refused.
+
+use crate::config::url::Url;
+use crate::http::dry::{Answer, Course, End, Question};
+use crate::observe::reason::Reason;
+use crate::tls::Demand;
+
+/// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
+const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
+
+/// All notes, the most important first.
+pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<String> {
+    let Question { listener, http, .. } = question;
+    let mut notes = Vec::new();
+    if let End::Answer(answer) = &course.end {
+        refused(question, course, answer, &mut notes);
+    }
+    let reading = course.reading.as_ref();
+    if let Some(reading) = reading {
+        if reading.client.ip() != question.peer.ip {
+            let peer = question.peer.ip;
+            notes.push(format!("{peer} is a trusted proxy, which says that {} asks", reading.client.ip()));
+        }
+        if http.answers.is_some() && reading.raw.starts_with(CHALLENGES) {
+            notes.push(
+                "while a certificate is asked for, the answer to its challenge goes before all of this".to_owned(),
+            );
+        }
+    }
+    if let End::Forward(onward) = &course.end
+        && let Some(reading) = reading
+        && !reading.forms.is_empty()
+    {
+        let words: Vec<&str> = reading.forms.words().collect();
+        let words = words.join(", ");
+        notes.push(match onward.plain {
+            true => format!("some targets read such a path otherwise ({words}), but no other route is concerned: it goes on as it is"),
+            false => format!("some targets read such a path otherwise ({words}): they get it in its normal form"),
+        });
+    }
+    if url.secure != listener.tls.is_some() {
+        let (says, is) = if url.secure { ("https", "http") } else { ("http", "https") };
+        notes.push(format!("the URL says {says}, but requests come to listener `{}` by {is}", listener.name));
+    }
+    if let Some(demand) = listener.tls.as_ref().and_then(|edge| edge.demand(question.name)) {
+        notes.push(match demand {
+            Demand::Required => "the handshake asks for a client certificate: none, no request".to_owned(),
+            Demand::Optional => "the handshake asks for a client certificate; a client may have none".to_owned(),
+        });
+    }
+    if let Some(line) = http.hsts.strip_suffix(b"\r\n") {
+        notes.push(format!("the answer gets {}", String::from_utf8_lossy(line)));
+    }
+    notes
+}
+
+/// What lies behind a refusal.
+fn refused(question: &Question<'_>, course: &Course, answer: &Answer, notes: &mut Vec<String>) {
+    let Question { plan, listener, http, name, .. } = question;
+    if http.redirect_https && answer.location.is_some() {
+        notes.push(format!("listener `{}` sends everything to https, before routing", listener.name));
+    }
+    if let Some((status, name)) = answer.grpc {
+        notes.push(format!("a call of gRPC gets status 200 and grpc-status {status} ({name}) instead"));
+    }
+    let Some((reason, _)) = answer.refusal else { return };
+    let reading = course.reading.as_ref();
+    match reason {
+        Reason::AmbiguousPath => {
+            let Some(reading) = reading else { return };
+            let names: Vec<String> = reading.forms.names().filter(|name| *name != "//").map(quoted).collect();
+            let taker = reading.denied.map(|route| plan.routes[route].name.as_str());
+            notes.push("a target could read this path as another one than the routes see".to_owned());
+            match (taker, &names[..]) {
+                (_, []) => {}
+                (Some(route), names) => notes.push(format!(
+                    "allow_in_path = [{}] on route `{route}` would let it pass, unless another route takes what a target could \
+                     read",
+                    names.join(", ")
+                )),
+                (None, names) => {
+                    notes.push(format!("a route could let it pass by allow_in_path = [{}]", names.join(", ")))
+                }
+            }
+        }
+        Reason::Misdirected => {
+            let asked = name.map_or("no name".to_owned(), |name| format!("`{name}`"));
+            let host = reading.and_then(|reading| reading.host.as_deref()).unwrap_or_default();
+            notes.push(format!(
+                "the handshake asks for {asked}, whose TLS settings are not those of `{host}`: browsers come again on a \
+                 connection of its own"
+            ));
+        }
+        Reason::NoRoute => {
+            notes.push(format!("no route takes it, and listener `{}` has no pool to fall back on", listener.name));
+        }
+        Reason::BodyTooLarge => notes.push("the body is longer than limits.request_body".to_owned()),
+        Reason::HeadTooLarge => notes.push("the head is larger than limits.request_head".to_owned()),
+        Reason::TooManyHeaders => notes.push("there are more headers than limits.headers".to_owned()),
+        _ => {}
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("{name:?}")
+}

@@ -1,0 +1,143 @@
+//! What there is to tell of a request that is forwarded.
+
+use super::explanation::readable;
+use crate::config::units::Span;
+use crate::http::dry;
+use crate::plan::{self, Plan};
+use crate::upstream::balance::Kind;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How a request is forwarded.
+#[derive(Clone, Debug, Serialize)]
+pub struct Onward {
+    /// The pool.
+    pub pool: String,
+    /// How it chooses.
+    pub balance: &'static str,
+    /// What a hash is taken of.
+    pub key: Option<String>,
+    /// The target that the hash finds while all are up.
+    pub target: Option<String>,
+    /// All targets.
+    pub targets: Vec<Target>,
+    /// The path that the target gets, without the query.
+    pub target_path: String,
+    /// The request line that it gets, if it speaks HTTP/1.1.
+    pub request_line: String,
+    /// The Host that it gets; null where that is its own address.
+    pub target_host: Option<String>,
+    /// Header lines that the client did not send.
+    pub adds: Vec<String>,
+    /// Header lines of the client that do not arrive.
+    pub drops: Vec<String>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// What is tried again.
+    pub retries: Retries,
+    /// Whether it becomes a tunnel, if the target agrees.
+    pub websocket: bool,
+}
+
+/// A target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Target {
+    /// Its address.
+    pub address: String,
+    /// Its part of the work beside the others'.
+    pub weight: u32,
+    /// Whether it works only while no other is up.
+    pub backup: bool,
+}
+
+/// How long a target may take, in the form of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct Timeouts {
+    /// To be connected to.
+    pub connect: String,
+    /// To the end of its answer's head.
+    pub response_head: String,
+    /// Without a byte within its answer.
+    pub response_idle: String,
+    /// Without a byte in a tunnel.
+    pub tunnel: String,
+}
+
+/// What is tried again on another target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retries {
+    /// Tries beyond the first.
+    pub attempts: u32,
+    /// After what: "connect", "reset".
+    pub on: Vec<&'static str>,
+}
+
+/// Puts what was found into words. `sent` is the head as the client sends it.
+pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
+    let dry::Onward { rule, .. } = onward;
+    let pool = &plan.pools[rule.pool];
+    let shared = &pool.shared;
+    let (line, head) = lines(&onward.head);
+    let (_, own) = lines(sent);
+    let is_host = |line: &&String| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("host:"));
+    let host = head.iter().find(is_host).and_then(|line| line.get(5..)).map(|host| host.trim().to_owned());
+    let left = |all: &[String], others: &[String]| -> Vec<String> {
+        let mut others: Vec<&String> = others.iter().collect();
+        let is_new = |line: &&String| match others.iter().position(|other| other == line) {
+            Some(place) => {
+                others.swap_remove(place);
+                false
+            }
+            None => true,
+        };
+        all.iter().filter(is_new).filter(|line| !is_host(line)).cloned().collect()
+    };
+    let span = |time: Duration| Span(time).to_string();
+    Onward {
+        pool: shared.name.clone(),
+        balance: balance(shared.balance),
+        key: pool.key.as_ref().map(ToString::to_string),
+        target: onward.target.and_then(|target| shared.targets.get(target)).map(|target| target.name.clone()),
+        targets: shared
+            .targets
+            .iter()
+            .map(|target| Target { address: target.name.clone(), weight: target.weight, backup: target.backup })
+            .collect(),
+        target_path: readable(&onward.path),
+        request_line: line,
+        target_host: host.filter(|_| rule.host != plan::Host::Target),
+        adds: left(&head, &own),
+        drops: left(&own, &head),
+        timeouts: Timeouts {
+            connect: span(shared.timeouts.connect),
+            response_head: span(shared.timeouts.response_head),
+            response_idle: span(shared.timeouts.response_idle),
+            tunnel: span(shared.timeouts.tunnel),
+        },
+        retries: Retries {
+            attempts: rule.attempts,
+            on: [(rule.retry_connect, "connect"), (rule.retry_reset && onward.idempotent, "reset")]
+                .into_iter()
+                .filter_map(|(is_on, word)| is_on.then_some(word))
+                .collect(),
+        },
+        websocket: onward.websocket,
+    }
+}
+
+/// The first line of a head, and the others.
+fn lines(head: &[u8]) -> (String, Vec<String>) {
+    let text = readable(head);
+    let mut lines = text.split("\r\n").filter(|line| !line.is_empty()).map(str::to_owned);
+    (lines.next().unwrap_or_default(), lines.collect())
+}
+
+fn balance(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RoundRobin => "round-robin",
+        Kind::LeastConn => "least-conn",
+        Kind::Latency => "latency",
+        Kind::Random => "random",
+        Kind::Hash => "hash",
+    }
+}

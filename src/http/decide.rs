@@ -1,0 +1,106 @@
+//! What becomes of a request whose head was read: decided by the plan and the request alone.
+//!
+//! What always holds: it waits for nothing, asks nobody and changes nothing but the room that it is lent, so that
+//! `ringway explain` and the tests of a configuration say what the data plane does by doing the same.
+//!
+//! May use the plan, heads and replies; no connection.
+
+use super::exchange::Heads;
+use super::forward::Path;
+use super::head::TargetForm;
+use super::reply::Reply;
+use super::request::{self, View};
+use crate::net::Peer;
+use crate::observe::reason::Reason;
+use crate::plan::path::{self, Verdict};
+use crate::plan::{Action, Forward, Http, Listener, Respond, Route};
+use crate::tls::Edge;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where a request came in.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) routes: &'a [Route],
+    pub(super) listener: &'a Listener,
+    pub(super) http: &'a Http,
+    /// The answer to `OPTIONS` that ends here.
+    pub(super) options: &'a Arc<Respond>,
+    pub(super) peer: Peer,
+}
+
+/// What is to be done with a request, and for whom.
+pub(super) struct Decided {
+    /// Who asks: the peer, or whom a trusted proxy names.
+    pub(super) client: SocketAddr,
+    /// The route's position in the plan, if one takes it.
+    pub(super) route: Option<usize>,
+    pub(super) decision: Decision,
+}
+
+/// What is to be done with a request.
+pub(super) enum Decision {
+    Forward(Arc<Forward>, Path),
+    Reply(Reply),
+}
+
+/// Finds what the plan says about the request in `heads`, whose bytes are `text`. `final_hop` as the codec read it;
+/// `is_misdirected` says whether the handshake was for another host, and is asked where TLS ended here.
+#[inline]
+pub(super) fn decide(
+    setting: &Setting<'_>,
+    heads: &mut Heads,
+    text: &[u8],
+    final_hop: bool,
+    is_misdirected: impl FnOnce(&Edge, &[u8]) -> bool,
+) -> Decided {
+    let Setting { routes, listener, http, options, peer } = *setting;
+    let Heads { request, path, spare, hosts, .. } = heads;
+    let client = request::client_address(http, peer, request, text);
+    let here = |decision| Decided { client, route: None, decision };
+    let host = match hosts.canonical(request.authority.of(text), listener.own_port()) {
+        Ok(host) => host,
+        Err(_) => return here(Decision::Reply(Reply::refusal(400, Reason::BadHost))),
+    };
+    if listener.tls.as_ref().is_some_and(|edge| is_misdirected(edge, host.name)) {
+        return here(Decision::Reply(Reply::refusal(421, Reason::Misdirected)));
+    }
+    if let Some(text) = http.answers.as_ref().and_then(|answers| answers.text(request.path.of(text))) {
+        return here(Decision::Reply(Reply::challenge(text)));
+    }
+    if http.redirect_https {
+        return here(Decision::Reply(Reply::to_https(request, text, host)));
+    }
+    if final_hop {
+        return here(Decision::Reply(Reply::fixed(options)));
+    }
+    let raw = raw_path(request.form, request.path.of(text));
+    let verdict = path::normalise(raw, path);
+    let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
+    let view = View { head: request, text, host: host.name, path: normal, client: client.ip() };
+    let admitted = match http.router.admit(&view, verdict, spare) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return here(Decision::Reply(Reply::ambiguous_path(refusal.reason()))),
+    };
+    let path = Path { plain: verdict == Verdict::Plain, send: admitted.forward };
+    let Some(&route) = admitted.found.and_then(|found| http.routes.get(found.route)) else {
+        return here(match &http.fallback {
+            Some(forward) => Decision::Forward(forward.clone(), path),
+            None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
+        });
+    };
+    let decision = match &routes[route].action {
+        Action::Forward(forward) => Decision::Forward(forward.clone(), path),
+        Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
+        Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, listener.scheme())),
+    };
+    Decided { client, route: Some(route), decision }
+}
+
+/// The path that routing begins with: a target that names none stands for `/`.
+pub(super) fn raw_path(form: TargetForm, sent: &[u8]) -> &[u8] {
+    match (form, sent) {
+        (TargetForm::Asterisk, _) | (_, b"") => b"/",
+        (_, raw) => raw,
+    }
+}

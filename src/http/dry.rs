@@ -1,0 +1,229 @@
+//! A request without a connection: what the data plane would do with it, found by the data plane's own functions.
+//!
+//! What always holds: nothing is sent, opened or counted. What a running process alone knows (which targets are up, what
+//! is in flight, challenges under way) is taken at its start: all up, nothing there.
+
+use super::body::Body;
+use super::connection::PeerText;
+use super::decide::{self, Decided, Decision, Setting};
+use super::exchange::Heads;
+use super::forward::{self, Path};
+use super::grpc;
+use super::h1::{self, Incoming, Limits, Parsed, Reject, Scan};
+use super::head::TargetForm;
+use super::onward::{Leaving, onward_path};
+use super::reply::Reply;
+use super::request::{self, View};
+use crate::net::{Lease, Peer};
+use crate::observe::reason::Reason;
+use crate::plan::path::{self, Forms, Verdict};
+use crate::plan::router::Standing;
+use crate::plan::{Forward, Http, Listener, Plan, Respond};
+use crate::tls::Edge;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A request, and how it would come.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What is in force.
+    pub plan: &'a Plan,
+    /// The listener, which speaks HTTP.
+    pub listener: &'a Listener,
+    /// Its settings for HTTP.
+    pub http: &'a Http,
+    /// The whole head, as a client sends it by HTTP/1.1.
+    pub text: &'a [u8],
+    /// Who dials.
+    pub peer: Peer,
+    /// The port of ours that is dialled; 0 for a Unix socket.
+    pub port: u16,
+    /// The name that a handshake would ask for; `None` for an address.
+    pub name: Option<&'a str>,
+    /// Whether it comes by HTTP/2.
+    pub multiplexed: bool,
+}
+
+/// What would become of a request.
+#[derive(Debug)]
+pub struct Course {
+    /// How its head was read; `None` where it was not understood.
+    pub reading: Option<Reading>,
+    /// The route's position in the plan, if one takes it.
+    pub route: Option<usize>,
+    /// How it ends.
+    pub end: End,
+}
+
+/// How a head was read.
+#[derive(Debug)]
+pub struct Reading {
+    /// Who asks: the peer, or whom a trusted proxy names.
+    pub client: SocketAddr,
+    /// What routes, cache keys and certificates see of the host; `None` where it is none.
+    pub host: Option<String>,
+    /// The path as it was sent.
+    pub raw: Vec<u8>,
+    /// The path that routes see.
+    pub normal: Vec<u8>,
+    /// How targets could read it otherwise.
+    pub forms: Forms,
+    /// How the routes of the listener stand to it, in the order of [`Http::routes`]; `None` where routing is not reached.
+    pub standings: Option<Vec<Standing>>,
+    /// The route in whose way only its path's form stands, as a position in the plan.
+    pub denied: Option<usize>,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub enum End {
+    /// We answer.
+    Answer(Answer),
+    /// A target does.
+    Forward(Box<Onward>),
+}
+
+/// An answer of our own.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status; of a call of gRPC the one that stands for it.
+    pub status: u16,
+    /// Why it is refused, as metrics count it and as the log says it.
+    pub refusal: Option<(Reason, &'static str)>,
+    /// Where the client is sent.
+    pub location: Option<Vec<u8>>,
+    /// What a route or `OPTIONS` says.
+    pub respond: Option<Arc<Respond>>,
+    /// The gRPC status that goes out in its place, with its name.
+    pub grpc: Option<(u8, &'static str)>,
+}
+
+/// A request on its way to a target.
+#[derive(Debug)]
+pub struct Onward {
+    /// How.
+    pub rule: Arc<Forward>,
+    /// The path that the target gets, without the query.
+    pub path: Vec<u8>,
+    /// Whether that is made of the bytes that were sent, and not of their normal form.
+    pub plain: bool,
+    /// The target that a hash finds while all are up, by its position in the pool.
+    pub target: Option<usize>,
+    /// The head that this target gets, or else the first one that takes requests.
+    pub head: Vec<u8>,
+    /// Whether a WebSocket is asked for.
+    pub websocket: bool,
+    /// Whether the request may be sent twice.
+    pub idempotent: bool,
+}
+
+/// Finds what would become of a request.
+pub fn run(question: &Question<'_>) -> Course {
+    let Question { plan, listener, http, text, .. } = *question;
+    let mut heads = Heads::default();
+    let incoming = match parse(plan, text, &mut heads) {
+        Ok(incoming) => incoming,
+        Err(reject) => {
+            let end = End::Answer(answer(question, &heads, &Reply::reject(reject)));
+            return Course { reading: None, route: None, end };
+        }
+    };
+    let options = Arc::new(Respond::options());
+    let setting = Setting { routes: &plan.routes, listener, http, options: &options, peer: question.peer };
+    let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
+    let Decided { client, route, decision } =
+        decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
+    let end = match decision {
+        Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
+        Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, client),
+    };
+    let reading = read(question, &mut heads, client, &incoming, &end);
+    Course { reading: Some(reading), route, end }
+}
+
+fn parse(plan: &Plan, text: &[u8], heads: &mut Heads) -> Result<Incoming, Reject> {
+    let limits = Limits { head: plan.limits.request_head, fields: plan.limits.headers };
+    match h1::parse_request(text, &limits, &mut Scan::default(), &mut heads.request)? {
+        Parsed::Complete(incoming) => Ok(incoming),
+        Parsed::Partial { .. } => Err(Reject { status: 400, reason: "incomplete" }),
+    }
+}
+
+/// What there is to tell of a head beyond the decision.
+fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming: &Incoming, end: &End) -> Reading {
+    let Question { listener, http, text, .. } = *question;
+    let Heads { request, path, hosts, .. } = heads;
+    let host = hosts.canonical(request.authority.of(text), listener.own_port()).ok();
+    let raw = decide::raw_path(request.form, request.path.of(text));
+    let verdict = path::normalise(raw, path);
+    let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
+    let forms = if let Verdict::Ambiguous(forms) = verdict { forms } else { Forms::NONE };
+    let refusal = match end {
+        End::Answer(answer) => answer.refusal.map(|(reason, _)| reason),
+        End::Forward(_) => None,
+    };
+    let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
+    let (mut standings, mut denied) = (None, None);
+    if let Some(host) = host.filter(|_| routed) {
+        let view = View { head: request, text, host: host.name, path: normal, client: client.ip() };
+        let found = http.router.find(&view).map(|found| found.route);
+        standings = Some(http.router.standings(&view, found));
+        denied = found.filter(|_| refusal == Some(Reason::AmbiguousPath)).map(|found| http.routes[found]);
+    }
+    let host = host.map(|host| host.name.escape_ascii().to_string());
+    Reading { client, host, raw: raw.to_vec(), normal: normal.to_vec(), forms, standings, denied }
+}
+
+fn onward(
+    question: &Question<'_>,
+    heads: &Heads,
+    rule: Arc<Forward>,
+    path: Path,
+    incoming: &Incoming,
+    client: SocketAddr,
+) -> End {
+    let Question { plan, listener, http, text, peer, port, .. } = *question;
+    let limit = plan.limits.request_body.unwrap_or(u64::MAX);
+    if let Err(error) = Body::new(incoming.framing, Lease::empty(), limit) {
+        return End::Answer(answer(question, heads, &forward::refusal_of(&error)));
+    }
+    let Heads { request, path: normal, .. } = heads;
+    let pool = &plan.pools[rule.pool];
+    let raw = request.path.of(text);
+    let key = pool.key.as_ref().map(|key| {
+        let seen = if path.plain { raw } else { normal };
+        request::hash_key(key, heads, text, client.ip(), seen)
+    });
+    let target = pool.shared.owner(key.unwrap_or(0));
+    let first = pool.shared.targets.iter().position(|target| target.weight > 0 && !target.backup);
+    let mut head = Vec::new();
+    if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
+        let (rule, peer_text) = (&*rule, &PeerText::new(peer.ip));
+        let leaving = Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate: &[] };
+        leaving.encode(request, text, normal, &mut head);
+    }
+    let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };
+    let plain = path.send == path::Forward::Raw;
+    let path = onward_path(&rule, path, raw, normal).unwrap_or(own).to_vec();
+    let websocket = incoming.websocket && http.websocket;
+    End::Forward(Box::new(Onward {
+        path,
+        plain,
+        target,
+        head,
+        websocket,
+        idempotent: request.method.is_idempotent(),
+        rule,
+    }))
+}
+
+fn answer(question: &Question<'_>, heads: &Heads, reply: &Reply) -> Answer {
+    let call = question.multiplexed && grpc::asks(&heads.request, question.text);
+    Answer {
+        status: reply.status,
+        refusal: reply.refusal,
+        location: reply.location().map(<[u8]>::to_vec),
+        respond: reply.respond().cloned(),
+        grpc: (call && reply.is_error()).then(|| grpc::status(reply.status)),
+    }
+}

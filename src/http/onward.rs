@@ -1,0 +1,77 @@
+//! The head that a target gets: what of the client's path goes on, and the lines that are written anew.
+//!
+//! Pure, so that `ringway explain` shows the very bytes that the data plane would send.
+
+use super::connection::PeerText;
+use super::forward::Path;
+use super::h1::{self, Forwarding, HostLine, Incoming, Onward, Style};
+use super::head::RequestHead;
+use crate::net::Peer;
+use crate::plan::{self, Host, Http, Listener, path};
+use crate::upstream::Target;
+
+/// A request on its way to a target, and what is said of where it came from.
+pub(super) struct Leaving<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) http: &'a Http,
+    pub(super) rule: &'a plan::Forward,
+    pub(super) target: &'a Target,
+    pub(super) path: Path,
+    pub(super) incoming: &'a Incoming,
+    pub(super) peer: Peer,
+    pub(super) peer_text: &'a PeerText,
+    /// The port of ours that the client dialled.
+    pub(super) port: u16,
+    /// Whole lines that tell of the client's certificate.
+    pub(super) certificate: &'a [u8],
+}
+
+impl Leaving<'_> {
+    /// Writes the head that the target gets. `normal` is the room that holds the normal path where the raw one is not.
+    pub(super) fn encode(&self, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
+        let Self { http, rule, incoming, .. } = *self;
+        let host = match &rule.host {
+            Host::Client => HostLine::Client { fallback: self.target.authority() },
+            Host::Target => HostLine::Fixed(self.target.authority()),
+            Host::Fixed(host) => HostLine::Fixed(host.as_bytes()),
+        };
+        let mut port = itoa::Buffer::new();
+        let forwarding = Forwarding {
+            style: match (http.x_forwarded, http.forwarded) {
+                (true, true) => Style::Both,
+                (true, false) => Style::Xff,
+                (false, true) => Style::Rfc7239,
+                (false, false) => Style::None,
+            },
+            trusted: !http.trusted_proxies.is_empty() && http.trusts(self.peer.ip),
+            peer: self.peer_text.bytes(),
+            scheme: self.listener.scheme().as_bytes(),
+            port: port.format(self.port).as_bytes(),
+            certificate: self.certificate,
+        };
+        let onward = Onward {
+            path: onward_path(rule, self.path, head.path.of(text), normal),
+            host,
+            framing: incoming.framing,
+            expects_continue: incoming.expects_continue,
+            websocket: incoming.websocket && http.websocket,
+            accepts_trailers: incoming.accepts_trailers,
+            forwarding,
+        };
+        h1::encode_request(out, head, text, &onward);
+    }
+}
+
+/// The path to send if it is not just the client's.
+pub(super) fn onward_path<'p>(rule: &plan::Forward, path: Path, raw: &'p [u8], normal: &'p [u8]) -> Option<&'p [u8]> {
+    let normal = if path.plain { raw } else { normal };
+    let prefix = rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/').as_bytes());
+    let cut = prefix
+        .filter(|prefix| normal.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")));
+    let sent = match (path.send, cut) {
+        (path::Forward::Raw, None) => return None,
+        (path::Forward::Raw, Some(cut)) => &raw[path::raw_offset(raw, cut.len())..],
+        (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
+    };
+    Some(if sent.is_empty() { b"/" } else { sent })
+}
