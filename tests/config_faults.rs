@@ -273,9 +273,9 @@ fn values_that_cannot_be_are_told_with_what_could() {
             ],
         ),
         (
-            "[upgrade]\ndrain = '24h'",
+            "[orchard]\ndrain = '24h'",
             &[
-                r#"1:2 unknown key `upgrade`; the keys here are `access_log`, `admin`, `defaults`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`"#,
+                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `defaults`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`, `upgrade`"#,
             ],
         ),
         (

@@ -150,6 +150,9 @@ impl Sense<'_> {
         if let Some(redirect) = &route.redirect {
             self.redirect(&at.child("redirect"), redirect);
         }
+        for (index, pool) in route.respond.iter().flat_map(|respond| respond.fail_if_down.iter().enumerate()) {
+            self.dangling(&at.child("respond").child("fail_if_down").child(index), "pool", "pools", pool);
+        }
         if let Some(respond) = &route.respond
             && matches!(respond.status, 204 | 205 | 304)
             && !respond.body.is_empty()
@@ -284,8 +287,9 @@ impl Sense<'_> {
     fn unused_pools(&mut self) {
         let config = self.config;
         let asked = config.routes.values().filter_map(|route| route.pool.as_ref());
-        let used: BTreeSet<&String> =
-            config.listeners.values().filter_map(|listener| listener.pool.as_ref()).chain(asked).collect();
+        let watched = config.routes.values().filter_map(|route| route.respond.as_ref()).flat_map(|r| &r.fail_if_down);
+        let listened = config.listeners.values().filter_map(|listener| listener.pool.as_ref());
+        let used: BTreeSet<&String> = listened.chain(asked).chain(watched).collect();
         for name in config.pools.keys().filter(|name| !used.contains(name)) {
             self.findings.warnings.push(
                 Fault::new(["pools", name], format!("nothing uses pool `{name}`"))

@@ -27,6 +27,8 @@ pub(super) struct Setting<'a> {
     /// The answer to `OPTIONS` that ends here.
     pub(super) options: &'a Arc<Respond>,
     pub(super) peer: Peer,
+    /// Whether whoever came in here is to leave.
+    pub(super) leaving: bool,
 }
 
 /// What is to be done with a request, and for whom.
@@ -54,7 +56,7 @@ pub(super) fn decide(
     final_hop: bool,
     is_misdirected: impl FnOnce(&Edge, &[u8]) -> bool,
 ) -> Decided {
-    let Setting { routes, listener, http, options, peer } = *setting;
+    let Setting { routes, listener, http, options, peer, leaving } = *setting;
     let Heads { request, path, spare, hosts, .. } = heads;
     let client = request::client_address(http, peer, request, text);
     let here = |decision| Decided { client, route: None, decision };
@@ -91,7 +93,7 @@ pub(super) fn decide(
     };
     let decision = match &routes[route].action {
         Action::Forward(forward) => Decision::Forward(forward.clone(), path),
-        Action::Respond(respond) => Decision::Reply(Reply::fixed(respond)),
+        Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),
         Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, listener.scheme())),
     };
     Decided { client, route: Some(route), decision }

@@ -129,7 +129,8 @@ pub fn run(question: &Question<'_>) -> Course {
         }
     };
     let options = Arc::new(Respond::options());
-    let setting = Setting { routes: &plan.routes, listener, http, options: &options, peer: question.peer };
+    let setting =
+        Setting { routes: &plan.routes, listener, http, options: &options, peer: question.peer, leaving: false };
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);

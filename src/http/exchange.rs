@@ -157,7 +157,8 @@ impl Exchange<'_> {
     /// Finds what the plan says about this request.
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
-        let setting = Setting { routes: &era.plan.routes, listener, http, options: &lane.options, peer };
+        let leaving = self.connection.is_leaving();
+        let setting = Setting { routes: &era.plan.routes, listener, http, options: &lane.options, peer, leaving };
         let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
         let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);
         self.outcome.client = decided.client;

@@ -77,10 +77,20 @@ impl Reply {
         Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
     }
 
+    /// The same, unless a pool that it depends on is down: then what a monitor takes for a failure.
+    pub(super) fn monitored(respond: &Arc<Respond>, is_leaving: bool) -> Self {
+        let down = respond.fail_if_down.iter().find(|pool| !pool.any_up());
+        let why = match down {
+            Some(pool) => format!("pool {} is down\n", pool.name),
+            None if is_leaving && !respond.fail_if_down.is_empty() => "leaving\n".to_owned(),
+            None => return Self::fixed(respond),
+        };
+        Self::fixed(&Arc::new(Respond::new(503, why, "text/plain; charset=utf-8")))
+    }
+
     /// What an authority looks for (RFC 8555 §8.3).
     pub(super) fn challenge(text: Box<str>) -> Self {
-        let content_type = "application/octet-stream".to_owned();
-        Self::fixed(&Arc::new(Respond { status: 200, body: text.into(), content_type }))
+        Self::fixed(&Arc::new(Respond::new(200, text.into(), "application/octet-stream")))
     }
 
     /// To where a route points. What it does not say stays as the client asked for it, `scheme` too; a client that named no host cannot

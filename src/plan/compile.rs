@@ -46,7 +46,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        match compile_route(name, route, &pool_index) {
+        match compile_route(name, route, &pool_index, &pools) {
             Ok((route, condition)) => {
                 routes.push(route);
                 conditions.push(condition);
@@ -221,6 +221,7 @@ fn compile_route(
     name: &str,
     route: &model::Route,
     pools: &BTreeMap<&str, usize>,
+    built: &[Pool],
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
     let conditions = Conditions::compile(route).map_err(|found| {
@@ -245,11 +246,12 @@ fn compile_route(
                 None
             }
         },
-        (None, Some(respond), None) => Some(Action::Respond(Arc::new(Respond {
-            status: respond.status,
-            body: respond.body.clone(),
-            content_type: respond.content_type.clone(),
-        }))),
+        (None, Some(respond), None) => {
+            let place = |pool: &String| built.get(*pools.get(pool.as_str())?);
+            let watched = respond.fail_if_down.iter().filter_map(place).map(|pool| pool.shared.clone());
+            let answer = Respond::new(respond.status, respond.body.clone(), &respond.content_type);
+            Some(Action::Respond(Arc::new(Respond { fail_if_down: watched.collect(), ..answer })))
+        }
         (None, None, Some(redirect)) => Some(Action::Redirect(Redirect {
             scheme: redirect.scheme.clone(),
             host: redirect.host.clone(),

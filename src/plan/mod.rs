@@ -240,6 +240,15 @@ pub struct Respond {
     pub body: String,
     /// Its media type.
     pub content_type: String,
+    /// Pools that must have a target that is up, or the answer is 503.
+    pub fail_if_down: Vec<Arc<upstream::Pool>>,
+}
+
+impl Respond {
+    /// An answer that depends on no pool.
+    pub fn new(status: u16, body: String, content_type: &str) -> Self {
+        Self { status, body, content_type: content_type.to_owned(), fail_if_down: Vec::new() }
+    }
 }
 
 /// Where a redirect points; what is `None` stays as the client sent it.
@@ -337,7 +346,7 @@ impl Http {
 impl Respond {
     /// To `OPTIONS` that ends here (RFC 9110 §7.6.2).
     pub fn options() -> Self {
-        Self { status: 200, body: String::new(), content_type: "text/plain".to_owned() }
+        Self::new(200, String::new(), "text/plain")
     }
 }
 

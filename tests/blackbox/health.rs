@@ -247,3 +247,21 @@ fn a_flapping_target_costs_nothing_without_checks_either() {
     }
     load.stop().assert_clean();
 }
+
+/// What monitors of balancers in front ask.
+#[test]
+fn a_monitor_learns_when_a_pool_is_down() {
+    let (a, mut b) = (Target::echo("a"), Target::echo("b"));
+    let proxy = Proxy::start(format!(
+        "{}\n[routes.alive]\npaths = [\"=/alive\"]\nrespond = {{ status = 204, fail_if_down = [\"site\", \"other\"] }}\n{}",
+        http_with("", &[&a], "health = { type = \"tcp\", interval = \"100ms\" }\n"),
+        pool("other", &[&b], "health = { type = \"tcp\", interval = \"100ms\", rise = 1, fall = 1 }\n"),
+    ));
+    assert_eq!(proxy.get("/alive").status, 204);
+    b.kill();
+    eventually("the monitor fails", || proxy.get("/alive").status == 503);
+    assert_eq!(proxy.get("/alive").text(), "pool other is down\n");
+    assert_eq!(proxy.get("/").status, 200, "other routes go on");
+    b.revive();
+    eventually("the monitor is well", || proxy.get("/alive").status == 204);
+}

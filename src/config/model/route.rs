@@ -102,6 +102,11 @@ pub struct Respond {
     #[serde(default = "plain_text")]
     #[schemars(with = "MediaType")]
     pub content_type: String,
+    /// Pools that must have a target that is up; otherwise, and while the process is leaving, the answer is 503: for the monitors of
+    /// keepalived and cloud balancers.
+    #[serde(default)]
+    #[schemars(with = "Vec<Name>")]
+    pub fail_if_down: Vec<String>,
 }
 
 fn plain_text() -> String {
