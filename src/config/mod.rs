@@ -51,7 +51,7 @@ pub struct Loaded {
 /// All faults of all files: what cannot be read, is no TOML, is unknown, has a wrong type or an impossible value, or makes
 /// no sense together.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    let read::Reading { files, mut root, mut entries, gaps, torn } = read::read(path, env);
+    let read::Reading { files, folders, mut root, mut entries, gaps, torn } = read::read(path, env);
     let files = Arc::new(files);
     if files.is_empty() {
         return Err(Report::faults(files, entries));
@@ -59,7 +59,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     defaults::apply(&mut root);
     let mut outcome = walk::walk(&root, &schema::schema(), &files, gaps, torn);
     entries.append(&mut outcome.entries);
-    let sources = Sources { files: files.clone(), root };
+    let sources = Sources { files: files.clone(), folders, root };
     let config: Config = match serde_json::from_value(std::mem::take(&mut outcome.json).into()) {
         Ok(config) => config,
         Err(error) => {

@@ -81,6 +81,8 @@ pub struct Runtime {
     #[serde(with = "words::auto")]
     #[schemars(with = "CountOrAuto", extend("x-minimum" = "1", "x-maximum" = "100000000"))]
     pub max_connections: Option<usize>,
+    /// Whether the files of the configuration are read again when they change, as on SIGHUP.
+    pub watch: bool,
     /// Where is kept what outlives the process: accounts and certificates of ACME. Made when it is needed.
     #[schemars(with = "FilePath")]
     pub state_dir: PathBuf,
@@ -93,6 +95,7 @@ impl Default for Runtime {
             driver: Driver::Auto,
             shutdown_timeout: Span::secs(30),
             max_connections: None,
+            watch: false,
             state_dir: "/var/lib/ringway".into(),
         }
     }

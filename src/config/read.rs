@@ -20,6 +20,8 @@ const FILES_MAX: usize = 1000;
 pub struct Reading {
     /// The files, the one given first.
     pub files: Vec<File>,
+    /// The folders in which included files are looked for by a pattern.
+    pub folders: Vec<PathBuf>,
     /// All of them merged, without `include`.
     pub root: Table,
     /// What was wrong.
@@ -32,8 +34,14 @@ pub struct Reading {
 
 /// Reads `path` and what it includes.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Reading {
-    let reading =
-        Reading { files: Vec::new(), root: Table::new(), entries: Vec::new(), gaps: BTreeSet::new(), torn: false };
+    let reading = Reading {
+        files: Vec::new(),
+        folders: Vec::new(),
+        root: Table::new(),
+        entries: Vec::new(),
+        gaps: BTreeSet::new(),
+        torn: false,
+    };
     let mut reader = Reader { env, reading, open: Vec::new(), seen: BTreeSet::new() };
     reader.file(path, None);
     reader.reading
@@ -106,6 +114,10 @@ impl Reader<'_> {
                 continue;
             };
             let shown = node.shown(&self.reading.files).to_owned();
+            if glob::is_pattern(pattern) {
+                let folder = folder.join(pattern);
+                self.reading.folders.extend(folder.parent().filter(|folder| folder.is_dir()).map(Path::to_owned));
+            }
             match glob::find(folder, pattern) {
                 Ok(paths) if paths.is_empty() && !glob::is_pattern(pattern) => {
                     self.lost(Some(&node.at), format!("{shown} names no file"));

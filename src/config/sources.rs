@@ -3,6 +3,7 @@
 use super::report::{Entry, File, Place, Report};
 use super::tree::{Node, Table, Value};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The way to a key: `["routes", "api", "paths", "0"]`. Elements of arrays are numbers from 0.
@@ -96,6 +97,8 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct Sources {
     pub(super) files: Arc<Vec<File>>,
+    /// The folders in which included files are looked for by a pattern.
+    pub(super) folders: Vec<PathBuf>,
     pub(super) root: Table,
 }
 
@@ -113,6 +116,11 @@ impl Sources {
     /// The files, the one given first.
     pub fn files(&self) -> impl Iterator<Item = &std::path::Path> {
         self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// The files, and the folders in which more of them may come to be.
+    pub fn places(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path.clone()).chain(self.folders.iter().cloned()).collect()
     }
 
     /// The names of a kind of things, whole or not; `None` where they cannot be told.

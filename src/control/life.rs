@@ -3,6 +3,7 @@
 use super::acme::Keepers;
 use super::admin::Served;
 use super::crew::{Crew, Trial};
+use super::files::Places;
 use super::handover::{self, Answer};
 use super::logs::{self, Opened};
 use super::present::{Present, Shared};
@@ -24,7 +25,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How often control looks after its workers.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -39,6 +40,8 @@ pub(super) struct Control {
     pub(super) crew: Crew,
     pub(super) report: Arc<Report>,
     pub(super) reader: Reader,
+    /// Where changes of the files are looked for.
+    pub(super) places: watch::Sender<Places>,
     pub(super) backend: Backend,
     pub(super) checks: Checks,
     pub(super) keepers: Keepers,
@@ -299,7 +302,7 @@ impl Control {
         {
             logs::end_later(before);
         }
-        self.reader.take(loaded);
+        self.take(loaded);
         self.past.push(old);
         self.look.notify_one();
         told.plan = present.number;
@@ -354,7 +357,7 @@ impl Control {
         self.settle().await;
         self.checks.set(checks::wanted(&present, false));
         self.past.push(old);
-        self.reader.take(tried.loaded);
+        self.take(tried.loaded);
         let told = Told { result: Reloaded::Applied, at: now(), plan: present.number, ..tried.told };
         self.report.reloads().applied.inc();
         self.report.reloads().trying.set(0);
@@ -392,6 +395,17 @@ impl Control {
         for worker in behind {
             tracing::warn!(worker, "the worker stands still: it goes by the new plan once it moves");
         }
+    }
+
+    /// This is in force now.
+    fn take(&mut self, loaded: Loaded) {
+        self.reader.take(loaded);
+        self.places.send_if_modified(|places| {
+            let now = self.reader.places();
+            let differs = *places != now;
+            *places = now;
+            differs
+        });
     }
 
     fn number(&self) -> u64 {

@@ -12,6 +12,7 @@ mod certificates;
 mod checks;
 mod crew;
 mod end;
+mod files;
 mod handover;
 mod life;
 mod limits;

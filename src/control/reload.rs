@@ -22,6 +22,8 @@ use tokio::sync::oneshot;
 pub enum Asker {
     /// A signal.
     Signal,
+    /// A change of the files.
+    Watch,
 }
 
 /// A reload that is wanted.
@@ -124,6 +126,14 @@ impl Reader {
     /// Reads `path`, of which `loaded` is in force.
     pub fn new(path: PathBuf, loaded: Loaded) -> Self {
         Self { path, loaded }
+    }
+
+    /// The files and folders that a change of the configuration would be seen in, if it is to be looked for.
+    pub fn places(&self) -> Vec<PathBuf> {
+        match self.loaded.config.runtime.watch {
+            true => self.loaded.sources.places(),
+            false => Vec::new(),
+        }
     }
 
     /// This is in force now.

@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, limits, logs};
+use super::{checks, files, limits, logs};
 use crate::config::Loaded;
 use crate::config::model::Admin;
 use crate::net::{self, Address, Slot};
@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// What a process starts with.
 pub struct Start {
@@ -72,7 +72,8 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         why
     };
     let mut control = begin(path, loaded, Arc::new(plan), inheritance).await.map_err(tell)?;
-    let (_asking, mut wanted) = mpsc::channel(WANTED);
+    let (asking, mut wanted) = mpsc::channel(WANTED);
+    tokio::spawn(files::watch(control.places.subscribe(), asking));
     let ended = loop {
         match control.watch(&mut signals, &mut wanted).await {
             Err(why) => break Err(tell(why)),
@@ -127,11 +128,13 @@ async fn begin(
         tracing::info!(address = %slot.address(), "admin listening");
         Served::new(slot.into_std(), report.clone())
     });
+    let reader = Reader::new(path, loaded);
     Ok(Control {
         present: shared,
         crew,
         report,
-        reader: Reader::new(path, loaded),
+        places: watch::Sender::new(reader.places()),
+        reader,
         backend,
         checks,
         keepers,

@@ -164,6 +164,25 @@ fn connections_and_counts_outlive_a_reload() {
 }
 
 #[test]
+fn files_that_change_are_taken_up_where_that_is_asked_for() {
+    let (a, b) = (Target::echo("a"), Target::echo("b"));
+    let setup = Setup::new(two(&a, &b));
+    let folder = setup.directory().join("conf.d");
+    std::fs::create_dir(&folder).unwrap();
+    let proxy = setup.runtime("watch = true").start();
+    rewrite(&proxy, |text| {
+        format!("include = [\"conf.d/*.toml\"]\n{}", text.replace("pool = \"site\"", "pool = \"other\""))
+    });
+    eventually("the change is taken up", || proxy.get("/").target() == "b");
+    let route = "[routes.new]\npaths = [\"=/new\"]\nrespond = { status = 204 }\n";
+    std::fs::write(folder.join("new.toml"), route).unwrap();
+    eventually("a new file is", || proxy.get("/new").status == 204);
+    std::fs::write(folder.join("new.toml"), route.replace("respond", "respnd")).unwrap();
+    proxy.settles("ringway_config_reloads_total", &[("result", "failed")], 1.0);
+    assert_eq!(proxy.get("/new").status, 204, "a fault changes nothing");
+}
+
+#[test]
 fn no_request_is_lost_to_many_reloads_under_load() {
     let (a, b) = (Target::echo("a"), Target::echo("b"));
     let proxy = Proxy::start(two(&a, &b));
