@@ -14,7 +14,7 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     let Question { listener, http, .. } = question;
     let mut notes = Vec::new();
     if let End::Answer(answer) = &course.end {
-        refused(question, course, answer, &mut notes);
+        answered(question, course, answer, &mut notes);
     }
     let reading = course.reading.as_ref();
     if let Some(reading) = reading {
@@ -55,14 +55,19 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     notes
 }
 
-/// What lies behind a refusal.
-fn refused(question: &Question<'_>, course: &Course, answer: &Answer, notes: &mut Vec<String>) {
+/// What lies behind an answer of our own.
+fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &mut Vec<String>) {
     let Question { plan, listener, http, name, .. } = question;
     if http.redirect_https && answer.location.is_some() {
         notes.push(format!("listener `{}` sends everything to https, before routing", listener.name));
     }
     if let Some((status, name)) = answer.grpc {
         notes.push(format!("a call of gRPC gets status 200 and grpc-status {status} ({name}) instead"));
+    }
+    if let Some(pools) = answer.respond.as_ref().map(|respond| &respond.fail_if_down).filter(|pools| !pools.is_empty())
+    {
+        let names: Vec<String> = pools.iter().map(|pool| format!("`{}`", pool.name)).collect();
+        notes.push(format!("503 instead while pool {} is down, or the process leaves", names.join(" or ")));
     }
     let Some((reason, _)) = answer.refusal else { return };
     let reading = course.reading.as_ref();

@@ -356,6 +356,9 @@ other routes
         assert!(text.contains(part), "{text}");
     }
     let bare = http(&["127.0.0.1:9"]);
+    let monitor = "[routes.up]\npaths = [\"=/up\"]\nrespond = { status = 200, fail_if_down = [\"site\"] }\n";
+    let text = read(&(bare.clone() + monitor), &["http://a.test:1/up"]);
+    assert!(text.contains("\nnote       503 instead while pool `site` is down, or the process leaves\n"), "{text}");
     let told = told(&bare, &["http://a.test:1/x%2Fy"]);
     assert_eq!((&told["routed"], &told["word"]), (&json!(true), &json!("path-encoded-slash")), "{told:#}");
     let hostile = read(config, &["-H", "X: \u{1b}[2J\u{202e}", "http://a.test:8080/"]);
