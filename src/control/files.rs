@@ -4,6 +4,7 @@
 //! was tried is not tried again.
 
 use super::reload::{Asker, Wanted};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
@@ -14,14 +15,14 @@ pub(super) type Places = Vec<PathBuf>;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How a place was when it was looked at; `None`: it was not there.
-type Stamps = Vec<Option<(SystemTime, u64)>>;
+/// How each place was when it was looked at; `None`: it was not there.
+type Stamps = HashMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// Looks for as long as the process lives, and asks for a reload where something has changed.
 pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: mpsc::Sender<Wanted>) {
     let mut wanted = places.borrow_and_update().clone();
-    let mut known = look(wanted.clone()).await;
-    let mut seen = known.clone();
+    // Of what was read before the first look nobody knows whether it has changed since.
+    let (mut known, mut seen) = (Stamps::new(), Stamps::new());
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -30,9 +31,7 @@ pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: mpsc::Sen
                     return;
                 }
                 wanted.clone_from(&places.borrow_and_update());
-                known = look(wanted.clone()).await;
-                seen.clone_from(&known);
-                continue;
+                known.retain(|place, _| wanted.contains(place));
             }
         }
         let now = look(wanted.clone()).await;
@@ -47,12 +46,13 @@ pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: mpsc::Sen
 }
 
 async fn look(places: Places) -> Stamps {
-    if places.is_empty() {
-        return Vec::new();
-    }
-    let stamp = |place: &PathBuf| {
-        let data = std::fs::metadata(place).ok()?;
-        Some((data.modified().ok()?, data.len()))
+    let stamp = |place: PathBuf| {
+        let data = std::fs::metadata(&place).ok();
+        let stamp = data.and_then(|data| Some((data.modified().ok()?, data.len())));
+        (place, stamp)
     };
-    tokio::task::spawn_blocking(move || places.iter().map(stamp).collect()).await.unwrap_or_default()
+    match places.is_empty() {
+        true => Stamps::new(),
+        false => tokio::task::spawn_blocking(|| places.into_iter().map(stamp).collect()).await.unwrap_or_default(),
+    }
 }

@@ -7,7 +7,7 @@ use super::files::Places;
 use super::handover::{self, Answer};
 use super::logs::{self, Opened};
 use super::present::{Present, Shared};
-use super::reload::{Prepared, Reader, Result as Reloaded, Stage, Told, Wanted, now};
+use super::reload::{Asker, Prepared, Reader, Result as Reloaded, Stage, Told, Wanted, now};
 use super::report::Report;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
@@ -232,7 +232,11 @@ impl Control {
                 let told = Told { result: Reloaded::Unchanged, ..self.told(&wanted, &prepared) };
                 self.report.reloads().unchanged.inc();
                 self.report.reloads().last_failed.set(0);
-                tracing::info!("{told}");
+                match wanted.by {
+                    // A look that found nothing to do is no event.
+                    Asker::Watch => tracing::debug!("{told}"),
+                    _ => tracing::info!("{told}"),
+                }
                 self.tell(wanted, told);
             }
             Step::Prepared(Ok(prepared)) if wanted.stage.is_some() => self.try_out(wanted, *prepared).await,
