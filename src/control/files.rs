@@ -53,6 +53,6 @@ async fn look(places: Places) -> Stamps {
     };
     match places.is_empty() {
         true => Stamps::new(),
-        false => tokio::task::spawn_blocking(|| places.into_iter().map(stamp).collect()).await.unwrap_or_default(),
+        false => tokio::task::spawn_blocking(move || places.into_iter().map(stamp).collect()).await.unwrap_or_default(),
     }
 }
