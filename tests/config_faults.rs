@@ -285,7 +285,12 @@ fn values_that_cannot_be_are_told_with_what_could() {
             ],
         ),
         ("[admin]\nsocket = '/run/x'", &[r#"2:1 unknown key `socket` in `admin`; the only key here is `listen`"#]),
-        ("[access_log]\nformat = 'jsonn'", &[r#"2:10 'jsonn' is no value of `format`; did you mean "json"?"#]),
+        (
+            "[access_log]\nformat = 'jsonn'",
+            &[
+                r#"2:10 'jsonn' is not a log's format: there is no such format, and no field in it; did you mean "json"?"#,
+            ],
+        ),
         (
             "[access_log]\nsample = 0.5",
             &[r#"2:10 `sample` must be a share, not a fraction; a share is a percentage: "20%""#],

@@ -6,7 +6,7 @@
 use crate::peers::TARGETS;
 use ringway::lane::{Lane, Visit};
 use ringway::net::{self, Address, Backend, Listener, Signal};
-use ringway::observe::access::{Format, Log};
+use ringway::observe::access::{Format, Log, Policy, Settings};
 use ringway::observe::counters::WorkerCounters;
 use ringway::observe::file::{Destination, FileThread};
 use ringway::plan::{self, Plan};
@@ -33,7 +33,8 @@ pub fn run(requests: usize, logs: bool) {
     let port = address.port();
     let counters = Arc::new(WorkerCounters::new(&plan.shape));
     let file = logs.then(|| FileThread::start(Destination::File("/dev/null".into()), false).unwrap());
-    let log = file.as_ref().map(|file| Log::new(Format::Json, 1.0, 1, file.queue(), counters.worker.clone()));
+    let policy = Arc::new(Policy::new(Settings::new(Format::Json)));
+    let log = file.as_ref().map(|file| Log::new(policy.clone(), 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
         let lane = Rc::new(Lane::new(plan, 0, counters.clone(), log));

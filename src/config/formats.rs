@@ -1,7 +1,8 @@
 //! The formats of the schema: how a text is checked, what it is called, and the form the model reads. The schema names a
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
-use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
+use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, SniPolicy, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, Share, Size, Span};
 use super::url::Url;
@@ -101,6 +102,20 @@ formats! {
             LogPath::Stdout => text.to_owned(),
             LogPath::File(path) => folder.join(path).display().to_string(),
         });
+    "log-format" ["string"] type LogFormat, "a log's format",
+        "write \"json\", \"combined\", \"haproxy\", or text with fields: \"{time} {client.ip} {status}\"",
+        |text, _| text.parse::<LogFormat>().map(|f| f.to_string()), words &["json", "combined", "haproxy"];
+    "log-status" ["string", "integer"] type LogStatus, "a set of status codes",
+        "write \"400-599\", \"404\", or \"none\"",
+        |text, _| text.parse::<LogStatus>().map(|s| s.to_string()), words &["none"];
+    "syslog-server" ["string"] type SyslogTo, "a syslog server",
+        "write \"udp://127.0.0.1:514\", \"tcp://127.0.0.1:514\", or \"unix:/dev/log\"; names are not resolved",
+        |text, folder| text.parse::<SyslogTo>()?.based_on(folder).map(|s| s.to_string());
+    "syslog-name" ["string"] mark SyslogName, "a program's name", "write up to 48 letters, digits and signs, no spaces",
+        |text, _| patterns::printable(text, 48).map(str::to_owned);
+    "syslog-host" ["string"] mark HostLabel, "a host's name", "write up to 255 letters, digits and signs, no spaces",
+        |text, _| patterns::printable(text, 255).map(str::to_owned);
+    "query-key" ["string"] mark QueryKey, "a query's key", "write \"token\"", |text, _| patterns::query_key(text).map(str::to_owned);
     "file" ["string"] mark FilePath, "a file's path", "write the path of a file, relative to this one",
         |text, folder| patterns::file_path(text).map(|path| folder.join(path).display().to_string());
     "ca-source" ["string"] type CaSource, "a source of authorities", "write \"system\" or the path of a PEM file",
@@ -127,7 +142,7 @@ formats! {
     "request-target" ["string"] mark RequestTarget, "a path", "write \"/healthz\"",
         |text, _| patterns::request_target(text);
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
-    "header-name" ["string"], "a header's name", "write \"x-tenant\"",
+    "header-name" ["string"] mark HeaderName, "a header's name", "write \"x-tenant\"",
         |text, _| patterns::header_name(text);
     "header-value" ["string"] mark HeaderValue, "a header's value", "write it without blanks around it",
         |text, _| patterns::header_value(text);

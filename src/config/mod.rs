@@ -2,7 +2,8 @@
 //!
 //! [`load`] goes through it in one direction: `read` makes one tree of all files, `defaults` fills it, `walk` checks it
 //! against the schema that the `model` gives, serde reads the model, `sense` looks at the whole. Every step keeps going
-//! after a fault, so that a user sees all faults at once. Uses no other module of the crate; reads files, opens nothing.
+//! after a fault, so that a user sees all faults at once. Uses no other module of the crate but `observe::access`, for the
+//! grammar of its templates; reads files, opens nothing.
 
 mod address;
 mod defaults;
@@ -10,6 +11,7 @@ pub mod diff;
 mod environment;
 mod formats;
 mod glob;
+mod logs;
 pub mod model;
 mod patterns;
 mod read;

@@ -4,18 +4,21 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod log;
 mod pool;
 mod route;
 mod test;
 mod tls;
 
+pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use log::*;
 pub use pool::*;
 pub use route::*;
 pub use test::*;
 pub use tls::*;
 
 use super::formats::{CountOrAuto, FilePath, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
-use super::units::{Share, Size, Span};
+use super::units::{Size, Span};
 use super::words;
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -144,45 +147,6 @@ impl Default for Admin {
     fn default() -> Self {
         Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)) }
     }
-}
-
-/// `[access_log]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AccessLog {
-    /// "stdout" or a file, reopened on SIGUSR1. Relative to the file that names it.
-    pub path: LogPath,
-    /// The form of a record.
-    pub format: LogFormat,
-    /// The share of exchanges that are recorded.
-    pub sample: Share,
-}
-
-impl Default for AccessLog {
-    fn default() -> Self {
-        Self { path: LogPath::Stdout, format: LogFormat::Json, sample: Share(1.0) }
-    }
-}
-
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogPath {
-    /// The process's standard output.
-    Stdout,
-    /// A file that is appended to.
-    File(PathBuf),
-}
-
-/// The form of an access log's records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// Apache's combined format.
-    Combined,
-    /// HAProxy's HTTP or TCP format.
-    Haproxy,
 }
 
 /// `[limits]`

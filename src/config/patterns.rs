@@ -54,6 +54,26 @@ pub fn host_name(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// A word of printable ASCII.
+pub fn printable(text: &str, most: usize) -> Result<&str, Invalid> {
+    match text.bytes().find(|b| !b.is_ascii_graphic()) {
+        _ if text.is_empty() => Err(Invalid::new("it is empty")),
+        _ if text.len() > most => Err(Invalid::new(format!("it is longer than {most} bytes"))),
+        Some(wrong) => Err(Invalid::new(format!("{} cannot be in it", shown(wrong)))),
+        None => Ok(text),
+    }
+}
+
+/// A key of a query, as it reads without percent-encoding.
+pub fn query_key(text: &str) -> Result<&str, Invalid> {
+    match text.bytes().find(|b| b"=&?;#/,%".contains(b) || b.is_ascii_control()) {
+        _ if text.is_empty() => Err(Invalid::new("it is empty")),
+        Some(b'%') => Err(Invalid::new("it is percent-encoded").help("write what it stands for")),
+        Some(wrong) => Err(Invalid::new(format!("{} cannot be in it", shown(wrong)))),
+        None => Ok(text),
+    }
+}
+
 /// The path of a file or a folder.
 pub fn file_path(text: &str) -> Result<&str, Invalid> {
     match text {

@@ -2,6 +2,7 @@
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
 mod expect;
+mod log;
 mod secure;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
@@ -34,6 +35,9 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     config.routes.iter().for_each(|(name, route)| sense.route(name, route));
     config.pools.iter().for_each(|(name, pool)| sense.pool(name, pool));
     config.tests.iter().for_each(|(name, test)| expect::check(&mut sense, name, test));
+    if let Some(access_log) = &config.access_log {
+        log::check(&mut sense, access_log);
+    }
     sense.unused_pools();
     sense.findings
 }

@@ -1,6 +1,6 @@
-//! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`, `stdout`.
+//! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`.
 
-use super::model::{CaSource, HashKey, HostPolicy, LogPath, SniPolicy, ValueMatch};
+use super::model::{CaSource, HashKey, HostPolicy, SniPolicy, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRanges(pub Vec<(u16, u16)>);
 
-text_form!(CaSource, HashKey, HostPolicy, LogPath, SniPolicy, StatusRanges);
+text_form!(CaSource, HashKey, HostPolicy, SniPolicy, StatusRanges);
 
 impl FromStr for StatusRanges {
     type Err = Invalid;
@@ -102,29 +102,6 @@ impl fmt::Display for HostPolicy {
             Self::Target => "target",
             Self::Fixed(name) => name,
         })
-    }
-}
-
-impl FromStr for LogPath {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "" => Err(Invalid::new("it is empty")),
-            "stdout" => Ok(Self::Stdout),
-            _ if text.contains('\0') => Err(Invalid::new("it has a zero byte")),
-            _ if text.ends_with('/') => Err(Invalid::new("it is a directory")),
-            _ => Ok(Self::File(text.into())),
-        }
-    }
-}
-
-impl fmt::Display for LogPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("stdout"),
-            Self::File(path) => path.display().fmt(f),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::present::Present;
 use super::sockets::Sockets;
 use crate::lane::{LogChange, Share};
 use crate::net::{self, Backend, Post};
-use crate::observe::access::{Format, Log};
+use crate::observe::access::{Log, Policy};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
 use crate::observe::tally::Tally;
@@ -40,11 +40,9 @@ pub struct Trial {
 
 /// Where and how the workers log requests.
 pub struct LogTo {
-    /// How a line looks.
-    pub format: Format,
-    /// The share of records that is written, 0 to 1.
-    pub sample: f64,
-    /// The way to the file thread.
+    /// What they go by.
+    pub policy: Arc<Policy>,
+    /// The way to the log's thread.
     pub queue: Queue,
 }
 
@@ -74,7 +72,7 @@ const MAILBOX: usize = 256;
 
 impl LogTo {
     fn open(&self, counters: Shared<WorkerSet>) -> Log {
-        Log::new(self.format, self.sample, fastrand::u64(..), self.queue.clone(), counters)
+        Log::new(self.policy.clone(), fastrand::u64(..), self.queue.clone(), counters)
     }
 }
 
@@ -125,7 +123,7 @@ impl Crew {
         self.admission.set_max(max_connections);
         for ((index, counters), places) in present.workers.iter().enumerate().zip(places) {
             let log = match changes {
-                true => LogChange::To(self.log.as_ref().map(|to| to.open(counters.worker.clone()))),
+                true => LogChange::To(self.log.as_ref().map(|to| Box::new(to.open(counters.worker.clone())))),
                 false => LogChange::None,
             };
             let (plan, counters, doors) = (present.plan.clone(), counters.clone(), doors.clone());
@@ -218,6 +216,15 @@ impl Crew {
             }
         }
         self.take_on(present, max_connections, None)
+    }
+
+    /// Has every worker end with what is live, and gives them `limit` to log it.
+    pub async fn cut(&self, limit: Duration) {
+        self.order(Order::Cut);
+        let deadline = Instant::now() + limit;
+        while !self.is_gone() && Instant::now() < deadline {
+            tokio::time::sleep(limit / 50).await;
+        }
     }
 
     /// Client connections that are open.

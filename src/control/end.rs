@@ -14,6 +14,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long tunnels get to say goodbye before what is live is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long workers get to log what is cut.
+const LAST_BEATS: Duration = Duration::from_millis(500);
+
 /// What became of a process that another one took over from.
 pub(super) enum Retired {
     /// It has nothing left to do.
@@ -72,12 +75,12 @@ impl Control {
                     if self.is_over(&mut deadline) {
                         let left = self.crew.connections();
                         tracing::warn!(connections = left, "stopped: shutdown_timeout is over, what was live is cut");
-                        return;
+                        return self.crew.cut(LAST_BEATS).await;
                     }
                 }
                 () = stop.asked() => {
                     tracing::warn!("stopped at once, as asked twice");
-                    return;
+                    return self.crew.cut(LAST_BEATS).await;
                 }
             }
         }
@@ -124,6 +127,7 @@ impl Control {
                     if self.is_over(&mut deadline) {
                         let left = self.crew.connections();
                         tracing::warn!(connections = left, "upgrade.drain is over, what was live is cut");
+                        self.crew.cut(LAST_BEATS).await;
                         break Retired::Done;
                     }
                 }

@@ -259,6 +259,7 @@ impl<'a> Answer<'a> {
             let backward = Backward { hsts, ..backward(exchange, framing, date) };
             h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
         });
+        exchange.outcome.answers_with(connection.era, &out);
         held.advance(answer.head_len);
         let counters = connection.era.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
         counters.received.add((answer.head_len + held.len()) as u64);
@@ -382,6 +383,7 @@ impl<'a> Answer<'a> {
         let mut out = Lease::new();
         let backward = Backward { tunnel: true, ..backward(exchange, Framing::None, "") };
         h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+        exchange.outcome.answers_with(self.transfer.connection.era, &out);
         exchange.outcome.status = 101;
         exchange.keep_alive = false;
         self.stage.set(Stage::Final);

@@ -67,7 +67,7 @@ pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lea
         connection,
         heads,
         text: Lease::empty(),
-        outcome: Outcome::begin(connection.era),
+        outcome: Outcome::begin(&connection),
         keep_alive: false,
         grpc: false,
         hurried: false,
@@ -79,9 +79,17 @@ pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lea
         switched.take_along(&mut exchange);
         return After::Tunnel(switched);
     }
-    exchange.outcome.finish(&Context::of(&connection, &exchange.outcome), &exchange.heads.request, &exchange.text);
-    exchange.heads.clear();
+    exchange.finish();
     next.map_or(After::End, After::Next)
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if !self.outcome.is_finished() {
+            self.outcome.given_up(self.connection.lane);
+            self.finish();
+        }
+    }
 }
 
 impl Heads {
@@ -92,6 +100,12 @@ impl Heads {
 }
 
 impl Exchange<'_> {
+    fn finish(&mut self) {
+        let context = Context::of(&self.connection, &self.outcome);
+        self.outcome.finish(&context, &self.heads.request, &self.text);
+        self.heads.clear();
+    }
+
     async fn drive(&mut self, held: Lease) -> Option<Lease> {
         let (incoming, received) = match self.read_head(held).await {
             Ok(read) => read,
@@ -173,8 +187,9 @@ impl Exchange<'_> {
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, client, listener, http, .. } = self.connection;
         self.keep_alive &= !close && !self.connection.is_leaving();
-        if let Some((reason, word)) = reply.refusal {
-            self.outcome.refused(reason, word);
+        match reply.refusal {
+            Some((reason, word)) => self.outcome.refused(reason, word),
+            None => self.outcome.answered_here(),
         }
         let mut out = Lease::new();
         // The head may not have been understood; a HEAD that was must get no body.
@@ -187,16 +202,24 @@ impl Exchange<'_> {
             if self.grpc && reply.is_error() {
                 let late = self.hurried && reply.status == 504;
                 let (status, name) = if late { grpc::DEADLINE_EXCEEDED } else { grpc::status(reply.status) };
-                h1::encode_grpc_error(out.buffer(), status, name, &id, asker);
+                h1::encode_grpc_error(out.buffer(), status, name, id.as_str(), asker);
             } else {
-                reply.encode(out.buffer(), asker, &id);
+                reply.encode(out.buffer(), asker, id.as_str());
             }
         });
         self.outcome.status = if self.grpc && reply.is_error() { 200 } else { reply.status };
+        self.outcome.answers_with(self.connection.era, &out);
         let length = out.len() as u64;
+        let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(length, |end| end as u64 + 4);
         match client.send(out, listener.timeouts.write_stall).await {
-            Ok(()) => self.outcome.bytes_out += length,
-            Err(_) => self.keep_alive = false,
+            Ok(()) => {
+                self.outcome.bytes_out += length;
+                self.outcome.body_out += length - head;
+            }
+            Err(error) => {
+                self.keep_alive = false;
+                self.outcome.unsent(&error);
+            }
         }
     }
 

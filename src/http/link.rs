@@ -136,8 +136,9 @@ impl Forwarding<'_, '_> {
     ) -> Result<(Stream, Option<Box<Session>>), Failure> {
         let era = self.exchange.connection.era;
         let started = net::now();
-        let opened = attempt.open(purpose, Cargo::Exchanges).await?;
+        let opened = attempt.open(purpose, Cargo::Exchanges).await;
         let took = started.elapsed();
+        let opened = opened.inspect_err(|_| self.exchange.outcome.not_connected(took))?;
         let counters = era.counters.pool(self.rule.pool);
         counters.target(attempt.index()).connects.inc();
         if let Some(session) = &opened.1 {

@@ -1,16 +1,16 @@
 //! What an exchange came to: gathered on the way, counted and logged once at its end.
 
 use super::connection::Connection;
-use super::head::{RequestHead, Version};
+use super::head::{Name, RequestHead, Version};
 use crate::lane::{Era, Lane};
 use crate::net;
-use crate::observe::access::{self, Http, Load, Record, Times};
+use crate::observe::access::{self, Gist, Headers, Http, Load, Record, Side, Times};
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::tls::{Channel, Facts};
 use crate::upstream::Target;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// Where an exchange is counted and what its record names.
 pub(super) struct Context<'a> {
@@ -80,16 +80,23 @@ pub(super) struct Outcome {
     /// How long it took until the answer was out, where more came after it.
     answered: Option<Duration>,
     times: Times,
+    /// What connections cost that came to nothing.
+    dialled: Duration,
     reason: &'static str,
     termination: Termination,
     refusal: Option<Reason>,
     id: u64,
+    /// Whether the peer is on a Unix socket.
+    is_local: bool,
+    finished: bool,
+    /// The head of the answer as the client got it, where lines of the log show headers of it.
+    answer: Vec<u8>,
 }
 
 impl Outcome {
-    pub(super) fn begin(era: &Era) -> Self {
+    pub(super) fn begin(Connection { era, peer, .. }: &Connection<'_>) -> Self {
         Self {
-            client: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            client: SocketAddr::new(peer.ip, peer.port),
             route: era.plan.routes.len(),
             target: None,
             tries: 0,
@@ -101,16 +108,38 @@ impl Outcome {
             waited: false,
             answered: None,
             times: Times::default(),
+            dialled: Duration::ZERO,
             reason: "",
             termination: Termination::DONE,
             refusal: None,
             id: fastrand::u64(..),
+            is_local: peer.port == 0,
+            finished: false,
+            answer: Vec::new(),
         }
     }
 
+    /// That of an exchange about which all is said elsewhere.
+    pub(super) fn told(connection: &Connection<'_>) -> Self {
+        Self { finished: true, ..Self::begin(connection) }
+    }
+
     /// The id that ties a reply to its line in the log.
-    pub(super) fn request_id(&self) -> String {
-        format!("{:016x}", self.id)
+    pub(super) fn request_id(&self) -> RequestId {
+        let mut digits = self.id;
+        RequestId(std::array::from_fn(|_| {
+            digits = digits.rotate_left(4);
+            b"0123456789abcdef"[(digits & 15) as usize]
+        }))
+    }
+
+    /// The final answer begins with `head`, which ends at an empty line.
+    #[inline]
+    pub(super) fn answers_with(&mut self, era: &Era, head: &[u8]) {
+        if era.log.as_ref().is_some_and(|log| log.borrow().wants_answer()) {
+            let end = memchr::memmem::find(head, b"\r\n\r\n").unwrap_or(head.len());
+            self.answer = head[..end].to_vec();
+        }
     }
 
     /// It takes time from here on: the next look at the clock is a new one.
@@ -125,15 +154,20 @@ impl Outcome {
         now
     }
 
-    /// The request's head is complete.
+    /// The request's head is complete. One that came at once took no time.
     pub(super) fn head_read(&mut self) {
-        self.times.request_head = Some(0);
+        self.times.request_head = Some(if self.waited { nanos(self.started.elapsed()) } else { 0 });
     }
 
     /// A connection to a target stands, `took` after it was asked for.
     pub(super) fn connected(&mut self, took: Duration) {
         self.times.queue = Some(0);
-        self.times.connect = Some(self.times.connect.unwrap_or(0) + nanos(took));
+        self.times.connect = Some(nanos(self.dialled + took));
+    }
+
+    /// A connection to a target came to nothing, `took` after it was asked for.
+    pub(super) fn not_connected(&mut self, took: Duration) {
+        self.dialled += took;
     }
 
     /// The target's first byte came, `took` after the request was sent.
@@ -146,22 +180,55 @@ impl Outcome {
         self.answered = Some(self.started.elapsed());
     }
 
+    /// The answer is our own, as the configuration wants it.
+    pub(super) fn answered_here(&mut self) {
+        if self.reason.is_empty() {
+            self.end("", Cause::Local, Phase::Request);
+        }
+    }
+
     /// We refused the request.
     pub(super) fn refused(&mut self, reason: Reason, word: &'static str) {
         self.refusal = Some(reason);
-        self.end(word, Cause::Proxy, Phase::Request);
+        let (cause, phase) = match reason {
+            Reason::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
+            Reason::BodyTimeout => (Cause::ClientTimeout, self.phase()),
+            Reason::NoRoute => (Cause::Local, Phase::Request),
+            Reason::Internal => (Cause::Internal, self.phase()),
+            // Its body turned out to be wrong while it was passed on.
+            _ if self.target.is_some() => (Cause::Proxy, Phase::Data),
+            _ => (Cause::Proxy, Phase::Request),
+        };
+        self.end(word, cause, phase);
     }
 
     /// The client left before it had its answer.
     pub(super) fn client_left(&mut self) {
-        let phase = if self.status == 0 { Phase::Headers } else { Phase::Data };
-        self.end(Failure::ClientAbort.word(), Cause::Client, phase);
+        self.end(Failure::ClientAbort.word(), Cause::Client, self.phase());
     }
 
     /// The client took no byte for too long.
     pub(super) fn client_stalled(&mut self) {
         self.refusal = Some(Reason::WriteStall);
-        self.end(Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data);
+        self.end(Reason::WriteStall.word(), Cause::ClientTimeout, self.phase());
+    }
+
+    /// Our own answer did not get through. What led to it weighs more.
+    pub(super) fn unsent(&mut self, error: &std::io::Error) {
+        match error.kind() {
+            _ if !self.reason.is_empty() => {}
+            std::io::ErrorKind::TimedOut => self.client_stalled(),
+            _ => self.client_left(),
+        }
+    }
+
+    /// How far it has come.
+    fn phase(&self) -> Phase {
+        match (self.times.request_head, self.status) {
+            (None, 0) => Phase::Request,
+            (_, 0) => Phase::Headers,
+            _ => Phase::Data,
+        }
     }
 
     /// The process ends, and what was under way with it.
@@ -171,17 +238,36 @@ impl Outcome {
 
     /// A target failed.
     pub(super) fn target_failed(&mut self, failure: Failure) {
-        let phase = match failure {
-            Failure::Connect | Failure::ConnectTimeout | Failure::NoTarget => Phase::Connect,
-            Failure::Handshake | Failure::Certificate => Phase::Connect,
-            _ if self.status == 0 => Phase::Headers,
-            _ => Phase::Data,
-        };
-        let cause = match failure {
-            Failure::ConnectTimeout | Failure::ResponseTimeout | Failure::IdleTimeout => Cause::TargetTimeout,
-            _ => Cause::Target,
+        let (cause, phase) = match failure {
+            Failure::Connect | Failure::NoTarget | Failure::Handshake | Failure::Certificate => {
+                (Cause::Target, Phase::Connect)
+            }
+            Failure::ConnectTimeout => (Cause::TargetTimeout, Phase::Connect),
+            Failure::ResponseTimeout | Failure::IdleTimeout | Failure::TunnelTimeout | Failure::WriteStall => {
+                (Cause::TargetTimeout, self.phase())
+            }
+            // What must not go on to a client is held back.
+            Failure::BadResponse => (Cause::Proxy, self.phase()),
+            Failure::Internal => (Cause::Internal, self.phase()),
+            _ => (Cause::Target, self.phase()),
         };
         self.end(failure.word(), cause, phase);
+    }
+
+    /// It is given up in the middle: the process ends, its connection has ended, or its task panics.
+    pub(super) fn given_up(&mut self, lane: &Lane) {
+        if std::thread::panicking() {
+            self.end(Reason::Internal.word(), Cause::Internal, self.phase());
+        } else if lane.is_cut() {
+            self.end(Reason::Draining.word(), Cause::Killed, self.phase());
+        } else if self.reason.is_empty() {
+            self.client_left();
+        }
+    }
+
+    /// Whether all is said about it.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// A try after a failed one succeeded: the end is normal after all.
@@ -195,7 +281,8 @@ impl Outcome {
 
     /// Counts and logs. Called once.
     pub(super) fn finish(&mut self, context: &Context<'_>, head: &RequestHead, text: &[u8]) {
-        let Context { era, listener: counted, .. } = context;
+        let Context { era, listener: counted, names, .. } = context;
+        self.finished = true;
         let total = nanos(self.answered.unwrap_or_else(|| self.started.elapsed()));
         counted.received.add(self.bytes_in);
         counted.sent.add(self.bytes_out);
@@ -211,23 +298,40 @@ impl Outcome {
         if let Some(reason) = self.refusal {
             counted.refusals.refused(reason);
         }
-        if let Some(log) = &era.log
-            && let mut log = log.borrow_mut()
-            && log.wants()
-        {
+        let Some(log) = &era.log else { return };
+        let mut log = log.borrow_mut();
+        let gist = Gist {
+            listener: names.listener,
+            route: names.route,
+            status: Some(self.status),
+            total,
+            failed: !self.reason.is_empty(),
+        };
+        if log.wants(&gist) {
             self.times.total = total;
             let id = self.request_id();
-            log.write(&self.record(context, head, text, id.as_bytes()));
+            let headers = Fields { head, text, answer: &self.answer };
+            let start_ns = log.wall(self.started);
+            let record = self.record(context, head, text, &id.0);
+            log.write(&Record { start_ns, headers: Some(&headers), ..record });
         }
     }
 
     fn record<'a>(&self, context: &Context<'a>, head: &'a RequestHead, text: &'a [u8], id: &'a [u8]) -> Record<'a> {
         let Context { names, client, .. } = context;
-        let value = |name: &'a [u8]| head.values(text, name).next().unwrap_or_default();
-        let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+        let (mut user_agent, mut referer): (&[u8], &[u8]) = (b"", b"");
+        for field in head.fields.iter().filter(|field| field.kind == Name::Other).rev() {
+            match field.name.len() {
+                10 if field.name.of(text).eq_ignore_ascii_case(b"user-agent") => user_agent = field.value.of(text),
+                7 if field.name.of(text).eq_ignore_ascii_case(b"referer") => referer = field.value.of(text),
+                _ => {}
+            }
+        }
         Record {
-            start_ns: start.saturating_sub(self.times.total),
-            client: Some(self.client),
+            start_ns: 0,
+            // Nobody else has an address without a port, but whom a proxy names without one.
+            client: (!self.is_local || self.client.port() != 0 || !self.client.ip().is_loopback())
+                .then_some(self.client),
             listener: names.listener,
             route: names.route,
             pool: names.pool,
@@ -241,8 +345,8 @@ impl Outcome {
                     Version::Http11 => access::Version::Http11,
                 },
                 host: head.authority.of(text),
-                user_agent: value(b"user-agent"),
-                referer: value(b"referer"),
+                user_agent,
+                referer,
                 status: self.status,
                 body_out: self.body_out,
                 request_id: id,
@@ -260,6 +364,40 @@ impl Outcome {
                 pool: context.pool.map_or(0, |pool| pool.in_flight.get()),
                 target: context.target.map_or(0, |target| u64::from(target.in_flight())),
             },
+            headers: None,
+        }
+    }
+}
+
+/// An id in hexadecimal digits.
+pub(super) struct RequestId([u8; 16]);
+
+impl RequestId {
+    pub(super) fn as_str(&self) -> &str {
+        // They are digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The headers of an exchange, for lines that show some.
+#[derive(Debug)]
+struct Fields<'a> {
+    head: &'a RequestHead,
+    text: &'a [u8],
+    answer: &'a [u8],
+}
+
+impl Headers for Fields<'_> {
+    fn each(&self, side: Side, name: &str, each: &mut dyn FnMut(&[u8])) {
+        if side == Side::Request {
+            return self.head.values(self.text, name.as_bytes()).for_each(each);
+        }
+        for line in self.answer.split(|byte| *byte == b'\n').skip(1) {
+            if let Some(colon) = memchr::memchr(b':', line)
+                && line[..colon].eq_ignore_ascii_case(name.as_bytes())
+            {
+                each(line[colon + 1..].trim_ascii());
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::observe::reason::Failure;
 use crate::stream::{End, Tunnel, tunnel};
 use crate::tls::Channel;
 use crate::upstream::Attempt;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Switched {
         let Connection { era, listener, .. } = exchange.connection;
         let mut heads = take_heads();
         std::mem::swap(&mut *heads, exchange.heads);
-        let outcome = std::mem::replace(&mut exchange.outcome, Outcome::begin(era));
+        let outcome = std::mem::replace(&mut exchange.outcome, Outcome::told(&exchange.connection));
         let pool = outcome
             .target
             .map(|(pool, _)| (era.plan.pools[pool].shared.name.clone(), era.counters.pool(pool).own().clone()));
@@ -114,9 +115,10 @@ impl Switched {
             if let Some((_, pool)) = &ended.pool {
                 pool.failures.failed(failure);
             }
-            match failure {
-                Failure::ClientAbort => outcome.client_left(),
-                failure => outcome.target_failed(failure),
+            match (&done.end, failure) {
+                (End::Client(ErrorKind::TimedOut), _) => outcome.client_stalled(),
+                (End::Client(_), _) => outcome.client_left(),
+                (_, failure) => outcome.target_failed(failure),
             }
         }
     }

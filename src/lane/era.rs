@@ -56,7 +56,7 @@ impl Era {
         let latencies = self.latencies.succeed(&route_origins, &pool_origins);
         let log = match log {
             LogChange::None => self.log.clone(),
-            LogChange::To(log) => log.map(|log| Rc::new(RefCell::new(log))),
+            LogChange::To(log) => log.map(|log| Rc::new(RefCell::new(*log))),
         };
         Self { plan, pools, counters, latencies, log, tally: RefCell::default(), worker: self.worker }
     }

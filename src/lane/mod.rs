@@ -35,6 +35,7 @@ pub struct Lane {
     /// Raised when tunnels have to end.
     pub ending: Signal,
     draining: Cell<bool>,
+    cut: Cell<bool>,
     era: RefCell<Rc<Era>>,
     /// One that is tried out beside it.
     trial: RefCell<Option<Rc<Era>>>,
@@ -55,7 +56,7 @@ pub enum LogChange {
     /// Where they were logged before.
     None,
     /// There from now on, or nowhere.
-    To(Option<Log>),
+    To(Option<Box<Log>>),
 }
 
 impl Lane {
@@ -69,6 +70,7 @@ impl Lane {
             options: Arc::new(Respond::options()),
             ending: Signal::default(),
             draining: Cell::new(false),
+            cut: Cell::new(false),
             era: RefCell::new(era),
             trial: RefCell::default(),
             gates: RefCell::new(gates),
@@ -148,6 +150,16 @@ impl Lane {
         self.draining.set(true);
         let gates = self.gates.borrow().clone();
         gates.iter().for_each(|gate| gate.leaving.raise());
+    }
+
+    /// What is live ends now, as the process does.
+    pub fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    /// Whether what ends, ends because the process does.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// Whoever comes in from now on may stay.

@@ -62,6 +62,7 @@ impl End {
         match self {
             Self::Both | Self::Ours => None,
             Self::Client(_) => Some(Failure::ClientAbort),
+            Self::Target(ErrorKind::TimedOut) => Some(Failure::WriteStall),
             Self::Target(_) => Some(Failure::Reset),
             Self::Silence => Some(Failure::TunnelTimeout),
             Self::Unreached(failure) => Some(*failure),

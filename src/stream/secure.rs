@@ -2,12 +2,12 @@
 
 use crate::lane::{Lane, Seat};
 use crate::net::{self, Accepted};
-use crate::observe::access::{Load, Record, Times};
+use crate::observe::access::{Gist, Load, Record, Times};
 use crate::observe::reason::{Cause, Phase, Reason, Termination};
 use crate::plan::Protocol;
 use crate::tls::{self, Edge, Session};
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// Does the handshake of a connection. `None`: it came to nothing, and all is said.
 pub async fn secure(lane: &Lane, seat: &Seat, edge: &Edge, accepted: &Accepted) -> Option<Box<Session>> {
@@ -32,21 +32,21 @@ pub async fn secure(lane: &Lane, seat: &Seat, edge: &Edge, accepted: &Accepted) 
 fn log(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: Reason) {
     let Some(log) = &seat.era.log else { return };
     let mut log = log.borrow_mut();
-    if !log.wants() {
+    let total = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let listener = &seat.listener().name;
+    if !log.wants(&Gist { listener, route: "", status: None, total, failed: true }) {
         return;
     }
-    let total = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
+    let start_ns = log.wall(started);
     let cause = match reason {
         Reason::HandshakeTimeout => Cause::ClientTimeout,
         Reason::Handshake => Cause::Client,
         _ => Cause::Proxy,
     };
     log.write(&Record {
-        start_ns: now.saturating_sub(total),
-        client: Some(SocketAddr::new(accepted.peer.ip, accepted.peer.port)),
-        listener: &seat.listener().name,
+        start_ns,
+        client: (accepted.peer.port != 0).then(|| SocketAddr::new(accepted.peer.ip, accepted.peer.port)),
+        listener,
         route: "",
         pool: "",
         target: "",
@@ -59,5 +59,6 @@ fn log(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: 
         reason: reason.word(),
         termination: Termination { cause, phase: Phase::Request },
         load: Load { process: lane.worker.connections.get(), listener: seat.counters().open.get(), pool: 0, target: 0 },
+        headers: None,
     });
 }

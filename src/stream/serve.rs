@@ -3,15 +3,16 @@
 use super::pump::{Done, End, Tunnel, tunnel};
 use crate::lane::{Era, InFlight, Lane, Visit};
 use crate::net::{self, Accepted, Peer, Stream};
-use crate::observe::access::{Load, Record, Times};
+use crate::observe::access::{Gist, Load, Record, Times};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Attempt, Local, Tried};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
@@ -25,6 +26,8 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
     let seat = visit.seat();
     let Protocol::Tcp { pool } = seat.listener().protocol else { return };
     let mut session = Session {
+        lane,
+        told: false,
         listener: (seat.listener().name.clone(), seat.counters().clone()),
         local: seat.era.pools[pool].clone(),
         counters: seat.era.counters.pool(pool).clone(),
@@ -61,11 +64,14 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
             Done { sent: 0, received: 0, end: End::Unreached(failure) }
         }
     };
-    session.log(lane, &end);
+    session.log(&end);
 }
 
 /// A connection as its line in the log tells it.
 struct Session<'a> {
+    lane: &'a Lane,
+    /// Whether all is said about it.
+    told: bool,
     listener: (String, Shared<ListenerSet>),
     local: Rc<Local>,
     counters: PoolCounters,
@@ -144,22 +150,24 @@ impl Session<'_> {
         }
     }
 
-    fn log(&self, lane: &Lane, done: &Done) {
+    fn log(&mut self, done: &Done) {
+        self.told = true;
+        let lane = self.lane;
         let era = lane.era();
         let Some(log) = &era.log else { return };
         let mut log = log.borrow_mut();
-        if !log.wants() {
+        let total = nanos(self.started.elapsed());
+        let (reason, termination) = ending(&done.end);
+        let (listener, counters) = &self.listener;
+        if !log.wants(&Gist { listener, route: "", status: None, total, failed: !reason.is_empty() }) {
             return;
         }
         let pool = self.local.pool();
         let target = self.target.map(|target| &pool.targets[target]);
-        let total = nanos(self.started.elapsed());
-        let (reason, termination) = ending(&done.end);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
-        let (listener, counters) = &self.listener;
+        let start_ns = log.wall(self.started);
         log.write(&Record {
-            start_ns: now.saturating_sub(total),
-            client: Some(SocketAddr::new(self.peer.ip, self.peer.port)),
+            start_ns,
+            client: (self.peer.port != 0).then(|| SocketAddr::new(self.peer.ip, self.peer.port)),
             listener,
             route: "",
             pool: &pool.name,
@@ -183,7 +191,18 @@ impl Session<'_> {
                 pool: self.counters.in_flight.get(),
                 target: target.map_or(0, |target| u64::from(target.in_flight())),
             },
+            headers: None,
         });
+    }
+}
+
+impl Drop for Session<'_> {
+    /// It is given up: the process ends while a target is looked for, or its task panics.
+    fn drop(&mut self) {
+        if !self.told {
+            let end = if std::thread::panicking() { End::Unreached(Failure::Internal) } else { End::Ours };
+            self.log(&Done { sent: 0, received: 0, end });
+        }
     }
 }
 
@@ -193,14 +212,16 @@ fn ending(end: &End) -> (&'static str, Termination) {
         return (Reason::Draining.word(), Termination { cause: Cause::Killed, phase: Phase::Data });
     }
     let Some(failure) = end.failure() else { return ("", Termination::DONE) };
-    let (cause, phase) = match (end, failure) {
-        (End::Client(_), _) => (Cause::Client, Phase::Data),
-        (End::Silence, _) => (Cause::TargetTimeout, Phase::Data),
-        (End::Unreached(_), Failure::ConnectTimeout) => (Cause::TargetTimeout, Phase::Connect),
-        (End::Unreached(_), _) => (Cause::Target, Phase::Connect),
-        _ => (Cause::Target, Phase::Data),
+    let (word, cause, phase) = match (end, failure) {
+        (End::Client(ErrorKind::TimedOut), _) => (Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data),
+        (End::Client(_), _) => (failure.word(), Cause::Client, Phase::Data),
+        (End::Silence | End::Target(ErrorKind::TimedOut), _) => (failure.word(), Cause::TargetTimeout, Phase::Data),
+        (_, Failure::Internal) => (failure.word(), Cause::Internal, Phase::Data),
+        (End::Unreached(_), Failure::ConnectTimeout) => (failure.word(), Cause::TargetTimeout, Phase::Connect),
+        (End::Unreached(_), _) => (failure.word(), Cause::Target, Phase::Connect),
+        _ => (failure.word(), Cause::Target, Phase::Data),
     };
-    (failure.word(), Termination { cause, phase })
+    (word, Termination { cause, phase })
 }
 
 fn nanos(span: Duration) -> u64 {

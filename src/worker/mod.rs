@@ -2,7 +2,7 @@
 //!
 //! What always holds: a worker accepts from the slots it was dealt and, while a sibling is stuck or dead, from that
 //! sibling's; it beats its [`Pulse`] about ten times a second; it takes on the newest plan that control has for it within a
-//! beat, whether or not its mailbox has room; it returns only when it was told to drain and nothing is live any more.
+//! beat, whether or not its mailbox has room; it returns only when it was told to drain and nothing is live any more, or to cut what is.
 //!
 //! May depend on `stream`, `http`, `lane` and what is below them.
 
@@ -145,11 +145,16 @@ pub enum Order {
     HandOver,
     /// As it was told before, and end the tunnels, too.
     End,
+    /// End with all that is live.
+    Cut,
 }
 
 impl Order {
     fn of(number: u8) -> Self {
-        [Self::Serve, Self::Drain, Self::HandOver, Self::End].get(usize::from(number)).copied().unwrap_or_default()
+        [Self::Serve, Self::Drain, Self::HandOver, Self::End, Self::Cut]
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -265,6 +270,10 @@ impl Worker {
                 self.doors.shut(order == Order::HandOver);
             }
             Order::End => self.lane.ending.raise(),
+            Order::Cut => {
+                self.lane.ending.raise();
+                self.lane.cut();
+            }
         }
     }
 
@@ -307,7 +316,7 @@ impl Worker {
     async fn tick(&self) {
         let Self { lane, pulse, .. } = self;
         let mut last = net::now();
-        let mut drained = 0;
+        let (mut drained, mut cut) = (0, 0);
         for round in 1u64.. {
             net::sleep(TICK).await;
             let now = net::now();
@@ -328,7 +337,9 @@ impl Worker {
             }
             // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
             drained = if self.is_done() { drained + 1 } else { 0 };
-            if drained == 2 {
+            // Tunnels have had a turn to end by themselves; whatever else is live ends with the loop.
+            cut += u32::from(self.obeyed.get() == Order::Cut);
+            if drained == 2 || cut == 2 {
                 return;
             }
         }

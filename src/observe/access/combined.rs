@@ -1,11 +1,12 @@
 //! The "combined" format of Apache and NGINX:
-//! `client - - [time] "request line" status body-bytes "referer" "user agent"`.
+//! `client - - [time] "request line" status body-bytes "referer" "user agent"`, and behind it each header that lines are to
+//! show, in quotes.
 
 use super::stamp::Stamp;
-use super::{Http, Record, client_ip, escape, number};
+use super::{Http, Record, Shown, client_ip, escape, number};
 
 /// Writes `record` without the line feed. A TCP connection has no request line and status 000.
-pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
+pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     client_ip(record.client, out);
     out.extend_from_slice(b" - - [");
     stamp.common(out);
@@ -29,16 +30,30 @@ pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     out.push(b' ');
     number(http.body_out, out);
     for value in [http.referer, http.user_agent] {
-        out.extend_from_slice(b" \"");
-        escape::combined(if value.is_empty() { b"-" } else { value }, out);
-        out.push(b'"');
+        out.push(b' ');
+        quoted(value, out);
     }
+    for name in shown.headers {
+        out.push(b' ');
+        quoted(shown.request(record, name).unwrap_or_default(), out);
+    }
+    for name in shown.response_headers {
+        out.push(b' ');
+        quoted(shown.response(record, name).unwrap_or_default(), out);
+    }
+}
+
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape::combined(if value.is_empty() { b"-" } else { value }, out);
+    out.push(b'"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Format;
-    use super::super::tests::{hostile, http, line, tcp};
+    use super::super::tests::{Fields, hostile, http, line, lines_of, tcp};
+    use super::super::{Record, Settings};
 
     #[test]
     fn an_exchange_looks_as_parsers_expect() {
@@ -56,5 +71,18 @@ mod tests {
     #[test]
     fn a_quote_in_a_header_does_not_end_its_field() {
         assert_eq!(line(Format::Combined, &hostile()).matches('"').count(), 6);
+    }
+
+    #[test]
+    fn each_header_that_is_asked_for_has_its_place() {
+        let fields = Fields { request: &[("X-Tenant", "a\"b")], response: &[("x-cache", "hit")] };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settings = Settings {
+            headers: names(&["x-none", "x-tenant"]),
+            response_headers: names(&["x-cache"]),
+            ..Settings::new(Format::Combined)
+        };
+        let line = lines_of(settings, &Record { headers: Some(&fields), ..http() });
+        assert!(line.ends_with(" \"-\" \"curl/8\" \"-\" \"a\\x22b\" \"hit\"\n"), "{line}");
     }
 }

@@ -5,14 +5,14 @@
 //! option tcplog   %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq
 //! ```
 //!
-//! Times are whole milliseconds in UTC, -1 for a point that was not reached. Nothing is captured, so cookies show as
-//! `-` and header captures are absent; there are no queues, so theirs are 0.
+//! Times are whole milliseconds in UTC, -1 for a point that was not reached. Cookies show as `-`; headers that lines are to
+//! show stand before the request as captured ones do, `{a|b} {c}`; there are no queues, so theirs are 0.
 
 use super::stamp::Stamp;
-use super::{Http, Record, client_ip, escape, number};
+use super::{Http, Record, Shown, client_ip, escape, number};
 
 /// Writes `record` without the line feed.
-pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
+pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     endpoints(record, stamp, out);
     let times = &record.times;
     match &record.http {
@@ -39,8 +39,25 @@ pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     }
     load(record, out);
     if let Some(http) = &record.http {
+        captured(shown.headers, |name, out| capture(shown.request(record, name), out), out);
+        captured(shown.response_headers, |name, out| capture(shown.response(record, name), out), out);
         request(http, out);
     }
+}
+
+/// Captured headers in their braces; nothing if none is to be captured.
+fn captured(names: &[String], mut write: impl FnMut(&str, &mut Vec<u8>), out: &mut Vec<u8>) {
+    for (at, name) in names.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b" {" } else { b"|" });
+        write(name, out);
+    }
+    if !names.is_empty() {
+        out.push(b'}');
+    }
+}
+
+fn capture(value: Option<&[u8]>, out: &mut Vec<u8>) {
+    escape::haproxy_capture(value.unwrap_or_default(), out);
 }
 
 fn endpoints(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
@@ -109,8 +126,8 @@ fn request(http: &Http<'_>, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{hostile, http, line, tcp};
-    use super::super::{Format, Http, Record, Times};
+    use super::super::tests::{Fields, hostile, http, line, lines_of, tcp};
+    use super::super::{Format, Http, Record, Settings, Times};
 
     #[test]
     fn an_exchange_is_a_line_of_option_httplog() {
@@ -141,5 +158,15 @@ mod tests {
         assert_eq!(head.split_ascii_whitespace().count(), 12, "{line}");
         assert_eq!(line.matches('"').count(), 2);
         assert!(head.contains(" we#0Ab#20x we#0Ab#20x/<NOSRV> "), "{line}");
+    }
+
+    #[test]
+    fn headers_stand_in_braces_that_no_value_leaves() {
+        let fields = Fields { request: &[("a", "1|2} {"), ("b", "3")], response: &[] };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settings =
+            Settings { headers: names(&["a", "b"]), response_headers: names(&["c"]), ..Settings::new(Format::Haproxy) };
+        let line = lines_of(settings, &Record { headers: Some(&fields), ..http() });
+        assert!(line.contains(" 0/0 {1#7C2#7D #7B|3} {} \"GET "), "{line}");
     }
 }

@@ -1,93 +1,122 @@
 //! One JSON object per line. Keys that do not apply are left out.
+//!
+//! Written for every request, so without the machinery of formatting: keys are of a known length and come with their quotes.
 
 use super::stamp::Stamp;
-use super::{Record, escape, number};
-
-/// A key with the comma before it and the colon after it.
-macro_rules! key {
-    ($name:literal) => {
-        concat!(",\"", $name, "\":").as_bytes()
-    };
-}
+use super::{Record, Shown, escape, millis, number};
 
 /// Writes `record` without the line feed.
-pub fn write(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
+pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     stamp.rfc3339(out);
-    out.push(b'"');
     if let Some(client) = record.client {
-        out.extend_from_slice(key!("client"));
-        out.push(b'"');
+        out.extend_from_slice(b"\",\"client\":\"");
         super::client_ip(Some(client), out);
-        out.push(b'"');
-        integer(key!("client_port"), u64::from(client.port()), out);
     }
-    text(key!("listener"), record.listener.as_bytes(), out);
-    text(key!("route"), record.route.as_bytes(), out);
-    text(key!("pool"), record.pool.as_bytes(), out);
-    text(key!("target"), record.target.as_bytes(), out);
+    out.push(b'"');
+    if let Some(port) = record.client.map(|client| client.port()).filter(|port| *port != 0) {
+        integer(b",\"client_port\":", u64::from(port), out);
+    }
+    text(b",\"listener\":\"", record.listener.as_bytes(), out);
+    text(b",\"route\":\"", record.route.as_bytes(), out);
+    text(b",\"pool\":\"", record.pool.as_bytes(), out);
+    text(b",\"target\":\"", record.target.as_bytes(), out);
     if let Some(http) = &record.http {
-        text(key!("request_id"), http.request_id, out);
-        text(key!("method"), http.method, out);
-        text(key!("uri"), http.target, out);
-        text(key!("protocol"), http.version.name(), out);
-        text(key!("host"), http.host, out);
+        text(b",\"request_id\":\"", http.request_id, out);
+        text(b",\"method\":\"", http.method, out);
+        text(b",\"uri\":\"", http.target, out);
+        out.extend_from_slice(b",\"protocol\":\"");
+        out.extend_from_slice(http.version.name());
+        out.push(b'"');
+        text(b",\"host\":\"", http.host, out);
         if http.status != 0 {
-            integer(key!("status"), u64::from(http.status), out);
+            integer(b",\"status\":", u64::from(http.status), out);
         }
-        integer(key!("body_bytes_out"), http.body_out, out);
-        text(key!("user_agent"), http.user_agent, out);
-        text(key!("referer"), http.referer, out);
+        integer(b",\"body_bytes_out\":", http.body_out, out);
+        text(b",\"user_agent\":\"", http.user_agent, out);
+        text(b",\"referer\":\"", http.referer, out);
+        headers(b",\"headers\":{", shown.headers, Shown::request, (shown, record), out);
+        headers(b",\"response_headers\":{", shown.response_headers, Shown::response, (shown, record), out);
     } else {
-        text(key!("protocol"), b"TCP", out);
+        out.extend_from_slice(b",\"protocol\":\"TCP\"");
     }
     if let Some(tls) = &record.tls {
-        text(key!("tls_version"), tls.version.as_bytes(), out);
-        text(key!("tls_cipher"), tls.cipher.as_bytes(), out);
-        text(key!("sni"), tls.name.as_bytes(), out);
+        text(b",\"tls_version\":\"", tls.version.as_bytes(), out);
+        text(b",\"tls_cipher\":\"", tls.cipher.as_bytes(), out);
+        text(b",\"sni\":\"", tls.name.as_bytes(), out);
     }
-    integer(key!("bytes_in"), record.bytes_in, out);
-    integer(key!("bytes_out"), record.bytes_out, out);
-    duration(key!("request_head_ms"), record.times.request_head, out);
-    duration(key!("queue_ms"), record.times.queue, out);
-    duration(key!("connect_ms"), record.times.connect, out);
-    duration(key!("first_byte_ms"), record.times.first_byte, out);
-    duration(key!("total_ms"), Some(record.times.total), out);
-    integer(key!("tries"), u64::from(record.tries), out);
-    text(key!("reason"), record.reason.as_bytes(), out);
+    integer(b",\"bytes_in\":", record.bytes_in, out);
+    integer(b",\"bytes_out\":", record.bytes_out, out);
+    duration(b",\"request_head_ms\":", record.times.request_head, out);
+    duration(b",\"queue_ms\":", record.times.queue, out);
+    duration(b",\"connect_ms\":", record.times.connect, out);
+    duration(b",\"first_byte_ms\":", record.times.first_byte, out);
+    duration(b",\"total_ms\":", Some(record.times.total), out);
+    integer(b",\"tries\":", u64::from(record.tries), out);
+    text(b",\"reason\":\"", record.reason.as_bytes(), out);
+    out.extend_from_slice(b",\"termination\":\"");
     let letters = record.termination.letters();
-    text(key!("termination"), if record.http.is_some() { &letters } else { &letters[..2] }, out);
-    out.push(b'}');
+    out.extend_from_slice(&letters[..2]);
+    if record.http.is_some() {
+        out.extend_from_slice(&letters[2..]);
+    }
+    out.extend_from_slice(b"\"}");
 }
 
-fn text(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+/// `key` has the comma before it, the colon after it and the quote that the value begins with.
+#[inline(always)]
+fn text<const N: usize>(key: &[u8; N], value: &[u8], out: &mut Vec<u8>) {
     if !value.is_empty() {
         out.extend_from_slice(key);
-        out.push(b'"');
         escape::json(value, out);
         out.push(b'"');
     }
 }
 
-fn integer(key: &[u8], value: u64, out: &mut Vec<u8>) {
+#[inline(always)]
+fn integer<const N: usize>(key: &[u8; N], value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     number(value, out);
 }
 
-/// Milliseconds with three decimals.
-fn duration(key: &[u8], ns: Option<u64>, out: &mut Vec<u8>) {
-    if let Some(ns) = ns {
-        let us = ns / 1_000;
-        integer(key, us / 1_000, out);
-        let digit = |n: u64| b'0' + (n % 10) as u8;
-        out.extend_from_slice(&[b'.', digit(us / 100), digit(us / 10), digit(us)]);
+#[inline(always)]
+fn duration<const N: usize>(key: &[u8; N], ns: Option<u64>, out: &mut Vec<u8>) {
+    if ns.is_some() {
+        out.extend_from_slice(key);
+        millis(ns, out);
+    }
+}
+
+/// An object of those headers that are there; nothing if none is.
+fn headers<'a>(
+    key: &[u8],
+    names: &[String],
+    find: for<'s> fn(&'s mut Shown<'a>, &Record<'_>, &str) -> Option<&'s [u8]>,
+    (shown, record): (&mut Shown<'a>, &Record<'_>),
+    out: &mut Vec<u8>,
+) {
+    let mut before: &[u8] = key;
+    for name in names {
+        if let Some(value) = find(shown, record, name) {
+            out.extend_from_slice(before);
+            out.push(b'"');
+            escape::json(name.as_bytes(), out);
+            out.extend_from_slice(b"\":\"");
+            escape::json(value, out);
+            out.push(b'"');
+            before = b",";
+        }
+    }
+    if before.len() == 1 {
+        out.push(b'}');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Format;
-    use super::super::tests::{hostile, http, line, tcp};
+    use super::super::tests::{Fields, hostile, http, line, lines_of, tcp};
+    use super::super::{Record, Settings};
     use serde_json::{Value, json};
 
     fn read(record: &super::Record<'_>) -> Value {
@@ -130,5 +159,24 @@ mod tests {
         let value = read(&hostile());
         assert!(value["uri"].as_str().unwrap().starts_with("/\"\\\n\r\u{1b}[2J"));
         assert_eq!(value["listener"], "we\nb x");
+    }
+
+    #[test]
+    fn headers_are_objects_of_what_is_there() {
+        let fields =
+            Fields { request: &[("X-Tenant", "a\"\x01"), ("cookie", "s3cret")], response: &[("x-cache", "hit")] };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settings = Settings {
+            headers: names(&["x-none", "x-tenant", "cookie"]),
+            response_headers: names(&["x-cache", "x-none"]),
+            redact_headers: names(&["cookie"]),
+            ..Settings::new(Format::Json)
+        };
+        let line = lines_of(settings.clone(), &Record { headers: Some(&fields), ..http() });
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["headers"], json!({ "x-tenant": "a\"\u{1}", "cookie": "[redacted]" }));
+        assert_eq!(value["response_headers"], json!({ "x-cache": "hit" }));
+        let value: Value = serde_json::from_str(&lines_of(settings, &http())).unwrap();
+        assert!(value.get("headers").is_none() && value.get("response_headers").is_none());
     }
 }

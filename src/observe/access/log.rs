@@ -1,33 +1,54 @@
-//! A worker's end of the access log: records become lines in a buffer, full buffers go to the file thread.
+//! A worker's end of the access log: records become lines in a buffer, full buffers go to the log's thread.
 
-use super::{Format, Formatter, Record};
+use super::{Formatter, Gist, Policy, Record};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::{Batch, Queue};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 /// A buffer that has grown to this many bytes is handed over at once.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// The access log of one worker. Never waits: what the file thread cannot take is dropped and counted.
+/// The access log of one worker. Never waits: what the log's thread cannot take is dropped and counted.
 #[derive(Debug)]
 pub struct Log {
     formatter: Formatter,
-    sampler: Sampler,
+    random: fastrand::Rng,
     batch: Batch,
     queue: Queue,
     counters: Shared<WorkerSet>,
+    /// One moment by both clocks: the wall's is asked only now and then.
+    clocks: (Instant, Duration),
 }
 
 impl Log {
-    /// A log that writes `sample` (0 to 1) of the records in `format`; `seed` makes the choice repeatable.
-    pub fn new(format: Format, sample: f64, seed: u64, queue: Queue, counters: Shared<WorkerSet>) -> Self {
-        let sampler = Sampler::new(sample, seed);
-        Self { formatter: Formatter::new(format), sampler, batch: Batch::default(), queue, counters }
+    /// A log that goes by `policy`; `seed` makes the choice of a sample repeatable.
+    pub fn new(policy: Arc<Policy>, seed: u64, queue: Queue, counters: Shared<WorkerSet>) -> Self {
+        let random = fastrand::Rng::with_seed(seed);
+        Self { formatter: Formatter::new(policy), random, batch: Batch::default(), queue, counters, clocks: clocks() }
     }
 
-    /// Whether the next record is in the sample: ask before the record is put together, and write it only then.
+    /// Whether a record is to be written: ask before it is put together, and write it only then.
     #[inline]
-    pub fn wants(&mut self) -> bool {
-        self.sampler.draw()
+    pub fn wants(&mut self, gist: &Gist<'_>) -> bool {
+        let Self { formatter, random, .. } = self;
+        formatter.policy().wants(gist, || random.u64(..))
+    }
+
+    /// Whether lines show headers of responses.
+    #[inline]
+    pub fn wants_answer(&self) -> bool {
+        self.formatter.policy().wants_answer()
+    }
+
+    /// What time it was at `moment` by the wall's clock, ns since 1970.
+    pub fn wall(&self, moment: Instant) -> u64 {
+        let (base, wall) = self.clocks;
+        let wall = match moment.checked_duration_since(base) {
+            Some(later) => wall + later,
+            None => wall.saturating_sub(base - moment),
+        };
+        u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Writes one record to the buffer.
@@ -41,6 +62,7 @@ impl Log {
 
     /// Hands over what the buffer holds. To be called every 100 ms or so, and before the worker ends.
     pub fn flush(&mut self) {
+        self.clocks = clocks();
         if self.batch.lines == 0 {
             return;
         }
@@ -61,35 +83,20 @@ impl Drop for Log {
     }
 }
 
-/// Draws a share of all records.
-#[derive(Debug)]
-struct Sampler {
-    /// Draws below it are taken; `None` takes all.
-    threshold: Option<u64>,
-    random: fastrand::Rng,
-}
-
-impl Sampler {
-    fn new(share: f64, seed: u64) -> Self {
-        // A float to integer cast saturates, and NaN becomes 0.
-        let threshold = (share < 1.0).then_some((share * u64::MAX as f64) as u64);
-        Self { threshold, random: fastrand::Rng::with_seed(seed) }
-    }
-
-    #[inline]
-    fn draw(&mut self) -> bool {
-        self.threshold.is_none_or(|threshold| self.random.u64(..) < threshold)
-    }
+/// Now, by the clock that only goes forward and by the wall's.
+fn clocks() -> (Instant, Duration) {
+    (Instant::now(), SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::observe::access::tests::http;
+    use crate::observe::access::{Format, Settings};
 
     fn log(queue: Queue) -> (Log, Shared<WorkerSet>) {
         let counters = Shared::<WorkerSet>::default();
-        (Log::new(Format::Json, 1.0, 0, queue, counters.clone()), counters)
+        (Log::new(Policy::new(Settings::new(Format::Json)).into(), 0, queue, counters.clone()), counters)
     }
 
     #[test]
@@ -125,13 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_a_share() {
-        let share = |share: f64| {
-            let mut sampler = Sampler::new(share, 7);
-            (0..10_000).filter(|_| sampler.draw()).count()
-        };
-        assert_eq!(share(0.0), 0);
-        assert_eq!(share(1.0), 10_000);
-        assert!((900..1_100).contains(&share(0.1)));
+    fn the_wall_clock_is_reckoned_both_ways() {
+        let (queue, _received) = Queue::pair(1);
+        let (log, _) = log(queue);
+        let (base, wall) = log.clocks;
+        let second = Duration::from_secs(1);
+        let at = |moment| Duration::from_nanos(log.wall(moment));
+        assert_eq!((at(base), at(base + second), at(base - second)), (wall, wall + second, wall - second));
     }
 }

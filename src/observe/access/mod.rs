@@ -1,22 +1,33 @@
-//! The access log: one record per HTTP exchange or TCP connection, in one of three formats.
+//! The access log: one record per HTTP exchange or TCP connection, in one of three formats or the operator's own.
 //!
-//! [`Formatter`] turns a [`Record`] into one line without allocating; [`Log`] batches lines on a worker and hands them
-//! to the file thread. Whatever clients and targets sent, a line never holds a control character, so that nobody can
-//! forge a line or drive a terminal; the formats differ in how they escape.
+//! A [`Policy`] says which records are lines and what is in them. [`Formatter`] turns a [`Record`] into one line without
+//! allocating; [`Log`] batches lines on a worker and hands them to the log's thread. Whatever clients and targets sent, a
+//! line never holds a control character, so that nobody can forge a line or drive a terminal; the formats differ in how they
+//! escape. What the policy redacts is taken out before a format sees it.
 
 mod combined;
 mod escape;
 mod haproxy;
 mod json;
 mod log;
+mod policy;
+mod redact;
 mod stamp;
+mod syslog;
+mod template;
 
 pub use log::Log;
+pub use policy::{Format, Gist, Policy, Settings};
+pub use syslog::Header;
+pub use template::{FIELDS, HEADERS, Template, Wrong};
 
 use super::reason::Termination;
+use redact::Redaction;
 use stamp::Stamp;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// All that a line can tell about one exchange or connection. Names come from the configuration, bytes from the wire.
 #[derive(Clone, Debug)]
@@ -52,6 +63,23 @@ pub struct Record<'a> {
     pub termination: Termination,
     /// What else was going on.
     pub load: Load,
+    /// Where headers are looked up that a line shows; `None` for a TCP connection.
+    pub headers: Option<&'a dyn Headers>,
+}
+
+/// Which head a header is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The request's, as the client sent it.
+    Request,
+    /// The response's, as the client got it.
+    Response,
+}
+
+/// The headers of an exchange.
+pub trait Headers: std::fmt::Debug {
+    /// Calls `each` with every value of the header `name`, which is in lower case.
+    fn each(&self, side: Side, name: &str, each: &mut dyn FnMut(&[u8]));
 }
 
 /// A version of HTTP.
@@ -139,56 +167,174 @@ pub struct Load {
     pub target: u64,
 }
 
-/// How a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object.
-    Json,
-    /// Apache's and NGINX's "combined".
-    Combined,
-    /// HAProxy's `option httplog`, and `option tcplog` for TCP, without the syslog prefix.
-    Haproxy,
+/// Headers as a line shows them.
+struct Shown<'a> {
+    headers: &'a [String],
+    response_headers: &'a [String],
+    redaction: &'a Redaction,
+    value: &'a mut Vec<u8>,
+}
+
+impl Shown<'_> {
+    /// The values of a request header, joined as a target may join them (RFC 9110 §5.3).
+    fn request(&mut self, record: &Record<'_>, name: &str) -> Option<&[u8]> {
+        self.find(Side::Request, record, name)
+    }
+
+    /// The same of the response.
+    fn response(&mut self, record: &Record<'_>, name: &str) -> Option<&[u8]> {
+        self.find(Side::Response, record, name)
+    }
+
+    fn find(&mut self, side: Side, record: &Record<'_>, name: &str) -> Option<&[u8]> {
+        self.value.clear();
+        let mut found = 0;
+        record.headers?.each(side, name, &mut |value| {
+            if found > 0 {
+                self.value.extend_from_slice(b", ");
+            }
+            found += 1;
+            self.redaction.header(name, value, self.value);
+        });
+        (found > 0).then_some(self.value)
+    }
 }
 
 /// Writes records as lines. It remembers the text of the last second, so that a date is formatted once a second.
 #[derive(Debug)]
 pub struct Formatter {
-    format: Format,
+    policy: Arc<Policy>,
     stamp: Stamp,
+    /// The time of a syslog header, which is that of the record's end.
+    sent: Stamp,
+    /// Room for a header's value.
+    value: Vec<u8>,
+    /// Room for texts that something is hidden in.
+    redacted: Vec<u8>,
 }
 
 impl Formatter {
-    /// A formatter for `format`.
-    pub fn new(format: Format) -> Self {
-        Self { format, stamp: Stamp::default() }
+    /// A formatter that goes by `policy`.
+    pub fn new(policy: Arc<Policy>) -> Self {
+        let (value, redacted) = (Vec::new(), Vec::new());
+        Self { policy, stamp: Stamp::default(), sent: Stamp::default(), value, redacted }
+    }
+
+    /// What it goes by.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// Appends `record` to `out` as one line, line feed included.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
-        self.stamp.set(record.start_ns);
-        match self.format {
-            Format::Json => json::write(record, &self.stamp, out),
-            Format::Combined => combined::write(record, &self.stamp, out),
-            Format::Haproxy => haproxy::write(record, &self.stamp, out),
-        }
+        let Some(header) = &self.policy.settings.syslog else {
+            self.line(record, out);
+            return out.push(b'\n');
+        };
+        header.write(record, &mut self.sent, out);
+        let start = out.len();
+        self.line(record, out);
+        syslog::mark(start, out);
         out.push(b'\n');
+    }
+
+    fn line(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        self.stamp.set(record.start_ns);
+        match &record.http {
+            Some(http) if !self.policy.redaction.is_idle(&["user-agent", "referer"]) => {
+                self.line_redacted(record, http, out);
+            }
+            _ => self.format(record, out),
+        }
+    }
+
+    #[cold]
+    fn line_redacted(&mut self, record: &Record<'_>, http: &Http<'_>, out: &mut Vec<u8>) {
+        let mut room = std::mem::take(&mut self.redacted);
+        room.clear();
+        let redaction = &self.policy.redaction;
+        let mut part = |write: &dyn Fn(&mut Vec<u8>)| -> Range<usize> {
+            let start = room.len();
+            write(&mut room);
+            start..room.len()
+        };
+        let header = |name, value: &[u8], room: &mut Vec<u8>| {
+            if !value.is_empty() {
+                redaction.header(name, value, room);
+            }
+        };
+        let target = part(&|room| redaction.text(http.target, room));
+        let referer = part(&|room| header("referer", http.referer, room));
+        let user_agent = part(&|room| header("user-agent", http.user_agent, room));
+        let (target, referer, user_agent) = (&room[target], &room[referer], &room[user_agent]);
+        let http = Http { target, referer, user_agent, ..http.clone() };
+        self.format(&Record { http: Some(http), ..record.clone() }, out);
+        self.redacted = room;
+    }
+
+    fn format(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let settings = &self.policy.settings;
+        let shown = &mut Shown {
+            headers: &settings.headers,
+            response_headers: &settings.response_headers,
+            redaction: &self.policy.redaction,
+            value: &mut self.value,
+        };
+        match &settings.format {
+            Format::Json => json::write(record, shown, &self.stamp, out),
+            Format::Combined => combined::write(record, shown, &self.stamp, out),
+            Format::Haproxy => haproxy::write(record, shown, &self.stamp, out),
+            Format::Template(template) => template.write(record, shown, &self.stamp, out),
+        }
     }
 }
 
+#[inline]
 fn number(value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    match u8::try_from(value) {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
+}
+
+/// Milliseconds with three decimals, of ns; nothing for `None`.
+#[inline]
+fn millis(ns: Option<u64>, out: &mut Vec<u8>) {
+    match ns {
+        None => {}
+        // A used connection, a head that came at once.
+        Some(0) => out.extend_from_slice(b"0.000"),
+        Some(ns) => {
+            let us = ns / 1_000;
+            number(us / 1_000, out);
+            // Below a thousand, where 32 bits are quicker.
+            let rest = (us % 1_000) as u32;
+            let digit = |n: u32| b'0' + (n % 10) as u8;
+            out.extend_from_slice(&[b'.', b'0' + (rest / 100) as u8, digit(rest / 10), digit(rest)]);
+        }
+    }
 }
 
 /// The client's address alone; `-` for a Unix socket.
 fn client_ip(client: Option<SocketAddr>, out: &mut Vec<u8>) {
     match client.map(|client| client.ip().to_canonical()) {
         Some(IpAddr::V4(ip)) => {
-            let [a, b, c, d] = ip.octets();
-            number(u64::from(a), out);
-            for octet in [b, c, d] {
-                out.push(b'.');
-                number(u64::from(octet), out);
+            let (mut text, mut length) = ([0; 16], 0);
+            let mut push = |byte| {
+                text[length & 15] = byte;
+                length += 1;
+            };
+            for octet in ip.octets() {
+                if octet >= 100 {
+                    push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    push(b'0' + octet / 10 % 10);
+                }
+                push(b'0' + octet % 10);
+                push(b'.');
             }
+            out.extend_from_slice(&text[..length - 1]);
         }
         // Writing to a Vec cannot fail.
         Some(IpAddr::V6(ip)) => drop(write!(out, "{ip}")),
@@ -237,6 +383,21 @@ pub(super) mod tests {
             reason: "",
             termination: Termination::DONE,
             load: Load { process: 4, listener: 3, pool: 2, target: 1 },
+            headers: None,
+        }
+    }
+
+    /// Headers that a test gives.
+    #[derive(Debug)]
+    pub struct Fields {
+        pub request: &'static [(&'static str, &'static str)],
+        pub response: &'static [(&'static str, &'static str)],
+    }
+
+    impl Headers for Fields {
+        fn each(&self, side: Side, name: &str, each: &mut dyn FnMut(&[u8])) {
+            let fields = if side == Side::Request { self.request } else { self.response };
+            fields.iter().filter(|field| field.0.eq_ignore_ascii_case(name)).for_each(|field| each(field.1.as_bytes()));
         }
     }
 
@@ -263,14 +424,26 @@ pub(super) mod tests {
     }
 
     pub fn line(format: Format, record: &Record<'_>) -> String {
+        lines_of(Settings::new(format), record)
+    }
+
+    pub fn lines_of(settings: Settings, record: &Record<'_>) -> String {
         let mut out = Vec::new();
-        Formatter::new(format).write(record, &mut out);
+        Formatter::new(Policy::new(settings).into()).write(record, &mut out);
         String::from_utf8(out).expect("a line is UTF-8 whatever came in")
+    }
+
+    /// All formats, the operator's with every field.
+    fn formats() -> [Format; 4] {
+        let all: Vec<String> = FIELDS.iter().map(|name| format!("\"{{{name}}}\"")).collect();
+        let headers = "{request.headers.authorization} {request.headers.referer} {response.headers.location}";
+        let template = format!("{} {headers}", all.join(" "));
+        [Format::Json, Format::Combined, Format::Haproxy, Format::Template(Template::parse(&template).unwrap())]
     }
 
     #[test]
     fn no_control_character_reaches_a_line() {
-        for format in [Format::Json, Format::Combined, Format::Haproxy] {
+        for format in formats() {
             let line = line(format, &hostile());
             let (body, end) = line.split_at(line.len() - 1);
             assert_eq!(end, "\n");
@@ -284,5 +457,37 @@ pub(super) mod tests {
         client_ip(Some("[::ffff:10.0.0.1]:80".parse().unwrap()), &mut out);
         client_ip(None, &mut out);
         assert_eq!(out, b"10.0.0.1-");
+    }
+
+    /// Whatever the format, and wherever a client puts it.
+    #[test]
+    fn what_is_redacted_is_in_no_line() {
+        let fields = Fields {
+            request: &[("Authorization", "Bearer s3cret"), ("referer", "http://a/?tOken=s3cret"), ("cookie", "s3cret")],
+            response: &[("location", "/x?%74oken=s3cret"), ("set-cookie", "s3cret")],
+        };
+        let names = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        for format in formats() {
+            let settings = Settings {
+                headers: names(&["authorization", "referer", "cookie"]),
+                response_headers: names(&["location", "set-cookie"]),
+                redact_headers: names(&["authorization", "cookie", "set-cookie"]),
+                redact_query: names(&["token"]),
+                ..Settings::new(format)
+            };
+            let http = Http {
+                target: b"/a?x=1&TOKEN=s3cret",
+                referer: b"http://a/?next=%2Fb%3Ftoken%3Ds3cret",
+                user_agent: b"bot (+http://a/?token=s3cret)",
+                ..http().http.unwrap()
+            };
+            let line = lines_of(settings, &Record { http: Some(http), headers: Some(&fields), ..super::tests::http() });
+            assert!(!line.contains("s3cret"), "{line}");
+            assert!(line.contains("/a?x=1&TOKEN=[redacted]"), "{line}");
+        }
+        let settings = Settings { redact_headers: names(&["user-agent", "referer"]), ..Settings::new(Format::Json) };
+        let http = Http { user_agent: b"s3cret", referer: b"", ..http().http.unwrap() };
+        let line = lines_of(settings, &Record { http: Some(http), ..super::tests::http() });
+        assert!(line.contains("\"user_agent\":\"[redacted]\"") && !line.contains("referer"), "{line}");
     }
 }

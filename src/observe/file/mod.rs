@@ -1,19 +1,24 @@
-//! The file thread: it writes what workers log, so that nobody else waits for a disk, a pipe or a terminal.
+//! The log's thread: it writes what workers log, so that nobody else waits for a disk, a pipe, a terminal or a server.
 //!
-//! It runs tokio-uring; where no ring can be made it falls back to plain writes on the same thread. A reader that is
-//! stuck or a disk that is full costs lines, which are counted and told in the operational log once writing works
-//! again, and nothing else: queues are bounded, and the thread is detached, so that the process can end without it.
+//! For files it runs tokio-uring; where no ring can be made it falls back to plain writes on the same thread. Syslog servers
+//! are sent to on plain tokio. A reader that is stuck, a disk that is full or a server that is away costs lines, which are
+//! counted and told in the operational log once writing works again, and nothing else: queues are bounded, and the thread is
+//! detached, so that the process can end without it.
 //!
-//! Output is whole lines. When a write breaks off within a line, the rest of that line is written before anything
-//! else; every other line of the batch is dropped whole.
+//! Output is whole lines. When a write to a file breaks off within a line, the rest of that line is written before anything
+//! else; every other line of the batch is dropped whole. A connection that breaks off within one is never used again.
 
+mod link;
+mod losses;
 mod output;
+mod sender;
 mod writer;
 
 use super::counters::Counter;
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -75,6 +80,19 @@ pub enum Destination {
     Stdout,
     /// A file, appended to and created with mode 0640; or a named pipe or device.
     File(PathBuf),
+    /// A syslog server. Lines must come with their headers.
+    Syslog(Server),
+}
+
+/// A syslog server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// A datagram for each line, cut to 8,192 bytes.
+    Udp(SocketAddr),
+    /// A connection on which each line is preceded by its length.
+    Tcp(SocketAddr),
+    /// A Unix socket: datagrams as with UDP, or a stream of lines.
+    Unix(PathBuf),
 }
 
 /// What became of lines. The file thread is the only writer.
@@ -107,6 +125,11 @@ impl FileThread {
     /// # Errors
     /// The destination cannot be opened (the message names it), or no thread can be started.
     pub fn start(destination: Destination, ring: bool) -> io::Result<Self> {
+        if let Destination::Syslog(server) = destination {
+            return Self::spawn("ringway-syslog", move |queued, spent, shared| {
+                sender::run(server, queued, spent, shared);
+            });
+        }
         let output = destination.open()?;
         Self::start_on(output, destination, ring)
     }
@@ -137,6 +160,15 @@ impl FileThread {
     }
 
     fn start_on(output: File, destination: Destination, ring: bool) -> io::Result<Self> {
+        Self::spawn("ringway-files", move |queued, spent, shared| {
+            writer::run(ring, |ring| Writer::new(output, ring, destination, queued, spent, shared));
+        })
+    }
+
+    fn spawn(
+        name: &str,
+        run: impl FnOnce(Receiver<Batch>, Sender<Vec<u8>>, Arc<Shared>) + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (batches, queued) = channel::bounded(QUEUE_BATCHES);
         let (spent, spares) = channel::bounded(QUEUE_BATCHES);
@@ -144,9 +176,9 @@ impl FileThread {
         let queue = Queue { batches, spares, shared: shared.clone() };
         let thread = move || {
             let _alive = alive;
-            writer::run(ring, |ring| Writer::new(output, ring, destination, queued, spent, shared));
+            run(queued, spent, shared);
         };
-        std::thread::Builder::new().name("ringway-files".into()).spawn(thread)?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(thread)?;
         Ok(Self { queue, finished })
     }
 }
@@ -155,6 +187,7 @@ impl Destination {
     fn open(&self) -> io::Result<File> {
         match self {
             Self::Stdout => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            Self::Syslog(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::File(path) => {
                 open(path).map_err(|error| io::Error::new(error.kind(), format!("cannot open the log {self}: {error}")))
             }
@@ -167,6 +200,17 @@ impl std::fmt::Display for Destination {
         match self {
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Syslog(server) => server.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Udp(address) => write!(f, "udp://{address}"),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -1,19 +1,15 @@
 //! The file thread's loop: batches in, whole lines out, losses counted and told.
 
+use super::losses::Losses;
 use super::output::Output;
 use super::{Batch, Destination, Shared};
 use crossbeam::channel::{Receiver, Sender};
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// A spent buffer larger than this is freed and not used again.
-const SPARE_BYTES: usize = 128 * 1024;
-/// Losses are told at most this often.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+pub const SPARE_BYTES: usize = 128 * 1024;
 
 /// Runs the writer to its end on tokio-uring, or on plain tokio where there is no ring.
 pub fn run(ring: bool, writer: impl FnOnce(bool) -> Writer) {
@@ -38,10 +34,7 @@ pub struct Writer {
     shared: Arc<Shared>,
     /// The rest of a line whose beginning is written.
     torn: Vec<u8>,
-    failing: bool,
-    /// Lines lost and not told yet.
-    untold: u64,
-    next_tell: Option<Instant>,
+    losses: Losses,
 }
 
 impl Writer {
@@ -55,17 +48,8 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Self {
         let output = Output::new(output, ring);
-        Self {
-            output,
-            destination,
-            queued,
-            spent,
-            shared,
-            torn: Vec::new(),
-            failing: false,
-            untold: 0,
-            next_tell: None,
-        }
+        let losses = Losses::new(destination.clone(), shared.clone());
+        Self { output, destination, queued, spent, shared, torn: Vec::new(), losses }
     }
 
     async fn run(mut self) {
@@ -78,13 +62,10 @@ impl Writer {
             }
             self.reopen_if_asked().await;
             if closing {
-                self.next_tell = None;
+                return self.losses.tell_last();
             }
-            self.tell();
-            if closing {
-                return;
-            }
-            match self.next_tell.filter(|_| self.untold > 0) {
+            self.losses.tell();
+            match self.losses.due() {
                 Some(at) => drop(tokio::time::timeout_at(at, self.shared.wake.notified()).await),
                 None => self.shared.wake.notified().await,
             }
@@ -92,22 +73,22 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: Batch) {
-        self.untold += u64::from(batch.lost_before);
+        self.losses.lost_before(batch.lost_before);
         if !self.finish_torn().await {
-            return self.lose(u64::from(batch.lines));
+            return self.losses.lose(u64::from(batch.lines));
         }
         let (mut bytes, written, result) = self.output.write_all(batch.bytes).await;
         let settled = Settled::after(&bytes, written);
-        self.shared.lines.written.add(settled.whole);
+        self.losses.wrote(settled.whole);
         match result {
-            Ok(()) => self.failing = false,
+            Ok(()) => self.losses.works(),
             Err(error) => {
                 self.torn.extend_from_slice(settled.torn);
-                self.fail(&error);
-                self.lose(u64::from(batch.lines) - settled.whole - u64::from(!settled.torn.is_empty()));
+                self.losses.fail(&error);
+                self.losses.lose(u64::from(batch.lines) - settled.whole - u64::from(!settled.torn.is_empty()));
             }
         }
-        self.tell();
+        self.losses.tell();
         if bytes.capacity() <= SPARE_BYTES {
             bytes.clear();
             // Full means that there are enough.
@@ -122,11 +103,11 @@ impl Writer {
         }
         let (mut bytes, written, result) = self.output.write_all(std::mem::take(&mut self.torn)).await;
         match result {
-            Ok(()) => self.shared.lines.written.inc(),
+            Ok(()) => self.losses.wrote(1),
             Err(error) => {
                 bytes.drain(..written);
                 self.torn = bytes;
-                self.fail(&error);
+                self.losses.fail(&error);
             }
         }
         self.torn.is_empty()
@@ -140,35 +121,13 @@ impl Writer {
             Ok(file) => {
                 if !self.finish_torn().await {
                     self.torn.clear();
-                    self.lose(1);
+                    self.losses.lose(1);
                 }
                 self.output = Output::new(file, self.output.is_ring());
-                self.failing = false;
+                self.losses.works();
                 tracing::info!(path = %self.destination, "access log reopened");
             }
             Err(error) => tracing::error!(%error, "the access log stays with its old file"),
-        }
-    }
-
-    /// Says once per spell of failures what is wrong.
-    fn fail(&mut self, error: &io::Error) {
-        if !self.failing {
-            self.failing = true;
-            tracing::error!(path = %self.destination, %error, "cannot write the access log: lines are lost until it works");
-        }
-    }
-
-    fn lose(&mut self, lines: u64) {
-        self.shared.lines.lost.add(lines);
-        self.untold += lines;
-    }
-
-    fn tell(&mut self) {
-        let now = Instant::now();
-        if self.untold > 0 && !self.failing && self.next_tell.is_none_or(|at| at <= now) {
-            tracing::warn!(path = %self.destination, "access log: lost {} lines", self.untold);
-            self.untold = 0;
-            self.next_tell = Some(now + TELL_EVERY);
         }
     }
 }
