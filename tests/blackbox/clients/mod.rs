@@ -5,6 +5,7 @@ mod chromium;
 mod curl;
 mod grpc;
 mod h2load;
+mod prometheus;
 mod websocket;
 
 use crate::support::tls::{Authority, listener};
