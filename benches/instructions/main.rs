@@ -31,8 +31,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let number = |text: &str| text.parse::<usize>().expect("a number of requests");
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["proxy", requests] => proxy::run(number(requests), false),
-        ["proxy", requests, "--log"] => proxy::run(number(requests), true),
+        ["proxy", requests, ref with @ ..] => {
+            proxy::run(number(requests), with.contains(&"--log"), with.contains(&"--trace"));
+        }
         ["peers", requests] => peers::run(number(requests)),
         ref options => report::run(options),
     }

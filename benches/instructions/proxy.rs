@@ -9,6 +9,7 @@ use ringway::net::{self, Address, Backend, Listener, Signal};
 use ringway::observe::access::{Format, Log, Policy, Settings};
 use ringway::observe::counters::WorkerCounters;
 use ringway::observe::file::{Destination, FileThread};
+use ringway::observe::trace;
 use ringway::plan::{self, Plan};
 use ringway::tls::Clear;
 use ringway::{config, http};
@@ -18,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Serves `requests` requests of a client that it starts.
-pub fn run(requests: usize, logs: bool) {
+pub fn run(requests: usize, logs: bool, traces: bool) {
     let mut peers = Command::new(std::env::current_exe().unwrap())
         .args(["peers", &requests.to_string()])
         .stdin(Stdio::piped())
@@ -27,7 +28,7 @@ pub fn run(requests: usize, logs: bool) {
         .unwrap();
     let lines = BufReader::new(peers.stdout.take().unwrap()).lines();
     let ports: Vec<u16> = lines.take(TARGETS).map(|line| line.unwrap().parse().unwrap()).collect();
-    let plan = Arc::new(plan(&ports));
+    let plan = Arc::new(plan(&ports, if traces { "[tracing]\nsample = \"1%\"" } else { "" }));
     let slot = net::bind(&Address::Ip("127.0.0.1:0".parse().unwrap()), false).unwrap();
     let Address::Ip(address) = slot.address() else { unreachable!("an IP address was bound") };
     let port = address.port();
@@ -37,7 +38,7 @@ pub fn run(requests: usize, logs: bool) {
     let log = file.as_ref().map(|file| Log::new(policy.clone(), 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
-        let lane = Rc::new(Lane::new(plan, 0, counters.clone(), log));
+        let lane = Rc::new(Lane::new(plan, 0, counters.clone(), log, trace::queue().0));
         let socket = Listener::new(&slot).unwrap();
         writeln!(peers.stdin.take().unwrap(), "{port}").unwrap();
         let accepted = loop {
@@ -62,7 +63,7 @@ pub fn run(requests: usize, logs: bool) {
 }
 
 /// A plan that asks a little of everything: hosts and paths to choose by, and two targets.
-fn plan(targets: &[u16]) -> Plan {
+fn plan(targets: &[u16], more: &str) -> Plan {
     let targets: Vec<String> = targets.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
     let text = format!(
         r#"
@@ -84,6 +85,7 @@ pool = "site"
 
 [pools.site]
 targets = [{}]
+{more}
 "#,
         targets.join(", ")
     );

@@ -10,17 +10,18 @@ use std::process::{Command, Stdio};
 /// Requests of the shorter run; the longer one has twice as many.
 const REQUESTS: usize = 2000;
 
-const USAGE: &str = "usage: scripts/instructions [--json | --functions N | --lines N | --calls] [--log]
+const USAGE: &str = "usage: scripts/instructions [--json | --functions N | --lines N | --calls] [--log] [--trace]
 
   --json         {\"h1\": instructions per request}
   --functions N  also the N functions with the most instructions of their own
   --lines N      also the N lines of src/ with the most instructions, library calls included
   --calls        also who calls the allocator, memcpy and the system how often
-  --log          with a JSON access log";
+  --log          with a JSON access log
+  --trace        with traces, of which one in a hundred is sampled";
 
 /// Measures and prints. Ends the process with 2 if it does not know an option.
 pub fn run(options: &[&str]) {
-    let (mut json, mut functions, mut lines, mut calls, mut log) = (false, 0, 0, false, false);
+    let (mut json, mut functions, mut lines, mut calls, mut with) = (false, 0, 0, false, Vec::new());
     let mut options = options.iter();
     while let Some(&option) = options.next() {
         let mut count = || options.next().and_then(|count| count.parse::<usize>().ok()).unwrap_or_else(|| refuse());
@@ -29,12 +30,12 @@ pub fn run(options: &[&str]) {
             "--functions" => functions = count(),
             "--lines" => lines = count(),
             "--calls" => calls = true,
-            "--log" => log = true,
+            "--log" | "--trace" => with.push(option),
             _ => refuse(),
         }
     }
     let program = std::env::current_exe().unwrap();
-    let (short, long) = (measure(&program, REQUESTS, log), measure(&program, 2 * REQUESTS, log));
+    let (short, long) = (measure(&program, REQUESTS, &with), measure(&program, 2 * REQUESTS, &with));
     let profile = short.per_request(&long, REQUESTS);
     let total = profile.total();
     if json {
@@ -64,14 +65,14 @@ fn refuse() -> ! {
     std::process::exit(2)
 }
 
-fn measure(program: &Path, requests: usize, log: bool) -> Profile {
+fn measure(program: &Path, requests: usize, with: &[&str]) -> Profile {
     let out = std::env::temp_dir().join(format!("ringway-callgrind-{}-{requests}", std::process::id()));
     let ran = Command::new("valgrind")
         .args(["--tool=callgrind", "--dump-instr=yes", "--compress-strings=no", "--compress-pos=no", "--quiet"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(["proxy", &requests.to_string()])
-        .args(log.then_some("--log"))
+        .args(with)
         .stdout(Stdio::null())
         .status()
         .expect("valgrind is there: scripts/instructions installs it");

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("src/upstream/target.rs", "balance"),
     ("src/upstream/local.rs", "idle connections"),
     ("src/observe/access/", "log"),
+    ("src/observe/trace/", "trace"),
     ("src/observe/file/", "log"),
     ("src/observe/", "counters, latency"),
     ("src/http/outcome.rs", "counters, latency"),

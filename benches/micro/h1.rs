@@ -112,6 +112,7 @@ fn encode_request_head(bencher: Bencher<'_, '_>, name: &str) {
             port: b"8080",
             certificate: b"",
         },
+        trace: None,
     };
     let mut out = Vec::with_capacity(4096);
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {

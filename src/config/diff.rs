@@ -91,8 +91,17 @@ impl Differ<'_> {
     }
 
     fn push(&mut self, at: &KeyPath, from: Option<String>, to: Option<String>) {
-        self.changes.push(Change { key: at.to_string(), from, to });
+        let hide = |value: Option<String>| match is_secret(at) {
+            true => value.map(|_| "(secret)".to_owned()),
+            false => value,
+        };
+        self.changes.push(Change { key: at.to_string(), from: hide(from), to: hide(to) });
     }
+}
+
+/// Whether nobody may see what a key is set to, or keys below it are.
+fn is_secret(at: &KeyPath) -> bool {
+    matches!(at.keys(), [first, second, ..] if first == "tracing" && second == "headers")
 }
 
 /// Whether two values are the same, wherever they were written.
@@ -178,6 +187,14 @@ mod tests {
         let to = format!("{BASE}[routes.x]\npaths = [\"/x/\"]\npool = \"a\"\n");
         assert_eq!(diff(BASE, &to), ["+ routes.x = { paths = [\"/x/\"], pool = \"a\" }"]);
         assert_eq!(diff(&to, BASE), ["- routes.x = { paths = [\"/x/\"], pool = \"a\" }"]);
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let with = |token: &str| format!("{BASE}[tracing]\nheaders = {{ authorization = \"{token}\" }}\n");
+        assert_eq!(diff(&with("a"), &with("b")), ["~ tracing.headers.authorization: (secret) → (secret)"]);
+        assert_eq!(diff(BASE, &with("b")), ["+ tracing.headers = (secret)"]);
+        assert_eq!(diff(&with("b"), BASE), ["- tracing.headers = (secret)"]);
     }
 
     #[test]

@@ -129,6 +129,9 @@ formats! {
         |text, _| patterns::mail_address(text);
     "directory-url" ["string"] mark DirectoryUrl, "the URL of a directory", "write \"https://ca.example.com/directory\"",
         |text, _| patterns::directory_url(text);
+    "otlp-url" ["string"] mark OtlpUrl, "the URL of a collector", "write \"http://127.0.0.1:4318\"",
+        |text, _| patterns::otlp_url(text);
+    "plain-text" ["string"] mark PlainText, "a text", "write one line of text", |text, _| patterns::plain_text(text);
     "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);

@@ -9,6 +9,7 @@ mod pool;
 mod route;
 mod test;
 mod tls;
+mod tracing;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use log::*;
@@ -16,6 +17,7 @@ pub use pool::*;
 pub use route::*;
 pub use test::*;
 pub use tls::*;
+pub use tracing::*;
 
 use super::formats::{CountOrAuto, FilePath, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
 use super::units::{Size, Span};
@@ -39,6 +41,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// One record per exchange or TCP session. Absent: none are written.
     pub access_log: Option<AccessLog>,
+    /// Who is told of requests as traces. Absent: nobody, and traces pass through as they are.
+    pub tracing: Option<Tracing>,
     /// What a client may send.
     pub limits: Limits,
     /// Where connections come from, by name.

@@ -107,6 +107,37 @@ pub fn directory_url(text: &str) -> Result<String, Invalid> {
     let Some(rest) = text.strip_prefix("https://") else {
         return Err(Invalid::new("it does not begin with `https://`"));
     };
+    check_url(text, rest).map(|()| text.to_owned())
+}
+
+/// The URL of a collector, with the path that OTLP over HTTP has by default if it has none.
+pub fn otlp_url(text: &str) -> Result<String, Invalid> {
+    let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+        let grpc = text.starts_with("grpc");
+        let what =
+            if grpc { "OTLP over gRPC is not spoken" } else { "it begins with neither `http://` nor `https://`" };
+        return Err(Invalid::new(what).help("write \"http://127.0.0.1:4318\": OTLP over HTTP"));
+    };
+    check_url(text, rest)?;
+    match rest.split_once('/') {
+        None if rest.contains('?') => Err(Invalid::new("it has a query and no path")),
+        None => Ok(format!("{text}/v1/traces")),
+        Some((_, "")) => Ok(format!("{text}v1/traces")),
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
+/// A line of text that is not empty.
+pub fn plain_text(text: &str) -> Result<String, Invalid> {
+    match text.chars().any(char::is_control) {
+        true => Err(Invalid::new("it has control characters")),
+        false if text.trim().is_empty() => Err(Invalid::new("it is empty")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// What a URL, of which `rest` stands behind the scheme, may hold. Names and passwords belong into headers.
+fn check_url(text: &str, rest: &str) -> Result<(), Invalid> {
     if let Some(wrong) = text.bytes().find(|&b| b <= b' ' || b >= 0x7f || b == b'#' || b == b'@') {
         return Err(Invalid::new(format!("{} cannot be in it", shown(wrong))));
     }
@@ -120,7 +151,7 @@ pub fn directory_url(text: &str) -> Result<String, Invalid> {
         Some(port) if !port.parse::<u16>().is_ok_and(|port| port > 0) => {
             Err(Invalid::new("its port must be 1 to 65535"))
         }
-        _ => Ok(text.to_owned()),
+        _ => Ok(()),
     }
 }
 
@@ -345,6 +376,9 @@ mod tests {
             (mail_address, "ops+tls@Example.com", "ops+tls@example.com"),
             (directory_url, "https://[::1]:14000/dir?a=b", "https://[::1]:14000/dir?a=b"),
             (directory_url, "https://ca.test", "https://ca.test"),
+            (otlp_url, "http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+            (otlp_url, "https://otel.test/", "https://otel.test/v1/traces"),
+            (otlp_url, "https://otel.test/otlp/?a=b", "https://otel.test/otlp/?a=b"),
             (media_type, "text/html; charset=utf-8", "text/html; charset=utf-8"),
         ] {
             assert_eq!(check(text).as_deref(), Ok(form), "{text}");

@@ -4,6 +4,7 @@
 mod expect;
 mod log;
 mod secure;
+mod tracing;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
 use super::model::{Address, Balance, Config, HealthKind, Listener, Pool, Protocol, Redirect, Route};
@@ -39,6 +40,9 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
         log::check(&mut sense, access_log);
     }
     sense.unused_pools();
+    if let Some(of) = &config.tracing {
+        tracing::check(&mut sense, of);
+    }
     sense.findings
 }
 

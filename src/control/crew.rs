@@ -8,6 +8,7 @@ use crate::observe::access::{Log, Policy};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
 use crate::observe::tally::Tally;
+use crate::observe::trace;
 use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Place, Pulse};
 use std::collections::HashSet;
 use std::io;
@@ -23,6 +24,7 @@ pub struct Crew {
     cores: Vec<usize>,
     admission: Arc<Admission>,
     log: Option<LogTo>,
+    traces: trace::Queue,
     members: Vec<Member>,
     /// The number of what was last handed to the workers.
     handed: u64,
@@ -84,11 +86,13 @@ impl Crew {
         backend: Backend,
         max_connections: usize,
         log: Option<LogTo>,
+        traces: trace::Queue,
     ) -> io::Result<Self> {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let mut crew = Self { present, sockets, backend, cores, admission, log, members: Vec::new(), handed: 0 };
+        let mut crew =
+            Self { present, sockets, backend, cores, admission, log, traces, members: Vec::new(), handed: 0 };
         for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
@@ -280,6 +284,7 @@ impl Crew {
             log: self.log.as_ref().map(|log| log.open(counters.worker.clone())),
             counters,
             admission: self.admission.clone(),
+            traces: self.traces.clone(),
             pulse: pulse.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("ringway-w{index}")).spawn(move || {

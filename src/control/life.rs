@@ -6,6 +6,7 @@ use super::crew::{Crew, Trial};
 use super::files::Places;
 use super::handover::{self, Answer};
 use super::logs::{self, Opened};
+use super::otlp::Traces;
 use super::present::{Present, Shared};
 use super::reload::{Asker, Prepared, Reader, Result as Reloaded, Stage, Told, Wanted, now};
 use super::report::Report;
@@ -45,6 +46,7 @@ pub(super) struct Control {
     pub(super) backend: Backend,
     pub(super) checks: Checks,
     pub(super) keepers: Keepers,
+    pub(super) traces: Traces,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -283,6 +285,7 @@ impl Control {
     async fn put_into_force(&mut self, wanted: &Wanted, prepared: Prepared, bound: Bound) -> Result<Told, String> {
         let old = self.present.load_full();
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
+        let traces = self.traces.prepare(Some(&old.plan), &prepared.plan)?;
         let mut told = self.told(wanted, &prepared);
         let Prepared { plan, loaded, .. } = prepared;
         let present = Arc::new(old.succeed(Arc::new(plan)));
@@ -301,6 +304,7 @@ impl Control {
         self.crew.sockets().retain(plan);
         self.checks.set(checks::wanted(&present, false));
         self.keepers.set(&present, &self.look, &self.again);
+        self.traces.follow(traces);
         if let Some(file) = file
             && let Some(before) = self.report.log_by(file)
         {

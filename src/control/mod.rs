@@ -1,5 +1,5 @@
 //! Sockets and workers' lives, reloads, the schedule of health checks, certificate files and authorities, the admin listener,
-//! signals. Runs on one tokio thread.
+//! the delivery of spans, signals. Runs on one tokio thread.
 //!
 //! What always holds: control owns every listening socket for as long as its listener exists; a worker that stands still
 //! or is gone has its slots accepted from by its siblings within a second, and a gone one is started again.
@@ -17,6 +17,7 @@ mod handover;
 mod life;
 mod limits;
 mod logs;
+mod otlp;
 mod present;
 mod reload;
 mod report;
@@ -29,3 +30,19 @@ mod upgrade;
 
 pub use handover::Inheritance;
 pub use run::{Start, run};
+
+use std::error::Error;
+
+/// An error and what it was due to.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = error.source();
+    }
+    text
+}

@@ -128,6 +128,7 @@ impl AdminState for Report {
             certificates: &certificates::of(&present.plan),
             secure_pools: &certificates::of_pools(&present.plan),
             access_log: file.as_deref().map(FileThread::lines),
+            tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),
             plan: present.number,
             reloads: &self.reloads,

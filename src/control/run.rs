@@ -7,6 +7,7 @@ use super::crew::Crew;
 use super::end::Retired;
 use super::handover::{self, Answer, Inheritance, TargetText};
 use super::life::{Control, Elder, Ended};
+use super::otlp::Traces;
 use super::present::Present;
 use super::reload::Reader;
 use super::report::Report;
@@ -18,6 +19,7 @@ use super::{checks, files, limits, logs};
 use crate::config::Loaded;
 use crate::config::model::Admin;
 use crate::net::{self, Address, Slot};
+use crate::observe::trace;
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
 use arc_swap::ArcSwap;
@@ -88,6 +90,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
             },
         }
     };
+    control.traces.close().await;
     control.report.close_log(LAST_LINES);
     ended
 }
@@ -114,7 +117,10 @@ async fn begin(
     tracing::info!(workers = plan.runtime.workers, driver = ?backend, max_connections, "starting");
     let present = Arc::new(Present::first(plan, number));
     checks::inherit(&present, &targets);
-    let crew = Crew::start(present.clone(), sockets, backend, max_connections, log)
+    let (queue, spans) = trace::queue();
+    let mut traces = Traces::new(spans, present.control.spans.clone());
+    traces.follow(traces.prepare(None, &present.plan)?);
+    let crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
     let report = Arc::new(Report::new(shared.clone(), &crew, file));
@@ -138,6 +144,7 @@ async fn begin(
         backend,
         checks,
         keepers,
+        traces,
         look,
         again,
         past: Vec::new(),

@@ -162,6 +162,7 @@ impl<'a> Answer<'a> {
                 let took = self.sent_at.elapsed();
                 self.first_byte.set(Some(took));
                 exchange.outcome.first_byte(took);
+                exchange.heads.trace.first_byte(took);
             }
         }
     }
@@ -281,6 +282,7 @@ impl<'a> Answer<'a> {
             }
         }
         exchange.outcome.status = exchange.heads.response.status;
+        exchange.heads.trace.answered(exchange.outcome.status);
         self.stage.set(Stage::Final);
         let passed = Passed {
             reusable: false,
@@ -385,6 +387,7 @@ impl<'a> Answer<'a> {
         h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
         exchange.outcome.answers_with(self.transfer.connection.era, &out);
         exchange.outcome.status = 101;
+        exchange.heads.trace.answered(101);
         exchange.keep_alive = false;
         self.stage.set(Stage::Final);
         self.send(exchange, out).await?;

@@ -14,6 +14,7 @@ use super::head::TargetForm;
 use super::onward::{Leaving, onward_path};
 use super::reply::Reply;
 use super::request::{self, View};
+use super::trace;
 use crate::net::{Lease, Peer};
 use crate::observe::reason::Reason;
 use crate::plan::path::{self, Forms, Verdict};
@@ -200,7 +201,11 @@ fn onward(
     let mut head = Vec::new();
     if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
         let (rule, peer_text) = (&*rule, &PeerText::new(peer.ip));
-        let leaving = Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate: &[] };
+        let tracing = plan.tracing.as_ref();
+        let trace = tracing.map(|tracing| trace::would_be(tracing, http.trusts(peer.ip), request, text));
+        let certificate = &[];
+        let leaving =
+            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace };
         leaving.encode(request, text, normal, &mut head);
     }
     let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };

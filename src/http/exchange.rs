@@ -12,9 +12,11 @@ use super::head::{Method, RequestHead, ResponseHead};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
 use super::switched::Switched;
+use super::trace;
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
+use crate::observe::trace::Facts;
 use crate::plan::host;
 use crate::tls::Edge;
 use std::io::ErrorKind;
@@ -47,6 +49,8 @@ pub(super) struct Heads {
     pub(super) path: Vec<u8>,
     /// Room for comparisons.
     pub(super) spare: Vec<u8>,
+    /// What is noted for a trace.
+    pub(super) trace: Facts,
     /// The host that the last request named.
     pub(super) hosts: host::Memo,
 }
@@ -96,13 +100,15 @@ impl Heads {
     pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
+        self.trace.clear();
     }
 }
 
 impl Exchange<'_> {
     fn finish(&mut self) {
+        trace::settle(self);
         let context = Context::of(&self.connection, &self.outcome);
-        self.outcome.finish(&context, &self.heads.request, &self.text);
+        self.outcome.finish(&context, self.heads, &self.text);
         self.heads.clear();
     }
 
@@ -117,6 +123,7 @@ impl Exchange<'_> {
             Err(None) => return None,
         };
         self.outcome.head_read();
+        trace::begin(&self.connection, self.heads, &self.text);
         // There is none over HTTP/1.1.
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();

@@ -12,6 +12,7 @@ use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
 use super::switched::Switched;
+use super::trace;
 use super::transfer::{Transfer, transfer};
 use crate::lane::InFlight;
 use crate::net::{self, Lease};
@@ -121,6 +122,7 @@ impl Forwarding<'_, '_> {
             if outcome.tries > 1 {
                 counters.retries.inc();
             }
+            trace::try_begins(self.exchange, attempt.index());
             let target = counters.target(attempt.index());
             target.requests.inc();
             let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
@@ -128,6 +130,7 @@ impl Forwarding<'_, '_> {
             let leased = match self.connect(&attempt, !repeatable, fresh, now).await {
                 Ok(leased) => leased,
                 Err(failure) => {
+                    trace::failed(self.exchange, failure);
                     counters.failures.failed(failure);
                     target.failures.inc();
                     last = Some(failure);
@@ -156,6 +159,7 @@ impl Forwarding<'_, '_> {
                     return Err(reply);
                 }
                 Err(Broken::Target { failure, answered, unsent }) => {
+                    trace::failed(self.exchange, failure);
                     counters.failures.failed(failure);
                     target.failures.inc();
                     local.observe(index, FAILED, net::coarse_now());
@@ -183,6 +187,7 @@ impl Forwarding<'_, '_> {
                     return Err(None);
                 }
                 Err(Broken::Cut(failure)) => {
+                    trace::failed(self.exchange, failure);
                     counters.failures.failed(failure);
                     target.failures.inc();
                     self.exchange.outcome.target_failed(failure);

@@ -91,6 +91,8 @@ pub enum Name {
     SetCookie,
     StrictTransportSecurity,
     Te,
+    Traceparent,
+    Tracestate,
     Trailer,
     TransferEncoding,
     Upgrade,
@@ -118,8 +120,13 @@ impl Name {
             6 => &[(b"cookie", Cookie), (b"server", Server), (b"expect", Expect)],
             7 => &[(b"upgrade", Upgrade), (b"trailer", Trailer)],
             9 => &[(b"forwarded", Forwarded), (b"x-real-ip", XRealIp)],
-            10 => &[(b"connection", Connection), (b"keep-alive", KeepAlive), (b"set-cookie", SetCookie)],
-            11 => &[(b"client-cert", ClientCert)],
+            10 => &[
+                (b"connection", Connection),
+                (b"keep-alive", KeepAlive),
+                (b"set-cookie", SetCookie),
+                (b"tracestate", Tracestate),
+            ],
+            11 => &[(b"client-cert", ClientCert), (b"traceparent", Traceparent)],
             12 => &[(b"content-type", ContentType), (b"x-request-id", XRequestId), (b"max-forwards", MaxForwards)],
             14 => &[(b"content-length", ContentLength), (b"http2-settings", Http2Settings)],
             15 => &[(b"x-forwarded-for", XForwardedFor)],
@@ -200,7 +207,18 @@ impl Name {
         use Name::*;
         matches!(
             self,
-            Other | ContentType | Cookie | Date | Server | SetCookie | Via | XRequestId | Trailer | Disguised
+            Other
+                | ContentType
+                | Cookie
+                | Date
+                | Server
+                | SetCookie
+                | Traceparent
+                | Tracestate
+                | Via
+                | XRequestId
+                | Trailer
+                | Disguised
         )
     }
 }

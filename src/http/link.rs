@@ -136,6 +136,7 @@ impl Forwarding<'_, '_> {
     ) -> Result<(Stream, Option<Box<Session>>), Failure> {
         let era = self.exchange.connection.era;
         let started = net::now();
+        self.exchange.heads.trace.connecting(started);
         let opened = attempt.open(purpose, Cargo::Exchanges).await;
         let took = started.elapsed();
         let opened = opened.inspect_err(|_| self.exchange.outcome.not_connected(took))?;
@@ -146,6 +147,7 @@ impl Forwarding<'_, '_> {
         }
         era.latencies.connect(self.rule.pool, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         self.exchange.outcome.connected(took);
+        self.exchange.heads.trace.connected(took);
         Ok(opened)
     }
 

@@ -22,6 +22,7 @@ mod outcome;
 mod reply;
 mod request;
 mod switched;
+mod trace;
 mod transfer;
 
 pub use connection::{serve, trim};

@@ -24,6 +24,8 @@ pub(super) struct Leaving<'a> {
     pub(super) port: u16,
     /// Whole lines that tell of the client's certificate.
     pub(super) certificate: &'a [u8],
+    /// Its part in a trace.
+    pub(super) trace: Option<h1::Trace>,
 }
 
 impl Leaving<'_> {
@@ -57,6 +59,7 @@ impl Leaving<'_> {
             websocket: incoming.websocket && http.websocket,
             accepts_trailers: incoming.accepts_trailers,
             forwarding,
+            trace: self.trace,
         };
         h1::encode_request(out, head, text, &onward);
     }

@@ -1,16 +1,19 @@
 //! What an exchange came to: gathered on the way, counted and logged once at its end.
 
 use super::connection::Connection;
+use super::exchange::Heads;
 use super::head::{Name, RequestHead, Version};
+use super::trace::{self, Origin, Targets};
 use crate::lane::{Era, Lane};
 use crate::net;
-use crate::observe::access::{self, Gist, Headers, Http, Load, Record, Side, Times};
+use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Record, Side, Times};
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
+use crate::observe::trace::Rules;
 use crate::tls::{Channel, Facts};
 use crate::upstream::Target;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where an exchange is counted and what its record names.
 pub(super) struct Context<'a> {
@@ -24,6 +27,9 @@ pub(super) struct Context<'a> {
     pub(super) pool: Option<&'a PoolSet>,
     /// The target that was tried last.
     pub(super) target: Option<&'a Target>,
+    /// Those that were tried.
+    pub(super) targets: Targets<'a>,
+    pub(super) origin: Origin,
 }
 
 /// Names of the configuration; empty where there is none.
@@ -52,6 +58,8 @@ impl<'a> Context<'a> {
             route: era.counters.route(outcome.route),
             pool: outcome.target.map(|(pool, _)| &**era.counters.pool(pool)),
             target: pool.zip(outcome.target).and_then(|(pool, (_, target))| pool.targets.get(target)),
+            targets: Targets::Pool(pool.map_or(&[], |pool| &pool.targets)),
+            origin: Origin::of(connection),
         }
     }
 }
@@ -280,8 +288,8 @@ impl Outcome {
     }
 
     /// Counts and logs. Called once.
-    pub(super) fn finish(&mut self, context: &Context<'_>, head: &RequestHead, text: &[u8]) {
-        let Context { era, listener: counted, names, .. } = context;
+    pub(super) fn finish(&mut self, context: &Context<'_>, heads: &Heads, text: &[u8]) {
+        let Context { era, listener: counted, .. } = context;
         self.finished = true;
         let total = nanos(self.answered.unwrap_or_else(|| self.started.elapsed()));
         counted.received.add(self.bytes_in);
@@ -298,27 +306,52 @@ impl Outcome {
         if let Some(reason) = self.refusal {
             counted.refusals.refused(reason);
         }
-        let Some(log) = &era.log else { return };
-        let mut log = log.borrow_mut();
+        self.times.total = total;
+        if let Some(log) = &era.log {
+            self.log(&mut log.borrow_mut(), context, heads, text);
+        }
+        if let Some(tracing) = &era.plan.tracing {
+            self.trace(&tracing.rules, context, heads, text);
+        }
+    }
+
+    /// Logs it, if that is wanted.
+    fn log(&self, log: &mut Log, context: &Context<'_>, heads: &Heads, text: &[u8]) {
+        let Context { names, .. } = context;
         let gist = Gist {
             listener: names.listener,
             route: names.route,
             status: Some(self.status),
-            total,
+            total: self.times.total,
             failed: !self.reason.is_empty(),
         };
         if log.wants(&gist) {
-            self.times.total = total;
             let id = self.request_id();
-            let headers = Fields { head, text, answer: &self.answer };
+            let headers = Fields { head: &heads.request, text, answer: &self.answer };
             let start_ns = log.wall(self.started);
-            let record = self.record(context, head, text, &id.0);
+            let record = self.record(context, heads, text, &id.0);
             log.write(&Record { start_ns, headers: Some(&headers), ..record });
         }
     }
 
-    fn record<'a>(&self, context: &Context<'a>, head: &'a RequestHead, text: &'a [u8], id: &'a [u8]) -> Record<'a> {
+    /// Tells of it as a trace, if that is wanted.
+    fn trace(&self, rules: &Rules, context: &Context<'_>, heads: &Heads, text: &[u8]) {
+        let Some(place) = heads.trace.context() else { return };
+        // A tunnel lasts for as long as both sides like.
+        let slow = self.status != 101 && rules.is_slow(self.times.total);
+        let failed = self.status >= 500 || self.status < 400 && !self.reason.is_empty();
+        if place.sampled || slow || failed {
+            let id = self.request_id();
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+            let start_ns = now.saturating_sub(nanos(self.started.elapsed()));
+            let record = Record { start_ns, ..self.record(context, heads, text, &id.0) };
+            trace::Ended { context, heads, text, started: self.started }.tell(&record, place.sampled || slow);
+        }
+    }
+
+    fn record<'a>(&self, context: &Context<'a>, heads: &'a Heads, text: &'a [u8], id: &'a [u8]) -> Record<'a> {
         let Context { names, client, .. } = context;
+        let head = &heads.request;
         let (mut user_agent, mut referer): (&[u8], &[u8]) = (b"", b"");
         for field in head.fields.iter().filter(|field| field.kind == Name::Other).rev() {
             match field.name.len() {
@@ -350,6 +383,7 @@ impl Outcome {
                 status: self.status,
                 body_out: self.body_out,
                 request_id: id,
+                trace: heads.trace.context().map(|place| place.ids),
             }),
             tls: client.facts().map(Facts::record),
             bytes_in: self.bytes_in,

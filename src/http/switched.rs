@@ -7,6 +7,7 @@ use super::connection::{Connection, keep_heads, take_heads};
 use super::exchange::{Exchange, Heads};
 use super::link::Link;
 use super::outcome::{Context, Names, Outcome};
+use super::trace::{Origin, Targets};
 use crate::lane::{Busy, InFlight, Lane};
 use crate::net::Lease;
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet, Shared};
@@ -41,6 +42,8 @@ struct Ended {
     listener: (String, Shared<ListenerSet>),
     route: (String, Shared<RouteSet>),
     pool: Option<(String, Shared<PoolSet>)>,
+    targets: Vec<(usize, String)>,
+    origin: Origin,
     _busy: Option<Busy>,
 }
 
@@ -52,6 +55,7 @@ impl Switched {
     /// Takes from the exchange what is told when the tunnel is over.
     pub(super) fn take_along(&mut self, exchange: &mut Exchange<'_>) {
         let Connection { era, listener, .. } = exchange.connection;
+        let context = Context::of(&exchange.connection, &exchange.outcome);
         let mut heads = take_heads();
         std::mem::swap(&mut *heads, exchange.heads);
         let outcome = std::mem::replace(&mut exchange.outcome, Outcome::told(&exchange.connection));
@@ -59,11 +63,13 @@ impl Switched {
             .target
             .map(|(pool, _)| (era.plan.pools[pool].shared.name.clone(), era.counters.pool(pool).own().clone()));
         self.exchange = Some(Ended {
-            heads,
             text: std::mem::replace(&mut exchange.text, Lease::empty()),
             listener: (listener.name.clone(), era.counters.listener(listener.index).clone()),
             route: (era.plan.shape.routes[outcome.route].clone(), era.counters.route(outcome.route).clone()),
             pool,
+            targets: context.targets.noted(&heads.trace),
+            origin: context.origin,
+            heads,
             outcome,
             _busy: exchange.busy.take(),
         });
@@ -74,7 +80,7 @@ impl Switched {
         let Some(mut ended) = self.exchange.take() else { return };
         self.pump(lane, client, &mut ended).await;
         let target = self.attempt.as_ref().map(Attempt::target);
-        let Ended { outcome, heads, text, listener, route, pool, .. } = &mut ended;
+        let Ended { outcome, heads, text, listener, route, pool, targets, origin, .. } = &mut ended;
         let context = Context {
             lane,
             era: &lane.era(),
@@ -84,8 +90,10 @@ impl Switched {
             route: &route.1,
             pool: pool.as_ref().map(|(_, counters)| &***counters),
             target,
+            targets: Targets::Noted(targets),
+            origin: *origin,
         };
-        outcome.finish(&context, &heads.request, text);
+        outcome.finish(&context, heads, text);
         ended.heads.clear();
         keep_heads(ended.heads);
     }

@@ -13,6 +13,7 @@ use super::grpc;
 use super::h1::{self, Framing, Incoming};
 use super::onward::Leaving;
 use super::reply::Reply;
+use super::trace;
 use crate::net::Lease;
 use crate::plan;
 use crate::tls::Channel;
@@ -65,6 +66,7 @@ pub(super) async fn transfer(
     let counters = transfer.connection.era.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
     let sent_at = exchange.outcome.sending();
+    exchange.heads.trace.sent(sent_at, matches!(transfer.target, Channel::Multiplexed(_)));
     let taken = Cell::new(0);
     let mut answer = Answer::new(transfer, sent_at, body.is_ended());
     if let Err(error) = transfer.target.send_counted(out, stall, &taken).await {
@@ -202,9 +204,11 @@ impl Transfer<'_> {
         let identity = client.facts().and_then(|facts| facts.identity.as_ref());
         let certificate = identity.map_or(&[][..], |identity| &identity.lines);
         let target = attempt.target();
-        let leaving = Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate };
-        let Heads { request, path, .. } = &*exchange.heads;
-        leaving.encode(request, &exchange.text, path, out);
+        let Heads { request, path: normal, trace, .. } = &*exchange.heads;
+        let trace = trace::onward(trace);
+        let leaving =
+            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace };
+        leaving.encode(request, &exchange.text, normal, out);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::net::{self, Signal};
 use crate::observe::access::Log;
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
 use crate::observe::tally::Tally;
+use crate::observe::trace::{self, Tracer};
 use crate::plan::{Plan, Respond};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -30,6 +31,8 @@ use std::time::SystemTime;
 pub struct Lane {
     /// What the worker counts of itself.
     pub worker: Shared<WorkerSet>,
+    /// Where it tells of requests as traces, if their plan has it so.
+    pub tracer: Tracer,
     /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
     pub options: Arc<Respond>,
     /// Raised when tunnels have to end.
@@ -60,12 +63,19 @@ pub enum LogChange {
 }
 
 impl Lane {
-    /// The lane of worker `index`.
-    pub fn new(plan: Arc<Plan>, index: usize, counters: Arc<WorkerCounters>, log: Option<Log>) -> Self {
+    /// The lane of worker `index`, whose spans go to `traces`.
+    pub fn new(
+        plan: Arc<Plan>,
+        index: usize,
+        counters: Arc<WorkerCounters>,
+        log: Option<Log>,
+        traces: trace::Queue,
+    ) -> Self {
         let worker = counters.worker.clone();
         let era = Rc::new(Era::new(plan, index, counters, log));
         let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
         Self {
+            tracer: Tracer::new(traces, worker.clone()),
             worker,
             options: Arc::new(Respond::options()),
             ending: Signal::default(),
@@ -203,6 +213,7 @@ impl Lane {
         if let Some(log) = &era.log {
             log.borrow_mut().flush();
         }
+        self.tracer.flush();
     }
 }
 

@@ -8,7 +8,7 @@
 //! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
 //! sets of the names that both have, so that what counts under an old plan counts on.
 
-use super::reason::{Class, Failure, Flood, Handshake, Reason};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Reason};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -154,6 +154,13 @@ impl Counters<{ Handshake::COUNT }> {
     }
 }
 
+impl Counters<{ Delivered::COUNT }> {
+    /// Counts what became of `spans` spans.
+    pub fn delivered(&self, how: Delivered, spans: u64) {
+        self.0[how.index()].add(spans);
+    }
+}
+
 impl<const N: usize> Counters<N> {
     /// The values, by the index of the vocabulary.
     pub fn get(&self) -> [u64; N] {
@@ -216,6 +223,8 @@ pub struct WorkerSet {
     pub panics: Counter,
     /// Access log lines dropped because the file thread did not keep up.
     pub log_lines_dropped: Counter,
+    /// Spans dropped because there was no room for them in the queue.
+    pub spans_dropped: Counter,
     /// Connections to targets that wait to be used again.
     pub idle_connections: Gauge,
 }
@@ -378,6 +387,8 @@ impl ListenerSet {
 pub struct ControlCounters {
     /// How late checks started, ns: the longest recent delay.
     pub check_lateness: Arc<Peak>,
+    /// What became of the spans that the workers handed over.
+    pub spans: Arc<Counters<{ Delivered::COUNT }>>,
     listeners: Box<[Arc<CertificateFiles>]>,
     pools: Box<[Arc<CertificateFiles>]>,
     targets: Box<[Box<[Arc<TargetHealth>]>]>,
@@ -427,6 +438,7 @@ impl ControlCounters {
     pub fn new(shape: &Shape) -> Self {
         Self {
             check_lateness: Arc::default(),
+            spans: Arc::default(),
             listeners: zeroed(shape.listeners.len()),
             pools: zeroed(shape.pools.len()),
             targets: shape.pools.iter().map(|(_, targets)| zeroed(targets.len())).collect(),
@@ -443,6 +455,7 @@ impl ControlCounters {
         };
         Self {
             check_lateness: self.check_lateness.clone(),
+            spans: self.spans.clone(),
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             pools: taken_over(&names(last), &names(next), &self.pools),
             targets: next.pools.iter().map(targets).collect(),

@@ -1,4 +1,4 @@
-//! What Ringway tells about itself: counters, latency histograms, access log, operational log.
+//! What Ringway tells about itself: counters, latency histograms, access log, spans, operational log.
 //!
 //! A leaf: it depends on no other module of the crate. What runs on a worker (counters, histograms, formatting a
 //! record) takes no lock, makes no system call per request and allocates only when something is seen for the first
@@ -15,3 +15,4 @@ pub mod reason;
 pub mod reloads;
 pub mod scrape;
 pub mod tally;
+pub mod trace;

@@ -95,6 +95,20 @@ words! {
 }
 
 words! {
+    /// What became of a span.
+    Delivered {
+        /// The collector has it.
+        Sent = "sent",
+        /// The collector does not want it.
+        Rejected = "rejected",
+        /// The collector could not be reached, or failed, for too long.
+        Failed = "failed",
+        /// There was no room for it while it waited.
+        Dropped = "dropped",
+    }
+}
+
+words! {
     /// How an exchange with a target went wrong.
     Failure {
         /// The connection was refused or the target could not be reached.

@@ -8,7 +8,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Failure, Flood, Handshake, Reason};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Reason};
 use super::reloads::Reloads;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Scrape<'a> {
     pub secure_pools: &'a [SecurePool],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
+    /// Whether spans are delivered somewhere.
+    pub tracing: bool,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
     pub log_lines_dropped: u64,
     /// The number of the plan in force.
@@ -322,6 +324,14 @@ impl Scrape<'_> {
             lost.sample(&[("where", "queue")], dropped);
             lost.sample(&[("where", "write")], lines.lost.get());
         }
+        if self.tracing {
+            let dropped = self.sum(|w| w.worker.spans_dropped.get());
+            let mut spans = page.counter("ringway_trace_spans_total", "Spans by what became of them.");
+            for (how, count) in Delivered::ALL.iter().zip(self.control.spans.get()) {
+                let beside = if *how == Delivered::Dropped { dropped } else { 0 };
+                spans.sample(&[("result", how.word())], count.wrapping_add(beside));
+            }
+        }
         page.counter("ringway_log_lines_lost_total", "Operational log lines lost.").sample(&[], self.log_lines_dropped);
     }
 
@@ -450,12 +460,14 @@ mod tests {
             worker.pool(0).target(1).received.add(7);
             worker.worker.longest_turn.record(2_000_000, 5);
             worker.worker.log_lines_dropped.add(4);
+            worker.worker.spans_dropped.add(5);
             let own = Latencies::new(2, 2, 1);
             own.request(0, 3_000_000);
             own.request(1, 3_000_000);
             latencies.merge(&own.snapshot());
         }
         control.target(0, 1).up.set(0);
+        control.spans.delivered(Delivered::Dropped, 1);
         let page = Scrape {
             shape: &shape,
             workers: &workers,
@@ -464,6 +476,7 @@ mod tests {
             certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
             access_log: Some(&Lines::default()),
+            tracing: true,
             log_lines_dropped: 1,
             plan: 3,
             reloads: &Reloads::default(),
@@ -480,6 +493,7 @@ mod tests {
         assert_eq!(get("ringway_target_up", &[("target", "10.0.0.2:80")]), 0.0);
         assert_eq!(get("ringway_worker_longest_turn_seconds", &[("worker", "1")]), 0.002);
         assert_eq!(get("ringway_access_log_lines_lost_total", &[("where", "queue")]), 8.0);
+        assert_eq!(get("ringway_trace_spans_total", &[("result", "dropped")]), 11.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", "api")]), 2.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", OVERFLOW)]), 2.0);
         let secure = &[("listener", "we\"b\\2"), ("certificate", "a\"b.pem")];

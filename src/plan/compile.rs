@@ -2,6 +2,7 @@
 
 use super::edge;
 use super::router::{Conditions, Router};
+use super::tracing;
 use super::{
     Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
     Respond, Route, Runtime,
@@ -43,6 +44,10 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             Err(found) => faults.extend(found),
         }
     }
+    let tracing = config.tracing.as_ref().map(tracing::compile).transpose().unwrap_or_else(|found| {
+        faults.extend(found);
+        None
+    });
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -99,6 +104,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             headers: config.limits.headers,
             request_body: config.limits.request_body.map(|size| size.0),
         },
+        tracing: tracing.map(Arc::new),
         listeners,
         routes,
         pools,

@@ -10,6 +10,7 @@ mod edge;
 pub mod host;
 pub mod path;
 pub mod router;
+mod tracing;
 
 use crate::config::model::Config;
 use crate::net::{self, Address};
@@ -25,6 +26,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::{compile, inherit, succeed};
+pub use tracing::{Collector, Tracing};
 
 /// What a process runs: immutable, shared by all threads.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Plan {
     pub runtime: Runtime,
     /// Bounds on what clients may send.
     pub limits: Limits,
+    /// Which exchanges are told of as traces, and to whom; `None`: nothing is traced.
+    pub tracing: Option<Arc<Tracing>>,
     /// In the order of their names.
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of their names.

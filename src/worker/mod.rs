@@ -16,6 +16,7 @@ use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::tally::Tally;
+use crate::observe::trace;
 use crate::plan::Plan;
 use crossbeam::queue::ArrayQueue;
 use doors::Doors;
@@ -52,6 +53,8 @@ pub struct Orders {
     pub admission: Arc<Admission>,
     /// Where it logs requests.
     pub log: Option<Log>,
+    /// Where its spans go.
+    pub traces: trace::Queue,
     /// How control sees that it lives.
     pub pulse: Arc<Pulse>,
 }
@@ -175,8 +178,9 @@ pub fn run(orders: Orders) -> io::Result<()> {
 }
 
 async fn serve(orders: Orders) -> io::Result<()> {
-    let Orders { index, plan, doors: ids, places, mailbox, inbox, counters, admission, log, pulse, .. } = orders;
-    let lane = Rc::new(Lane::new(plan, index, counters, log));
+    let Orders { index, plan, doors: ids, places, mailbox, inbox, counters, admission, log, traces, pulse, .. } =
+        orders;
+    let lane = Rc::new(Lane::new(plan, index, counters, log, traces));
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);

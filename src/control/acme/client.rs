@@ -1,6 +1,6 @@
 //! Requests to an authority: over TLS with a certificate that is checked, and bounded in time and size.
 
-use super::chain;
+use crate::control::chain;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Response};

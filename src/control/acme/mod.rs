@@ -10,11 +10,11 @@ mod hook;
 mod order;
 
 use super::present::Present;
+use crate::control::chain;
 use crate::observe::counters::CertificateFiles;
 use crate::tls::acme::{self, Answers, Backoff, Blame, Held, Spec};
 use futures_util::FutureExt;
 use order::Issued;
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -283,20 +283,6 @@ impl From<instant_acme::Error> for Failure {
 fn said(problem: &instant_acme::Problem) -> String {
     let text = problem.to_string();
     text.strip_prefix("API error: ").unwrap_or(&text).replace(['\n', '\r'], " ")
-}
-
-/// An error and what it was due to.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

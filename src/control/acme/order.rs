@@ -1,6 +1,7 @@
 //! One order: from the names to a chain of certificates (RFC 8555 §7.4).
 
-use super::{Failure, block, chain, hook, said};
+use super::{Failure, block, hook, said};
+use crate::control::chain;
 use crate::tls::acme::{Answers, Blame, Challenge, Published, Spec};
 use instant_acme::{
     Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewOrder, Order, OrderStatus,

@@ -27,6 +27,17 @@ pub struct Onward<'a> {
     pub accepts_trailers: bool,
     /// Where it came from.
     pub forwarding: Forwarding<'a>,
+    /// Its part in a trace; `None`: what the client says of that is sent on.
+    pub trace: Option<Trace>,
+}
+
+/// A request's part in a trace (W3C Trace Context).
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// The value of `traceparent`.
+    pub parent: [u8; 55],
+    /// Whether the client's `tracestate` belongs to it.
+    pub keeps_state: bool,
 }
 
 /// Which Host a target gets.
@@ -76,6 +87,8 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
                 false
             }
             Name::Trailer => onward.framing == Framing::Chunked,
+            Name::Traceparent => onward.trace.is_none(),
+            Name::Tracestate => onward.trace.is_none_or(|trace| trace.keeps_state),
             kind if kind.tells_the_client() => onward.forwarding.keeps(kind, &mut kept),
             Name::Connection
             | Name::Disguised
@@ -111,6 +124,11 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
         out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
     }
     onward.forwarding.push(out, head, text, &kept);
+    if let Some(trace) = &onward.trace {
+        out.extend_from_slice(b"traceparent: ");
+        out.extend_from_slice(&trace.parent);
+        out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(b"\r\n");
 }
 

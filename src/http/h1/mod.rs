@@ -74,7 +74,7 @@ mod tests;
 mod websocket;
 
 pub use chunked::{BadChunk, CHUNK_END, ChunkDecoder, Step, push_chunk_size, push_last_chunk};
-pub use encode::{Backward, HostLine, Onward, encode_interim, encode_request, encode_response};
+pub use encode::{Backward, HostLine, Onward, Trace, encode_interim, encode_request, encode_response};
 pub use forwarding::{Forwarding, Style};
 pub use framing::Framing;
 pub use reply::{Asker, Reply, encode_error, encode_grpc_error, encode_reply, reason_phrase};

@@ -23,6 +23,10 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
     text(b",\"target\":\"", record.target.as_bytes(), out);
     if let Some(http) = &record.http {
         text(b",\"request_id\":\"", http.request_id, out);
+        if let Some(ids) = &http.trace {
+            text(b",\"trace_id\":\"", &ids.trace_hex(), out);
+            text(b",\"span_id\":\"", &ids.span_hex(), out);
+        }
         text(b",\"method\":\"", http.method, out);
         text(b",\"uri\":\"", http.target, out);
         out.extend_from_slice(b",\"protocol\":\"");
@@ -152,6 +156,17 @@ mod tests {
         assert_eq!(value["tls_version"], "1.3");
         assert_eq!(value["tls_cipher"], "TLS_AES_128_GCM_SHA256");
         assert_eq!(value["sni"], "a.test");
+    }
+
+    #[test]
+    fn a_line_leads_to_its_trace() {
+        let ids = crate::observe::trace::Ids { trace_id: 0xab, span_id: 0xcd };
+        let http = super::super::Http { trace: Some(ids), ..http().http.unwrap() };
+        let value = read(&super::Record { http: Some(http), ..self::http() });
+        assert_eq!(
+            (&value["trace_id"], &value["span_id"]),
+            (&json!(format!("{:032x}", 0xab)), &json!("00000000000000cd"))
+        );
     }
 
     #[test]

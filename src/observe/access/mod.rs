@@ -22,6 +22,7 @@ pub use syslog::Header;
 pub use template::{FIELDS, HEADERS, Template, Wrong};
 
 use super::reason::Termination;
+use super::trace::Ids;
 use redact::Redaction;
 use stamp::Stamp;
 use std::io::Write;
@@ -126,6 +127,8 @@ pub struct Http<'a> {
     pub body_out: u64,
     /// The id of the request; empty if it has none.
     pub request_id: &'a [u8],
+    /// Its trace, and its span in it; `None` where nothing is traced.
+    pub trace: Option<Ids>,
 }
 
 /// What a TLS handshake agreed on.
@@ -368,6 +371,7 @@ pub(super) mod tests {
                 status: 200,
                 body_out: 2500,
                 request_id: b"01hq",
+                trace: None,
             }),
             tls: None,
             bytes_in: 120,

@@ -52,6 +52,7 @@ fn onward(incoming: &Incoming) -> Onward<'static> {
         websocket: incoming.websocket,
         accepts_trailers: incoming.accepts_trailers,
         forwarding: Forwarding { style: Style::None, ..FORWARDING },
+        trace: None,
     }
 }
 
