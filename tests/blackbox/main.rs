@@ -38,4 +38,5 @@ mod syslog;
 mod takeover;
 mod tcp;
 mod tls;
+mod tracing;
 mod upgrade;

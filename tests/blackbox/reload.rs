@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The configuration lies where the proxy reads it again.
-fn rewrite(proxy: &Proxy, change: impl Fn(&str) -> String) {
+pub fn rewrite(proxy: &Proxy, change: impl Fn(&str) -> String) {
     let path = proxy.config_file();
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, change(&text)).unwrap();
@@ -17,7 +17,7 @@ fn rewrite(proxy: &Proxy, change: impl Fn(&str) -> String) {
 
 /// Sends SIGHUP and waits until the reload has had its end.
 #[track_caller]
-fn reload(proxy: &Proxy, result: &str) {
+pub fn reload(proxy: &Proxy, result: &str) {
     let before = proxy.metric("ringway_config_reloads_total", &[("result", result)]);
     proxy.signal(libc::SIGHUP);
     eventually(&format!("a reload is {result}"), || {

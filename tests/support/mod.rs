@@ -1,9 +1,11 @@
 //! What the black-box tests are made of: the real binary ([`proxy`]), a client with exact control over its bytes
-//! ([`client`]), named targets ([`target`]), load with a strict count ([`load`]) and ways to hurt a process ([`hurt`]).
+//! ([`client`]), named targets ([`target`]), a collector of traces ([`collector`]), load with a strict count ([`load`]) and
+//! ways to hurt a process ([`hurt`]).
 //!
 //! Everything waits for a condition, never for a time: [`eventually`] gives up after [`PATIENCE`].
 
 pub mod client;
+pub mod collector;
 pub mod h2;
 pub mod hurt;
 pub mod load;
