@@ -74,7 +74,14 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
     let full = connections.open.saturating_mul(10) >= connections.max.saturating_mul(9);
     let open = format!("connections {} of {}", connections.open, connections.max);
     let open = tinted(&open, if full { Tone::Bad } else { Tone::Plain }, colour);
-    text += &format!("{open}  {overridden}  bans {bans}  log {log_level}\n");
+    let (all, takes) = (pools.iter().map(|pool| pool.targets.len()).sum::<usize>(), pools.iter().map(|pool| pool.up));
+    let tone = match takes.clone().sum::<usize>() {
+        _ if takes.clone().any(|up| up == 0) => Tone::Bad,
+        up if up < all => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    let working = tinted(&format!("targets {} of {all}", takes.sum::<usize>()), tone, colour);
+    text += &format!("{open}  {working}  {overridden}  bans {bans}  log {log_level}\n");
     if let Some(reload) = &status.last_reload {
         let tone = if matches!(reload.result.as_str(), "failed" | "rolled-back") { Tone::Bad } else { Tone::Plain };
         let ago = span(now().saturating_sub(reload.at));
@@ -195,7 +202,7 @@ mod tests {
         };
         let expected = "\
 ringway 1.2.3  ready  plan 4  up 1h 1m  pid 7  workers 2
-connections 5 of 100  overrides 1  bans 0  log info
+connections 5 of 100  targets 1 of 2  overrides 1  bans 0  log info
 
 LISTENER  PROTOCOL  CONNECTIONS  REQUESTS  REFUSED  ADDRESS
 

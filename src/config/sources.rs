@@ -1,5 +1,6 @@
 //! The files behind a configuration: what is wrong with a key is shown where it was written.
 
+use super::model::Address;
 use super::report::{Entry, File, Place, Report};
 use super::tree::{Node, Table, Value};
 use std::fmt;
@@ -143,13 +144,13 @@ impl Sources {
             (Value::List(items), serde_json::Value::Array(values)) => {
                 for (place, item) in items.iter().enumerate().filter(|(_, item)| !item.secrets().is_empty()) {
                     // Targets may have come and gone since: what is meant is found by what it says.
-                    let says =
-                        |value: &&mut serde_json::Value| item.secrets().iter().any(|(text, _)| mentions(value, text));
-                    let found = match values.iter_mut().find(says) {
-                        Some(found) => Some(found),
-                        None => values.get_mut(place),
-                    };
-                    found.into_iter().for_each(|value| self.conceal_node(item, value));
+                    let says = |value: &serde_json::Value| item.secrets().iter().any(|(text, _)| mentions(value, text));
+                    let found = values.iter().position(says);
+                    let found =
+                        found.or_else(|| Some(place).filter(|&place| values.get(place).is_some_and(|v| !is_target(v))));
+                    if let Some(value) = found.and_then(|found| values.get_mut(found)) {
+                        self.conceal_node(item, value);
+                    }
                 }
             }
             _ => {}
@@ -244,9 +245,15 @@ impl Sources {
 
 fn mentions(json: &serde_json::Value, text: &str) -> bool {
     match json {
-        serde_json::Value::String(string) => string == text,
+        serde_json::Value::String(string) => {
+            string == text || text.parse::<Address>().is_ok_and(|address| address.to_string() == *string)
+        }
         serde_json::Value::Number(number) => number.to_string() == text,
         serde_json::Value::Object(table) => table.values().any(|value| mentions(value, text)),
         _ => false,
     }
+}
+
+fn is_target(json: &serde_json::Value) -> bool {
+    json.get("address").is_some() && json.get("weight").is_some()
 }

@@ -49,6 +49,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
         }
         let bytes = read(request).await?;
+        // Fields in the order of an array are not what anybody means.
+        if matches!(bytes.trim_ascii_start().first(), Some(first) if *first != b'{') {
+            return Err(Problem::invalid("the body must be an object: `{ … }`"));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         let told = |error: serde_json::Error| {
             let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
