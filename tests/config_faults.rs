@@ -279,12 +279,12 @@ fn values_that_cannot_be_are_told_with_what_could() {
             ],
         ),
         (
-            "[admin]\nlisten = '0.0.0.0:9901'",
+            "[admin]\nlisten = 'unix:/run/x'",
             &[
-                r#"2:10 '0.0.0.0:9901' is not an address for the admin listener: other hosts could reach it, and the admin listener asks for no token; write "127.0.0.1:9901""#,
+                r#"2:10 'unix:/run/x' is not an address for the admin listener: it is a socket's path; write it as `socket`, without "unix:""#,
             ],
         ),
-        ("[admin]\nsocket = '/run/x'", &[r#"2:1 unknown key `socket` in `admin`; the only key here is `listen`"#]),
+        ("[admin]\nsockt = '/run/x'", &[r#"2:1 unknown key `sockt` in `admin`; did you mean `socket`?"#]),
         (
             "[access_log]\nformat = 'jsonn'",
             &[
@@ -529,6 +529,18 @@ fn things_that_make_no_sense_together_are_told() {
             &[r#"2:34 `unix:/a` is bound twice"#],
         ),
         ("[admin]\nlisten = '127.0.0.1:80'", &[r#"4:11 `127.0.0.1:80` is bound twice"#]),
+        (
+            "[admin]\n",
+            &[
+                r#"1:2 the admin listener listens nowhere; add listen = "127.0.0.1:9901" or socket = "/run/ringway/admin.sock""#,
+            ],
+        ),
+        (
+            "[admin]\nlisten = '0.0.0.0:9901'",
+            &[
+                r#"2:10 other hosts can reach `0.0.0.0:9901`, and nobody is asked for a token; add `token_file`, or write "127.0.0.1:9901""#,
+            ],
+        ),
         ("[pools.b]\ntargets = []", &[r#"2:11 pool `b` is empty; write targets = ["127.0.0.1:9000"]"#]),
         (
             "[pools.b]\ntargets = ['10.0.0.1:1', { address = '10.0.0.1:1', weight = 2 }]",

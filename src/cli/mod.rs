@@ -1,11 +1,16 @@
 //! The command line: one file per subcommand. Exit codes: 0 good, 1 failed at run time or a test of the configuration failed,
 //! 2 the input was wrong.
 
+mod ask;
 mod check;
 mod demo;
 mod explain;
+mod operate;
 mod run;
 mod schema;
+mod status;
+mod table;
+mod target;
 
 use crate::explain as explaining;
 use crate::plan;
@@ -37,6 +42,20 @@ enum Command {
     },
     /// Say what would become of a request, and why; send nothing.
     Explain(explain::Arguments),
+    /// Show what a running Ringway does: listeners, pools, targets.
+    Status(status::Arguments),
+    /// Have a running Ringway read its configuration anew, and show what has changed.
+    Reload(operate::Reload),
+    /// Look at targets and change them: drain, maintenance, weight, add, remove.
+    Target(target::Arguments),
+    /// Show clients' connections, or end them.
+    Conns(operate::Conns),
+    /// Refuse clients, or list those that are refused.
+    Ban(operate::Ban),
+    /// Refuse a client no more.
+    Unban(operate::Unban),
+    /// Show or choose what the operational log tells.
+    LogLevel(operate::LogLevel),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Start targets and a balancer in front of them, to try things out.
@@ -51,6 +70,13 @@ pub fn main() -> ExitCode {
             check::check(&config, |loaded| explaining::try_all(&plan::compile(&loaded.config, 1)?, &loaded.config))
         }
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Status(arguments) => ask::end(status::status(&arguments)),
+        Command::Reload(arguments) => ask::end(operate::reload(&arguments)),
+        Command::Target(arguments) => ask::end(target::target(&arguments)),
+        Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
+        Command::Ban(arguments) => ask::end(operate::ban(&arguments)),
+        Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
+        Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),
         Command::Schema => schema::schema(),
         Command::Demo => demo::demo(),
     }

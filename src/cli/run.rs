@@ -1,7 +1,8 @@
 //! `ringway run`: reads the configuration and runs it.
 
 use crate::config::{self, Report};
-use crate::control::{self, Inheritance, Start};
+use crate::control::overrides::Overrides;
+use crate::control::{self, Inheritance, Keep, Start};
 use crate::net;
 use crate::observe::log::Logger;
 use crate::plan;
@@ -33,10 +34,19 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, inheritance.as_ref()),
     };
+    let (keep, kept, damage) = Keep::open(&loaded.config.runtime.state_dir);
+    let handed = inheritance.as_mut().and_then(|inheritance| inheritance.letter.overrides.take());
+    let (overrides, lost) = match handed.as_deref().map(Overrides::from_text) {
+        Some(Ok(handed)) => (handed, None),
+        Some(Err(why)) => (kept, Some(format!("what was overridden until a restart is lost in the upgrade: {why}"))),
+        None => (kept, None),
+    };
+    let mut config = loaded.config.clone();
+    overrides.lay_over(&mut config);
     let workers = loaded.config.runtime.workers.unwrap_or_else(|| net::allowed_cores().len());
     let kept =
         inheritance.as_mut().map(|inheritance| std::mem::take(&mut inheritance.letter.rings)).unwrap_or_default();
-    let plan = match plan::inherit(&loaded.config, workers, Rings::adopt(kept)) {
+    let plan = match plan::inherit(&config, workers, Rings::adopt(kept)) {
         Ok(plan) => plan,
         Err(faults) => return refuse(&loaded.sources.report(&faults), inheritance.as_ref()),
     };
@@ -50,9 +60,12 @@ pub fn run(path: &Path) -> ExitCode {
     if !loaded.warnings.is_empty() {
         eprintln!("{}", loaded.warnings);
     }
+    for trouble in damage.into_iter().chain(lost) {
+        tracing::error!("{trouble}");
+    }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let result = control::run(Start { path: path.to_owned(), loaded, plan, inheritance });
+    let result = control::run(Start { path: path.to_owned(), loaded, overrides, keep, plan, inheritance });
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,11 +3,12 @@
 use super::report::File;
 use super::sources::{KeyPath, Sources};
 use super::tree::{Node, Table, Value};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One difference. What came from the environment is shown as the placeholder that it was written as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The way to the key: `pools.api.balance`.
     pub key: String,

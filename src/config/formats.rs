@@ -92,9 +92,13 @@ formats! {
     "target-address" ["string"] type Address, "a target's address",
         "write \"10.0.0.1:8080\", \"[fd00::1]:8080\", or \"unix:/path\"; names are not resolved",
         |text, folder| Address::parse_target(text)?.based_on(folder).map(|a| a.to_string());
-    "loopback-address" ["string"] mark LoopbackAddress, "an address for the admin listener",
-        "write a loopback address: \"127.0.0.1:9901\"",
-        |text, _| Address::parse_loopback(text).map(|a| a.to_string());
+    "admin-address" ["string"] mark AdminAddress, "an address for the admin listener",
+        "write an address and a port: \"127.0.0.1:9901\"", |text, _| Address::parse_tcp(text).map(|a| a.to_string());
+    "socket-path" ["string"] mark SocketPath, "the path of a socket", "write \"/run/ringway/admin.sock\"",
+        |text, folder| match format!("unix:{text}").parse::<Address>()?.based_on(folder)? {
+            Address::Unix(path) => Ok(path.display().to_string()),
+            Address::Ip(_) => Err(Invalid::new("it is no path")),
+        };
     "network" ["string"] mark Network, "an address range", "write \"10.0.0.0/8\", \"fd00::/8\", or one address",
         |text, _| patterns::network(text);
     "log-path" ["string"] type LogPath, "a log's path", "write \"stdout\" or the path of a file",

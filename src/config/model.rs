@@ -19,25 +19,25 @@ pub use test::*;
 pub use tls::*;
 pub use tracing::*;
 
-use super::formats::{CountOrAuto, FilePath, ListenAddress, LoopbackAddress, Name, Network, SizeOrUnlimited};
+use super::formats::{AdminAddress, CountOrAuto, FilePath, ListenAddress, Name, Network, SizeOrUnlimited, SocketPath};
 use super::units::{Size, Span};
 use super::words;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A whole configuration.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Threads and limits of the process.
     pub runtime: Runtime,
     /// What becomes of a process that a new one has taken over from.
     pub upgrade: Upgrade,
-    /// The listener for metrics and probes. Absent: none.
+    /// Metrics, probes and the API of operators. Absent: none.
     pub admin: Option<Admin>,
     /// One record per exchange or TCP session. Absent: none are written.
     pub access_log: Option<AccessLog>,
@@ -72,7 +72,7 @@ impl Config {
 }
 
 /// `[runtime]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Runtime {
     /// Data-plane threads, each pinned to a core; "auto" is one per allowed CPU.
@@ -90,7 +90,8 @@ pub struct Runtime {
     pub max_connections: Option<usize>,
     /// Whether the files of the configuration are read again when they change, as on SIGHUP.
     pub watch: bool,
-    /// Where is kept what outlives the process: accounts and certificates of ACME. Made when it is needed.
+    /// Where is kept what outlives the process: accounts and certificates of ACME, what operators have overridden. Made when it is
+    /// needed.
     #[schemars(with = "FilePath")]
     pub state_dir: PathBuf,
 }
@@ -121,7 +122,7 @@ pub enum Driver {
 }
 
 /// `[upgrade]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Upgrade {
     /// How long an old process may serve its last connections.
@@ -139,22 +140,23 @@ impl Default for Upgrade {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// Where /metrics, /healthz and /readyz are served. Loopback only, because nobody is asked for a token.
-    #[schemars(with = "LoopbackAddress")]
-    pub listen: SocketAddr,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)) }
-    }
+    /// Where metrics, probes and the API are served over TCP. Without `token_file` a loopback address, and read only.
+    #[schemars(with = "Option<AdminAddress>")]
+    pub listen: Option<SocketAddr>,
+    /// A Unix socket that serves the same to this process's user alone (mode 0600), who may change things.
+    #[schemars(with = "Option<SocketPath>")]
+    pub socket: Option<PathBuf>,
+    /// A file with the token that changes over TCP need, and all that is asked of an address other hosts can reach. At least 16
+    /// bytes, readable by nobody else; taken up when it changes.
+    #[schemars(with = "Option<FilePath>")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of a request's line and headers together; more are answered with 431.
@@ -185,7 +187,7 @@ pub enum Address {
 }
 
 /// `[listeners.NAME]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["listen"]))]
 pub struct Listener {

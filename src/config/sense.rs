@@ -31,6 +31,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
                 .help("add [listeners.web] with listen = [\"127.0.0.1:8080\"] and a pool"),
         );
     }
+    sense.admin();
     config.listeners.iter().for_each(|(name, listener)| sense.listener(name, listener));
     sense.binds();
     config.routes.iter().for_each(|(name, route)| sense.route(name, route));
@@ -54,6 +55,35 @@ struct Sense<'a> {
 }
 
 impl Sense<'_> {
+    fn admin(&mut self) {
+        let at = KeyPath::from(["admin"]);
+        let Some(admin) = self.config.admin.as_ref().filter(|_| self.is_complete(at.clone())) else { return };
+        if admin.listen.is_none() && admin.socket.is_none() && !self.has(&at, "listen") && !self.has(&at, "socket") {
+            self.fault(
+                Fault::new(at.clone(), "the admin listener listens nowhere")
+                    .help("add listen = \"127.0.0.1:9901\" or socket = \"/run/ringway/admin.sock\""),
+            );
+        }
+        if let Some(listen) = admin.listen
+            && !listen.ip().is_loopback()
+            && !self.has(&at, "token_file")
+        {
+            self.fault(
+                Fault::new(
+                    at.child("listen"),
+                    format!("other hosts can reach `{listen}`, and nobody is asked for a token"),
+                )
+                .help(format!("add `token_file`, or write \"127.0.0.1:{}\"", listen.port())),
+            );
+        }
+        if self.has(&at, "token_file") && !self.has(&at, "listen") {
+            self.findings.warnings.push(
+                Fault::new(at.child("token_file"), "the token is asked for over TCP only, and there is no `listen`")
+                    .help("add listen = \"127.0.0.1:9901\", or remove it"),
+            );
+        }
+    }
+
     fn listener(&mut self, name: &str, listener: &Listener) {
         let at = KeyPath::from(["listeners", name]);
         if listener.listen.is_empty() && self.has(&at, "listen") && self.is_sound(&at, "listen") {
@@ -124,7 +154,11 @@ impl Sense<'_> {
 
     fn binds(&mut self) {
         let mut bound: BTreeMap<&Address, KeyPath> = BTreeMap::new();
-        let admin = self.config.admin.as_ref().map(|admin| Address::Ip(admin.listen));
+        let admin = self.config.admin.as_ref().and_then(|admin| admin.listen).map(Address::Ip);
+        let socket = self.config.admin.as_ref().and_then(|admin| admin.socket.clone()).map(Address::Unix);
+        if let Some(socket) = socket.as_ref().filter(|_| self.is_sound(&KeyPath::from(["admin"]), "socket")) {
+            bound.insert(socket, KeyPath::from(["admin", "socket"]));
+        }
         if let Some(admin) = admin.as_ref().filter(|_| self.is_sound(&KeyPath::from(["admin"]), "listen")) {
             bound.insert(admin, KeyPath::from(["admin", "listen"]));
         }

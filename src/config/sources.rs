@@ -1,5 +1,6 @@
 //! The files behind a configuration: what is wrong with a key is shown where it was written.
 
+use super::model::Address;
 use super::report::{Entry, File, Place, Report};
 use super::tree::{Node, Table, Value};
 use std::fmt;
@@ -113,6 +114,49 @@ impl Sources {
         Report::warnings(self.files.clone(), self.entries(warnings))
     }
 
+    /// Puts the placeholders back into a configuration as JSON where it has what came from the environment.
+    pub fn conceal_in(&self, json: &mut serde_json::Value) {
+        for (key, node) in &self.root {
+            if let Some(value) = json.get_mut(key) {
+                self.conceal_node(node, value);
+            }
+        }
+    }
+
+    fn conceal_node(&self, node: &Node, json: &mut serde_json::Value) {
+        match (&node.value, json) {
+            (Value::Text { secret: true, .. }, json) => {
+                let raw = self.files[node.at.file].text.get(node.at.start..node.at.end).unwrap_or_default();
+                // A target that was written as its address alone is a table here.
+                let at = match json {
+                    serde_json::Value::Object(table) => table.get_mut("address"),
+                    other => Some(other),
+                };
+                at.into_iter().for_each(|at| *at = raw.trim_matches(['"', '\'']).into());
+            }
+            (Value::Table(table), json) => {
+                for (key, node) in table {
+                    if let Some(value) = json.get_mut(key) {
+                        self.conceal_node(node, value);
+                    }
+                }
+            }
+            (Value::List(items), serde_json::Value::Array(values)) => {
+                for (place, item) in items.iter().enumerate().filter(|(_, item)| !item.secrets().is_empty()) {
+                    // Targets may have come and gone since: what is meant is found by what it says.
+                    let says = |value: &serde_json::Value| item.secrets().iter().any(|(text, _)| mentions(value, text));
+                    let found = values.iter().position(says);
+                    let found =
+                        found.or_else(|| Some(place).filter(|&place| values.get(place).is_some_and(|v| !is_target(v))));
+                    if let Some(value) = found.and_then(|found| values.get_mut(found)) {
+                        self.conceal_node(item, value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The files, the one given first.
     pub fn files(&self) -> impl Iterator<Item = &std::path::Path> {
         self.files.iter().map(|file| file.path.as_path())
@@ -197,4 +241,19 @@ impl Sources {
         }
         (found, path.0.len())
     }
+}
+
+fn mentions(json: &serde_json::Value, text: &str) -> bool {
+    match json {
+        serde_json::Value::String(string) => {
+            string == text || text.parse::<Address>().is_ok_and(|address| address.to_string() == *string)
+        }
+        serde_json::Value::Number(number) => number.to_string() == text,
+        serde_json::Value::Object(table) => table.values().any(|value| mentions(value, text)),
+        _ => false,
+    }
+}
+
+fn is_target(json: &serde_json::Value) -> bool {
+    json.get("address").is_some() && json.get("weight").is_some()
 }

@@ -2,6 +2,7 @@
 
 use super::present::Present;
 use super::sockets::Sockets;
+use crate::lane::bans::Bans;
 use crate::lane::{LogChange, Share};
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Log, Policy};
@@ -23,6 +24,7 @@ pub struct Crew {
     backend: Backend,
     cores: Vec<usize>,
     admission: Arc<Admission>,
+    bans: Arc<Bans>,
     log: Option<LogTo>,
     traces: trace::Queue,
     members: Vec<Member>,
@@ -91,8 +93,8 @@ impl Crew {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let mut crew =
-            Self { present, sockets, backend, cores, admission, log, traces, members: Vec::new(), handed: 0 };
+        let (bans, members) = (Arc::default(), Vec::new());
+        let mut crew = Self { present, sockets, backend, cores, admission, bans, log, traces, members, handed: 0 };
         for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
@@ -103,6 +105,16 @@ impl Crew {
     /// What it listens on.
     pub fn sockets(&mut self) -> &mut Sockets {
         &mut self.sockets
+    }
+
+    /// Who is refused.
+    pub fn bans(&self) -> &Arc<Bans> {
+        &self.bans
+    }
+
+    /// The bound on connections.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Hands a plan to every worker. What it listens on must have been added to the sockets. `log`: where requests are logged
@@ -285,6 +297,7 @@ impl Crew {
             counters,
             admission: self.admission.clone(),
             traces: self.traces.clone(),
+            bans: self.bans.clone(),
             pulse: pulse.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("ringway-w{index}")).spawn(move || {

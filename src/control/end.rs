@@ -149,6 +149,9 @@ impl Control {
             }
         };
         successor.hang_up();
+        if let Some(admin) = self.admin.take() {
+            admin.leave();
+        }
         self.crew.sockets().leave();
         retired
     }

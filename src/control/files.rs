@@ -3,11 +3,11 @@
 //! What always holds: a file is read when it was the same at two looks, as it may be seen while it is written; a change that
 //! was tried is not tried again.
 
-use super::reload::{Asker, Wanted};
+use super::command::{Asker, Commands};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// What is to be looked at: files, and folders in which files may come and go. Empty: nothing.
 pub(super) type Places = Vec<PathBuf>;
@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 type Stamps = HashMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// Looks for as long as the process lives, and asks for a reload where something has changed.
-pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: mpsc::Sender<Wanted>) {
+pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: Commands) {
     let mut wanted = places.borrow_and_update().clone();
     // Of what was read before the first look nobody knows whether it has changed since.
     let (mut known, mut seen) = (Stamps::new(), Stamps::new());
@@ -37,7 +37,7 @@ pub(super) async fn watch(mut places: watch::Receiver<Places>, asking: mpsc::Sen
         let now = look(wanted.clone()).await;
         if now != known && now == seen {
             known.clone_from(&now);
-            if asking.send(Wanted { by: Asker::Watch, stage: None, reply: None }).await.is_err() {
+            if !asking.tell_to_reload(Asker::Watch).await {
                 return;
             }
         }

@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(60);
 /// How long either side may take no byte.
 const STALL: Duration = Duration::from_secs(10);
 
-/// What is handed over, beside the descriptors that it names in their order: the slots of the doors, then the admin listener.
+/// What is handed over, beside the descriptors that it names in their order: the slots of the doors, then where operators come in.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Letter {
     version: u32,
@@ -34,12 +34,34 @@ pub struct Letter {
     pub doors: Vec<DoorText>,
     /// Whether the admin listener's descriptor comes behind those of the doors.
     pub admin: bool,
+    /// Whether the admin socket's comes behind that.
+    #[serde(default)]
+    pub admin_socket: bool,
+    /// What operators have overridden, as its text form has it.
+    #[serde(default)]
+    pub overrides: Option<String>,
+    /// Who is banned, likewise.
+    #[serde(default)]
+    pub bans: Option<String>,
     /// The keys of tickets.
     pub rings: Vec<KeptRing>,
     /// How targets are by their checks.
     pub targets: Vec<TargetText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
+}
+
+/// What operators have said, and where they come in.
+#[derive(Debug, Default)]
+pub struct Operators {
+    /// The admin listener.
+    pub tcp: Option<OwnedFd>,
+    /// The admin socket.
+    pub socket: Option<OwnedFd>,
+    /// What they have overridden.
+    pub overrides: Option<String>,
+    /// Whom they have banned.
+    pub bans: Option<String>,
 }
 
 /// How a target is by its checks.

@@ -2,13 +2,15 @@
 
 use super::acme::Keepers;
 use super::admin::Served;
+use super::command::{Asker, Command, Job, Refused};
 use super::crew::{Crew, Trial};
+use super::edits::Ready;
 use super::files::Places;
 use super::handover::{self, Answer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
 use super::present::{Present, Shared};
-use super::reload::{Asker, Prepared, Reader, Result as Reloaded, Stage, Told, Wanted, now};
+use super::reload::{Prepared, Reader, Result as Reloaded, Stage, Told, now};
 use super::report::Report;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
@@ -18,7 +20,7 @@ use super::upgrade::{Origin, Risen, Rising};
 use super::{checks, limits};
 use crate::config::Loaded;
 use crate::lane::Share;
-use crate::net::Backend;
+use crate::net::{self, Backend};
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
 use std::collections::VecDeque;
@@ -53,9 +55,9 @@ pub(super) struct Control {
     pub(super) again: Arc<Notify>,
     /// Plans that exchanges may still go by. They are freed here and not on a worker.
     pub(super) past: Vec<Arc<Present>>,
-    /// A reload that is under way.
-    pub(super) step: Option<(Wanted, Work)>,
-    pub(super) waiting: VecDeque<Wanted>,
+    /// A reload or a change of targets that is under way.
+    pub(super) step: Option<(Command, Work)>,
+    pub(super) waiting: VecDeque<Command>,
     /// A plan that is tried out.
     pub(super) tried: Option<Tried>,
     pub(super) origin: Origin,
@@ -103,6 +105,8 @@ pub(super) enum Step {
     Prepared(Result<Box<Prepared>, String>),
     /// What it listens on is bound, or cannot be.
     Bound(Box<Prepared>, Result<Bound, BindError>),
+    /// A change of targets could be put into force, or cannot be.
+    Edited(Result<Box<Ready>, Refused>),
 }
 
 impl Control {
@@ -110,7 +114,7 @@ impl Control {
     pub(super) async fn watch(
         &mut self,
         signals: &mut Signals,
-        wanted: &mut tokio::sync::mpsc::Receiver<Wanted>,
+        commands: &mut tokio::sync::mpsc::Receiver<Command>,
     ) -> Result<Ended, String> {
         let mut announced = false;
         let mut tick = tokio::time::interval(TICK / 10);
@@ -134,6 +138,7 @@ impl Control {
                             self.report.reach(&self.crew);
                         }
                         self.past.retain(|past| Arc::strong_count(&past.plan) > 1);
+                        self.crew.bans().sweep(net::coarse_now());
                         self.say_that_it_is_well();
                         self.judge().await;
                     } else if self.crew.is_ready() {
@@ -152,9 +157,9 @@ impl Control {
                         Err(why) => self.upgrade_failed(&why),
                     }
                 }
-                Some(wanted) = wanted.recv() => self.want(wanted),
+                Some(command) = commands.recv() => self.obey(command),
                 _ = signals.reopen.recv() => self.report.reopen_log(),
-                _ = signals.reload.recv() => self.want(Wanted::by_signal()),
+                _ = signals.reload.recv() => self.obey(Command::reload(Asker::Signal)),
                 _ = signals.upgrade.recv() => self.upgrade(),
                 () = signals.stop.asked() => return Ok(Ended::Told),
             }
@@ -191,8 +196,8 @@ impl Control {
         } else if self.step.is_some() {
             self.to_upgrade = true;
         } else {
-            let admin = self.admin.as_ref().and_then(|admin| admin.descriptor().ok());
-            match self.origin.call(&self.present.load(), self.crew.sockets(), admin) {
+            let operators = self.operators();
+            match self.origin.call(&self.present.load(), self.crew.sockets(), operators) {
                 Ok(rising) => self.rising = Some(rising),
                 Err(why) => self.upgrade_failed(&why),
             }
@@ -205,17 +210,39 @@ impl Control {
         self.begin_waiting();
     }
 
-    /// Begins a reload, or has it wait for the one that is under way.
-    fn want(&mut self, wanted: Wanted) {
+    /// Begins what is asked for, or has it wait for what is under way.
+    fn obey(&mut self, command: Command) {
         // What is in force must not change while it is handed over.
-        if self.step.is_some() || self.rising.is_some() {
+        let waits = self.rising.is_some() || self.step.is_some() && !matches!(command.job, Job::Ban(..));
+        if waits {
             if self.waiting.len() < WAITING {
-                self.waiting.push_back(wanted);
+                self.waiting.push_back(command);
             } else {
-                self.fail(wanted, "too many reloads wait already".to_owned());
+                self.turn_away(command);
             }
             return;
         }
+        let by = command.by;
+        match command.job {
+            Job::Edit(editing) => self.begin_edit(by, editing),
+            Job::Ban(banning, reply) => {
+                // Who asked may have left.
+                let _ = reply.send(self.ban(&by, banning));
+            }
+            job => self.begin_reload(Command { by, job }),
+        }
+    }
+
+    fn turn_away(&mut self, command: Command) {
+        let by = command.by;
+        match command.job {
+            Job::Edit(editing) => drop(editing.reply.send(Err(Refused::Busy))),
+            Job::Ban(_, reply) => drop(reply.send(Err(Refused::Busy))),
+            job => self.fail(Command { by, job }, "too many reloads wait already".to_owned()),
+        }
+    }
+
+    fn begin_reload(&mut self, wanted: Command) {
         self.abandon_trial("another reload goes before it");
         self.look.notify_one();
         self.again.notify_waiters();
@@ -225,13 +252,13 @@ impl Control {
         self.step = Some((wanted, Box::pin(step)));
     }
 
-    /// Goes on with the reload under way.
+    /// Goes on with what is under way.
     async fn go_on(&mut self, step: Step) {
         let Some((wanted, _)) = self.step.take() else { return };
         match step {
             Step::Prepared(Err(diagnostics)) => self.fail(wanted, diagnostics),
             Step::Prepared(Ok(prepared)) if prepared.changes.is_empty() => {
-                let told = Told { result: Reloaded::Unchanged, ..self.told(&wanted, &prepared) };
+                let told = Told { result: Reloaded::Unchanged, ..self.told(&wanted.by, &prepared) };
                 self.report.reloads().unchanged.inc();
                 self.report.reloads().last_failed.set(0);
                 match wanted.by {
@@ -241,7 +268,7 @@ impl Control {
                 }
                 self.tell(wanted, told);
             }
-            Step::Prepared(Ok(prepared)) if wanted.stage.is_some() => self.try_out(wanted, *prepared).await,
+            Step::Prepared(Ok(prepared)) if wanted.stage().is_some() => self.try_out(wanted, *prepared).await,
             Step::Prepared(Ok(prepared)) => {
                 let missing = self.crew.sockets().missing(&prepared.plan);
                 let step = async move {
@@ -252,7 +279,7 @@ impl Control {
                 return;
             }
             Step::Bound(_, Err(error)) => self.fail(wanted, error.to_string()),
-            Step::Bound(prepared, Ok(bound)) => match self.put_into_force(&wanted, *prepared, bound).await {
+            Step::Bound(prepared, Ok(bound)) => match self.put_into_force(&wanted.by, *prepared, bound).await {
                 Ok(told) => {
                     self.report.reloads().applied.inc();
                     self.report.reloads().last_failed.set(0);
@@ -262,6 +289,7 @@ impl Control {
                 }
                 Err(why) => self.fail(wanted, why),
             },
+            Step::Edited(ready) => self.end_edit(wanted, ready).await,
         }
         self.begin_waiting();
     }
@@ -271,26 +299,35 @@ impl Control {
         if std::mem::take(&mut self.to_upgrade) {
             return self.upgrade();
         }
-        // Those that only say "again" are served by one reload.
-        let next = self.waiting.pop_front();
-        while next.is_some() && self.waiting.front().is_some_and(|wanted| wanted.reply.is_none()) {
-            self.waiting.pop_front();
-        }
-        if let Some(next) = next {
-            self.want(next);
+        while self.step.is_none()
+            && self.rising.is_none()
+            && let Some(next) = self.waiting.pop_front()
+        {
+            // Those that only say "again" are served by one reload.
+            let serves = next.is_reload();
+            while serves && self.waiting.front().is_some_and(Command::says_again) {
+                self.waiting.pop_front();
+            }
+            self.obey(next);
         }
     }
 
     /// Puts a plan into force: its sockets are bound, and what else can fail comes first.
-    async fn put_into_force(&mut self, wanted: &Wanted, prepared: Prepared, bound: Bound) -> Result<Told, String> {
+    pub(super) async fn put_into_force(
+        &mut self,
+        by: &Asker,
+        prepared: Prepared,
+        bound: Bound,
+    ) -> Result<Told, String> {
         let old = self.present.load_full();
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
         let traces = self.traces.prepare(Some(&old.plan), &prepared.plan)?;
-        let mut told = self.told(wanted, &prepared);
+        let mut told = self.told(by, &prepared);
         let Prepared { plan, loaded, .. } = prepared;
         let present = Arc::new(old.succeed(Arc::new(plan)));
         let plan = &present.plan;
         self.crew.sockets().add(bound);
+        self.reader.overrides().set_modes(plan);
         let (log, file) = match opened {
             Opened::AsBefore => (None, None),
             Opened::Anew(log, file) => (Some(log), Some(file)),
@@ -318,8 +355,8 @@ impl Control {
     }
 
     /// Has a share of connections go by a plan, beside the present one.
-    async fn try_out(&mut self, wanted: Wanted, prepared: Prepared) {
-        let Some(stage) = wanted.stage else { return };
+    async fn try_out(&mut self, wanted: Command, prepared: Prepared) {
+        let Some(stage) = wanted.stage() else { return };
         let beyond = prepared.too_much_to_try();
         if !beyond.is_empty() {
             let why = format!(
@@ -328,9 +365,10 @@ impl Control {
             );
             return self.fail(wanted, why);
         }
-        let mut told = self.told(&wanted, &prepared);
+        let mut told = self.told(&wanted.by, &prepared);
         told.result = Reloaded::Trying;
         let Prepared { plan, loaded, .. } = prepared;
+        self.reader.overrides().set_modes(&plan);
         let candidate = Arc::new(self.present.load().succeed(Arc::new(plan)));
         let trial = Trial { candidate, share: Share::of(stage.share), tallies: Default::default() };
         self.crew.try_out(&trial);
@@ -375,7 +413,7 @@ impl Control {
     }
 
     /// All connections go by the present plan again, if another one is tried out.
-    fn abandon_trial(&mut self, why: &str) {
+    pub(super) fn abandon_trial(&mut self, why: &str) {
         let Some(tried) = self.tried.take() else { return };
         let present = self.present.load_full();
         if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None) {
@@ -407,6 +445,8 @@ impl Control {
 
     /// This is in force now.
     fn take(&mut self, loaded: Loaded) {
+        self.report.listens(self.crew.sockets().addresses(&self.present.load().plan));
+        self.report.reads(loaded.clone());
         self.reader.take(loaded);
         self.places.send_if_modified(|places| {
             let now = self.reader.places();
@@ -420,10 +460,10 @@ impl Control {
         self.present.load().number
     }
 
-    fn told(&self, wanted: &Wanted, prepared: &Prepared) -> Told {
+    fn told(&self, by: &Asker, prepared: &Prepared) -> Told {
         Told {
             at: now(),
-            by: wanted.by.clone(),
+            by: by.clone(),
             result: Reloaded::Applied,
             plan: self.number(),
             changes: prepared.changes.clone(),
@@ -432,7 +472,7 @@ impl Control {
         }
     }
 
-    fn fail(&mut self, wanted: Wanted, why: String) {
+    fn fail(&mut self, wanted: Command, why: String) {
         let told = Told::failed(wanted.by.clone(), self.number(), why);
         self.report.reloads().failed.inc();
         self.report.reloads().last_failed.set(1);
@@ -440,11 +480,11 @@ impl Control {
         self.tell(wanted, told);
     }
 
-    fn tell(&self, wanted: Wanted, told: Told) {
+    fn tell(&self, wanted: Command, told: Told) {
         systemd::ready(self.number());
         let told = Arc::new(told);
         self.report.remember(told.clone());
-        if let Some(reply) = wanted.reply {
+        if let Job::Reload { reply: Some(reply), .. } = wanted.job {
             // Who asked may have left.
             let _ = reply.send(told);
         }

@@ -3,6 +3,9 @@
 //!
 //! What always holds: one that has a fault, or needs what cannot be had, changes nothing.
 
+use super::command::Asker;
+use super::keep::Keep;
+use super::overrides::Overrides;
 use super::present::Present;
 use crate::config::diff::{self, Change};
 use crate::config::model::Config;
@@ -14,27 +17,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::oneshot;
-
-/// Who asked for a reload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Asker {
-    /// A signal.
-    Signal,
-    /// A change of the files.
-    Watch,
-}
-
-/// A reload that is wanted.
-pub struct Wanted {
-    /// Who asked.
-    pub by: Asker,
-    /// If it is to be tried out first: how.
-    pub stage: Option<Stage>,
-    /// Who waits to be told how it went.
-    pub reply: Option<oneshot::Sender<Arc<Told>>>,
-}
 
 /// How a plan is tried out before it is put into force.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,14 +27,7 @@ pub struct Stage {
     pub span: Duration,
 }
 
-impl Wanted {
-    /// One that nobody waits for.
-    pub fn by_signal() -> Self {
-        Self { by: Asker::Signal, stage: None, reply: None }
-    }
-}
-
-/// How a reload went.
+/// How a reload went, or a change of targets.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
     /// When it was over, seconds since 1970.
@@ -100,6 +75,10 @@ pub struct Reader {
     path: PathBuf,
     /// What is in force.
     loaded: Loaded,
+    /// What is laid over it.
+    overrides: Arc<Overrides>,
+    /// Where that is kept.
+    keep: Keep,
 }
 
 /// A configuration that could be put into force.
@@ -115,6 +94,11 @@ pub struct Prepared {
 }
 
 impl History {
+    /// All that are remembered, the newest last.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Arc<Told>> {
+        self.0.iter()
+    }
+
     /// These and one more; the oldest is forgotten in time.
     pub fn with(&self, told: Arc<Told>) -> Self {
         let forgotten = (self.0.len() + 1).saturating_sub(REMEMBERED);
@@ -123,9 +107,9 @@ impl History {
 }
 
 impl Reader {
-    /// Reads `path`, of which `loaded` is in force.
-    pub fn new(path: PathBuf, loaded: Loaded) -> Self {
-        Self { path, loaded }
+    /// Reads `path`, of which `loaded` is in force under `overrides`, which are kept in `keep`.
+    pub fn new(path: PathBuf, loaded: Loaded, overrides: Overrides, keep: Keep) -> Self {
+        Self { path, loaded, overrides: Arc::new(overrides), keep }
     }
 
     /// The files and folders that a change of the configuration would be seen in, if it is to be looked for.
@@ -141,22 +125,73 @@ impl Reader {
         self.loaded = loaded;
     }
 
+    /// These are laid over it from now on. Returns those before.
+    pub fn override_by(&mut self, overrides: Arc<Overrides>) -> Arc<Overrides> {
+        std::mem::replace(&mut self.overrides, overrides)
+    }
+
+    /// What is in force.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// What is laid over it.
+    pub fn overrides(&self) -> &Arc<Overrides> {
+        &self.overrides
+    }
+
+    /// Where that is kept.
+    pub fn keep(&mut self) -> &mut Keep {
+        &mut self.keep
+    }
+
     /// Reads and compiles what is to follow `present`. Fails with what `check` would tell.
     pub fn prepare(
         &self,
         present: Arc<Present>,
     ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
-        let (path, before) = (self.path.clone(), self.loaded.clone());
-        let work = tokio::task::spawn_blocking(move || {
+        let (path, before, overrides) = (self.path.clone(), self.loaded.clone(), self.overrides.clone());
+        compiling(move || {
             let loaded = config::load(&path, &|name| std::env::var(name).ok()).map_err(|report| report.to_string())?;
             let changes = diff::changes(&before.sources, &loaded.sources);
             let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
-            let plan =
-                plan::succeed(&config, &present.plan).map_err(|faults| loaded.sources.report(&faults).to_string())?;
-            Ok(Prepared { plan, loaded, changes, deferred })
-        });
-        async move { work.await.unwrap_or_else(|error| Err(format!("the configuration could not be compiled: {error}"))) }
+            compile(config, &overrides, loaded, &present, (changes, deferred))
+        })
     }
+
+    /// Compiles what is in force under other overrides, without reading anything.
+    pub fn prepare_under(
+        &self,
+        overrides: Arc<Overrides>,
+        present: Arc<Present>,
+    ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
+        let (loaded, before) = (self.loaded.clone(), self.overrides.clone());
+        compiling(move || {
+            let changes = overrides.changes_since(&before);
+            let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
+            compile(config, &overrides, loaded, &present, (changes, deferred))
+        })
+    }
+}
+
+fn compile(
+    mut config: Config,
+    overrides: &Overrides,
+    loaded: Loaded,
+    present: &Present,
+    (changes, deferred): (Vec<Change>, Vec<String>),
+) -> std::result::Result<Prepared, String> {
+    overrides.lay_over(&mut config);
+    let plan = plan::succeed(&config, &present.plan).map_err(|faults| loaded.sources.report(&faults).to_string())?;
+    Ok(Prepared { plan, loaded, changes, deferred })
+}
+
+/// Does what takes its time where it holds up nobody.
+fn compiling(
+    work: impl FnOnce() -> std::result::Result<Prepared, String> + Send + 'static,
+) -> impl Future<Output = std::result::Result<Prepared, String>> {
+    let work = tokio::task::spawn_blocking(work);
+    async move { work.await.unwrap_or_else(|error| Err(format!("the configuration could not be compiled: {error}"))) }
 }
 
 impl Prepared {
@@ -194,6 +229,18 @@ impl Told {
     pub fn failed(by: Asker, plan: u64, diagnostics: String) -> Self {
         let (changes, deferred) = (Vec::new(), Vec::new());
         Self { at: now(), by, result: Result::Failed, plan, changes, deferred, diagnostics }
+    }
+}
+
+impl fmt::Display for Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Applied => "applied",
+            Self::Trying => "trying",
+            Self::RolledBack => "rolled-back",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+        })
     }
 }
 

@@ -1,12 +1,14 @@
-//! What the process tells about itself: the state behind the admin listener.
+//! What the process tells about itself: the state behind the admin listener. Control writes it, whoever asks reads it.
 
 use super::admin::AdminState;
 use super::certificates;
 use super::crew::Crew;
-use super::present;
+use super::overrides::Overrides;
+use super::present::{self, Present};
 use super::reload::{History, Told, now};
+use crate::config::Loaded;
+use crate::lane::bans::Bans;
 use crate::net::Post;
-
 use crate::observe::file::FileThread;
 use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::log;
@@ -14,7 +16,7 @@ use crate::observe::process::Process;
 use crate::observe::reloads::Reloads;
 use crate::observe::scrape::Scrape;
 use crate::plan::Plan;
-use crate::worker::Message;
+use crate::worker::{Admission, Message};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +31,19 @@ pub struct Report {
     file: ArcSwapOption<FileThread>,
     reloads: Reloads,
     history: ArcSwap<History>,
+    /// What was read, without what is laid over it.
+    loaded: ArcSwap<Loaded>,
+    overrides: ArcSwap<Overrides>,
+    /// What each listener listens on, by its position in the plan.
+    addresses: ArcSwap<Vec<(usize, String)>>,
+    bans: Arc<Bans>,
+    admission: Arc<Admission>,
+    /// When the process started, seconds since 1970.
+    pub started: u64,
+    /// What tells the tags of this process from those of another.
+    nonce: u32,
     ready: AtomicBool,
+    draining: AtomicBool,
 }
 
 /// How long a scrape waits for the histograms of the workers.
@@ -37,7 +51,14 @@ const SNAPSHOT: Duration = Duration::from_millis(500);
 
 impl Report {
     /// Tells about what `crew` runs, with the access log's thread if there is one.
-    pub fn new(present: present::Shared, crew: &Crew, file: Option<Arc<FileThread>>) -> Self {
+    pub fn new(
+        present: present::Shared,
+        crew: &mut Crew,
+        file: Option<Arc<FileThread>>,
+        loaded: Loaded,
+        overrides: Arc<Overrides>,
+    ) -> Self {
+        let addresses = crew.sockets().addresses(&present.load().plan);
         let reloads = Reloads::default();
         reloads.last_success.set(now());
         Self {
@@ -46,7 +67,15 @@ impl Report {
             file: ArcSwapOption::new(file),
             reloads,
             history: ArcSwap::default(),
+            loaded: ArcSwap::from_pointee(loaded),
+            overrides: ArcSwap::new(overrides),
+            addresses: ArcSwap::from_pointee(addresses),
+            bans: crew.bans().clone(),
+            admission: crew.admission().clone(),
+            started: now(),
+            nonce: fastrand::u32(..),
             ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -57,7 +86,84 @@ impl Report {
 
     /// Says whether the process takes connections.
     pub fn set_ready(&self, ready: bool) {
+        // It was ready before, or never will be.
+        self.draining.store(!ready, Ordering::Release);
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether the process is ending.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// This was read, and is in force now.
+    pub fn reads(&self, loaded: Loaded) {
+        self.loaded.store(Arc::new(loaded));
+    }
+
+    /// This is laid over it now.
+    pub fn overridden(&self, overrides: Arc<Overrides>) {
+        self.overrides.store(overrides);
+    }
+
+    /// This is listened on now, by the listeners' positions in the plan.
+    pub fn listens(&self, addresses: Vec<(usize, String)>) {
+        self.addresses.store(Arc::new(addresses));
+    }
+
+    /// What runs now.
+    pub fn present(&self) -> Arc<Present> {
+        self.present.load_full()
+    }
+
+    /// What was read, without what is laid over it.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// What is laid over it.
+    pub fn overrides(&self) -> Arc<Overrides> {
+        self.overrides.load_full()
+    }
+
+    /// What each listener listens on, by its position in the plan.
+    pub fn addresses(&self) -> Arc<Vec<(usize, String)>> {
+        self.addresses.load_full()
+    }
+
+    /// Who is refused.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// How many connections there may be.
+    pub fn max_connections(&self) -> u64 {
+        self.admission.max()
+    }
+
+    /// The ways to the workers.
+    pub fn posts(&self) -> Arc<Vec<Post<Message>>> {
+        self.posts.load_full()
+    }
+
+    /// The last reloads and changes, the newest last.
+    pub fn history(&self) -> Arc<History> {
+        self.history.load_full()
+    }
+
+    /// What changes with every change of targets: a strong entity tag (RFC 9110 §8.8.3).
+    pub fn tag(&self) -> String {
+        format!("\"{:x}-{}-{}\"", self.nonce, self.present.load().number, self.overrides.load().revision)
+    }
+
+    /// What changes with every change of bans.
+    pub fn ban_tag(&self, bans: &Bans) -> String {
+        format!("\"{:x}-b{}\"", self.nonce, bans.revision())
+    }
+
+    /// Whether `If-Match: condition` holds for what has this tag (RFC 9110 §13.1.1).
+    pub fn is_current(&self, condition: &str, tag: &str) -> bool {
+        condition.trim() == "*" || condition.split(',').any(|one| one.trim() == tag)
     }
 
     /// What became of reloads.

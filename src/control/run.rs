@@ -1,13 +1,16 @@
 //! The process's life, from binding to the last exchange.
 
 use super::acme::Keepers;
-use super::admin::Served;
+use super::admin::{Doors, Inherited, Served};
 use super::certificates;
+use super::command::{Command, Commands};
 use super::crew::Crew;
 use super::end::Retired;
 use super::handover::{self, Answer, Inheritance, TargetText};
+use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
 use super::otlp::Traces;
+use super::overrides::Overrides;
 use super::present::Present;
 use super::reload::Reader;
 use super::report::Report;
@@ -17,8 +20,7 @@ use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{checks, files, limits, logs};
 use crate::config::Loaded;
-use crate::config::model::Admin;
-use crate::net::{self, Address, Slot};
+use crate::net::{self, Slot};
 use crate::observe::trace;
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
@@ -35,7 +37,11 @@ pub struct Start {
     pub path: PathBuf,
     /// What was read.
     pub loaded: Loaded,
-    /// What was compiled from it.
+    /// What operators have laid over it.
+    pub overrides: Overrides,
+    /// Where that is kept.
+    pub keep: Keep,
+    /// What was compiled from both.
     pub plan: Plan,
     /// What the process before handed over, if there is one.
     pub inheritance: Option<Inheritance>,
@@ -43,7 +49,7 @@ pub struct Start {
 
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// Reloads that may be asked for at a time.
+/// Commands that may wait at a time.
 const WANTED: usize = 16;
 
 /// Runs the plan until the process is told to end and what is live has ended, or its time is up.
@@ -63,7 +69,7 @@ pub fn run(mut start: Start) -> Result<(), String> {
 }
 
 async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), String> {
-    let Start { path, loaded, plan, .. } = start;
+    let (asking, mut commands) = Commands::new(WANTED);
     let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     // Whoever hands over is told why this process cannot start.
     let voice = inheritance.as_ref().and_then(|inheritance| inheritance.share().ok());
@@ -73,15 +79,19 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
         why
     };
-    let mut control = begin(path, loaded, Arc::new(plan), inheritance).await.map_err(tell)?;
-    let (asking, mut wanted) = mpsc::channel(WANTED);
-    tokio::spawn(files::watch(control.places.subscribe(), asking));
+    let watching = asking.clone();
+    let mut control = begin(start, inheritance, asking).await.map_err(tell)?;
+    tokio::spawn(files::watch(control.places.subscribe(), watching));
     let ended = loop {
-        match control.watch(&mut signals, &mut wanted).await {
+        match control.watch(&mut signals, &mut commands).await {
             Err(why) => break Err(tell(why)),
             Ok(Ended::Told) => {
+                refuse_all(&mut commands);
                 control.drain(&mut signals.stop).await;
                 control.crew.sockets().close();
+                if let Some(admin) = control.admin.take() {
+                    admin.close();
+                }
                 break Ok(());
             }
             Ok(Ended::Succeeded(risen)) => match control.retire(*risen, &mut signals).await {
@@ -95,23 +105,24 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
     ended
 }
 
-/// Binds, starts the workers and all that control runs.
-async fn begin(
-    path: PathBuf,
-    loaded: Loaded,
-    plan: Arc<Plan>,
-    inheritance: Option<Inheritance>,
-) -> Result<Control, String> {
+/// Nobody waits for a process that ends.
+fn refuse_all(commands: &mut mpsc::Receiver<Command>) {
+    commands.close();
+    while commands.try_recv().is_ok() {}
+}
+
+/// Binds, starts the workers and all that control runs. `asking`: how operators reach the loop.
+async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands) -> Result<Control, String> {
+    let Start { path, loaded, overrides, keep, plan, .. } = start;
+    let plan = Arc::new(plan);
     let (backend, refused) = net::probe(plan.runtime.driver)
         .map_err(|error| format!("runtime.driver = \"io_uring\", but this system refuses a ring: {error}"))?;
     if let Some(error) = refused {
         tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
     }
-    let Heritage { mut sockets, admin, targets, number, elders, elder } = Heritage::of(&plan, inheritance);
+    let Heritage { mut sockets, admin, targets, bans, number, elders, elder } = Heritage::of(&plan, inheritance);
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
-    let wanted = plan.config.admin.as_ref();
-    let admin = wanted.map(|wanted| admin.filter(|slot| serves(slot, wanted)).map_or_else(|| bind_admin(wanted), Ok));
-    let admin = admin.transpose()?;
+    let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;
     let (log, file) = logs::open(plan.config.access_log.as_ref(), backend)?;
     let max_connections = limits::max_connections(&plan);
     tracing::info!(workers = plan.runtime.workers, driver = ?backend, max_connections, "starting");
@@ -120,21 +131,23 @@ async fn begin(
     let (queue, spans) = trace::queue();
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
-    let crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
+    overrides.set_modes(&present.plan);
+    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
-    let report = Arc::new(Report::new(shared.clone(), &crew, file));
+    if let Some(Err(why)) = bans.map(|bans| crew.bans().take_text(&bans, net::coarse_now())) {
+        tracing::error!("the bans of the process before are lost: {why}");
+    }
+    let reader = Reader::new(path, loaded, overrides, keep);
+    let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone());
+    let report = Arc::new(report);
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     tokio::spawn(certificates::watch(shared.clone(), look.clone()));
     let mut keepers = Keepers::default();
     keepers.set(&present, &look, &again);
-    let admin = admin.map(|slot| {
-        tracing::info!(address = %slot.address(), "admin listening");
-        Served::new(slot.into_std(), report.clone())
-    });
-    let reader = Reader::new(path, loaded);
+    let admin = admin.map(|doors| Served::new(doors, report.clone(), asking, &look));
     Ok(Control {
         present: shared,
         crew,
@@ -163,8 +176,9 @@ async fn begin(
 /// What a process begins with that was there before it.
 struct Heritage {
     sockets: Sockets,
-    admin: Option<Slot>,
+    admin: Inherited,
     targets: Vec<TargetText>,
+    bans: Option<String>,
     /// The number of its first plan.
     number: u64,
     elders: Vec<u32>,
@@ -176,31 +190,22 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            return Self { sockets, admin: None, targets: Vec::new(), number: 1, elders: Vec::new(), elder: None };
+            let (admin, targets, bans, elders) = Default::default();
+            return Self { sockets, admin, targets, bans, number: 1, elders, elder: None };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
-        let admin = if letter.admin { descriptors.pop() } else { None };
+        let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last).ok());
+        let socket = last(letter.admin_socket);
+        let admin = Inherited { tcp: last(letter.admin), socket };
         let (sockets, spare) = Sockets::inherit(workers, plan, &letter.doors, descriptors);
         Self {
             sockets,
-            admin: admin.and_then(|descriptor| Slot::adopt(descriptor).ok()),
+            admin,
             targets: letter.targets,
+            bans: letter.bans,
             number: letter.plan + 1,
             elders: letter.elders,
             elder: Some(Elder { stream, pid: letter.pid, spare: Some(spare) }),
         }
     }
-}
-
-/// Whether an admin listener of the process before is where the configuration wants one.
-fn serves(slot: &Slot, wanted: &Admin) -> bool {
-    let Address::Ip(address) = slot.address() else { return false };
-    address.ip() == wanted.listen.ip() && (wanted.listen.port() == 0 || wanted.listen.port() == address.port())
-}
-
-fn bind_admin(admin: &Admin) -> Result<Slot, String> {
-    let address = Address::Ip(admin.listen);
-    net::probe_bind(&address)
-        .and_then(|()| net::bind(&address, false))
-        .map_err(|error| format!("the admin listener cannot listen on {address}: {error}"))
 }

@@ -45,6 +45,7 @@ pub struct DoorText {
 }
 
 /// Addresses that were bound for a plan that is to follow.
+#[derive(Default)]
 pub struct Bound(Vec<(Key, Vec<Slot>)>);
 
 /// An address that could not be bound.
@@ -178,6 +179,12 @@ impl Sockets {
     /// Which listener of a plan each door is.
     pub fn doors(&self, plan: &Plan) -> Vec<(DoorId, usize)> {
         keys(plan).into_iter().filter_map(|(key, listener)| Some((self.doors.get(&key)?.id, listener))).collect()
+    }
+
+    /// What each listener of a plan listens on, by its position, with the real ports.
+    pub fn addresses(&self, plan: &Plan) -> Vec<(usize, String)> {
+        let slot = |key: &Key| Some(self.doors.get(key)?.slots.first()?.address().to_string());
+        keys(plan).into_iter().filter_map(|(key, listener)| Some((listener, slot(&key)?))).collect()
     }
 
     /// Lets go of what a plan does not listen on. Workers have descriptors of their own; a socket closes when the last one has

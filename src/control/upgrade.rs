@@ -4,12 +4,11 @@
 //! there, this one accepts again.
 
 use super::checks;
-use super::handover::{Letter, Successor};
+use super::handover::{Letter, Operators, Successor};
 use super::present::Present;
 use super::sockets::Sockets;
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use tokio::process::{Child, Command};
@@ -45,14 +44,17 @@ impl Origin {
     }
 
     /// Starts the new process and hands over to it.
-    pub(super) fn call(&self, present: &Present, sockets: &Sockets, admin: Option<OwnedFd>) -> Result<Rising, String> {
+    pub(super) fn call(&self, present: &Present, sockets: &Sockets, operators: Operators) -> Result<Rising, String> {
         let failed = |error: std::io::Error| format!("what is listened on cannot be handed over: {error}");
         let (doors, mut descriptors) = sockets.hand_over().map_err(failed)?;
         let mut letter = Letter::new();
         letter.plan = present.number;
         letter.doors = doors;
-        letter.admin = admin.is_some();
-        descriptors.extend(admin);
+        letter.admin = operators.tcp.is_some();
+        letter.admin_socket = operators.socket.is_some();
+        descriptors.extend(operators.tcp);
+        descriptors.extend(operators.socket);
+        (letter.overrides, letter.bans) = (operators.overrides, operators.bans);
         letter.rings = present.plan.rings.hand_over();
         letter.targets = checks::hand_over(present);
         letter.elders = self.elders.iter().copied().filter(|&elder| is_alive(elder)).collect();

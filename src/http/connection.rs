@@ -2,8 +2,8 @@
 
 use super::exchange::{self, After, Heads};
 use super::h2;
-use crate::lane::{Era, Gate, Lane, Seat, Visit};
-use crate::net::{Accepted, Lease, Peer};
+use crate::lane::{Era, Gate, Lane, Seat, Speech, Ticket, Visit};
+use crate::net::{Accepted, Lease, Peer, coarse_now};
 use crate::observe::reason::Reason;
 use crate::plan::{Http, Listener, Protocol};
 use crate::tls::{Channel, Session};
@@ -26,6 +26,8 @@ pub(super) struct Connection<'a> {
     pub(super) peer_text: &'a PeerText,
     /// The port of ours that the client dialled.
     pub(super) port: u16,
+    /// Its place among the worker's connections.
+    pub(super) ticket: Ticket,
 }
 
 impl<'a> Connection<'a> {
@@ -41,12 +43,19 @@ impl<'a> Connection<'a> {
         let Protocol::Http(http) = &listener.protocol else { return None };
         let Accepted { peer, port, .. } = *accepted;
         let (lane, gate, era) = (&visit.lane, &*visit.gate, &seat.era);
-        Some(Self { lane, gate, era, listener, http, client, peer, peer_text, port })
+        let ticket = visit.ticket;
+        Some(Self { lane, gate, era, listener, http, client, peer, peer_text, port, ticket })
     }
 
     /// Whether the client is to leave after what is under way.
     pub(super) fn is_leaving(&self) -> bool {
         self.gate.leaving.is_raised()
+    }
+
+    /// Whether an operator has banned a client. Who comes by a Unix socket has no address of its own.
+    pub(super) fn is_banned(&self, client: IpAddr) -> bool {
+        let named = self.peer.port != 0 || client != self.peer.ip;
+        named && self.lane.bans.holds(client, coarse_now())
     }
 }
 
@@ -116,7 +125,10 @@ pub fn serve<'a>(
             match after {
                 After::Next(_) => {}
                 After::End => return,
-                After::Tunnel(tunnel) => return Box::pin(tunnel.run(&visit.lane, client)).await,
+                After::Tunnel(tunnel) => {
+                    visit.lane.speaks(visit.ticket, Speech::Tunnel);
+                    return Box::pin(tunnel.run(&visit.lane, client)).await;
+                }
             }
         }
     }
@@ -219,8 +231,8 @@ impl PeerText {
 /// (RFC 9112 §9.6).
 pub(super) async fn linger(client: Channel<'_>) {
     client.shutdown().await;
-    let deadline = crate::net::coarse_now() + LINGER;
-    while crate::net::coarse_now() < deadline {
+    let deadline = coarse_now() + LINGER;
+    while coarse_now() < deadline {
         client.set_deadline(Some(LINGER_SILENCE));
         match client.recv().await {
             Ok(bytes) if !bytes.is_empty() => {}

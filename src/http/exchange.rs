@@ -183,6 +183,10 @@ impl Exchange<'_> {
         let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
         let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);
         self.outcome.client = decided.client;
+        if self.connection.is_banned(decided.client.ip()) {
+            self.keep_alive = false;
+            return Decision::Reply(Reply::refusal(403, Reason::Banned));
+        }
         if let Some(route) = decided.route {
             self.outcome.route = route;
             crate::net::mark(u32::try_from(route + 1).unwrap_or(0));

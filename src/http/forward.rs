@@ -6,6 +6,7 @@
 
 use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
+use super::connection::Connection;
 use super::exchange::Exchange;
 use super::h1::Incoming;
 use super::link::{Leased, Link};
@@ -116,6 +117,8 @@ impl Forwarding<'_, '_> {
                 self.exchange.outcome.target_failed(failure);
                 return Err(Some(Reply::failure(failure)));
             };
+            let Connection { lane, ticket, .. } = self.exchange.connection;
+            lane.asks(ticket, attempt.target().id);
             let outcome = &mut self.exchange.outcome;
             outcome.target = Some((self.rule.pool, attempt.index()));
             outcome.tries += 1;

@@ -289,8 +289,11 @@ impl Outcome {
 
     /// Counts and logs. Called once.
     pub(super) fn finish(&mut self, context: &Context<'_>, heads: &Heads, text: &[u8]) {
-        let Context { era, listener: counted, .. } = context;
+        let Context { era, listener: counted, client, .. } = context;
         self.finished = true;
+        if self.termination.cause == Cause::Client && client.is_cut() {
+            self.end(Failure::Operator.word(), Cause::Killed, self.termination.phase);
+        }
         let total = nanos(self.answered.unwrap_or_else(|| self.started.elapsed()));
         counted.received.add(self.bytes_in);
         counted.sent.add(self.bytes_out);

@@ -1,7 +1,8 @@
 //! A worker's side of a listener, and the connections that came in by it.
 
+use super::register::Ticket;
 use super::{Era, Lane};
-use crate::net::{Peer, Signal};
+use crate::net::{Accepted, Peer, Signal};
 use crate::observe::counters::{ListenerSet, Shared};
 use crate::plan::{Listener, ListenerTimeouts};
 use std::cell::{Cell, RefCell};
@@ -39,6 +40,8 @@ pub struct Visit {
     pub gate: Rc<Gate>,
     /// What is drawn by lot for this client draws this: the same for as long as its address and port are.
     pub lot: u32,
+    /// Its place among the worker's connections.
+    pub ticket: Ticket,
     counters: Shared<ListenerSet>,
 }
 
@@ -112,13 +115,15 @@ impl Seat {
 
 impl Visit {
     /// A connection that has just come in.
-    pub fn begin(lane: Rc<Lane>, gate: Rc<Gate>, peer: Peer) -> Self {
-        let lot = lot(peer);
+    pub fn begin(lane: Rc<Lane>, gate: Rc<Gate>, accepted: &Accepted) -> Self {
+        let Accepted { stream, peer, .. } = accepted;
+        let lot = lot(*peer);
         let counters = gate.seat(lot).counters().clone();
         lane.worker.connections.add(1);
         counters.accepted.inc();
         counters.open.add(1);
-        Self { lane, gate, lot, counters }
+        let ticket = lane.register.enter(gate.clone(), *peer, stream.handle());
+        Self { lane, gate, lot, ticket, counters }
     }
 }
 
@@ -137,6 +142,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
+        self.lane.register.leave(self.ticket);
         self.lane.worker.connections.sub(1);
         self.counters.open.sub(1);
     }

@@ -10,11 +10,14 @@
 //!
 //! May depend on `plan`, `upstream`, `net` and `observe`.
 
+pub mod bans;
 mod era;
 mod gate;
+mod register;
 
 pub use era::Era;
 pub use gate::{Gate, Seat, Share, Visit};
+pub use register::{Choice, Guest, GuestId, Speech, Ticket, piece};
 
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
@@ -22,6 +25,8 @@ use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
 use crate::observe::tally::Tally;
 use crate::observe::trace::{self, Tracer};
 use crate::plan::{Plan, Respond};
+use bans::Bans;
+use register::Register;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +44,9 @@ pub struct Lane {
     pub ending: Signal,
     draining: Cell<bool>,
     cut: Cell<bool>,
+    /// Who is refused.
+    pub bans: Arc<Bans>,
+    register: Register,
     era: RefCell<Rc<Era>>,
     /// One that is tried out beside it.
     trial: RefCell<Option<Rc<Era>>>,
@@ -68,6 +76,7 @@ impl Lane {
         plan: Arc<Plan>,
         index: usize,
         counters: Arc<WorkerCounters>,
+        bans: Arc<Bans>,
         log: Option<Log>,
         traces: trace::Queue,
     ) -> Self {
@@ -81,6 +90,8 @@ impl Lane {
             ending: Signal::default(),
             draining: Cell::new(false),
             cut: Cell::new(false),
+            bans,
+            register: Register::default(),
             era: RefCell::new(era),
             trial: RefCell::default(),
             gates: RefCell::new(gates),
@@ -180,6 +191,32 @@ impl Lane {
         self.gates.replace(gates);
     }
 
+    /// Something else is spoken on a connection from now on.
+    pub fn speaks(&self, ticket: Ticket, speech: Speech) {
+        self.register.speaks(ticket, speech);
+    }
+
+    /// A target is asked for what came on a connection, by its hash.
+    #[inline]
+    pub fn asks(&self, ticket: Ticket, target: u64) {
+        self.register.asks(ticket, target);
+    }
+
+    /// Some of the connections that are meant, from this place on, and where to go on.
+    pub fn guests(&self, choice: &Choice, from: usize) -> (Vec<Guest>, Option<usize>) {
+        self.register.page(choice, from)
+    }
+
+    /// Ends some of the connections that are meant, from this place on. Returns how many, and where to go on.
+    pub fn cut_all(&self, choice: &Choice, from: usize) -> (usize, Option<usize>) {
+        self.register.cut_all(choice, from)
+    }
+
+    /// Ends a connection. False: it is not there any more.
+    pub fn cut_one(&self, id: GuestId) -> bool {
+        self.register.cut(id)
+    }
+
     /// Marks the start of an exchange or tunnel; its end is when the guard is dropped.
     pub fn enter(self: &Rc<Self>) -> Busy {
         self.busy.set(self.busy.get() + 1);
@@ -210,6 +247,7 @@ impl Lane {
                 .filter(|pool| !era.pools.iter().any(|own| Rc::ptr_eq(own, pool)))
                 .for_each(|pool| pool.sweep());
         }
+        self.register.trim();
         if let Some(log) = &era.log {
             log.borrow_mut().flush();
         }

@@ -114,6 +114,11 @@ impl Slot {
         self.socket.into()
     }
 
+    /// The same as a descriptor, for control's own servers on Unix sockets.
+    pub fn into_unix(self) -> std::os::unix::net::UnixListener {
+        OwnedFd::from(self.socket).into()
+    }
+
     pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
         Ok(self.socket.try_clone()?.into())
     }
@@ -127,8 +132,13 @@ const BACKLOG: i32 = 4096;
 pub fn bind(address: &Address, shared: bool) -> io::Result<Slot> {
     match address {
         Address::Ip(ip) => bind_ip(*ip, shared),
-        Address::Unix(path) => bind_unix(path),
+        Address::Unix(path) => bind_unix(path, false),
     }
+}
+
+/// Binds a Unix socket that this process's user alone may connect to, and listens, as [`bind`] does.
+pub fn bind_private(path: &Path) -> io::Result<Slot> {
+    bind_unix(path, true)
 }
 
 /// Fails with `AddrInUse` if another process listens on `address`: binding with `SO_REUSEPORT` would not tell.
@@ -177,8 +187,12 @@ fn open_ip(ip: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_unix(path: &Path) -> io::Result<Slot> {
+fn bind_unix(path: &Path, private: bool) -> io::Result<Slot> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    if private {
+        // The file gets the rights of the socket, so that there is no moment at which it has others.
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+    }
     let address = SockAddr::unix(path)?;
     match socket.bind(&address) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_dead_socket(path, &address) => {
@@ -209,6 +223,15 @@ mod tests {
         let first = bind(&any, true).unwrap();
         assert_eq!(probe(first.address()).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert!(bind(first.address(), true).is_ok());
+    }
+
+    #[test]
+    fn a_private_socket_is_for_its_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("ringway-private-{}.sock", std::process::id()));
+        let _slot = bind_private(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

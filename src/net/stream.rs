@@ -2,7 +2,7 @@
 
 use super::lease::{CLASSES, Lease};
 use super::ledger;
-use super::watch::{Direction, Watch};
+use super::watch::{Direction, Handle, Watch};
 use super::{driver, executor};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -232,6 +232,16 @@ impl Stream {
         let _ = set_socket_linger(&self.watch, Some(Duration::ZERO));
     }
 
+    /// Names it for whoever may end it from elsewhere on the worker.
+    pub fn handle(&self) -> Handle {
+        self.watch.handle()
+    }
+
+    /// Whether it was ended by [`Handle::cut`].
+    pub fn is_cut(&self) -> bool {
+        self.watch.is_cut()
+    }
+
     /// The local address as the client dialled it, if it is an IP address.
     pub fn local_address(&self) -> Option<std::net::SocketAddr> {
         socket2::SockRef::from(&self.watch.as_fd()).local_addr().ok()?.as_socket()
@@ -258,6 +268,8 @@ impl Stream {
             self.watch.drained();
         }
         match result {
+            // An end that the peer has not said.
+            Ok((0, _)) if self.is_cut() => Err(ErrorKind::ConnectionAborted.into()),
             Ok((count, _)) => Ok(Some(count)),
             Err(Errno::AGAIN) => Ok(None),
             Err(Errno::INTR) => {

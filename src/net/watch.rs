@@ -33,6 +33,31 @@ pub(super) struct Watch {
     _thread: PhantomData<Rc<()>>,
 }
 
+/// A stream of the worker, for somebody who does not own it. Worth something for as long as the stream is there: after that it may
+/// come to mean another.
+#[derive(Clone, Copy, Debug)]
+pub struct Handle(u32);
+
+impl Handle {
+    /// Ends the stream both ways at once: whoever receives from it or sends on it fails. False: it has been ended before.
+    pub fn cut(self) -> bool {
+        let waker = SLOTS.with_borrow_mut(|slots| {
+            let slot = slots.get_mut(self.0 as usize).filter(|slot| slot.closing.is_none() && !slot.cut)?;
+            (slot.cut, slot.ended, slot.ready) = (true, true, [true; 2]);
+            // SAFETY: the call takes two numbers; the descriptor is open, as its slot is there and nobody has let go of it.
+            unsafe { libc::shutdown(slot.fd, libc::SHUT_RDWR) };
+            Some(slot.waker.take())
+        });
+        match waker {
+            Some(waker) => {
+                waker.into_iter().for_each(Waker::wake);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -40,7 +65,6 @@ pub(super) enum Direction {
     Send,
 }
 
-#[derive(Default)]
 struct Slot {
     /// By direction: the tick at which waiting ends, or [`NEVER`].
     due: [u32; 2],
@@ -55,6 +79,9 @@ struct Slot {
     ready: [bool; 2],
     /// Whether the peer sends no more, or the connection is broken.
     ended: bool,
+    /// Whether it was ended from here.
+    cut: bool,
+    fd: RawFd,
 }
 
 /// What the driver has to tell of a descriptor.
@@ -78,7 +105,7 @@ const LONGEST: Duration = Duration::from_millis((i32::MAX as u64 - 1) * TICK);
 impl Watch {
     /// Takes over a non-blocking descriptor.
     pub(super) fn new(fd: OwnedFd) -> Self {
-        let slot = SLOTS.with_borrow_mut(|slots| slots.insert(Slot::default()));
+        let slot = SLOTS.with_borrow_mut(|slots| slots.insert(Slot::new(fd.as_raw_fd())));
         // A slot per descriptor, and of those there are never that many.
         Self { fd: ManuallyDrop::new(fd), slot: u32::try_from(slot).unwrap_or(u32::MAX), _thread: PhantomData }
     }
@@ -168,12 +195,36 @@ impl Watch {
         if watched == Some(false) { driver::watch(self) } else { Ok(()) }
     }
 
+    /// Names it for whoever does not own it.
+    pub(super) fn handle(&self) -> Handle {
+        Handle(self.slot)
+    }
+
+    /// Whether it was ended by [`Handle::cut`].
+    pub(super) fn is_cut(&self) -> bool {
+        self.with(|slot| slot.cut).unwrap_or(false)
+    }
+
     fn with<R>(&self, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         SLOTS.with_borrow_mut(|slots| slots.get_mut(self.slot as usize).map(change))
     }
 }
 
 impl Slot {
+    fn new(fd: RawFd) -> Self {
+        Self {
+            due: [NEVER; 2],
+            waker: None,
+            closing: None,
+            operations: 0,
+            watched: [false; 2],
+            ready: [false; 2],
+            ended: false,
+            cut: false,
+            fd,
+        }
+    }
+
     /// Fails with `TimedOut` when the direction's deadline has passed. If not, the task is woken when it has, or when
     /// anything has happened to the descriptor.
     fn wait(&mut self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,11 +5,13 @@
 
 use crossbeam::channel::{self, Receiver, Sender};
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload;
 
 /// The variable that chooses what is logged: `debug`, or by module, `ringway::upstream=debug,warn`.
 pub const VARIABLE: &str = "RINGWAY_LOG";
@@ -17,6 +19,53 @@ pub const VARIABLE: &str = "RINGWAY_LOG";
 const QUEUE_LINES: usize = 1024;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// What changes the filter while the process runs, once a log does.
+static FILTER: OnceLock<Box<dyn Filter>> = OnceLock::new();
+
+/// The filter of the running log, whatever it filters for.
+trait Filter: Send + Sync {
+    fn set(&self, filter: EnvFilter) -> Result<(), String>;
+    fn text(&self) -> String;
+}
+
+impl<S> Filter for reload::Handle<EnvFilter, S> {
+    fn set(&self, filter: EnvFilter) -> Result<(), String> {
+        self.reload(filter).map_err(|error| format!("the log cannot be filtered anew: {error}"))
+    }
+
+    fn text(&self) -> String {
+        self.with_current(EnvFilter::to_string).unwrap_or_default()
+    }
+}
+
+/// Chooses what is logged from now on, in the form of [`VARIABLE`]. Fails with what is wrong with the text.
+pub fn set_filter(text: &str) -> Result<(), String> {
+    let filter = parse(text)?;
+    FILTER.get().ok_or("there is no log to filter")?.set(filter)
+}
+
+/// What is logged now; nothing without a running log.
+pub fn filter() -> String {
+    FILTER.get().map(|filter| filter.text()).unwrap_or_default()
+}
+
+fn parse(text: &str) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let told = |what: &dyn std::fmt::Display| {
+        format!("{what}; write a level such as \"debug\", or \"ringway::upstream=debug,info\"")
+    };
+    // A word alone is taken for a module's name, of which there is none but ours.
+    let odd = text.split(',').map(str::trim).find(|part| {
+        let level = part.parse::<LevelFilter>().is_ok();
+        let module = part.split(['=', '[']).next().is_some_and(|module| module.contains("::") || part.contains('='));
+        !level && !module
+    });
+    match odd.filter(|part| !part.is_empty()) {
+        Some(part) => Err(told(&format_args!("`{part}` is no level"))),
+        None => filter.parse(text).map_err(|error| told(&error)),
+    }
+}
 
 /// Lines dropped since the process started.
 pub fn dropped() -> u64 {
@@ -36,12 +85,9 @@ impl Logger {
     /// The variable holds no filter, another log is running already, or no thread can be started. The message says
     /// which and what to do.
     pub fn start() -> Result<Self, String> {
-        let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
         let filter = match std::env::var(VARIABLE) {
-            Ok(text) => filter.parse(text).map_err(|error| {
-                format!("{VARIABLE}: {error}; write a level such as \"debug\", or \"ringway::upstream=debug,info\"")
-            })?,
-            Err(_) => filter.parse_lossy(""),
+            Ok(text) => parse(&text).map_err(|error| format!("{VARIABLE}: {error}"))?,
+            Err(_) => parse("")?,
         };
         let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (queue, lines) = channel::bounded(QUEUE_LINES);
@@ -49,14 +95,12 @@ impl Logger {
         thread
             .spawn(move || write_lines(&lines, io::stderr()))
             .map_err(|error| format!("cannot start the log: {error}"))?;
-        tracing_subscriber::fmt()
-            .compact()
-            .with_target(false)
-            .with_ansi(colours)
-            .with_env_filter(filter)
-            .with_writer(Lines { queue: queue.clone(), colours })
-            .try_init()
-            .map_err(|error| format!("cannot start the log: {error}"))?;
+        let lines = Lines { queue: queue.clone(), colours };
+        let log = tracing_subscriber::fmt().compact().with_target(false).with_ansi(colours).with_env_filter(filter);
+        let log = log.with_writer(lines).with_filter_reloading();
+        let handle = Box::new(log.reload_handle());
+        log.try_init().map_err(|error| format!("cannot start the log: {error}"))?;
+        let _ = FILTER.set(handle);
         Ok(Self { queue })
     }
 

@@ -83,6 +83,8 @@ words! {
         UnknownName = "unknown-name",
         /// The client has no certificate, or not a good one, where one is asked for.
         ClientCertificate = "client-certificate",
+        /// An operator has banned the client (403, or no connection at all).
+        Banned = "banned",
         /// The connection limit was reached.
         ConnectionLimit = "connection-limit",
         /// The process is stopping.
@@ -133,6 +135,8 @@ words! {
         BadResponse = "bad-response",
         /// The client left before the response was complete.
         ClientAbort = "client-abort",
+        /// An operator has ended the connection.
+        Operator = "closed-by-operator",
         /// The pool had no target to choose: all are down.
         NoTarget = "no-target",
         /// Our own fault.

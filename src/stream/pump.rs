@@ -49,6 +49,8 @@ pub enum End {
     Silence,
     /// The process ends.
     Ours,
+    /// An operator has ended it.
+    Cut,
     /// There was no target to talk to.
     Unreached(Failure),
 }
@@ -64,6 +66,7 @@ impl End {
             Self::Client(_) => Some(Failure::ClientAbort),
             Self::Target(ErrorKind::TimedOut) => Some(Failure::WriteStall),
             Self::Target(_) => Some(Failure::Reset),
+            Self::Cut => Some(Failure::Operator),
             Self::Silence => Some(Failure::TunnelTimeout),
             Self::Unreached(failure) => Some(*failure),
         }
@@ -76,6 +79,7 @@ pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
         [true, false].map(|up| Half { tunnel: &tunnel, up, count: Cell::new(0), frames: RefCell::default() });
     let (client, target) = (tunnel.client, tunnel.target);
     let end = match try_join(up.run(), down.run()).await {
+        _ if client.is_cut() => End::Cut,
         Ok(()) => End::Both,
         Err(Broken { cut: true, .. }) => End::Ours,
         Err(Broken { kind: ErrorKind::TimedOut, reading: true, .. }) => End::Silence,
@@ -85,7 +89,7 @@ pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
     };
     match end {
         End::Both | End::Silence | End::Unreached(_) => {}
-        End::Client(_) => target.reset_on_close(),
+        End::Client(_) | End::Cut => target.reset_on_close(),
         End::Target(_) => client.reset_on_close(),
         End::Ours => {
             if tunnel.websocket {

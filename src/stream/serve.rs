@@ -1,7 +1,7 @@
 //! One TCP connection from accept to close.
 
 use super::pump::{Done, End, Tunnel, tunnel};
-use crate::lane::{Era, InFlight, Lane, Visit};
+use crate::lane::{Era, InFlight, Lane, Speech, Visit};
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Gist, Load, Record, Times};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
@@ -22,6 +22,7 @@ const RETRIES: usize = 3;
 pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Session>) {
     let lane = &visit.lane;
     let _busy = lane.enter();
+    lane.speaks(visit.ticket, Speech::Tunnel);
     let client = Channel::new(&accepted.stream, secure);
     let seat = visit.seat();
     let Protocol::Tcp { pool } = seat.listener().protocol else { return };
@@ -43,6 +44,7 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
     drop(seat);
     let end = match connected {
         Ok((attempt, (target, secure))) => {
+            lane.asks(visit.ticket, attempt.target().id);
             let _in_flight = InFlight::enter(session.counters.own());
             let silence = session.local.pool().timeouts.tunnel;
             let target = Channel::new(&target, secure.as_deref());
@@ -213,6 +215,7 @@ fn ending(end: &End) -> (&'static str, Termination) {
     }
     let Some(failure) = end.failure() else { return ("", Termination::DONE) };
     let (word, cause, phase) = match (end, failure) {
+        (End::Cut, _) => (failure.word(), Cause::Killed, Phase::Data),
         (End::Client(ErrorKind::TimedOut), _) => (Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data),
         (End::Client(_), _) => (failure.word(), Cause::Client, Phase::Data),
         (End::Silence | End::Target(ErrorKind::TimedOut), _) => (failure.word(), Cause::TargetTimeout, Phase::Data),

@@ -30,6 +30,8 @@ pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub trait Multiplexed {
     /// What the handshake of the connection agreed on; `None` in clear.
     fn facts(&self) -> Option<&Facts>;
+    /// Whether an operator has ended its connection.
+    fn is_cut(&self) -> bool;
     /// As [`Stream::set_deadline`].
     fn set_deadline(&self, after: Option<Duration>);
     /// Waits until [`Multiplexed::take`] has something. Fails with `TimedOut` when the deadline has passed.
@@ -82,6 +84,14 @@ impl<'a> Channel<'a> {
     /// Whether it is a stream among several.
     pub fn is_multiplexed(self) -> bool {
         matches!(self, Self::Multiplexed(_))
+    }
+
+    /// Whether an operator has ended its connection.
+    pub fn is_cut(self) -> bool {
+        match self {
+            Self::Clear(stream) | Self::Secure(stream, _) => stream.is_cut(),
+            Self::Multiplexed(stream) => stream.is_cut(),
+        }
     }
 
     /// Whether it has ended otherwise than by the peer's word. In clear there is no such word.

@@ -5,6 +5,7 @@ use super::doors::Door;
 use crate::lane::{Lane, Visit};
 use crate::net::{self, Accepted, Either, Listener as Socket, Signal, Slot, race};
 use crate::observe::counters::{Shared, WorkerSet};
+use crate::observe::reason::Reason;
 use crate::plan::Protocol;
 use crate::tls::{Channel, Clear, Session};
 use crate::{http, stream};
@@ -36,7 +37,8 @@ impl Admission {
         self.max.store(max as u64, Ordering::Relaxed);
     }
 
-    fn max(&self) -> u64 {
+    /// How many there may be.
+    pub fn max(&self) -> u64 {
         self.max.load(Ordering::Relaxed)
     }
 
@@ -100,8 +102,12 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
             return if taken == 0 { Err("the connection limit is reached".to_owned()) } else { Ok(taken) };
         }
         match socket.accept() {
+            // A Unix socket's peer has no port, and no address that could be meant.
+            Ok(Some(accepted)) if accepted.peer.port != 0 && lane.bans.holds(accepted.peer.ip, net::coarse_now()) => {
+                door.gate().seat(0).counters().refusals.refused(Reason::Banned);
+            }
             Ok(Some(accepted)) => {
-                let visit = Visit::begin(lane.clone(), door.gate(), accepted.peer);
+                let visit = Visit::begin(lane.clone(), door.gate(), &accepted);
                 net::spawn("connection of a client", serve(visit, accepted));
             }
             Ok(None) => return Ok(taken),

@@ -10,7 +10,8 @@ mod accept;
 mod doors;
 
 use crate::http;
-use crate::lane::{Lane, LogChange, Share};
+use crate::lane::bans::Bans;
+use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, Share};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
@@ -51,6 +52,8 @@ pub struct Orders {
     pub counters: Arc<WorkerCounters>,
     /// Whether there is room for another connection.
     pub admission: Arc<Admission>,
+    /// Who is refused.
+    pub bans: Arc<Bans>,
     /// Where it logs requests.
     pub log: Option<Log>,
     /// Where its spans go.
@@ -92,6 +95,9 @@ pub struct Next {
 /// Where the next plan comes in. Control replaces one that was not taken yet; see [`Inbox::put`].
 pub struct Inbox(ArrayQueue<Next>);
 
+/// How a worker answers: what is done with the answer must not wait.
+pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
+
 /// What control tells a worker.
 pub enum Message {
     /// Look into the inbox.
@@ -109,7 +115,13 @@ pub enum Message {
         of: usize,
     },
     /// Send a copy of some of the histograms, from this place on, with the plan that they are of and where to go on.
-    Snapshot(usize, Box<dyn FnOnce(Page) + Send>),
+    Snapshot(usize, Reply<Page>),
+    /// Tell of some of these connections, from this place on, and where to go on.
+    Guests(Choice, usize, Reply<(Vec<Guest>, Option<usize>)>),
+    /// End some of these connections, from this place on; tell how many, and where to go on.
+    CutAll(Choice, usize, Reply<(usize, Option<usize>)>),
+    /// End a connection; tell whether it was there.
+    Cut(GuestId, Reply<bool>),
     /// Look what the order is.
     Obey,
 }
@@ -178,9 +190,10 @@ pub fn run(orders: Orders) -> io::Result<()> {
 }
 
 async fn serve(orders: Orders) -> io::Result<()> {
-    let Orders { index, plan, doors: ids, places, mailbox, inbox, counters, admission, log, traces, pulse, .. } =
-        orders;
-    let lane = Rc::new(Lane::new(plan, index, counters, log, traces));
+    let Orders {
+        index, plan, doors: ids, places, mailbox, inbox, counters, admission, bans, log, traces, pulse, ..
+    } = orders;
+    let lane = Rc::new(Lane::new(plan, index, counters, bans, log, traces));
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);
@@ -242,6 +255,9 @@ impl Worker {
                 let (latencies, next) = era.latencies.page(from);
                 reply(Page { plan: era.plan.clone(), latencies, next });
             }
+            Message::Guests(choice, from, reply) => reply(self.lane.guests(&choice, from)),
+            Message::CutAll(choice, from, reply) => reply(self.lane.cut_all(&choice, from)),
+            Message::Cut(id, reply) => reply(self.lane.cut_one(id)),
             Message::Obey => self.obey(),
         }
     }

@@ -12,6 +12,7 @@
 mod support;
 
 mod actors;
+mod admin;
 mod balance;
 mod behaviours;
 mod clients;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[access_log]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessLog {
     /// "stdout" or a file, reopened on SIGUSR1. Relative to the file that names it.
@@ -103,7 +103,7 @@ impl Redact {
 }
 
 /// `[access_log.syslog]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Syslog {
     /// The server: "udp://127.0.0.1:514", "tcp://127.0.0.1:514", or "unix:/dev/log".

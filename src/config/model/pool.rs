@@ -5,10 +5,11 @@ use crate::config::formats::{HostName, RequestTarget};
 use crate::config::units::Span;
 use crate::config::words::StatusRanges;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// `[pools.NAME]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("required" = ["targets"], "additionalProperties" = false))]
 pub struct Pool {
@@ -92,7 +93,7 @@ pub enum HashKey {
 }
 
 /// One target.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "TargetForm")]
 #[schemars(with = "TargetForm")]
 pub struct Target {
@@ -260,6 +261,27 @@ impl From<HealthTable> for Health {
             HealthType::Http => HealthKind::Http { path, host, expect: expect.0 },
         };
         Self { kind, interval, timeout, rise, fall }
+    }
+}
+
+impl Serialize for Health {
+    /// As it is written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.kind {
+            HealthKind::Tcp => map.serialize_entry("type", "tcp")?,
+            HealthKind::Http { path, host, expect } => {
+                map.serialize_entry("type", "http")?;
+                map.serialize_entry("path", path)?;
+                map.serialize_entry("host", host)?;
+                map.serialize_entry("expect", &StatusRanges(expect.clone()))?;
+            }
+        }
+        map.serialize_entry("interval", &self.interval)?;
+        map.serialize_entry("timeout", &self.timeout)?;
+        map.serialize_entry("rise", &self.rise)?;
+        map.serialize_entry("fall", &self.fall)?;
+        map.end()
     }
 }
 

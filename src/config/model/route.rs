@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// `[routes.NAME]`. Exactly one of `pool`, `respond`, `redirect` is set.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
     /// The listeners it is on. Empty: the http listeners with TLS, or all of them if none has.
@@ -89,7 +89,7 @@ pub enum ValueMatch {
 }
 
 /// An answer made here.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
     /// The status code.
@@ -114,7 +114,7 @@ fn plain_text() -> String {
 }
 
 /// At least one of scheme, host, port, path is set; the rest stays as the client sent it.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redirect {
     /// The new scheme.

@@ -2,12 +2,12 @@
 
 use crate::config::formats::{ClientAddress, HeaderValue, Method, Name, RequestUrl};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// `[tests.NAME]`: run by `ringway check`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
     /// The request that is asked about. It is not sent.
@@ -17,7 +17,7 @@ pub struct Test {
 }
 
 /// A request that is asked about.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestRequest {
     /// Where it goes: "https://api.example.com/v1/orders?page=1". The path is sent as it stands.
@@ -40,7 +40,7 @@ pub struct TestRequest {
 }
 
 /// What must become of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expect {
     /// The route that takes it; false for none, true for any.
@@ -58,7 +58,7 @@ pub struct Expect {
 }
 
 /// Which route is expected.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ExpectRoute {
     /// Any, or none.

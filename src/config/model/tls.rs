@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// `[listeners.NAME.tls]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// Certificates, each for the names that it holds. The first is for clients that ask for no known name.
@@ -33,7 +33,7 @@ pub struct Tls {
 }
 
 /// Where certificates are.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateSource {
     /// A PEM file with a certificate and the chain above it. The OCSP response in FILE.ocsp beside it is stapled.
@@ -49,7 +49,7 @@ pub struct CertificateSource {
 }
 
 /// A certificate that an authority issues.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Acme {
     /// The names that it is for, all in one certificate. Those with a star need challenge = "dns-01".
@@ -135,7 +135,7 @@ pub enum TlsLevel {
 }
 
 /// What is different for some of the names that clients ask for. What is absent is as the listener has it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsByName {
     /// The names, each in one entry alone. An exact name goes before one with a star, which stands for one label.
@@ -151,7 +151,7 @@ pub struct TlsByName {
 }
 
 /// Whether clients show a certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientAuth {
     /// Whether one is asked for.
@@ -178,7 +178,7 @@ pub enum ClientAuthMode {
 }
 
 /// What lets clients come back without a whole handshake.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tickets {
     /// How long a ticket is good for; the keys are replaced as often. 0s gives none out.
@@ -197,7 +197,7 @@ impl Default for Tickets {
 }
 
 /// `[pools.NAME.tls]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolTls {
     /// Whose certificates are taken: "system" for the authorities that the system trusts, or a PEM file of authorities.
@@ -253,7 +253,7 @@ pub enum SniPolicy {
 }
 
 /// Tells browsers to come over TLS only.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hsts {
     /// How long they remember. 0s makes them forget.

@@ -3,13 +3,13 @@
 use crate::config::formats::{FilePath, HeaderValue, OtlpUrl, PlainText};
 use crate::config::units::{Share, Span};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 /// `[tracing]`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tracing {
     /// Where a collector takes spans by OTLP over HTTP, in protobuf. A URL without a path gets /v1/traces.
@@ -74,6 +74,12 @@ pub enum TraceTrust {
 /// A text that is shown to nobody.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Secret(pub String);
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(secret)")
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

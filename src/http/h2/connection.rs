@@ -8,7 +8,7 @@ use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
 use crate::http::connection::{Connection, PeerText, keep_heads, linger, take_heads};
 use crate::http::exchange::{self, After};
-use crate::lane::Visit;
+use crate::lane::{Speech, Visit};
 use crate::net::{Accepted, Lease, coarse_now};
 use crate::observe::counters::{self, ListenerSet};
 use crate::observe::reason::Reason;
@@ -39,6 +39,7 @@ pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: C
     let Some((limits, counters)) = begin(visit) else { return };
     let timeouts = visit.gate.timeouts();
     counters.h2_connections.inc();
+    visit.lane.speaks(visit.ticket, Speech::Http2);
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Server, limits)));
     let mut wire = Wire::new(client, session.clone(), timeouts.write_stall);
     wire.feed(&first);

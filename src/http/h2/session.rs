@@ -99,6 +99,8 @@ pub(super) struct Session {
     pub(super) closing: bool,
     /// Whether the connection is of no more use.
     pub(super) failed: bool,
+    /// Whether an operator has ended it.
+    pub(super) killed: bool,
     /// Streams that wait for room.
     pub(super) line: VecDeque<Key>,
     /// Whether the peer was told that our fields refer to no table.
@@ -132,6 +134,7 @@ impl Session {
             farewell: Farewell::None,
             closing: false,
             failed: false,
+            killed: false,
             line: VecDeque::new(),
             tableless: false,
             driver: None,

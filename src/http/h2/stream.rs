@@ -67,6 +67,10 @@ impl Multiplexed for Held<'_> {
         self.facts
     }
 
+    fn is_cut(&self) -> bool {
+        self.session.borrow().killed
+    }
+
     fn set_deadline(&self, after: Option<Duration>) {
         self.session.borrow_mut().set_deadline(self.key, after.map(|after| coarse_now().saturating_add(after)));
     }

@@ -122,7 +122,9 @@ impl<'a> Wire<'a> {
     pub(super) fn break_off(&mut self) {
         (self.receiving, self.sending) = (None, None);
         self.broken = true;
-        self.session.borrow_mut().cut();
+        let mut session = self.session.borrow_mut();
+        session.killed = self.peer.is_cut();
+        session.cut();
     }
 
     /// Whether it could go on at once.

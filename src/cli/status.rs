@@ -1,0 +1,240 @@
+//! `ringway status`: what runs, on one screen.
+
+use super::ask::{Asked, Line, Trouble};
+use super::table::{Cell, Table, Tone, colour, span, tinted};
+use crate::control::admin::view::{self, Page};
+use crate::control::overrides::{Row, State, Until};
+use clap::Args;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+/// What is wanted of it.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    asked: Asked,
+    /// Show what operators have changed beside the configuration.
+    #[arg(long)]
+    diff: bool,
+    /// Show everything as JSON.
+    #[arg(long, conflicts_with = "diff")]
+    json: bool,
+}
+
+/// Shows it.
+pub fn status(arguments: &Arguments) -> Result<ExitCode, Trouble> {
+    let line = arguments.asked.line()?;
+    let text = if arguments.json {
+        let get = |path: &str| line.get::<Value>(path);
+        let all = json!({
+            "status": get("/v1/status")?,
+            "listeners": get("/v1/listeners")?["items"],
+            "pools": get("/v1/pools")?["items"],
+            "overrides": get("/v1/overrides")?["items"],
+        });
+        format!("{all:#}\n")
+    } else if arguments.diff {
+        let overrides: view::Overrides = line.get("/v1/overrides")?;
+        differences(&overrides.items, colour(&io::stdout()))
+    } else {
+        let status: view::Status = line.get("/v1/status")?;
+        page(&status, &all(&line, "/v1/listeners")?, &all(&line, "/v1/pools")?, colour(&io::stdout()))
+    };
+    say(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output; who reads it may have left.
+pub fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// All parts of a list.
+pub fn all<T: serde::de::DeserializeOwned>(line: &Line, path: &str) -> Result<Vec<T>, Trouble> {
+    let mut items = Vec::new();
+    let mut after = String::new();
+    loop {
+        let part: Page<T> = line.get(&format!("{path}{after}"))?;
+        items.extend(part.items);
+        let Some(next) = part.next else { return Ok(items) };
+        after = format!("?after={}", super::ask::encoded(&next));
+    }
+}
+
+fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool], colour: bool) -> String {
+    let tone = if status.state == "ready" { Tone::Good } else { Tone::Bad };
+    let state = tinted(&status.state, tone, colour);
+    let view::Status { version, pid, plan, workers, connections, overrides, bans, log_level, .. } = status;
+    let up = span(status.uptime);
+    let mut text = format!("ringway {version}  {state}  plan {plan}  up {up}  pid {pid}  workers {workers}\n");
+    let tone = if *overrides > 0 { Tone::Warn } else { Tone::Plain };
+    let overridden = tinted(&format!("overrides {overrides}"), tone, colour);
+    let full = connections.open.saturating_mul(10) >= connections.max.saturating_mul(9);
+    let open = format!("connections {} of {}", connections.open, connections.max);
+    let open = tinted(&open, if full { Tone::Bad } else { Tone::Plain }, colour);
+    let (all, takes) = (pools.iter().map(|pool| pool.targets.len()).sum::<usize>(), pools.iter().map(|pool| pool.up));
+    let tone = match takes.clone().sum::<usize>() {
+        _ if takes.clone().any(|up| up == 0) => Tone::Bad,
+        up if up < all => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    let working = tinted(&format!("targets {} of {all}", takes.sum::<usize>()), tone, colour);
+    text += &format!("{open}  {working}  {overridden}  bans {bans}  log {log_level}\n");
+    if let Some(reload) = &status.last_reload {
+        let tone = if matches!(reload.result.as_str(), "failed" | "rolled-back") { Tone::Bad } else { Tone::Plain };
+        let ago = span(now().saturating_sub(reload.at));
+        let result = tinted(&reload.result, tone, colour);
+        text += &format!("last change {ago} ago by {}: {result}, plan {}\n", reload.by, reload.plan);
+    }
+    let mut table = Table::new(&["LISTENER", "PROTOCOL", "CONNECTIONS", "REQUESTS", "REFUSED", "ADDRESS"]);
+    for listener in listeners {
+        let protocol = format!("{}{}", listener.protocol, if listener.tls { "+tls" } else { "" });
+        let refused = Cell::new(listener.refused, if listener.refused > 0 { Tone::Warn } else { Tone::Plain });
+        let counts = [listener.connections.into(), listener.requests.into(), refused];
+        let name = Cell::from(&listener.name);
+        table.row([name, protocol.into()].into_iter().chain(counts).chain([listener.addresses.join(" ").into()]));
+    }
+    format!("{text}\n{}\n{}", table.text(colour), targets(pools, colour))
+}
+
+/// The targets of pools, a row each.
+pub fn targets(pools: &[view::Pool], colour: bool) -> String {
+    let mut table = Table::new(&["POOL", "TARGET", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS", ""]);
+    for pool in pools {
+        for target in &pool.targets {
+            let weight = match target.weight {
+                weight if weight.configured == weight.in_force => weight.configured.to_string(),
+                weight => format!("{} ({})", weight.in_force, weight.configured),
+            };
+            let failing = target.errors.saturating_mul(100) > target.requests;
+            let errors = Cell::new(target.errors, if failing { Tone::Bad } else { Tone::Plain });
+            let backup = if target.backup { "backup" } else { "" };
+            let origin = if target.origin == "override" { "overridden" } else { "" };
+            let notes = [backup, origin].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
+            let tail = [target.in_flight.into(), target.requests.into(), errors, Cell::new(notes, Tone::Warn)];
+            let head = [Cell::from(&pool.name), Cell::from(&target.address), state_of(target), weight.into()];
+            table.row(head.into_iter().chain(tail));
+        }
+    }
+    table.text(colour)
+}
+
+/// In one word what matters most of a target: an operator's word, then that of its checks.
+fn state_of(target: &view::Target) -> Cell {
+    match (target.state, target.up) {
+        (State::Maintenance, _) => Cell::new("maintenance", Tone::Warn),
+        (_, false) => Cell::new(if target.state == State::Drain { "down, drain" } else { "down" }, Tone::Bad),
+        (State::Drain, true) => Cell::new("drain", Tone::Warn),
+        (State::Ready, true) => Cell::new("up", Tone::Good),
+    }
+}
+
+/// What is overridden, as the differences of two files are shown.
+fn differences(rows: &[Row], colour: bool) -> String {
+    if rows.is_empty() {
+        return "nothing is overridden: targets are as the configuration has them\n".to_owned();
+    }
+    let mut text = String::new();
+    for Row { pool, target, what, from, to, until, effect } in rows {
+        let sign = match (what.as_str(), to.as_str()) {
+            ("presence", "removed") => "-",
+            ("presence", _) => "+",
+            _ => "~",
+        };
+        let from = from.as_ref().map(|from| format!("{from} → ")).unwrap_or_default();
+        let until = if *until == Until::Restart { ", until the next start" } else { "" };
+        let effect = if *effect { String::new() } else { tinted("  (without effect)", Tone::Warn, colour) };
+        text += &format!("{sign} {pool} {target} {what}: {from}{to}{until}{effect}\n");
+    }
+    text
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::admin::view::{Target, Used, Weight};
+
+    #[test]
+    fn a_page_shows_what_matters_in_columns() {
+        let target = |address: &str, state, up| Target {
+            address: address.into(),
+            weight: Weight { configured: 3, in_force: if state == State::Drain { 0 } else { 3 } },
+            backup: address.ends_with('2'),
+            state,
+            up,
+            in_flight: 1,
+            requests: 1000,
+            errors: 0,
+            origin: if state == State::Ready { "config" } else { "override" }.into(),
+        };
+        let pool = view::Pool {
+            name: "api".into(),
+            balance: "random".into(),
+            protocol: "h1".into(),
+            tls: false,
+            checked: true,
+            up: 1,
+            in_flight: 2,
+            requests: 9,
+            errors: 0,
+            targets: vec![target("10.0.0.1:81", State::Drain, true), target("10.0.0.1:82", State::Ready, false)],
+        };
+        let status = view::Status {
+            version: "1.2.3".into(),
+            pid: 7,
+            started: 0,
+            uptime: 3700,
+            state: "ready".into(),
+            plan: 4,
+            workers: 2,
+            connections: Used { open: 5, max: 100 },
+            overrides: 1,
+            bans: 0,
+            log_level: "info".into(),
+            last_reload: None,
+        };
+        let expected = "\
+ringway 1.2.3  ready  plan 4  up 1h 1m  pid 7  workers 2
+connections 5 of 100  targets 1 of 2  overrides 1  bans 0  log info
+
+LISTENER  PROTOCOL  CONNECTIONS  REQUESTS  REFUSED  ADDRESS
+
+POOL  TARGET       STATE  WEIGHT  IN FLIGHT  REQUESTS  ERRORS
+api   10.0.0.1:81  drain  0 (3)   1          1000      0       overridden
+api   10.0.0.1:82  down   3       1          1000      0       backup
+";
+        assert_eq!(page(&status, &[], std::slice::from_ref(&pool), false), expected);
+        assert!(page(&status, &[], &[pool], true).contains("\u{1b}[1;31mdown"));
+    }
+
+    #[test]
+    fn differences_say_how_long_they_last_and_whether_they_count() {
+        let row = |what: &str, from: Option<&str>, to: &str, until, effect| Row {
+            pool: "api".into(),
+            target: "10.0.0.1:81".into(),
+            what: what.into(),
+            from: from.map(str::to_owned),
+            to: to.into(),
+            until,
+            effect,
+        };
+        let rows = [
+            row("state", Some("ready"), "drain", Until::Forever, true),
+            row("weight", None, "5", Until::Restart, false),
+            row("presence", Some("weight 1"), "removed", Until::Forever, true),
+        ];
+        let expected = "\
+~ api 10.0.0.1:81 state: ready → drain
+~ api 10.0.0.1:81 weight: 5, until the next start  (without effect)
+- api 10.0.0.1:81 presence: weight 1 → removed
+";
+        assert_eq!(differences(&rows, false), expected);
+    }
+}

@@ -1,0 +1,47 @@
+//! What the handlers share, and the router that they make up.
+
+use super::operations::OPERATIONS;
+use super::problem::Problem;
+use super::{guard, openapi, probes};
+use crate::control::command::Commands;
+use crate::control::report::Report;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What the handlers share.
+pub(super) struct Desk {
+    pub(super) report: Arc<Report>,
+    pub(super) commands: Commands,
+    /// Long looks at the workers' connections: so many at a time.
+    pub(super) looks: Semaphore,
+}
+
+/// Looks at the workers' connections at a time.
+const LOOKS: usize = 4;
+
+impl Desk {
+    pub(super) fn new(report: Arc<Report>, commands: Commands) -> Self {
+        Self { report, commands, looks: Semaphore::new(LOOKS) }
+    }
+
+    /// All that is served.
+    pub(super) fn router(self) -> Router {
+        let desk = Arc::new(self);
+        let mut api: Router<Arc<Self>> = Router::new();
+        for operation in OPERATIONS {
+            let handler = (operation.handler)();
+            let handler = if operation.changes { handler.route_layer(from_fn(guard::changes)) } else { handler };
+            api = api.route(operation.path, handler);
+        }
+        let api = api.route("/openapi.json", axum::routing::get(openapi::show)).with_state(desk.clone());
+        let nothing = || async { Problem::not_found("there is nothing here: /openapi.json says what there is") };
+        let other = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is for other methods, see Allow") };
+        api.merge(probes::router(desk.report.clone()))
+            .fallback(nothing)
+            .method_not_allowed_fallback(other)
+            .layer(from_fn(guard::all))
+    }
+}

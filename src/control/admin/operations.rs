@@ -1,0 +1,193 @@
+//! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
+
+use super::desk::Desk;
+use super::{change, connections, read, view};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use std::sync::Arc;
+
+/// Something that can be asked.
+pub(super) struct Operation {
+    /// The method in lower case, as OpenAPI has it.
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    /// An object whose properties are the parameters of the query.
+    pub(super) query: Option<SchemaOf>,
+    pub(super) body: Option<SchemaOf>,
+    /// Whether there must be one.
+    pub(super) body_required: bool,
+    /// What a good answer holds.
+    pub(super) answer: Option<SchemaOf>,
+    /// The status of a good answer.
+    pub(super) status: u16,
+    /// Whether it changes something.
+    pub(super) changes: bool,
+    /// What good answers and requests have to do with entity tags.
+    pub(super) tags: Tags,
+    pub(super) handler: Handler,
+}
+
+/// What an operation has to do with entity tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tags {
+    /// Nothing.
+    None,
+    /// Its answers carry one.
+    Shown,
+    /// It heeds `If-Match`, and its answers carry one.
+    Heeded,
+}
+
+type Handler = fn() -> MethodRouter<Arc<Desk>>;
+
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+const fn of<T: schemars::JsonSchema>() -> Option<SchemaOf> {
+    Some(SchemaGenerator::subschema_for::<T>)
+}
+
+/// What the configuration holds is described by `ringway schema`.
+fn configuration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "description": "As `ringway schema` describes it, with every default in its place." })
+}
+
+impl Operation {
+    const fn new(
+        (method, handler): (&'static str, Handler),
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        let (query, body, answer) = (None, None, None);
+        let changes = !matches!(method.as_bytes(), b"get");
+        Self {
+            method,
+            path,
+            id,
+            summary,
+            query,
+            body,
+            body_required: true,
+            answer,
+            status: 200,
+            changes,
+            tags: Tags::None,
+            handler,
+        }
+    }
+
+    const fn query<T: schemars::JsonSchema>(self) -> Self {
+        Self { query: of::<T>(), ..self }
+    }
+
+    const fn body<T: schemars::JsonSchema>(self) -> Self {
+        Self { body: of::<T>(), ..self }
+    }
+
+    const fn optional_body<T: schemars::JsonSchema>(self) -> Self {
+        Self { body: of::<T>(), body_required: false, ..self }
+    }
+
+    const fn answer<T: schemars::JsonSchema>(self) -> Self {
+        Self { answer: of::<T>(), ..self }
+    }
+
+    const fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    const fn tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+}
+
+/// `operation!(get "/v1/status", read::status, "What it does.")`
+macro_rules! operation {
+    ($method:ident $path:literal, $module:ident::$handler:ident, $summary:literal) => {
+        Operation::new((stringify!($method), || $method($module::$handler)), $path, stringify!($handler), $summary)
+    };
+}
+
+/// All operations, in the order of the document.
+pub(super) static OPERATIONS: &[Operation] = &[
+    operation!(get "/v1/status", read::status, "The process on one page.").answer::<view::Status>(),
+    Operation {
+        answer: Some(configuration),
+        ..operation!(get "/v1/plan", read::plan,
+            "The configuration in force; what came from the environment is shown as its placeholder.").tags(Tags::Shown)
+    },
+    operation!(get "/v1/listeners", read::listeners, "The listeners.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Listener>>(),
+    operation!(get "/v1/routes", read::routes, "The routes.").query::<view::Part>().answer::<view::Page<view::Route>>(),
+    operation!(get "/v1/pools", read::pools, "The pools with their targets.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Pool>>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/pools/{pool}", read::pool, "A pool with its targets.").answer::<view::Pool>().tags(Tags::Shown),
+    operation!(get "/v1/pools/{pool}/targets", read::targets, "The targets of a pool.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Target>>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/pools/{pool}/targets/{target}", read::target, "A target.")
+        .answer::<view::Target>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/overrides", read::overrides, "What operators have changed of targets.")
+        .answer::<view::Overrides>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/reloads", read::reloads, "The last reloads and changes, the newest first.")
+        .answer::<view::Page<view::Reload>>(),
+    operation!(get "/v1/connections", connections::list, "Clients' open connections.")
+        .query::<view::Connections>()
+        .answer::<view::Page<view::Connection>>(),
+    operation!(get "/v1/certificates", read::certificates, "Certificates in service: of each listener those that end first.")
+        .answer::<view::Page<view::Certificate>>(),
+    operation!(get "/v1/limits", read::limits, "What the process may use, and what clients may send.")
+        .answer::<view::Limits>(),
+    operation!(get "/v1/bans", read::bans, "Clients that are refused.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Ban>>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/log-level", read::log_level, "What the operational log tells.").answer::<view::LogLevel>(),
+    operation!(post "/v1/reload", change::reload,
+        "Reads the configuration anew, and waits for what becomes of it: 422 with the diagnostics if it is refused, 202 if it \
+            is tried out first.")
+        .optional_body::<view::NewReload>()
+        .answer::<view::Reload>(),
+    operation!(patch "/v1/pools/{pool}/targets/{target}", change::set_target, "Changes a target's state or weight.")
+        .body::<view::PatchTarget>()
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
+    operation!(post "/v1/pools/{pool}/targets", change::add_target, "Adds a target to a pool.")
+        .body::<view::NewTarget>()
+        .answer::<view::Changed>()
+        .status(201)
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/pools/{pool}/targets/{target}", change::remove_target,
+        "Removes a target from its pool; what it has in hand it finishes.")
+        .query::<view::Lasting>()
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/overrides/{pool}/{target}", change::reset_target,
+        "Makes a target what the configuration says.")
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/overrides", change::reset_all, "Makes all targets what the configuration says.")
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
+    operation!(put "/v1/bans/{client}", change::ban, "Refuses an address or a range (with its `/` as %2F).")
+        .body::<view::NewBan>()
+        .answer::<view::Ban>()
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/bans/{client}", change::unban, "Takes a ban back.").status(204).tags(Tags::Heeded),
+    operation!(delete "/v1/connections", connections::close_some,
+        "Ends the connections that are meant, at most 10000 at a time.")
+        .query::<view::Ended>()
+        .answer::<view::Closed>(),
+    operation!(delete "/v1/connections/{id}", connections::close, "Ends a connection.").status(204),
+    operation!(put "/v1/log-level", change::set_log_level, "Chooses what the operational log tells until the next start.")
+        .body::<view::LogLevel>()
+        .answer::<view::LogLevel>(),
+];

@@ -1,0 +1,119 @@
+//! From what runs to what the API says of it. Pure: everything is read from what control and the workers publish.
+
+use super::view::{self, Used, Weight};
+use crate::control::overrides::{Key, Overrides, State};
+use crate::control::present::Present;
+use crate::control::reload::Told;
+use crate::control::report::Report;
+use crate::observe::counters::WorkerCounters;
+use crate::observe::reason::Class;
+use crate::plan::{Action, Protocol};
+use serde_json::Value;
+
+impl From<&Told> for view::Reload {
+    fn from(told: &Told) -> Self {
+        Self {
+            at: told.at,
+            by: told.by.to_string(),
+            result: told.result.to_string(),
+            plan: told.plan,
+            changes: told.changes.clone(),
+            deferred: told.deferred.clone(),
+            diagnostics: told.diagnostics.clone(),
+        }
+    }
+}
+
+/// The client connections of the process.
+pub(super) fn connections(report: &Report, present: &Present) -> Used {
+    let open = sum(present, |worker| worker.worker.connections.get());
+    Used { open, max: report.max_connections() }
+}
+
+pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view::Listener {
+    let listener = &present.plan.listeners[index];
+    let addresses = report.addresses();
+    let listened = addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| address.clone());
+    let pool = |pool: usize| present.plan.pools[pool].shared.name.clone();
+    let (protocol, pool, routes) = match &listener.protocol {
+        Protocol::Tcp { pool: of } => ("tcp", Some(pool(*of)), 0),
+        Protocol::Http(http) => ("http", http.fallback.as_ref().map(|forward| pool(forward.pool)), http.routes.len()),
+    };
+    view::Listener {
+        name: listener.name.clone(),
+        addresses: listened.collect(),
+        protocol: protocol.to_owned(),
+        tls: listener.tls.is_some(),
+        pool,
+        routes,
+        connections: sum(present, |worker| worker.listener(index).open.get()),
+        accepted: sum(present, |worker| worker.listener(index).accepted.get()),
+        requests: sum(present, |worker| worker.listener(index).requests.get().iter().sum()),
+        refused: sum(present, |worker| worker.listener(index).refusals.get().iter().sum()),
+        received: sum(present, |worker| worker.listener(index).received.get()),
+        sent: sum(present, |worker| worker.listener(index).sent.get()),
+    }
+}
+
+pub(super) fn route(present: &Present, index: usize) -> view::Route {
+    let plan = &present.plan;
+    let route = &plan.routes[index];
+    let written = plan.config.routes.get(&route.name);
+    let is_on = |listener: &str| written.is_some_and(|written| plan.config.is_on(written, listener));
+    let http = plan.listeners.iter().filter(|listener| matches!(listener.protocol, Protocol::Http(_)));
+    let (action, pool) = match &route.action {
+        Action::Forward(forward) => ("forward", Some(plan.pools[forward.pool].shared.name.clone())),
+        Action::Respond(_) => ("respond", None),
+        Action::Redirect(_) => ("redirect", None),
+    };
+    view::Route {
+        name: route.name.clone(),
+        listeners: http.filter(|listener| is_on(&listener.name)).map(|listener| listener.name.clone()).collect(),
+        hosts: written.map(|route| route.hosts.clone()).unwrap_or_default(),
+        paths: written.map(|route| route.paths.clone()).unwrap_or_default(),
+        methods: written.map(|route| route.methods.clone()).unwrap_or_default(),
+        action: action.to_owned(),
+        pool,
+        requests: sum(present, |worker| worker.route(index).requests.get().iter().sum()),
+        errors: sum(present, |worker| worker.route(index).requests.get()[Class::ServerError.index()]),
+    }
+}
+
+pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> view::Pool {
+    let pool = &present.plan.pools[index].shared;
+    let written = present.plan.config.pools.get(&pool.name);
+    let word = |value: Option<Value>| value.and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default();
+    view::Pool {
+        name: pool.name.clone(),
+        balance: word(written.and_then(|pool| serde_json::to_value(pool.balance).ok())),
+        protocol: word(written.and_then(|pool| serde_json::to_value(pool.protocol).ok())),
+        tls: pool.tls.is_some(),
+        checked: written.is_some_and(|pool| pool.health.is_some()),
+        up: pool.targets.iter().filter(|target| target.is_up() && target.weight() > 0).count(),
+        in_flight: sum(present, |worker| worker.pool(index).in_flight.get()),
+        requests: sum(present, |worker| worker.pool(index).requests.get()),
+        errors: sum(present, |worker| worker.pool(index).failures.get().iter().sum()),
+        targets: (0..pool.targets.len()).map(|place| target(present, overrides, index, place)).collect(),
+    }
+}
+
+pub(super) fn target(present: &Present, overrides: &Overrides, pool: usize, index: usize) -> view::Target {
+    let of = &present.plan.pools[pool].shared;
+    let target = &of.targets[index];
+    let key = Key { pool: of.name.clone(), target: target.name.clone() };
+    view::Target {
+        address: target.name.clone(),
+        weight: Weight { configured: target.weight, in_force: target.weight() },
+        backup: target.backup,
+        state: State::of(target.mode()),
+        up: target.passes_checks(),
+        in_flight: u64::from(target.in_flight()),
+        requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),
+        errors: sum(present, |worker| worker.pool(pool).target(index).failures.get()),
+        origin: if overrides.concerns(&key) { "override" } else { "config" }.to_owned(),
+    }
+}
+
+fn sum(present: &Present, value: impl Fn(&WorkerCounters) -> u64) -> u64 {
+    present.workers.iter().map(|worker| value(worker)).fold(0, u64::wrapping_add)
+}

@@ -1,0 +1,419 @@
+//! What the API says and takes, as types: the document of the API and the command line are made from them.
+//!
+//! Times are seconds since 1970, spans whole seconds, sizes bytes. Lists are in a stable order: by name or address.
+
+use crate::config::diff::Change;
+use crate::control::overrides::{Row, State, Until};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use super::problem::Problem;
+
+/// Part of a list.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// What to give as `after` for the next part; absent: this is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The process.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The version of Ringway.
+    pub version: String,
+    /// The process's id.
+    pub pid: u32,
+    /// When it started.
+    pub started: u64,
+    /// For how long it runs.
+    pub uptime: u64,
+    /// "starting", "ready" or "draining".
+    pub state: String,
+    /// The number of the plan in force: 1 at the start, one more with each change.
+    pub plan: u64,
+    /// Threads that move bytes.
+    pub workers: usize,
+    /// Client connections.
+    pub connections: Used,
+    /// Targets that operators have overridden.
+    pub overrides: usize,
+    /// Bans.
+    pub bans: usize,
+    /// What the operational log tells: the filter.
+    pub log_level: String,
+    /// The last reload or change of targets; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reload: Option<Reload>,
+}
+
+/// How much there is of something, and how much there may be.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Used {
+    /// As of now.
+    pub open: u64,
+    /// At most.
+    pub max: u64,
+}
+
+/// How a reload went, or a change of targets.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Reload {
+    /// When it was over.
+    pub at: u64,
+    /// Who asked for it: "signal", or "admin" and from where.
+    pub by: String,
+    /// "applied", "trying", "rolled-back", "unchanged" or "failed".
+    pub result: String,
+    /// The number of the plan that was in force then.
+    pub plan: u64,
+    /// What has changed by it.
+    pub changes: Vec<Change>,
+    /// Keys that have changed and take effect only when the process is started anew, or by an upgrade.
+    pub deferred: Vec<String>,
+    /// What is allowed but likely a mistake, and what was wrong, as `ringway check` tells it.
+    pub diagnostics: String,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// What it listens on.
+    pub addresses: Vec<String>,
+    /// "http" or "tcp".
+    pub protocol: String,
+    /// Whether it ends TLS.
+    pub tls: bool,
+    /// Where goes what no route takes; absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// How many routes are on it.
+    pub routes: usize,
+    /// Client connections open.
+    pub connections: u64,
+    /// Client connections accepted since the start.
+    pub accepted: u64,
+    /// Requests answered since the start.
+    pub requests: u64,
+    /// Requests and connections refused since the start.
+    pub refused: u64,
+    /// Bytes received from clients.
+    pub received: u64,
+    /// Bytes sent to clients.
+    pub sent: u64,
+}
+
+/// A route.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// The listeners that it is on.
+    pub listeners: Vec<String>,
+    /// Hosts; empty: every one.
+    pub hosts: Vec<String>,
+    /// Paths; empty: every one.
+    pub paths: Vec<String>,
+    /// Methods; empty: every one.
+    pub methods: Vec<String>,
+    /// "forward", "respond" or "redirect".
+    pub action: String,
+    /// The pool that answers, if it forwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Requests answered since the start.
+    pub requests: u64,
+    /// Those of them with a status of 500 and above.
+    pub errors: u64,
+}
+
+/// A pool.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// How a target is chosen.
+    pub balance: String,
+    /// What targets speak.
+    pub protocol: String,
+    /// Whether TLS is spoken with them.
+    pub tls: bool,
+    /// Whether targets are checked.
+    pub checked: bool,
+    /// Targets that take new work.
+    pub up: usize,
+    /// Exchanges and connections in flight.
+    pub in_flight: u64,
+    /// Exchanges and connections since the start.
+    pub requests: u64,
+    /// Tries that failed since the start.
+    pub errors: u64,
+    /// Its targets, in the order of the configuration.
+    pub targets: Vec<Target>,
+}
+
+/// A target.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Target {
+    /// Its address, which is its name.
+    pub address: String,
+    /// Its part of the work beside the others'.
+    pub weight: Weight,
+    /// Whether it is used only while no target that is not a backup can be.
+    pub backup: bool,
+    /// What operators want of it.
+    pub state: State,
+    /// Whether its checks pass; true where there are none.
+    pub up: bool,
+    /// Tries in flight.
+    pub in_flight: u64,
+    /// Tries since the start.
+    pub requests: u64,
+    /// Tries that failed since the start.
+    pub errors: u64,
+    /// "config", or "override" where an operator has changed anything of it.
+    pub origin: String,
+}
+
+/// A target's weight.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Weight {
+    /// By the configuration, or as the target was added.
+    pub configured: u32,
+    /// As of now: 0 while it drains.
+    pub in_force: u32,
+}
+
+/// A client's connection.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Connection {
+    /// What it is known by for as long as it is open.
+    pub id: String,
+    /// The client: address and port; "unix" on a Unix socket.
+    pub client: String,
+    /// By which listener it came in.
+    pub listener: String,
+    /// The worker that serves it.
+    pub worker: usize,
+    /// How long it has been open.
+    pub age: u64,
+    /// "h1", "h2" or "tunnel".
+    pub protocol: String,
+    /// The target that was asked last for it; absent: none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Certificate {
+    /// The listener that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// The pool whose targets are shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Its file.
+    pub file: String,
+    /// When it ends.
+    pub not_after: i64,
+    /// Seconds until then; negative once it has ended.
+    pub left: i64,
+}
+
+/// What the process may use, and what clients may send.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Client connections.
+    pub connections: Used,
+    /// Descriptors of the process.
+    pub descriptors: Used,
+    /// Bytes of a request's head.
+    pub request_head: u64,
+    /// Header lines of a request.
+    pub headers: usize,
+    /// Bytes of a request's body; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<u64>,
+}
+
+/// A ban.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Ban {
+    /// The address or range.
+    pub client: String,
+    /// Why.
+    pub reason: String,
+    /// Seconds until it ends; absent: it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+}
+
+/// All that operators have overridden.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Overrides {
+    /// One more with each change, within a process.
+    pub revision: u64,
+    /// What is overridden, in the order of pools and targets.
+    pub items: Vec<Row>,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Changed {
+    /// The number of the plan in force.
+    pub plan: u64,
+    /// What has changed; empty: it was so before.
+    pub changes: Vec<Change>,
+}
+
+/// How many connections were ended.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Closed {
+    /// So many.
+    pub closed: usize,
+    /// Whether there may be more: a request ends so many at most.
+    pub more: bool,
+}
+
+/// What the operational log tells.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevel {
+    /// A level ("debug"), or several by module ("ringway::upstream=debug,info").
+    pub filter: String,
+}
+
+/// A change of a target.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchTarget {
+    /// What is wanted of it; absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Its weight, 0 to 256; null: the configuration's; absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    #[schemars(range(min = 0, max = 256))]
+    pub weight: Option<Option<u32>>,
+    /// How long that lasts.
+    #[serde(default)]
+    pub until: Until,
+}
+
+/// A new target.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTarget {
+    /// Where it listens: "10.0.0.1:8080", "[fd00::1]:8080", "unix:/run/app.sock".
+    pub address: String,
+    /// Its part of the work beside the others', 0 to 256.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 256))]
+    pub weight: u32,
+    /// Whether it is used only while no target that is not a backup can be.
+    #[serde(default)]
+    pub backup: bool,
+    /// How long it stays.
+    #[serde(default)]
+    pub until: Until,
+}
+
+/// How to reload. Without a body it is put into force at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReload {
+    /// The share of connections that go by it first, such as "5%".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// For how long, such as "10m"; then all do, unless it has not proven itself.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<String>,
+}
+
+/// A new ban.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBan {
+    /// For how long, such as "10m"; absent: until it is taken back, or the process ends.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<String>,
+    /// Why, for those who come after; at most 200 bytes.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether open connections of the client are ended, too.
+    #[serde(default)]
+    pub close: bool,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// How many, 1 to 1000.
+    #[serde(default, deserialize_with = "number")]
+    #[schemars(with = "Option<u16>", range(min = 1, max = 1000))]
+    pub limit: Option<usize>,
+    /// What came last on the part before.
+    pub after: Option<String>,
+}
+
+/// Which connections are wanted.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// Those that came in by this listener.
+    pub listener: Option<String>,
+    /// Those of this address or range.
+    pub client: Option<String>,
+    /// Those for which this target was asked last.
+    pub target: Option<String>,
+    /// How many, 1 to 1000.
+    #[serde(default, deserialize_with = "number")]
+    #[schemars(with = "Option<u16>", range(min = 1, max = 1000))]
+    pub limit: Option<usize>,
+    /// What came last on the part before.
+    pub after: Option<String>,
+}
+
+/// Which connections are to be ended: at least one of these is given.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Those that came in by this listener.
+    pub listener: Option<String>,
+    /// Those of this address or range.
+    pub client: Option<String>,
+    /// Those for which this target was asked last.
+    pub target: Option<String>,
+}
+
+/// How long a change lasts.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lasting {
+    /// How long that lasts.
+    #[serde(default)]
+    pub until: Until,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What is there, `null` included.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A number as a query has it.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse() {
+        Ok(number @ 1..=1000) => Ok(Some(number)),
+        _ => Err(serde::de::Error::custom(format!("`limit` is a number from 1 to 1000, not `{text}`"))),
+    }
+}
