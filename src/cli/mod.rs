@@ -46,6 +46,8 @@ enum Command {
     Status(status::Arguments),
     /// Have a running Ringway read its configuration anew, and show what has changed.
     Reload(operate::Reload),
+    /// Start the binary anew, which takes over from a running Ringway without losing a request.
+    Upgrade(operate::Upgrade),
     /// Look at targets and change them: drain, maintenance, weight, add, remove.
     Target(target::Arguments),
     /// Show clients' connections, or end them.
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Status(arguments) => ask::end(status::status(&arguments)),
         Command::Reload(arguments) => ask::end(operate::reload(&arguments)),
+        Command::Upgrade(arguments) => ask::end(operate::upgrade(&arguments)),
         Command::Target(arguments) => ask::end(target::target(&arguments)),
         Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
         Command::Ban(arguments) => ask::end(operate::ban(&arguments)),

@@ -1,4 +1,4 @@
-//! `ringway reload`, `conns`, `ban`, `unban`, `log-level`: short orders to a running Ringway.
+//! `ringway reload`, `upgrade`, `conns`, `ban`, `unban`, `log-level`: short orders to a running Ringway.
 
 use super::ask::{Asked, Trouble, encoded};
 use super::status::{all, say};
@@ -20,6 +20,13 @@ pub struct Reload {
     /// For how long, such as "10m".
     #[arg(long = "for", value_name = "SPAN", requires = "share")]
     span: Option<String>,
+}
+
+/// How to upgrade.
+#[derive(Args)]
+pub struct Upgrade {
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// Which connections.
@@ -112,6 +119,14 @@ pub fn reload(arguments: &Reload) -> Result<ExitCode, Trouble> {
         "trying" => "it is tried out now; `ringway status` says what becomes of it\n".to_owned(),
         _ => format!("nothing to change: plan {plan} stays in force\n"),
     });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has a new process take over: exit code 1 if it could not start.
+pub fn upgrade(arguments: &Upgrade) -> Result<ExitCode, Trouble> {
+    let answer = arguments.asked.line()?.ask(Method::POST, "/v1/upgrade", None::<&()>)?;
+    let Ok(view::Upgrade { pid }) = answer.read() else { return Err(answer.trouble()) };
+    say(&format!("process {pid} has taken over; the one before serves its connections to their end\n"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -86,6 +86,8 @@ pub enum Job {
     },
     /// Change the overrides of targets.
     Edit(Box<Editing>),
+    /// Hand over to a new process; who waits is told its number, or why there is none.
+    Upgrade(oneshot::Sender<Result<u32, String>>),
     /// Refuse clients from now on, or no more.
     Ban(Banning, oneshot::Sender<Result<(), Refused>>),
 }
@@ -178,6 +180,8 @@ pub enum Refused {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take for a reload, which reads files and waits for addresses.
 const RELOAD: Duration = Duration::from_secs(60);
+/// How long a new process may take, and what waits before it.
+const UPGRADE: Duration = Duration::from_secs(90);
 
 /// The way to control's loop.
 #[derive(Clone)]
@@ -200,6 +204,13 @@ impl Commands {
         let (reply, told) = oneshot::channel();
         self.send(by, Job::Reload { stage, reply: Some(reply) })?;
         timeout(RELOAD, told).await.ok().and_then(Result::ok).ok_or(Refused::Busy)
+    }
+
+    /// Hands over to a new process and waits until it accepts. Returns its number, or why it could not start.
+    pub async fn upgrade(&self, by: Asker) -> Result<Result<u32, String>, Refused> {
+        let (reply, risen) = oneshot::channel();
+        self.send(by, Job::Upgrade(reply))?;
+        timeout(UPGRADE, risen).await.ok().and_then(Result::ok).ok_or(Refused::Busy)
     }
 
     /// Changes overrides.

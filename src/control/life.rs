@@ -28,7 +28,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// How often control looks after its workers.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -65,6 +65,8 @@ pub(super) struct Control {
     pub(super) rising: Option<Rising>,
     /// Whether one is to be started once no reload is under way.
     pub(super) to_upgrade: bool,
+    /// Who waits for the new process.
+    pub(super) upgraders: Vec<oneshot::Sender<Result<u32, String>>>,
     /// Whom this process took over from, and what that one has to be told when it is ready.
     pub(super) elder: Option<Elder>,
     pub(super) admin: Option<Served>,
@@ -153,7 +155,11 @@ impl Control {
                 risen = rising => {
                     self.rising = None;
                     match risen {
-                        Ok(risen) => return Ok(Ended::Succeeded(Box::new(risen))),
+                        Ok(risen) => {
+                            let pid = risen.child.id().unwrap_or(0);
+                            self.upgraders.drain(..).for_each(|reply| drop(reply.send(Ok(pid))));
+                            return Ok(Ended::Succeeded(Box::new(risen)));
+                        }
                         Err(why) => self.upgrade_failed(&why),
                     }
                 }
@@ -207,11 +213,21 @@ impl Control {
     fn upgrade_failed(&mut self, why: &str) {
         self.report.reloads().upgrades_failed.inc();
         tracing::error!("the upgrade failed, this process goes on as it was: {why}");
+        self.upgraders.drain(..).for_each(|reply| drop(reply.send(Err(why.to_owned()))));
         self.begin_waiting();
     }
 
     /// Begins what is asked for, or has it wait for what is under way.
     fn obey(&mut self, command: Command) {
+        let Command { by, job } = command;
+        let command = match job {
+            Job::Upgrade(reply) => {
+                tracing::info!(%by, "upgrade: asked for");
+                self.upgraders.push(reply);
+                return self.upgrade();
+            }
+            job => Command { by, job },
+        };
         // What is in force must not change while it is handed over.
         let waits = self.rising.is_some() || self.step.is_some() && !matches!(command.job, Job::Ban(..));
         if waits {

@@ -167,6 +167,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         origin: Origin::of_this_process(elders),
         rising: None,
         to_upgrade: false,
+        upgraders: Vec::new(),
         elder,
         admin,
         watchdog: Watchdog::new(),

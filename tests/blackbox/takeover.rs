@@ -2,7 +2,7 @@
 
 use crate::support::client::{self, Client};
 use crate::support::load::Load;
-use crate::support::proxy::{Proxy, Setup};
+use crate::support::proxy::{Proxy, Setup, ringway};
 use crate::support::target::Target;
 use crate::support::toml::{http, http_with};
 use crate::support::wire::Broken;
@@ -228,4 +228,66 @@ fn a_target_that_is_down_is_not_tried_by_the_new_process() {
     }
     assert_eq!(proxy.metric("ringway_pool_retries_total", &[]), 0.0);
     assert_eq!(proxy.metric("ringway_target_up", &[("target", &dead.address.to_string())]), 0.0);
+}
+
+#[test]
+fn an_operator_upgrades_by_a_command_and_learns_why_it_fails() {
+    let target = Target::echo("a");
+    let setup = Setup::new(String::new());
+    let socket = setup.directory().join("admin.sock");
+    let admin = format!("\n[admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"{}\"\n", socket.display());
+    let mut proxy = setup.with(http(&[&target]) + &admin).start();
+    let file = proxy.config_file();
+    let command = ["upgrade", "-c", file.to_str().unwrap()];
+    let (old, text) = (proxy.pid(), std::fs::read_to_string(&file).unwrap());
+    let (code, out, err) = ringway(&command);
+    assert_eq!(code, Some(0), "{out}{err}");
+    proxy.follow();
+    assert_ne!(proxy.pid(), old);
+    assert_eq!(
+        out,
+        format!("process {} has taken over; the one before serves its connections to their end\n", proxy.pid())
+    );
+    assert_eq!(proxy.get("/").status, 200);
+    std::fs::write(&file, text.replace("targets", "target")).unwrap();
+    let (code, _, err) = ringway(&command);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("`target`") && err.contains("targets"), "the fault is shown: {err}");
+    assert_eq!(proxy.get("/").status, 200);
+}
+
+#[test]
+fn a_plan_is_tried_out_by_a_share_of_connections() {
+    let (good, bad) = (Target::echo("good"), Target::says("bad", "HTTP/1.1 500 no\r\ncontent-length: 0\r\n\r\n"));
+    let better = Target::echo("better");
+    let setup = Setup::new(String::new());
+    let socket = setup.directory().join("admin.sock");
+    let admin = format!("\n[admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"{}\"\n", socket.display());
+    let proxy = setup.with(http(&[&good]) + &admin).start();
+    let file = proxy.config_file();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let reload = |arguments: &[&str]| {
+        let (code, out, err) = ringway(&[&["reload", "-c", file.to_str().unwrap()], arguments].concat());
+        assert_eq!(code, Some(0), "{out}{err}");
+    };
+    let other = |target: &Target| text.replace(&good.address.to_string(), &target.address.to_string());
+    // Who fails is taken back long before the time is over.
+    std::fs::write(&file, other(&bad)).unwrap();
+    reload(&["--share", "50%", "--for", "10m"]);
+    eventually("it is rolled back", || {
+        (0..20).for_each(|_| drop(proxy.get("/")));
+        proxy.metric("ringway_config_reloads_total", &[("result", "rolled-back")]) == 1.0
+    });
+    assert!((0..40).all(|_| proxy.get("/").status == 200));
+    // Who does as well is promoted when it is.
+    std::fs::write(&file, other(&better)).unwrap();
+    reload(&["--share", "50%", "--for", "2s"]);
+    let seen: Vec<String> = (0..200).map(|_| proxy.get("/").target()).collect();
+    assert!(seen.iter().any(|name| name == "good") && seen.iter().any(|name| name == "better"), "{seen:?}");
+    proxy.settles("ringway_config_reloads_total", &[("result", "applied")], 1.0);
+    assert!((0..40).all(|_| proxy.get("/").target() == "better"));
+    // What is common to all connections cannot be tried by some.
+    std::fs::write(&file, other(&better).replace("[listeners.web]", "[listeners.web]\nupgrades = []")).unwrap();
+    let (code, _, err) = ringway(&["reload", "-c", file.to_str().unwrap(), "--share", "5%", "--for", "1s"]);
+    assert!(code == Some(1) && err.contains("listeners.web.upgrades"), "{err}");
 }

@@ -59,6 +59,14 @@ impl Proxy {
         let before = self.log.count(&[line]);
         self.signal(libc::SIGUSR2);
         eventually("a new process takes over", || self.log.count(&[line]) > before);
+        self.follow();
+    }
+
+    /// Knows the process that has taken over.
+    #[track_caller]
+    pub fn follow(&mut self) {
+        let line = "the new process accepts";
+        self.log.wait(&[line]);
         self.heir = self
             .log
             .last(&[line])

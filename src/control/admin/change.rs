@@ -46,6 +46,13 @@ pub(super) async fn reload(
     answer(status, Some(&desk.report.tag()), &view::Reload::from(&*told))
 }
 
+pub(super) async fn upgrade(State(desk): From, Extension(caller): By) -> Answer {
+    match desk.commands.upgrade(caller.asker()).await? {
+        Ok(pid) => answer(200, None, &view::Upgrade { pid }),
+        Err(why) => Err(Problem::new(StatusCode::CONFLICT, why)),
+    }
+}
+
 pub(super) async fn set_target(
     State(desk): From,
     Extension(caller): By,

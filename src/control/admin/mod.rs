@@ -60,7 +60,7 @@ pub struct Inherited {
 pub struct Served {
     doors: Doors,
     router: Router,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<(Arc<Notify>, JoinHandle<()>)>,
 }
 
 /// The file of a socket of ours.
@@ -119,23 +119,25 @@ impl Served {
         for (slot, way) in self.doors.ways() {
             let is_socket = matches!(way, Way::Socket);
             let (router, way) = (self.router.clone(), Arc::new(way));
-            let shared = slot.share();
-            self.tasks.push(tokio::spawn(async move {
+            let (shared, stop) = (slot.share(), Arc::new(Notify::new()));
+            let told = stop.clone();
+            let task = tokio::spawn(async move {
                 let served = match shared {
-                    Ok(slot) if is_socket => serve::socket(slot, router, way).await,
-                    Ok(slot) => serve::tcp(slot, router, way).await,
+                    Ok(slot) if is_socket => serve::socket(slot, router, way, told).await,
+                    Ok(slot) => serve::tcp(slot, router, way, told).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = served {
                     tracing::error!(%error, "the admin listener ended");
                 }
-            }));
+            });
+            self.tasks.push((stop, task));
         }
     }
 
-    /// Serves nobody any more; who is connected is cut off.
+    /// Serves nobody else from now on; answers that are under way get a moment.
     pub fn stop(&mut self) {
-        std::mem::take(&mut self.tasks).iter().for_each(JoinHandle::abort);
+        self.tasks.drain(..).for_each(|(stop, _)| stop.notify_one());
     }
 
     /// The listening sockets, for another process: of TCP, and the Unix one.

@@ -156,6 +156,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
             is tried out first.")
         .optional_body::<view::NewReload>()
         .answer::<view::Reload>(),
+    operation!(post "/v1/upgrade", change::upgrade,
+        "Starts the binary anew, which takes over, and waits until it accepts: 409 with the reason if it cannot.")
+        .answer::<view::Upgrade>(),
     operation!(patch "/v1/pools/{pool}/targets/{target}", change::set_target, "Changes a target's state or weight.")
         .body::<view::PatchTarget>()
         .answer::<view::Changed>()

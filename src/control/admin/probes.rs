@@ -96,7 +96,7 @@ mod tests {
         let process = Arc::new(Process::default());
         let router = router(process.clone()).layer(axum::middleware::from_fn(guard::all));
         let way = Arc::new(Way::Tcp { listen: address, token: None });
-        tokio::spawn(serve::tcp(slot, router, way));
+        tokio::spawn(serve::tcp(slot, router, way, Arc::default()));
         (address, process)
     }
 

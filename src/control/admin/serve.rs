@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -26,19 +26,23 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 /// which then has this long to get through.
 const LAST_RESPONSE: Duration = Duration::from_secs(10);
+/// How long answers under way get when nobody else is to be served.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Bytes of a request head.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Serves what comes by TCP until it is dropped, its connections with it. Fails if the listener cannot be used at all.
-pub(super) async fn tcp(slot: Slot, router: Router, way: Arc<Way>) -> io::Result<()> {
+/// Serves what comes by TCP until it is dropped, its connections with it, or told to stop. Fails if the listener cannot be used at
+/// all.
+pub(super) async fn tcp(slot: Slot, router: Router, way: Arc<Way>, stop: Arc<Notify>) -> io::Result<()> {
     let listener = slot.into_std();
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    accept(router, way, || async { listener.accept().await.map(|(stream, peer)| (stream, peer.to_string())) }).await
+    accept(router, way, stop, || async { listener.accept().await.map(|(stream, peer)| (stream, peer.to_string())) })
+        .await
 }
 
 /// Serves what comes by a Unix socket, as [`tcp`] does.
-pub(super) async fn socket(slot: Slot, router: Router, way: Arc<Way>) -> io::Result<()> {
+pub(super) async fn socket(slot: Slot, router: Router, way: Arc<Way>, stop: Arc<Notify>) -> io::Result<()> {
     let listener = slot.into_unix();
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
@@ -53,10 +57,10 @@ pub(super) async fn socket(slot: Slot, router: Router, way: Arc<Way>) -> io::Res
         };
         Ok((stream, peer))
     };
-    accept(router, way, next).await
+    accept(router, way, stop, next).await
 }
 
-async fn accept<S, F>(router: Router, way: Arc<Way>, mut next: impl FnMut() -> F) -> io::Result<()>
+async fn accept<S, F>(router: Router, way: Arc<Way>, stop: Arc<Notify>, mut next: impl FnMut() -> F) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<(S, String)>>,
@@ -64,9 +68,21 @@ where
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let accepted = async {
+            let place = places.clone().acquire_owned().await;
+            (place, next().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            () = stop.notified() => {
+                // Who asked for what ends this is to have the answer.
+                let answered = async { while connections.join_next().await.is_some() {} };
+                let _ = timeout(LAST_ANSWERS, answered).await;
+                return Ok(());
+            }
+        };
         while connections.try_join_next().is_some() {}
-        match next().await {
+        match accepted {
             Ok((stream, peer)) => {
                 let caller = Caller { way: way.clone(), peer };
                 let router = router.clone();

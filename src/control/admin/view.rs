@@ -271,6 +271,13 @@ pub struct Changed {
     pub changes: Vec<Change>,
 }
 
+/// A new process that has taken over.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Upgrade {
+    /// Its number.
+    pub pid: u32,
+}
+
 /// How many connections were ended.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Closed {

@@ -69,6 +69,8 @@ fn control_outlives_thousands_of_nonsensical_requests() {
     let load = Load::start(&desk.proxy.web(), 2, Duration::from_millis(2));
     let document = desk.operator.get("/openapi.json");
     let mut paths: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    // It does what it says, and then another process is asked.
+    paths.retain(|path| path != "/v1/upgrade");
     paths.extend(["/", "//v1//status", "/v1/../metrics", "/v1/%2e%2e/plan", "/v1/pools/%00"].map(str::to_owned));
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let places = ["site", "nosuch", "", "%2F", "a%zz", "\u{fffd}", "x".repeat(300).leak()];
