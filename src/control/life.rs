@@ -172,6 +172,9 @@ impl Control {
             }
         }
         tracing::info!("ready");
+        if self.step.is_none() {
+            self.begin_waiting();
+        }
     }
 
     /// Tells the supervisor now and then, unless a worker stands still.
@@ -186,7 +189,8 @@ impl Control {
         self.abandon_trial("an upgrade goes before it");
         if self.rising.is_some() {
             tracing::warn!("upgrade: a new process is on its way already");
-        } else if self.step.is_some() {
+        } else if self.step.is_some() || self.elder.as_ref().is_some_and(|elder| elder.spare.is_some()) {
+            // Nor before this process has taken over itself.
             self.to_upgrade = true;
         } else {
             let admin = self.admin.as_ref().and_then(|admin| admin.descriptor().ok());
@@ -199,6 +203,8 @@ impl Control {
 
     fn upgrade_failed(&mut self, why: &str) {
         self.report.reloads().upgrades_failed.inc();
+        // The new process may have been told to end, and have ended what it was to take over.
+        self.crew.sockets().revive();
         tracing::error!("the upgrade failed, this process goes on as it was: {why}");
         self.begin_waiting();
     }

@@ -176,7 +176,7 @@ impl Heritage {
         let (sockets, spare) = Sockets::inherit(workers, plan, &letter.doors, descriptors);
         Self {
             sockets,
-            admin: admin.and_then(|descriptor| Slot::adopt(descriptor).ok()),
+            admin: admin.and_then(|descriptor| Slot::adopt(descriptor, false).ok()),
             targets: letter.targets,
             number: letter.plan + 1,
             elders: letter.elders,
