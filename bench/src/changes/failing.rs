@@ -28,8 +28,9 @@ pub fn kill(proxy: &mut Proxy, load: &Load, count: usize, checks: &mut Checks) -
         load.moment();
         let from = Instant::now();
         let pid = proxy.begin_upgrade()?;
-        // A process of this size accepts after some tens of milliseconds; some are killed before, some after.
-        std::thread::sleep(Duration::from_millis((number as u64 * 200) / count as u64 + fastrand::u64(..20)));
+        // It accepts after some tens of milliseconds: many are killed before, as many after.
+        let share = number as f64 / count as f64;
+        std::thread::sleep(Duration::from_secs_f64(0.15 * share * share + 0.01 * fastrand::f64()));
         load.moment();
         proxy::signal(pid, Signal::KILL)?;
         rises.push(Rise { from, to: Instant::now() + UNSEEN });
