@@ -3,7 +3,9 @@
 mod backend;
 mod body;
 mod bulk;
+mod changes;
 mod chaos;
+mod checks;
 mod messages;
 mod pattern;
 mod plain;
@@ -35,6 +37,8 @@ enum Command {
     Run(runner::Args),
     /// Ringway under full load while targets are killed and clients misbehave.
     Chaos(chaos::Args),
+    /// Ringway under load of all kinds while its configuration and its binary are changed.
+    Changes(changes::Args),
     /// Results as an SVG for each scenario.
     Chart(report::chart::Args),
     /// Whether the second of two results is worse than the first.
@@ -50,6 +54,7 @@ fn main() -> std::process::ExitCode {
         Command::Messages(args) => messages::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
+        Command::Changes(args) => changes::run(args),
         Command::Chart(args) => report::chart::run(args),
         Command::Compare(args) => return report::compare::run(args),
     };

@@ -86,12 +86,7 @@ fn open(args: &Args) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(args.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let path = &args.path;
-    let handshake = format!(
-        "GET {path} HTTP/1.1\r\nhost: bench\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: {KEY}\r\n\r\n"
-    );
-    stream.write_all(handshake.as_bytes())?;
+    stream.write_all(handshake(&args.path).as_bytes())?;
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).context("in the handshake")?;
@@ -99,6 +94,14 @@ fn open(args: &Args) -> Result<TcpStream> {
     }
     ensure!(head.starts_with(b"HTTP/1.1 101"), "no WebSocket: {}", String::from_utf8_lossy(&head));
     Ok(stream)
+}
+
+/// What asks for the WebSocket at `path`.
+pub fn handshake(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: bench\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: {KEY}\r\n\r\n"
+    )
 }
 
 /// Appends a message in one frame. The mask that a client must use is zero, so that the payload is as it was.

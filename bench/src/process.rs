@@ -130,6 +130,29 @@ pub fn cpu_time(pid: u32) -> Duration {
     family(pid).into_iter().map(own_time).sum()
 }
 
+/// The one thread of `pid` that is called `name`.
+pub fn thread(pid: u32, name: &str) -> Result<u32> {
+    let home = format!("/proc/{pid}/task");
+    let is_it =
+        |task: &String| std::fs::read_to_string(format!("{home}/{task}/comm")).is_ok_and(|comm| comm.trim() == name);
+    let found = entries(&home).into_iter().find(is_it).with_context(|| format!("no thread {name}"))?;
+    Ok(found.parse()?)
+}
+
+/// CPU time of a thread.
+pub fn thread_time(thread: u32) -> Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{thread}/schedstat"))?;
+    let used = text.split_whitespace().next().context("no CONFIG_SCHED_INFO")?;
+    Ok(Duration::from_nanos(used.parse()?))
+}
+
+/// Has a thread run whenever it can, before all that is not for real time (SCHED_FIFO).
+pub fn go_first(thread: u32) -> Result<()> {
+    let status = Command::new("chrt").args(["--fifo", "--pid", "1", &thread.to_string()]).status()?;
+    ensure!(status.success(), "chrt --fifo: {status}");
+    Ok(())
+}
+
 fn own_time(pid: u32) -> Duration {
     let threads = entries(&format!("/proc/{pid}/task"));
     let precise = threads.iter().map(|task| {

@@ -110,6 +110,10 @@ impl Control {
             self.go_by_again().await;
         }
         self.crew.order(Order::HandOver);
+        if let Some(elder) = self.elder.take() {
+            // If the new process dies, this one comes back, and no other.
+            let _ = handover::answer(&elder.stream, &Answer::Farewell);
+        }
         self.origin.thin_out(self.plan().runtime.upgrade_max_old);
         let since = Instant::now();
         let mut deadline = Deadline::after(limit);
@@ -138,6 +142,9 @@ impl Control {
                         self.come_back().await;
                         return Retired::Back;
                     }
+                    // Whoever is to listen there next must find it free, however long this process lives.
+                    self.crew.sockets().leave();
+                    self.admin = None;
                 }
                 () = signals.stop.asked() => {
                     tracing::info!("told to end: what is live ends now");
@@ -169,6 +176,7 @@ impl Control {
     async fn come_back(&mut self) {
         let present = self.present.load_full();
         systemd::main_process(std::process::id());
+        self.crew.sockets().revive();
         if let Err(error) = self.crew.resume(present.clone(), limits::max_connections(&present.plan)) {
             tracing::error!(%error, "the workers cannot accept again");
         }

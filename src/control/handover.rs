@@ -86,7 +86,7 @@ pub enum Answer {
     },
     /// It cannot start; why.
     Failed(String),
-    /// It ends as it was told to.
+    /// The process before is not needed any more, whatever comes: this one ends as it was told to, or has handed over in turn.
     Farewell,
 }
 

@@ -185,6 +185,9 @@ impl Control {
             }
         }
         tracing::info!("ready");
+        if self.step.is_none() {
+            self.begin_waiting();
+        }
     }
 
     /// Tells the supervisor now and then, unless a worker stands still.
@@ -199,7 +202,8 @@ impl Control {
         self.abandon_trial("an upgrade goes before it");
         if self.rising.is_some() {
             tracing::warn!("upgrade: a new process is on its way already");
-        } else if self.step.is_some() {
+        } else if self.step.is_some() || self.elder.as_ref().is_some_and(|elder| elder.spare.is_some()) {
+            // Nor before this process has taken over itself.
             self.to_upgrade = true;
         } else {
             let operators = self.operators();
@@ -212,6 +216,8 @@ impl Control {
 
     fn upgrade_failed(&mut self, why: &str) {
         self.report.reloads().upgrades_failed.inc();
+        // The new process may have been told to end, and have ended what it was to take over.
+        self.crew.sockets().revive();
         tracing::error!("the upgrade failed, this process goes on as it was: {why}");
         self.upgraders.drain(..).for_each(|reply| drop(reply.send(Err(why.to_owned()))));
         self.begin_waiting();

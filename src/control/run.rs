@@ -195,7 +195,7 @@ impl Heritage {
             return Self { sockets, admin, targets, bans, number: 1, elders, elder: None };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
-        let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last).ok());
+        let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last, false).ok());
         let socket = last(letter.admin_socket);
         let admin = Inherited { tcp: last(letter.admin), socket };
         let (sockets, spare) = Sockets::inherit(workers, plan, &letter.doors, descriptors);

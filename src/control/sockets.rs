@@ -42,6 +42,9 @@ pub struct DoorText {
     place: Option<(String, usize)>,
     /// How many descriptors it has.
     slots: usize,
+    /// Whether it is the supervisor's.
+    #[serde(default)]
+    lent: bool,
 }
 
 /// Addresses that were bound for a plan that is to follow.
@@ -93,7 +96,7 @@ impl Sockets {
         for (place, text) in doors.iter().enumerate() {
             let slots: Vec<OwnedFd> = descriptors.by_ref().take(text.slots).collect();
             let key = wanted.iter().map(|(key, _)| key).find(|key| text.is(key));
-            let adopted: io::Result<Vec<Slot>> = slots.into_iter().map(Slot::adopt).collect();
+            let adopted: io::Result<Vec<Slot>> = slots.into_iter().map(|slot| Slot::adopt(slot, text.lent)).collect();
             match (key, adopted.and_then(|slots| complete(slots, workers))) {
                 (Some(key), Ok(slots)) => sockets.insert(key.clone(), slots),
                 _ => spare.push(place),
@@ -129,12 +132,22 @@ impl Sockets {
                 address: key.address.to_string(),
                 place: key.place.clone(),
                 slots: door.slots.len(),
+                lent: door.slots.first().is_some_and(Slot::is_lent),
             });
             for slot in &door.slots {
                 descriptors.push(slot.descriptor().try_clone_to_owned()?);
             }
         }
         Ok((texts, descriptors))
+    }
+
+    /// Listens everywhere again: a process that has followed may have ended that, for both.
+    pub fn revive(&self) {
+        for slot in self.doors.values().flat_map(|door| &door.slots) {
+            if let Err(error) = slot.revive() {
+                tracing::error!(address = %slot.address(), %error, "cannot listen again");
+            }
+        }
     }
 
     /// Lets go of all, which another process has now: files of Unix sockets stay.

@@ -60,6 +60,7 @@ impl Peer {
 pub struct Slot {
     socket: Socket,
     address: Address,
+    lent: bool,
 }
 
 impl Slot {
@@ -68,8 +69,24 @@ impl Slot {
         &self.address
     }
 
-    /// A listening socket that another process made. Fails if it is none, or no TCP or Unix socket.
-    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+    /// Whether it is the supervisor's, who goes on listening when this process does not.
+    pub fn is_lent(&self) -> bool {
+        self.lent
+    }
+
+    /// Listens again, where a process has ended that for all who have the socket.
+    pub fn revive(&self) -> io::Result<()> {
+        if self.lent || matches!(self.address, Address::Unix(_)) {
+            return Ok(());
+        }
+        // It fails where there is no filter.
+        let _ = self.socket.detach_filter();
+        self.socket.listen(BACKLOG)
+    }
+
+    /// A listening socket that another process made; `lent` if it is the supervisor's. Fails if it is none, or no TCP or Unix
+    /// socket.
+    pub fn adopt(descriptor: OwnedFd, lent: bool) -> io::Result<Self> {
         let socket = Socket::from(descriptor);
         if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
             return Err(io::Error::new(ErrorKind::InvalidInput, "this is no listening stream socket"));
@@ -84,14 +101,14 @@ impl Slot {
         if matches!(address, Address::Ip(_)) {
             socket.set_tcp_nodelay(true)?;
         }
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, lent })
     }
 
     /// One that the supervisor of this process left open for it, by its number (sd_listen_fds(3)). To be called once for each.
     pub fn adopt_numbered(number: RawFd) -> io::Result<Self> {
         // SAFETY: the supervisor opened it for this process before it began, and nobody else in the process knows of it; what is
         // no open descriptor is refused by the first call on it.
-        Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
+        Self::adopt(unsafe { OwnedFd::from_raw_fd(number) }, true)
     }
 
     /// Whether others may bind the same address (`SO_REUSEPORT`).
@@ -106,7 +123,7 @@ impl Slot {
 
     /// Another slot on the same queue.
     pub fn share(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone() })
+        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone(), lent: self.lent })
     }
 
     /// The socket as the standard library's listener, for control's own servers.
@@ -170,7 +187,7 @@ fn bind_ip(ip: SocketAddr, shared: bool) -> io::Result<Slot> {
     let socket = open_ip(ip, shared)?;
     socket.listen(BACKLOG)?;
     let address = socket.local_addr()?.as_socket().unwrap_or(ip);
-    Ok(Slot { socket, address: Address::Ip(address) })
+    Ok(Slot { socket, address: Address::Ip(address), lent: false })
 }
 
 fn open_ip(ip: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -202,7 +219,7 @@ fn bind_unix(path: &Path, private: bool) -> io::Result<Slot> {
         result => result?,
     }
     socket.listen(BACKLOG)?;
-    Ok(Slot { socket, address: Address::Unix(path.to_owned()) })
+    Ok(Slot { socket, address: Address::Unix(path.to_owned()), lent: false })
 }
 
 fn is_dead_socket(path: &Path, address: &SockAddr) -> bool {

@@ -25,6 +25,8 @@ pub struct Admission {
 const BATCH: usize = 64;
 /// How often a paused listener looks for room.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long those may take to come into the queue who were on their way when a listener began to close: a round trip.
+const ARRIVING: Duration = Duration::from_millis(200);
 
 impl Admission {
     /// At most `max` connections, as the workers count them.
@@ -88,11 +90,20 @@ pub(super) async fn accept(
             }
         }
         if stopped {
-            // Whoever waits in the queue was let in: closing the socket would reset them.
-            while take_batch(&lane, &socket, &door, &admission).is_ok_and(|taken| taken > 0) {}
+            let _busy = lane.enter();
+            socket.hold_off();
+            empty(&lane, &socket, &door, &admission);
+            net::sleep(ARRIVING).await;
+            empty(&lane, &socket, &door, &admission);
+            socket.end();
             return;
         }
     }
+}
+
+/// Takes whoever waits in the queue. They were let in: closing the socket would reset them.
+fn empty(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admission) {
+    while take_batch(lane, socket, door, admission).is_ok_and(|taken| taken > 0) {}
 }
 
 /// Takes what waits, up to a batch. Fails with the reason if a connection waits that cannot be taken now.

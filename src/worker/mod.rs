@@ -243,6 +243,13 @@ impl Drop for Vital {
 
 impl Worker {
     fn handle(&self, message: Message) {
+        let begun = net::now();
+        self.do_as_told(message);
+        // A turn that is over before the next tick would be seen by chance only.
+        self.lane.worker.longest_turn.record(nanos(begun.elapsed()), nanos(net::coarse_now()));
+    }
+
+    fn do_as_told(&self, message: Message) {
         match message {
             Message::Look => {
                 self.obey();

@@ -95,6 +95,46 @@ fn listeners_come_and_go_and_who_came_in_is_served_to_the_end() {
     assert_eq!(proxy.get("/").status, 200);
 }
 
+/// To close a socket resets whoever waits in its queue, and the kernel lets them in until then.
+#[test]
+fn whoever_gets_in_at_a_listener_that_goes_is_served() {
+    let (a, b) = (Target::echo("a"), Target::echo("b"));
+    let proxy = Proxy::start(two(&a, &b));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let late = format!("[listeners.late]\nlisten = [\"{free}\"]\npool = \"other\"\n");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let ask = || {
+            let (mut served, mut lost) = (0, Vec::new());
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok(mut client) = Client::try_to(&free) else {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                };
+                client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                match client.response_to("GET") {
+                    Ok(answer) if answer.status == 200 => served += 1,
+                    other => lost.push(format!("{other:?}")),
+                }
+            }
+            (served, lost)
+        };
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        for _ in 0..rounds(20, 8) {
+            rewrite(&proxy, |text| text.to_owned() + &late);
+            reload(&proxy, "applied");
+            thread::sleep(Duration::from_millis(60));
+            rewrite(&proxy, |text| text.replace(&late, ""));
+            reload(&proxy, "applied");
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for client in clients {
+            let (served, lost) = client.join().unwrap();
+            assert!(served > 0 && lost.is_empty(), "{served} served, {lost:?}");
+        }
+    });
+}
+
 #[test]
 fn a_listener_moves_from_one_address_to_all() {
     let (a, b) = (Target::echo("a"), Target::echo("b"));

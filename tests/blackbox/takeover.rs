@@ -291,3 +291,68 @@ fn a_plan_is_tried_out_by_a_share_of_connections() {
     let (code, _, err) = ringway(&["reload", "-c", file.to_str().unwrap(), "--share", "5%", "--for", "1s"]);
     assert!(code == Some(1) && err.contains("listeners.web.upgrades"), "{err}");
 }
+
+/// The old process has the sockets, too, for as long as it lives.
+#[test]
+fn a_listener_that_goes_after_an_upgrade_is_gone_and_can_come_back() {
+    let target = Target::echo("a");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let more = format!("[listeners.more]\nlisten = [\"{free}\"]\npool = \"site\"\n");
+    let mut proxy = Proxy::start(http(&[&target]).replace("[pools.site]", &format!("{more}[pools.site]")));
+    let mut kept = proxy.client();
+    assert_eq!((kept.get("/").status, client::get(&free, "/").status), (200, 200));
+    let old = proxy.pid();
+    proxy.upgrade();
+    let path = proxy.config_file();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&more));
+    for (text, there) in [(text.replace(&more, ""), false), (text, true)] {
+        let before = proxy.metric("ringway_config_reloads_total", &[("result", "applied")]);
+        std::fs::write(&path, text).unwrap();
+        proxy.signal(libc::SIGHUP);
+        proxy.settles("ringway_config_reloads_total", &[("result", "applied")], before + 1.0);
+        match there {
+            true => assert_eq!(client::get(&free, "/").status, 200),
+            false => eventually("it is refused", || std::net::TcpStream::connect(&free).is_err()),
+        }
+    }
+    assert!(lives(old), "it has served all along");
+    assert_eq!(kept.get("/").status, 200);
+}
+
+#[test]
+fn an_old_process_does_not_come_back_when_the_one_after_it_has_handed_over_and_ends() {
+    let target = Target::echo("a");
+    let mut proxy = Proxy::start(http(&[&target]));
+    let mut kept = proxy.client();
+    assert_eq!(kept.get("/").status, 200);
+    let first = proxy.pid();
+    proxy.upgrade();
+    let second = proxy.pid();
+    proxy.upgrade();
+    assert!(within(PATIENCE, || !lives(second)), "it has no connections");
+    assert!(lives(first));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(proxy.log.count(&["has died"]), 0);
+    assert_eq!(kept.get("/").field("connection").as_deref(), Some("close"), "it serves whom it had to their end");
+    assert!(within(PATIENCE, || !lives(first)), "and ends");
+}
+
+#[test]
+fn the_address_is_free_once_the_new_process_ends_however_long_the_old_one_lives() {
+    let target = websocket();
+    let mut proxy = Proxy::start(http(&[&target]));
+    let web = proxy.web();
+    let mut client = proxy.client();
+    let fields = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    assert_eq!(client.ask("GET", "/", &[fields[0], fields[1], fields[2], key]).status, 101);
+    let old = proxy.pid();
+    proxy.upgrade();
+    let new = proxy.pid();
+    proxy.signal(libc::SIGTERM);
+    assert!(within(PATIENCE, || !lives(new)));
+    assert!(within(PATIENCE, || std::net::TcpListener::bind(&web).is_ok()), "nobody listens there");
+    assert_eq!(say(&mut client, "still there"), b"still there");
+    assert!(lives(old));
+}

@@ -8,6 +8,7 @@ pub mod targets;
 pub mod verdict;
 pub mod watch;
 
+use crate::checks::Checks;
 use crate::plain;
 use crate::process::{self, Place, Process};
 use crate::runner::{Directory, peer, progress};
@@ -87,7 +88,9 @@ pub fn run(args: Args) -> Result<()> {
     checks.add("no panic in the log", !log.contains("panicked at"), log_end(&log));
     let code = proxy.process.terminate(Duration::from_secs(40));
     checks.add("SIGTERM ends it with 0", matches!(code, Ok(Some(0))), format!("{code:?}"));
-    checks.finish()
+    checks.finish()?;
+    println!("chaos passed");
+    Ok(())
 }
 
 /// A stretch of load, and the rest after it.
@@ -207,32 +210,4 @@ fn panics(admin: SocketAddr) -> Result<f64> {
 
 fn log_end(log: &str) -> String {
     log.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n    ")
-}
-
-/// What must hold, and whether it did.
-#[derive(Default)]
-struct Checks(Vec<(String, bool, String)>);
-
-impl Checks {
-    fn add(&mut self, what: &str, holds: bool, detail: String) {
-        self.0.push((what.to_owned(), holds, detail));
-    }
-
-    fn finish(self) -> Result<()> {
-        println!();
-        for (what, holds, detail) in &self.0 {
-            println!(
-                "{} {what}{}",
-                if *holds { "ok    " } else { "FAILED" },
-                match detail.as_str() {
-                    detail if !holds && !detail.is_empty() => format!(": {detail}"),
-                    _ => String::new(),
-                }
-            );
-        }
-        let failed = self.0.iter().filter(|(_, holds, _)| !holds).count();
-        ensure!(failed == 0, "{failed} of {} did not hold", self.0.len());
-        println!("chaos passed");
-        Ok(())
-    }
 }

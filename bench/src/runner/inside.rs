@@ -6,6 +6,7 @@ use super::scenario::Scenario;
 use crate::plain;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -35,6 +36,22 @@ pub fn longest_turn(peer: &Running) -> Result<f64> {
     let values = page.lines().filter(|line| line.starts_with("ringway_worker_longest_turn_seconds{"));
     let seconds = values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(f64::max);
     Ok(seconds.context("no such metric")? * 1000.0)
+}
+
+/// Lines of the access log that were written, and lost; `None` without one.
+pub fn log_lines(peer: &Running) -> Result<Option<(f64, f64)>> {
+    let admin = peer.admin.context("no admin listener")?;
+    let written = sum(admin, "ringway_access_log_lines_total")?;
+    let lost = sum(admin, "ringway_access_log_lines_lost_total{")?;
+    Ok((written > 0.0).then_some((written, lost)))
+}
+
+/// The sum of the metrics at `admin` whose series begin with `start`.
+pub fn sum(admin: SocketAddr, start: &str) -> Result<f64> {
+    let page = plain::get(admin, "/metrics")?;
+    let page = String::from_utf8_lossy(&page);
+    let series = page.lines().filter(|line| line.starts_with(start));
+    Ok(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
 /// What `script` says: instructions by what was counted.

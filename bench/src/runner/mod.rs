@@ -8,6 +8,7 @@ pub mod paced;
 pub mod peer;
 pub mod round;
 pub mod scenario;
+pub mod turns;
 
 use crate::plain;
 use crate::process::{self, Place, Process};
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use turns::{Asked, Turns};
 
 /// Arguments of `bench run`.
 #[derive(clap::Args, Debug)]
@@ -39,7 +41,7 @@ pub struct Args {
     /// Seconds measured in each round.
     #[arg(long, default_value_t = 1.5)]
     pub window: f64,
-    /// Peers to compare: ringway, haproxy, nginx, floor; haproxy-map and haproxy-h2 where a scenario is for them;
+    /// Peers to compare: ringway, haproxy, nginx, floor; ringway-bare, haproxy-map and haproxy-h2 where a scenario is for them;
     /// haproxy-splice, apache, envoy and caddy only if they
     /// are named, or with "all". Each takes part in what it can do.
     #[arg(long, value_delimiter = ',')]
@@ -90,6 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         let outcome = match scenario.kind {
             Kind::Load => bench.load(scenario)?,
             Kind::Idle | Kind::Hold | Kind::Slow => bench.crowd(scenario)?,
+            Kind::Turns => bench.turns(scenario)?,
         };
         println!("{outcome}");
         report.outcomes.push(outcome);
@@ -138,6 +141,9 @@ impl Bench<'_> {
         if scenario.paced {
             self.pace(scenario, &running, &mut outcome)?;
         }
+        if let Some(ours) = running.iter().find(|peer| peer.name == OURS) {
+            outcome.add_log_lines(inside::log_lines(ours)?);
+        }
         progress("");
         Ok(outcome)
     }
@@ -178,6 +184,25 @@ impl Bench<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ringway alone, asked for one thing after the other.
+    fn turns(&self, scenario: &Scenario) -> Result<Outcome> {
+        // The worker stays on the first core; what is asked for is done by other threads, as on a host with more cores.
+        let place = Place::Anywhere;
+        let setup = peer::Setup { place, ..scenario.setup(self.backend, self.h2c, self.directory) };
+        let ours = self.peers.iter().find(|peer| peer.name == OURS).context("this is about Ringway")?;
+        let mut rounds = BTreeMap::<Asked, Vec<_>>::new();
+        for number in 0..self.args.rounds {
+            for place in 0..Asked::ALL.len() {
+                let asked = Asked::ALL[(number + place) % Asked::ALL.len()];
+                progress(&format!("{}: round {}/{}, {asked:?}", scenario.name, number + 1, self.args.rounds));
+                rounds.entry(asked).or_default().push(turns::take(scenario, ours, &setup, asked)?);
+            }
+        }
+        progress("");
+        let turns = rounds.into_iter().map(|(asked, rounds)| Turns::of(asked, rounds)).collect();
+        Ok(Outcome::of_turns(scenario, turns))
     }
 
     fn crowd(&self, scenario: &Scenario) -> Result<Outcome> {

@@ -5,6 +5,7 @@ use super::paced::{Paced, Sample};
 use super::peer::OURS;
 use super::round::Round;
 use super::scenario::{Kind, Scenario};
+use super::turns::{Asked, Turns};
 use crate::ratio::Median;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub struct Outcome {
     pub ratios: BTreeMap<String, Median>,
     /// The same at the fixed rate.
     pub paced_ratios: BTreeMap<String, Median>,
+    /// What reloads and scrapes do to the worker's longest turn; of Ringway alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turns>,
     /// Each goal, and whether it was met.
     pub verdicts: Vec<Verdict>,
 }
@@ -40,6 +44,8 @@ pub struct Figures {
     pub enters: Option<f64>,
     /// Milliseconds of the worker's longest turn; only of Ringway.
     pub longest_turn: Option<f64>,
+    /// Lines of the access log that were written, and lost; only of Ringway.
+    pub log_lines: Option<(f64, f64)>,
     /// Why the row is void.
     pub void: Option<String>,
     /// Bytes per connection of a crowd, process and kernel.
@@ -93,6 +99,23 @@ impl Outcome {
         Self::judged(scenario, peers, ratios)
     }
 
+    /// Of a worker's longest turns. The limit is for what each thing that is asked adds to them, and for the worker's time that it
+    /// takes, which neighbours on the machine do not change.
+    pub fn of_turns(scenario: &Scenario, turns: Vec<Turns>) -> Self {
+        let mut outcome = Self::judged(scenario, BTreeMap::new(), BTreeMap::new());
+        outcome.verdicts.clear();
+        let values: [fn(&Turns) -> Option<f64>; 2] =
+            [|turns| Some(turns.longest?.value), |turns| Some(turns.cpu?.value / 1000.0)];
+        let still = turns.iter().find(|turns| turns.asked == Asked::Nothing);
+        let asked = turns.iter().filter(|turns| turns.asked != Asked::Nothing);
+        for (asked, value) in asked.flat_map(|asked| values.map(|value| (asked, value))) {
+            let value = value(asked).zip(still.and_then(value)).map(|(asked, still)| asked - still);
+            let at_most = scenario.limit.unwrap_or(f64::INFINITY);
+            outcome.verdicts.push(Verdict { against: None, at_most, value, at_fixed_rate: true });
+        }
+        Self { turns, ..outcome }
+    }
+
     /// Adds what the peers showed at `rate`, round by round. It decides the goals that saturation left open.
     pub fn add_paced(&mut self, rate: f64, samples: &BTreeMap<&str, Vec<Sample>>) {
         for (name, samples) in samples {
@@ -110,6 +133,13 @@ impl Outcome {
                 (verdict.value, verdict.at_fixed_rate) = (Some(paced.value), true);
             }
         }
+    }
+
+    /// Adds how many lines Ringway's access log has, none of which may be lost.
+    pub fn add_log_lines(&mut self, lines: Option<(f64, f64)>) {
+        let Some((_, lost)) = lines else { return };
+        self.peers.entry(OURS.to_owned()).or_default().log_lines = lines;
+        self.verdicts.push(Verdict { against: None, at_most: 0.0, value: Some(lost), at_fixed_rate: false });
     }
 
     /// The scenario's name.
@@ -136,7 +166,7 @@ impl Outcome {
             });
             verdicts.push(Verdict { against: None, at_most, value, at_fixed_rate: false });
         }
-        Self { scenario: scenario.clone(), peers, ratios, paced_ratios: BTreeMap::new(), verdicts }
+        Self { scenario: scenario.clone(), peers, ratios, paced_ratios: BTreeMap::new(), turns: Vec::new(), verdicts }
     }
 
     /// The peers' names, Ringway first.
@@ -179,6 +209,7 @@ impl fmt::Display for Outcome {
         match self.scenario.kind {
             Kind::Load => self.load_table(f)?,
             Kind::Idle | Kind::Slow | Kind::Hold => self.crowd_table(f)?,
+            Kind::Turns => self.turns_table(f)?,
         }
         for Verdict { against, at_most, value, at_fixed_rate } in &self.verdicts {
             let mut of = against.as_ref().map(|peer| format!(" of {peer}'s")).unwrap_or_default();
@@ -224,6 +255,9 @@ impl Outcome {
         if let Some(enters) = ours.enters {
             writeln!(f, "  enters of the ring per {unit}: {enters:.3}")?;
         }
+        if let Some((written, lost)) = ours.log_lines {
+            writeln!(f, "  lines of the access log: {written:.0} written, {lost:.0} lost")?;
+        }
         if let Some(turn) = ours.longest_turn {
             writeln!(f, "  longest turn of the worker's loop: {turn:.1} ms")?;
         }
@@ -244,6 +278,23 @@ impl Outcome {
             let ratio = self.paced_ratios.get(name).map(|m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high));
             let (own, core, ratio) = (one(paced.own), one(paced.core), ratio.unwrap_or_default());
             writeln!(f, "  {name:<14} {own:>11} {core:>11} {p50:>9} {p99:>9} {p999:>9}  {ratio}")?;
+        }
+        Ok(())
+    }
+
+    fn turns_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [longest, most, cpu, p999] = ["longest turn ms", "most", "worker µs/100 ms", "p99.9 µs"];
+        write!(f, "  {:<10} {longest:>22} {most:>8} {cpu:>22} {p999:>9}", "asked")?;
+        writeln!(f, " {:>6} {:>12}", "times", "over 100 ms")?;
+        for Turns { asked, longest, cpu, p999, rounds } in &self.turns {
+            let name = format!("{asked:?}").to_lowercase();
+            let longest = longest.map_or("-".into(), |m| format!("{:.2} [{:.2}, {:.2}]", m.value, m.low, m.high));
+            let cpu = cpu.map_or("-".into(), |m| format!("{:.0} [{:.0}, {:.0}]", m.value, m.low, m.high));
+            let p999 = p999.map_or("-".into(), |median| format!("{:.0}", median.value));
+            let most = rounds.iter().map(|round| round.longest).fold(0.0, f64::max);
+            let times: usize = rounds.iter().map(|round| round.asked).sum();
+            let long: f64 = rounds.iter().map(|round| round.long).sum();
+            writeln!(f, "  {name:<10} {longest:>22} {most:>8.2} {cpu:>22} {p999:>9} {times:>6} {long:>12}")?;
         }
         Ok(())
     }

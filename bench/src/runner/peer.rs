@@ -92,7 +92,9 @@ impl Peer {
     pub fn fits(&self, protocol: Protocol, load: Option<&LoadSpec>, setup: &Setup) -> bool {
         match self.name {
             known::FLOOR => load.is_some_and(|load| setup.is_plain() && floor_takes(protocol, load)),
+            known::BARE => setup.extra.is_some(),
             _ if setup.tls && self.known.tls.is_empty() => false,
+            _ if setup.extra.is_some_and(|extra| self.known.extras.iter().all(|(name, _)| *name != extra)) => false,
             known::MAPPED => setup.routes > 0 && protocol == Protocol::Http,
             known::MULTIPLEXED => setup.h2c.is_some() && protocol == Protocol::Http,
             _ => protocol == Protocol::Http || self.known.tcp,
@@ -135,14 +137,14 @@ impl Peer {
         command.push(self.program.clone());
         command.extend(self.known.arguments.iter().map(|text| fill(text)));
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let process = Process::start("env", &command, Place::Core(PROXY_CORE), log)?;
+        let process = Process::start("env", &command, setup.place, log)?;
         Ok(Running {
             name: self.name,
             process,
             http,
             tls: setup.tls,
             tcp: self.known.tcp.then_some(tcp),
-            admin: (self.name == OURS).then_some(admin),
+            admin: (self.known.file == "ringway.toml").then_some(admin),
             tcp_process: None,
         })
     }

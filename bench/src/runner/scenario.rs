@@ -27,6 +27,9 @@ pub struct Scenario {
     /// Whether the backend is reached by HTTP/2, by the proxies that can; it then answers all with 128 bytes.
     #[serde(default)]
     pub h2_pool: bool,
+    /// What the proxies do beyond forwarding, such as "log"; those that cannot are left out. Ringway without it takes part, too.
+    #[serde(default)]
+    pub extra: Option<String>,
     /// What the load asks for.
     #[serde(default)]
     pub path: String,
@@ -40,6 +43,9 @@ pub struct Scenario {
     /// Routes that the proxies are given, `/route-0001/` and on; 0: all goes to one pool.
     #[serde(default)]
     pub routes: usize,
+    /// Pools that share the routes and the targets among them, of Ringway alone; 0: there is one pool.
+    #[serde(default)]
+    pub pools: usize,
     /// Targets that the pool has; 0 is 1.
     #[serde(default)]
     pub targets: usize,
@@ -68,6 +74,8 @@ pub enum Kind {
     Slow,
     /// Requests without their answer on many open connections.
     Hold,
+    /// How long a worker keeps its clients waiting while the process reloads, or tells its metrics.
+    Turns,
 }
 
 /// See [`Scenario::protocol`].
@@ -124,10 +132,11 @@ impl Scenario {
     }
 
     /// What stands around the peers: the backend at `target` and, for HTTP/2, `h2c`; files in `directory`.
-    pub fn setup<'a>(&self, target: SocketAddr, h2c: SocketAddr, directory: &'a Path) -> Setup<'a> {
-        let (routes, targets, tls, connections) = (self.routes, self.targets, self.tls, self.connections);
+    pub fn setup<'a>(&'a self, target: SocketAddr, h2c: SocketAddr, directory: &'a Path) -> Setup<'a> {
+        let Self { routes, pools, targets, tls, connections, .. } = *self;
         let h2c = self.h2_pool.then_some(h2c);
-        Setup { routes, targets, tls, h2c, connections, ..Setup::plain(target, directory) }
+        let extra = self.extra.as_deref();
+        Setup { routes, pools, targets, tls, h2c, extra, connections, ..Setup::plain(target, directory) }
     }
 }
 

@@ -1,20 +1,21 @@
 //! The strict client: every request that it sent has exactly one complete, verified answer, or is a failure with a name.
 
 pub mod answer;
+pub mod link;
 pub mod pace;
 pub mod request;
 pub mod tally;
 
-use answer::Reader;
 use anyhow::{Context, Result};
+use link::{Link, State};
 use pace::Pace;
 use request::{Mix, Request};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tally::{Failure, Fault, Tally, Trace};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// Arguments of `bench strict`.
 #[derive(clap::Args, Clone, Debug)]
@@ -49,13 +50,6 @@ struct Run {
     tally: RefCell<Tally>,
 }
 
-struct Link {
-    stream: TcpStream,
-    reader: Reader,
-    opened: Instant,
-    target: Option<String>,
-}
-
 /// Runs it, prints the tally; fails if a request did.
 pub fn run(args: Args) -> Result<()> {
     let tally = drive(args)?;
@@ -66,10 +60,15 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Runs it on the calling thread until all requests have ended.
 pub fn drive(args: Args) -> Result<Tally> {
+    drive_until(args, Arc::default())
+}
+
+/// The same, but it ends when `over` is set, if that comes first.
+pub fn drive_until(args: Args, over: Arc<AtomicBool>) -> Result<Tally> {
     let rest = args.url.strip_prefix("http://").context("--url must begin with http://")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = if path.is_empty() { String::new() } else { format!("/{}", path.trim_end_matches('/')) };
-    let pace = Pace::new(args.rate, Duration::from_secs_f64(args.duration));
+    let pace = Pace::new(args.rate, Duration::from_secs_f64(args.duration), over);
     let first = fastrand::u64(..) & !0xffff_ffff;
     let (host, tally) = (host.to_owned(), RefCell::new(Tally::new()?));
     let run = Rc::new(Run { host, prefix, first, number: Cell::new(0), pace, tally, args });
@@ -115,70 +114,21 @@ impl Run {
         wire: &[u8],
         trace: &mut Trace,
     ) -> Result<(), Fault> {
-        let mut link = match slot.take() {
-            Some(link) if link.is_open()? => link,
-            _ => self.connect().await?,
-        };
-        trace.opened = link.opened;
-        trace.previous = link.target.clone();
-        let Link { stream, reader, .. } = &mut link;
-        let (mut from, mut to) = stream.split();
-        let mut sent = false;
-        let open = {
-            let answer = reader.read(&mut from, request);
-            tokio::pin!(answer);
-            // An answer may come before the request is sent, and says more than a failed write.
-            tokio::select! {
-                biased;
-                written = to.write_all(wire) => { sent = written.is_ok(); answer.await }
-                early = &mut answer => early,
+        let kept = slot.take();
+        let state = kept.as_ref().map(Link::state);
+        self.tally.borrow_mut().resets += u64::from(state == Some(State::Reset));
+        let mut link = match (kept, state) {
+            (_, Some(State::Extra)) => return Err(Fault::Extra),
+            (Some(link), Some(State::Open)) => link,
+            _ => {
+                let link = Link::open(&self.host).await?;
+                self.tally.borrow_mut().connects += 1;
+                link
             }
         };
-        trace.target = reader.target.take();
-        let open = open?;
-        link.target.clone_from(&trace.target);
-        if link.reader.extra() > 0 {
-            return Err(Fault::Extra);
-        }
-        if request.close {
-            return ends(&mut link.stream).await;
-        }
-        if open && sent {
+        if link.exchange(request, wire, trace).await? {
             *slot = Some(link);
         }
         Ok(())
-    }
-
-    async fn connect(&self) -> Result<Link, Fault> {
-        let opened = Instant::now();
-        let stream = TcpStream::connect(&self.host).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::ConnectionReset => Fault::Reset,
-            _ => Fault::Connect,
-        })?;
-        // It fails if the connection has been reset already, which the request will find out.
-        let _ = stream.set_nodelay(true);
-        self.tally.borrow_mut().connects += 1;
-        Ok(Link { stream, reader: Reader::default(), opened, target: None })
-    }
-}
-
-impl Link {
-    /// Whether the proxy left it open; fails if bytes came that nobody asked for.
-    fn is_open(&self) -> Result<bool, Fault> {
-        match self.stream.try_read(&mut [0; 1]) {
-            Ok(0) => Ok(false),
-            Ok(_) => Err(Fault::Extra),
-            Err(error) => Ok(error.kind() == std::io::ErrorKind::WouldBlock),
-        }
-    }
-}
-
-/// After `Connection: close` the proxy must end the connection, without another byte.
-async fn ends(stream: &mut TcpStream) -> Result<(), Fault> {
-    match tokio::time::timeout(Duration::from_secs(2), stream.read(&mut [0; 1])).await {
-        Ok(Ok(0)) => Ok(()),
-        Ok(Ok(_)) => Err(Fault::Extra),
-        Ok(Err(_)) => Err(Fault::Reset),
-        Err(_) => Err(Fault::NotClosed),
     }
 }

@@ -16,10 +16,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// `rate` requests a second for `duration`; 0 is as many as the connections can take.
-    pub fn new(rate: f64, duration: Duration) -> Self {
+    /// `rate` requests a second for `duration`, or until `over` is set; 0 is as many as the connections can take.
+    pub fn new(rate: f64, duration: Duration, over: Arc<AtomicBool>) -> Self {
         let start = Instant::now();
-        let (due, over) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
+        let due = Arc::new(Semaphore::new(0));
         let pace = Self { start, end: start + duration, rate, due, over };
         if rate > 0.0 {
             let (due, over, total) = (pace.due.clone(), pace.over.clone(), pace.total());
@@ -36,7 +36,8 @@ impl Pace {
         }
         let now = Instant::now();
         let mine = number.get();
-        if self.rate > 0.0 && mine >= self.total() || self.rate <= 0.0 && now >= self.end {
+        let ended = if self.rate > 0.0 { mine >= self.total() } else { now >= self.end };
+        if ended || self.over.load(Ordering::Relaxed) {
             self.due.close();
             return None;
         }

@@ -73,13 +73,19 @@ impl Request {
         self.method != "POST"
     }
 
+    /// What it asks for, below `prefix`.
+    pub fn path(&self, prefix: &str) -> String {
+        let chunked = if self.answer_chunked { "&chunked=1" } else { "" };
+        format!("{prefix}/strict/{:x}?size={}{chunked}", self.id, self.answer)
+    }
+
     /// The whole message.
     pub fn render(&self, host: &str, prefix: &str, out: &mut Vec<u8>) {
-        let Self { id, method, answer, .. } = self;
-        let chunked = if self.answer_chunked { "&chunked=1" } else { "" };
+        let Self { id, method, .. } = self;
+        let path = self.path(prefix);
         out.clear();
         // Writing to a Vec cannot fail.
-        let _ = write!(out, "{method} {prefix}/strict/{id:x}?size={answer}{chunked} HTTP/1.1\r\nhost: {host}\r\n");
+        let _ = write!(out, "{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
         let _ = write!(out, "x-strict-id: {id:x}\r\n{}", if self.close { "connection: close\r\n" } else { "" });
         match self.body {
             None => out.extend_from_slice(b"\r\n"),
@@ -102,7 +108,8 @@ impl Request {
         }
     }
 
-    fn append(&self, at: usize, count: usize, out: &mut Vec<u8>) {
+    /// Appends `count` bytes of its body from `at` on.
+    pub fn append(&self, at: usize, count: usize, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + count, 0);
         pattern::fill(self.id, Side::Request, at as u64, &mut out[start..]);

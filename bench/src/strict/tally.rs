@@ -97,6 +97,8 @@ pub struct Tally {
     pub failures: Vec<Failure>,
     /// Connections opened.
     pub connects: u64,
+    /// Connections that were reset between two requests.
+    pub resets: u64,
     /// Microseconds from when a passed request was due to the last byte of its answer.
     pub latency: Histogram<u64>,
 }
@@ -109,7 +111,7 @@ impl Tally {
     pub fn new() -> anyhow::Result<Self> {
         let latency = Histogram::new_with_bounds(1, 120_000_000, 3)?;
         let (faults, failures) = (BTreeMap::new(), Vec::new());
-        Ok(Self { issued: 0, passed: 0, failed: 0, faults, failures, connects: 0, latency })
+        Ok(Self { issued: 0, passed: 0, failed: 0, faults, failures, connects: 0, resets: 0, latency })
     }
 
     /// Counts a passed request.

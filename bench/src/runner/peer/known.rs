@@ -35,8 +35,16 @@ pub struct Known {
     pub between: &'static str,
     /// What chooses among several targets in turn, where that is not what it does by default.
     pub balance: &'static str,
+    /// What it may do beyond forwarding.
+    pub extras: &'static [Extra],
 }
 
+/// Something that a proxy may do beyond forwarding: the name that a scenario has for it, and what its template is filled with
+/// then. Each placeholder stands in [`Extra`] "", too, which is what the proxy does without.
+pub type Extra = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Ringway without what a scenario asks for beyond forwarding: what that costs.
+pub const BARE: &str = "ringway-bare";
 /// HAProxy with kernel splicing of answers, which it does not do by default.
 pub const SPLICING: &str = "haproxy-splice";
 /// HAProxy with its routes in a map file in place of a rule for each.
@@ -51,23 +59,8 @@ pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/releas
 
 /// All of them, Ringway first.
 pub const KNOWN: &[Known] = &[
-    Known {
-        name: "ringway",
-        variable: "RINGWAY",
-        program: RINGWAY,
-        usual: true,
-        tcp: true,
-        tls: "tls = { certificates = [{ cert = \"{{dir}}/site.pem\" }] }",
-        h2_pool: "protocol = \"h2\"",
-        file: "ringway.toml",
-        environment: &[],
-        arguments: &["run", "-c", "{{config}}"],
-        values: &[],
-        route: "[routes.{{name}}]\npaths = [\"{{path}}\"]\npool = \"site\"\n",
-        target: "\"{{address}}\"",
-        between: ", ",
-        balance: "balance = \"round-robin\"",
-    },
+    RINGWAY_PEER,
+    Known { name: BARE, extras: &[], ..RINGWAY_PEER },
     HAPROXY,
     Known {
         name: SPLICING,
@@ -99,6 +92,11 @@ pub const KNOWN: &[Known] = &[
         target: "server {{address}};",
         between: "\n        ",
         balance: "",
+        // Buffered, as its documentation has it.
+        extras: &[
+            ("", &[("extra", "access_log off;")]),
+            ("log", &[("extra", "access_log {{dir}}/nginx-access.log combined buffer=64k flush=1s;")]),
+        ],
     },
     Known {
         name: "apache",
@@ -116,6 +114,7 @@ pub const KNOWN: &[Known] = &[
         target: "BalancerMember http://{{address}} {{worker}}",
         between: "\n    ",
         balance: "",
+        extras: &[],
     },
     Known {
         name: "envoy",
@@ -133,6 +132,7 @@ pub const KNOWN: &[Known] = &[
         target: "{ endpoint: { address: { socket_address: { address: {{host}}, port_value: {{port}} } } } }",
         between: ", ",
         balance: "",
+        extras: &[],
     },
     Known {
         name: "caddy",
@@ -150,6 +150,7 @@ pub const KNOWN: &[Known] = &[
         target: "{{address}}",
         between: " ",
         balance: "lb_policy round_robin",
+        extras: &[],
     },
     Known {
         name: FLOOR,
@@ -167,8 +168,28 @@ pub const KNOWN: &[Known] = &[
         target: "",
         between: "",
         balance: "",
+        extras: &[],
     },
 ];
+
+const RINGWAY_PEER: Known = Known {
+    name: "ringway",
+    variable: "RINGWAY",
+    program: RINGWAY,
+    usual: true,
+    tcp: true,
+    tls: "tls = { certificates = [{ cert = \"{{dir}}/site.pem\" }] }",
+    h2_pool: "protocol = \"h2\"",
+    file: "ringway.toml",
+    environment: &[],
+    arguments: &["run", "-c", "{{config}}"],
+    values: &[],
+    route: "[routes.{{name}}]\npaths = [\"{{path}}\"]\npool = \"site\"\n",
+    target: "\"{{address}}\"",
+    between: ", ",
+    balance: "balance = \"round-robin\"",
+    extras: &[("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")])],
+};
 
 const HAPROXY: Known = Known {
     name: "haproxy",
@@ -186,6 +207,11 @@ const HAPROXY: Known = Known {
     target: "server {{name}} {{address}}",
     between: "\n    ",
     balance: "",
+    // To its standard output, as its users do it in containers; here that is a file.
+    extras: &[
+        ("", &[("log_to", "no log"), ("log", "")]),
+        ("log", &[("log_to", "log stdout format raw local0 info"), ("log", "log global\n    option httplog")]),
+    ],
 };
 
 /// Where the modules of Apache's build `program` are: Debian's own place, or beside the binary's folder.

@@ -1,6 +1,9 @@
 //! What stands around a peer: the backend as its pool, and how many routes lead there.
 
+use super::PROXY_CORE;
 use super::known::Known;
+use crate::process::Place;
+use crate::runner::turns;
 use crate::tls;
 use anyhow::Result;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +19,8 @@ pub struct Setup<'a> {
     /// How many routes there are, by the path prefixes [`Setup::route`] of 1 up to this number, all to the one pool.
     /// Whatever the number, a request that no route takes goes to the pool too.
     pub routes: usize,
+    /// How many pools share the routes and the targets among them, of Ringway alone; 0: there is one pool.
+    pub pools: usize,
     /// How many targets the pool has; 0 is the backend's address alone. They are [`Setup::addresses`], so a backend
     /// for more than 0 must have been started with `--every-loopback`.
     pub targets: usize,
@@ -24,6 +29,10 @@ pub struct Setup<'a> {
     /// The backend's address for HTTP/2 in clear. The pool of a peer that speaks it to targets is this alone, that of
     /// another one is as if there were none.
     pub h2c: Option<SocketAddr>,
+    /// What the peer is to do beyond forwarding, by its name in [`Known::extras`].
+    pub extra: Option<&'a str>,
+    /// Where it runs.
+    pub place: Place,
     /// How many connections clients will have at once, as far as is known. A peer with a thread for each needs it.
     pub connections: usize,
 }
@@ -31,12 +40,23 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// One target, no routes, and a few hundred connections.
     pub fn plain(target: SocketAddr, directory: &'a Path) -> Self {
-        Self { target, directory, routes: 0, targets: 0, tls: false, h2c: None, connections: 256 }
+        Self {
+            target,
+            directory,
+            routes: 0,
+            pools: 0,
+            targets: 0,
+            tls: false,
+            h2c: None,
+            extra: None,
+            place: Place::Core(PROXY_CORE),
+            connections: 256,
+        }
     }
 
-    /// Whether it is one target without routes, and HTTP/1.1 in clear on both sides.
+    /// Whether it is one target without routes, HTTP/1.1 in clear on both sides, and nothing beyond.
     pub fn is_plain(&self) -> bool {
-        self.routes == 0 && self.targets == 0 && !self.tls && self.h2c.is_none()
+        self.routes == 0 && self.targets == 0 && !self.tls && self.h2c.is_none() && self.extra.is_none()
     }
 
     /// The path prefix of route `number`, from 1. The backend does not mind it.
@@ -82,16 +102,29 @@ impl<'a> Setup<'a> {
         }
         let map: String = prefixes.iter().map(|path| format!("{path} site\n")).collect();
         std::fs::write(self.directory.join("routes.map"), map)?;
+        let named = |name: &str| known.extras.iter().find(|(extra, _)| *extra == name);
+        let extra = self.extra.and_then(named).or_else(|| named("")).map_or(&[][..], |(_, values)| values);
         let balance = if self.targets > 0 { known.balance } else { "" };
-        Ok(vec![
-            ("routes", routes.join("\n")),
-            ("targets", list(h2c.map_or_else(|| self.addresses(), |address| vec![address]))),
-            ("tcp_targets", list(self.addresses())),
+        let own = || if self.pools > 0 { vec![self.target] } else { self.addresses() };
+        let extra = extra.iter().map(|&(name, value)| (name, value.to_owned()));
+        let plain = [
+            (
+                "routes",
+                match self.pools {
+                    0 => routes.join("\n"),
+                    pools => turns::pools(pools, self.routes, &self.addresses()),
+                },
+            ),
+            ("targets", list(h2c.map_or_else(own, |address| vec![address]))),
+            ("tcp_targets", list(own())),
             ("h2_pool", if h2c.is_some() { known.h2_pool } else { "" }.to_owned()),
             ("tls", if self.tls { known.tls } else { "" }.to_owned()),
             ("balance", balance.to_owned()),
             ("pool", if self.targets > 0 { "balancer://site".to_owned() } else { format!("http://{}", self.target) }),
             ("target", self.target.port().to_string()),
-        ])
+            // Where there is none.
+            ("extra", String::new()),
+        ];
+        Ok(extra.chain(plain).collect())
     }
 }

@@ -12,7 +12,7 @@ pub fn describe(name: &str, program: &str) -> Result<String> {
             anyhow::ensure!(Path::new(program).is_file(), "{program}: not built");
             return Ok("a bare ring without a proxy's work".to_owned());
         }
-        "ringway" => ("--version", std::fs::read(program).ok().and_then(|bytes| rustls_version(&bytes))),
+        "ringway" | known::BARE => ("--version", std::fs::read(program).ok().and_then(|bytes| rustls_version(&bytes))),
         "nginx" => ("-v", nginx_tls(&said(program, &["-V"])?)),
         "apache" => ("-v", apache_tls(program)),
         // Its version ends with the library's name.
