@@ -65,9 +65,14 @@ fn configuration(ports: &Ports, web: &[SocketAddr], tcp: &[SocketAddr]) -> Strin
     };
     let Ports { http, tcp: echo, admin } = ports;
     let (web, tcp) = (list(web), list(tcp));
+    let pid = std::process::id();
     format!(
-        r#"[admin]
+        r#"[runtime]
+state_dir = "ringway-demo-{pid}"
+
+[admin]
 listen = "127.0.0.1:{admin}"
+socket = "ringway-demo-{pid}.sock"
 
 [listeners.web]
 listen = ["127.0.0.1:{http}"]
@@ -100,9 +105,10 @@ fn greeting(ports: &Ports, config: &str) -> String {
         (format!("curl -i http://127.0.0.1:{http}/teapot"), "a route answers by itself"),
         (format!("nc 127.0.0.1 {tcp}"), "TCP: what you type comes back"),
         (format!("curl http://127.0.0.1:{admin}/metrics"), "what happened so far"),
+        (format!("ringway status -c {config}"), "the same on a screen, from another terminal"),
     ];
     let tries = tries.iter().fold(String::new(), |mut text, (command, what)| {
-        let _ = writeln!(text, "  {command:<41} {what}");
+        let _ = writeln!(text, "  {command:<48} {what}");
         text
     });
     format!(

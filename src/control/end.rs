@@ -186,6 +186,7 @@ impl Control {
         if let Some(admin) = &mut self.admin {
             admin.start();
         }
+        self.begin_waiting();
     }
 
     /// Has the workers accept where the sockets are, by the same plan.

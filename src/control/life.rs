@@ -317,7 +317,7 @@ impl Control {
     }
 
     /// Begins what waited for the end of what was under way.
-    fn begin_waiting(&mut self) {
+    pub(super) fn begin_waiting(&mut self) {
         if std::mem::take(&mut self.to_upgrade) {
             return self.upgrade();
         }

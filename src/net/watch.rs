@@ -467,6 +467,28 @@ mod tests {
     }
 
     #[test]
+    fn a_descriptor_costs_forty_bytes_here() {
+        assert!(size_of::<Slot>() <= 40, "{}", size_of::<Slot>());
+    }
+
+    #[test]
+    fn what_is_cut_is_told_to_who_waits_and_to_the_peer() {
+        on_each(|backend| {
+            let (watch, mut far) = pair();
+            let count = Arc::new(Count::default());
+            let waker = Waker::from(count.clone());
+            assert!(watch.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+            let handle = watch.handle();
+            assert!(handle.cut() && !handle.cut() && watch.is_cut(), "{backend:?}");
+            assert_eq!(count.0.load(Ordering::Relaxed), 1);
+            assert!(watch.poll_readable(&mut Context::from_waker(&waker)).is_ready());
+            assert_eq!(std::io::Read::read(&mut far, &mut [0; 1]).unwrap(), 0);
+            drop(watch);
+            assert!(!handle.cut(), "{backend:?}");
+        });
+    }
+
+    #[test]
     fn ticks_may_wrap_around() {
         assert!(is_past(u32::MAX, 3) && is_past(5, 5) && !is_past(3, u32::MAX) && !is_past(6, 5));
     }

@@ -2,11 +2,14 @@
 
 use super::start;
 use crate::support::client::{Client, fetch, request};
+use crate::support::h2;
 use crate::support::proxy::Proxy;
 use crate::support::target::Target;
 use crate::support::toml::{http, http_with, tcp};
 use crate::support::{eventually, rounds, within};
+use ::http::Method;
 use serde_json::Value;
+use std::thread;
 use std::time::Duration;
 
 const JSON: &str = "\n[access_log]\npath = \"stdout\"\nformat = \"json\"\n";
@@ -118,11 +121,32 @@ fn an_exchange_that_an_operator_ends_is_logged_as_such_and_its_target_freed() {
 }
 
 #[test]
+fn every_stream_of_a_connection_that_an_operator_ends_is_logged_as_such() {
+    let target = Target::mute("a");
+    let desk = start(&(http(&[&target]) + JSON));
+    let client = h2::Client::to(&desk.proxy.web());
+    thread::scope(|scope| {
+        let asked =
+            scope.spawn(|| client.ask_all((0..3).map(|n| h2::request(Method::GET, &format!("/held{n}"))).collect()));
+        target.wait_for(3);
+        let list = desk.operator.get("/v1/connections");
+        assert_eq!((items(&list).len(), &items(&list)[0]["protocol"]), (1, &"h2".into()));
+        assert_eq!(desk.operator.told("DELETE", "/v1/connections?listener=web", "", 200)["closed"], 1);
+        assert!(asked.join().unwrap().iter().all(Result::is_err));
+    });
+    for n in 0..3 {
+        let record = record(&desk.proxy, &format!("/held{n}"));
+        assert_eq!(record["reason"], "closed-by-operator", "{record}");
+    }
+    desk.proxy.settles("ringway_target_in_flight", &[], 0.0);
+}
+
+#[test]
 fn a_tunnel_is_ended_both_ways_though_its_target_says_nothing() {
     // It does not mind that nobody sends any more.
     let deaf = Target::with("deaf", |peer| {
         let _ = peer.exact(1);
-        std::thread::sleep(Duration::from_secs(20));
+        thread::sleep(Duration::from_secs(20));
     });
     let desk = start(&(tcp(&[&deaf]) + JSON));
     let mut client = desk.proxy.client();
