@@ -188,7 +188,11 @@ const RINGWAY_PEER: Known = Known {
     target: "\"{{address}}\"",
     between: ", ",
     balance: "balance = \"round-robin\"",
-    extras: &[("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")])],
+    extras: &[
+        ("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")]),
+        // The backend takes the spans: what a collector does with them is its own affair.
+        ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),
+    ],
 };
 
 const HAPROXY: Known = Known {
