@@ -240,6 +240,7 @@ fn no_request_is_lost_to_many_reloads_under_load() {
     }
     reload(&proxy, "unchanged");
     load.stop().assert_clean();
-    assert!(proxy.metric("ringway_config_plan_number", &[]) > 10.0);
+    // Signals that come while one is under way are served together.
+    assert!(proxy.metric("ringway_config_plan_number", &[]) > 3.0);
     eventually("descriptors are given back", || proxy.descriptors() <= descriptors + 20);
 }
