@@ -1,6 +1,7 @@
 //! A new process takes over from the one that runs: nobody is refused, cut off or left waiting.
 
 use crate::support::client::{self, Client};
+use crate::support::h2::{Ended, Frames, GET, HEADERS, PING};
 use crate::support::load::Load;
 use crate::support::proxy::{Proxy, Setup, ringway};
 use crate::support::target::Target;
@@ -355,4 +356,26 @@ fn the_address_is_free_once_the_new_process_ends_however_long_the_old_one_lives(
     assert!(within(PATIENCE, || std::net::TcpListener::bind(&web).is_ok()), "nobody listens there");
     assert_eq!(say(&mut client, "still there"), b"still there");
     assert!(lives(old));
+}
+
+/// Many clients answer a ping first and then send the requests that they held already: the last stream is named after those.
+#[test]
+fn a_stream_that_comes_behind_the_answer_to_the_first_goaway_is_served() {
+    let target = Target::echo("a");
+    let mut proxy = Proxy::start(http(&[&target]));
+    let mut frames = Frames::to(&proxy.web());
+    frames.send(HEADERS, 0x5, 1, GET).unwrap();
+    assert_eq!(frames.ending(1), Ended::Answer { good: true });
+    proxy.upgrade();
+    let ping = loop {
+        match frames.next(PATIENCE) {
+            Some((PING, 0, payload)) => break payload,
+            Some(_) => {}
+            None => panic!("no ping behind the first GOAWAY"),
+        }
+    };
+    let both = [Frames::frame(PING, 1, 0, &ping), Frames::frame(HEADERS, 0x5, 3, GET)].concat();
+    std::io::Write::write_all(&mut frames.0, &both).unwrap();
+    assert_eq!(frames.ending(3), Ended::Answer { good: true });
+    assert!(frames.ends());
 }

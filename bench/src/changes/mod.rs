@@ -53,6 +53,8 @@ const WARM: usize = 100;
 const BETWEEN: usize = 10;
 /// How long old processes may outlive their last connection: what lingers, and the time in which a successor may yet die.
 const AFTERGLOW: Duration = Duration::from_secs(20);
+/// How long a process keeps what a reload has done away with: access logs wait for the last lines, pools for idle connections.
+const LEFTOVERS: Duration = Duration::from_secs(5);
 /// `upgrade.drain` where it is not to be felt.
 const LONG: &str = "1h";
 /// Losses that are told one by one.
@@ -158,11 +160,12 @@ fn change(what: &str, load: &Load) {
     load.moment();
 }
 
-/// What the process holds with the configuration 0 in force.
+/// What the process holds with the configuration 0 in force, once what those before have left is gone.
 fn at_zero(proxy: &mut Proxy, number: usize) -> Result<Held> {
     if !number.is_multiple_of(variety::PERIOD) {
         proxy.reload(0)?;
     }
+    std::thread::sleep(LEFTOVERS);
     proxy.held()
 }
 

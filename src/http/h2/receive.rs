@@ -224,7 +224,7 @@ fn take(session: &mut Session, head: Head, payload: &[u8]) -> Result<(), Code> {
             match head {
                 Head { stream: 1.., .. } => return Err(Code::PROTOCOL_ERROR),
                 _ if !head.has(flag::ACK) => frame::push_ping(session.output.buffer(), flag::ACK, opaque),
-                _ if opaque == LAST_PING && session.farewell == Farewell::Announced => session.say_farewell(),
+                _ if opaque == LAST_PING => session.heard_farewell(),
                 _ => {}
             }
             Ok(())

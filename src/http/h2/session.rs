@@ -26,6 +26,8 @@ const FIRST_WINDOW: u32 = 65_535;
 const TABLE: usize = 4096;
 /// Streams that a server allows before it has said how many.
 const FIRST_STREAMS: u32 = 100;
+/// How long a peer that has heard of the end may take to send what it had begun before.
+pub(super) const FLUSH: Duration = Duration::from_millis(50);
 /// Content of the ping whose answer says that the first GOAWAY has arrived.
 pub(super) const LAST_PING: [u8; 8] = *b"farewell";
 
@@ -95,6 +97,8 @@ pub(super) struct Session {
     /// The highest stream that has been begun, by whoever begins them.
     pub(super) last: u32,
     pub(super) farewell: Farewell,
+    /// When it may be told which was the last stream, once it has heard that no more are wanted.
+    pub(super) last_word: Option<Duration>,
     /// Whether the peer wants no more streams.
     pub(super) closing: bool,
     /// Whether the connection is of no more use.
@@ -132,6 +136,7 @@ impl Session {
             peer_connects: false,
             last: 0,
             farewell: Farewell::None,
+            last_word: None,
             closing: false,
             failed: false,
             killed: false,
@@ -248,6 +253,7 @@ impl Session {
 
     fn end(&mut self) {
         let role = self.role;
+        self.last_word = None;
         self.failed = true;
         // Nobody holds them yet, and nobody will.
         self.arrivals.drain(..).for_each(|arrival| self.streams.remove(arrival.key, false));
@@ -279,8 +285,17 @@ impl Session {
         }
     }
 
-    /// The peer knows that no more streams are wanted.
-    pub(super) fn say_farewell(&mut self) {
+    /// The peer has heard that no more streams are wanted. What it had begun by then may come behind its answer: many clients
+    /// answer a ping before they send what they hold.
+    pub(super) fn heard_farewell(&mut self) {
+        if self.farewell == Farewell::Announced {
+            self.last_word.get_or_insert(coarse_now() + FLUSH);
+        }
+    }
+
+    /// Tells the peer which was the last stream.
+    fn say_farewell(&mut self) {
+        self.last_word = None;
         if self.farewell < Farewell::Said && !self.failed {
             self.farewell = Farewell::Said;
             frame::push_goaway(self.output.buffer(), self.last, Code::NO_ERROR);
@@ -397,10 +412,14 @@ impl Session {
         }
     }
 
-    /// Wakes those who have waited for too long at `now`. Returns whether anybody may wait.
+    /// Wakes those who have waited for too long at `now`, and says the last word when it is time. Returns whether there may be
+    /// more of it.
     pub(super) fn sweep(&mut self, now: Duration) -> bool {
         self.streams.each().filter(|stream| stream.is_overdue(now)).for_each(Stream::wake_reader);
-        self.streams.len() > 0
+        if self.last_word.is_some_and(|due| now >= due) {
+            self.say_farewell();
+        }
+        self.streams.len() > 0 || self.last_word.is_some()
     }
 
     /// Waits until the stream at `key` has ended early, or for its deadline.

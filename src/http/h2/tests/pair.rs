@@ -289,6 +289,8 @@ fn whatever_becomes_of_streams_the_windows_are_whole_again() {
         pair.client.borrow_mut().close();
         pair.server.borrow_mut().announce_end();
         pair.run();
+        pair.server.borrow_mut().sweep(coarse_now() + FLUSH);
+        pair.run();
         assert!(pair.client.borrow().is_over() && pair.server.borrow().is_over());
     }
 }
