@@ -63,6 +63,15 @@ impl Ledger {
 }
 
 impl Sum {
+    /// Adds what clients of the same kind came to.
+    pub fn add(&mut self, more: Self) {
+        self.passed += more.passed;
+        self.opened += more.opened;
+        self.ended += more.ended;
+        self.absent += more.absent;
+        self.losses.extend(more.losses);
+    }
+
     /// Of a strict client.
     pub fn of(kind: &'static str, tally: Tally) -> Self {
         let now = Instant::now();

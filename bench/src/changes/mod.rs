@@ -24,6 +24,7 @@ use anyhow::{Context, Result};
 use ledger::{Loss, Sum};
 use load::Load;
 use proxy::{Addresses, Proxy};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -53,8 +54,9 @@ const WARM: usize = 100;
 const BETWEEN: usize = 10;
 /// How long old processes may outlive their last connection: what lingers, and the time in which a successor may yet die.
 const AFTERGLOW: Duration = Duration::from_secs(20);
-/// How long a process keeps what a reload has done away with: access logs wait for the last lines, pools for idle connections.
-const LEFTOVERS: Duration = Duration::from_secs(5);
+/// How long a process may keep what a load has left, or a reload has done away with: pools wait for their idle connections to be
+/// used, access logs for the last lines.
+const CALM: Duration = Duration::from_secs(6);
 /// `upgrade.drain` where it is not to be felt.
 const LONG: &str = "1h";
 /// Losses that are told one by one.
@@ -77,24 +79,17 @@ pub fn run(args: Args) -> Result<()> {
 
 fn first_part(args: &Args, at: Addresses, directory: &Path, checks: &mut Checks) -> Result<()> {
     let mut proxy = Proxy::start(&args.ringway, at, directory, LONG)?;
-    let load = Load::start(at);
-    let start = Instant::now();
-    let (mut times, mut warm) = (Vec::new(), None);
-    for number in 1..=args.reloads {
-        change(&format!("reload {number} of {}", args.reloads), &load);
-        times.push(proxy.reload(number)?);
-        if number == WARM.min(args.reloads / 2) {
-            warm = Some(at_zero(&mut proxy, number)?);
-        }
-    }
-    let last = at_zero(&mut proxy, args.reloads)?;
+    let warm = WARM.min(args.reloads / 2);
+    let (start, mut times) = (Instant::now(), Vec::new());
+    let (mut sums, first) = reloads(&mut proxy, 1..=warm, args.reloads, &mut times)?;
+    let (more, last) = reloads(&mut proxy, warm + 1..=args.reloads, args.reloads, &mut times)?;
+    add(&mut sums, more);
     println!("{} reloads in {:.0} s{}", args.reloads, start.elapsed().as_secs_f64(), spread(&mut times));
-    if let Some(warm) = warm {
-        println!("  {warm}; in the end {last}");
-        checks.add("memory is flat over all reloads", last.memory_is_flat_since(&warm), format!("{warm}; then {last}"));
-        checks.add("descriptors are flat over all reloads", last.descriptors_are_flat_since(&warm), String::new());
-    }
+    println!("  at rest after {warm}: {first}; in the end {last}");
+    checks.add("memory is flat over all reloads", last.memory_is_flat_since(&first), format!("{first}; then {last}"));
+    checks.add("descriptors are flat over all reloads", last.descriptors_are_flat_since(&first), String::new());
 
+    let load = Load::start(at);
     let (start, mut times, mut number) = (Instant::now(), Vec::new(), 0);
     for upgrade in 1..=args.upgrades {
         change(&format!("upgrade {upgrade} of {}", args.upgrades), &load);
@@ -106,20 +101,18 @@ fn first_part(args: &Args, at: Addresses, directory: &Path, checks: &mut Checks)
             proxy.reload(number)?;
         }
     }
-    if args.upgrades > 0 {
-        let newest = at_zero(&mut proxy, number)?;
-        let took = start.elapsed().as_secs_f64();
-        println!("{} upgrades with {number} reloads in {took:.0} s{}", args.upgrades, spread(&mut times));
-        println!("  the last process after its reloads: {newest}");
-        let detail = format!("{newest}, the first one {last}");
-        checks.add("the last process holds no more than the first", newest.memory_is_flat_since(&last), detail);
-    }
+    let took = start.elapsed().as_secs_f64();
+    println!("{} upgrades with {number} reloads in {took:.0} s{}", args.upgrades, spread(&mut times));
     let alive = proxy.wait_for_elders(Duration::ZERO).len();
     progress("waiting for the last answers");
-    let sums = load.end()?;
+    add(&mut sums, load.end()?);
     progress("waiting for the old processes");
     let (since, left) = (Instant::now(), proxy.wait_for_elders(AFTERGLOW));
-    println!("  {alive} old processes at the end of the load, {} of them {:.0?} later\n", left.len(), since.elapsed());
+    println!("  {alive} old processes at the end of the load, {} of them {:.0?} later", left.len(), since.elapsed());
+    let newest = rest(&mut proxy, number)?;
+    println!("  the last process at rest: {newest}\n");
+    let detail = format!("{newest}, the first one {last}");
+    checks.add("the last process holds no more than the first", newest.memory_is_flat_since(&last), detail);
     report(&sums, &all(&sums), "under all changes", checks);
     checks.add("old processes end with their last connection", left.is_empty(), format!("{left:?} do not"));
     end(&mut proxy, checks)
@@ -160,13 +153,36 @@ fn change(what: &str, load: &Load) {
     load.moment();
 }
 
+/// Makes the reloads of these numbers under a load of their own; what became of it, and what the process holds at rest.
+fn reloads(
+    proxy: &mut Proxy,
+    numbers: RangeInclusive<usize>,
+    of: usize,
+    times: &mut Vec<Duration>,
+) -> Result<(Vec<Sum>, Held)> {
+    let (load, last) = (Load::start(proxy.at), *numbers.end());
+    for number in numbers {
+        change(&format!("reload {number} of {of}"), &load);
+        times.push(proxy.reload(number)?);
+    }
+    let sums = load.end()?;
+    Ok((sums, rest(proxy, last)?))
+}
+
 /// What the process holds with the configuration 0 in force, once what those before have left is gone.
-fn at_zero(proxy: &mut Proxy, number: usize) -> Result<Held> {
+fn rest(proxy: &mut Proxy, number: usize) -> Result<Held> {
+    progress("letting it come to rest");
     if !number.is_multiple_of(variety::PERIOD) {
         proxy.reload(0)?;
     }
-    std::thread::sleep(LEFTOVERS);
-    proxy.held()
+    Held::at_rest(proxy.pid, CALM, 4 * CALM)
+}
+
+/// Adds what another load came to.
+fn add(sums: &mut [Sum], more: Vec<Sum>) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        sum.add(more);
+    }
 }
 
 /// Ends what is left.

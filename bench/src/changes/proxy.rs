@@ -1,7 +1,6 @@
 //! Ringway, and the processes that follow it: what is changed, and how it is seen that a change is over.
 
 use super::variety;
-use crate::chaos::watch::Held;
 use crate::plain;
 use crate::process::{Place, Process};
 use crate::runner::peer;
@@ -131,18 +130,6 @@ impl Proxy {
     /// Passes over what the log says up to now.
     pub fn forget_log(&mut self) -> Result<()> {
         self.log.rest().map(drop)
-    }
-
-    /// What it holds: the least of a second, so that what is only under way does not count.
-    pub fn held(&self) -> Result<Held> {
-        let mut least = Held::now(self.pid)?;
-        for _ in 0..20 {
-            std::thread::sleep(Duration::from_millis(50));
-            let now = Held::now(self.pid)?;
-            least.resident = least.resident.min(now.resident);
-            least.descriptors = least.descriptors.min(now.descriptors);
-        }
-        Ok(least)
     }
 
     /// Waits until those from before have ended; those that have not within `limit`.
