@@ -310,7 +310,8 @@ impl Outcome {
             counted.refusals.refused(reason);
         }
         self.times.total = total;
-        if let Some(log) = &era.log {
+        // The log of the era that it began in may have ended with that.
+        if let Some(log) = &context.lane.era().log {
             self.log(&mut log.borrow_mut(), context, heads, text);
         }
         if let Some(tracing) = &era.plan.tracing {

@@ -204,6 +204,24 @@ fn connections_and_counts_outlive_a_reload() {
 }
 
 #[test]
+fn an_exchange_that_outlives_the_log_it_began_under_has_its_line() {
+    let target = Target::slow("a", Duration::from_millis(3500));
+    let setup = Setup::new(String::new());
+    let (first, second) = (setup.directory().join("first.log"), setup.directory().join("second.log"));
+    let log = format!("\n[access_log]\npath = \"{}\"\n", first.display());
+    let proxy = setup.with(crate::support::toml::http(&[&target]) + &log).start();
+    let mut client = proxy.client();
+    client.send(client::request("GET", "/long", &[]));
+    target.wait_for(1);
+    rewrite(&proxy, |text| text.replace("first.log", "second.log"));
+    reload(&proxy, "applied");
+    assert_eq!(client.response().status, 200);
+    let lines = || std::fs::read_to_string(&second).unwrap_or_default();
+    eventually("its line is in the log that there is", || lines().contains("\"uri\":\"/long\""));
+    assert_eq!(proxy.metric("ringway_access_log_lines_lost_total", &[]), 0.0);
+}
+
+#[test]
 fn files_that_change_are_taken_up_where_that_is_asked_for() {
     let (a, b) = (Target::echo("a"), Target::echo("b"));
     let setup = Setup::new(two(&a, &b));
