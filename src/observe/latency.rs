@@ -47,8 +47,8 @@ struct Bound {
     overflow: [Place; 3],
 }
 
-/// Histograms that a worker copies at a time: few enough not to be felt.
-const PAGE: usize = 16;
+/// Histograms that a worker copies at a time: about 100 KB, which nobody feels.
+const PAGE: usize = 4;
 
 impl Latencies {
     /// No histogram yet; at most `limit` will be made, the overflow series not counted.
@@ -341,7 +341,7 @@ mod tests {
             assert!(copied <= PAGE);
             (next, pages, series) = (more, pages + 1, series + copied);
         }
-        assert_eq!((pages, series), (2, 3 * PAGE / 2 + 1));
+        assert_eq!((pages, series), ((3 * PAGE / 2 + 1).div_ceil(PAGE), 3 * PAGE / 2 + 1));
         assert_eq!(latencies.snapshot().series(Kind::Request).count(), 3 * PAGE / 2);
     }
 
