@@ -34,6 +34,7 @@ mod lifecycle;
 mod logs;
 mod observe;
 mod reload;
+mod servers;
 mod supervisor;
 mod syslog;
 mod takeover;

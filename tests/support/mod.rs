@@ -13,6 +13,7 @@ pub mod ocsp;
 pub mod pebble;
 pub mod proxy;
 pub mod secure;
+pub mod servers;
 pub mod target;
 pub mod tls;
 pub mod toml;

@@ -438,7 +438,7 @@ impl Deaf {
 }
 
 /// A loopback address that no other test of this machine uses.
-fn own_address() -> Ipv4Addr {
+pub fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::SeqCst);
     let [_, _, high, low] = std::process::id().to_be_bytes();
