@@ -19,7 +19,7 @@ use crate::lane::InFlight;
 use crate::net::{self, Lease};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
-use crate::upstream::{Attempt, Tried};
+use crate::upstream::{Ask, Attempt, Tried};
 use std::time::Duration;
 
 /// How the path was read, and what the target gets of it.
@@ -106,7 +106,7 @@ impl Forwarding<'_, '_> {
                 Some(same) => Some(same),
                 None => {
                     attempts += 1;
-                    local.choose(key, &tried, now)
+                    local.choose(&Ask::any(key, &tried), now)
                 }
             };
             let Some(attempt) = chosen else {

@@ -8,7 +8,7 @@ use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
-use crate::upstream::{Attempt, Local, Tried};
+use crate::upstream::{Ask, Attempt, Local, Tried};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -100,7 +100,7 @@ impl Session<'_> {
         let mut tried = Tried::default();
         let mut last = Failure::NoTarget;
         for retry in 0..=RETRIES {
-            let Some(attempt) = local.choose(key, &tried, net::coarse_now()) else { break };
+            let Some(attempt) = local.choose(&Ask::any(key, &tried), net::coarse_now()) else { break };
             if retry > 0 {
                 self.counters.retries.inc();
             }

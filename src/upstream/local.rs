@@ -4,6 +4,7 @@
 //! bytes that nobody asked for reach the next exchange; one over TLS, only for what it was verified for, and its target is told
 //! when it is let go. Each [`Attempt`] counts once in its target's in-flight.
 
+use super::ask::Ask;
 use super::balance::{Balancer, Seed, Targets};
 use super::target::{Pool, Target};
 use super::trunk::Trunks;
@@ -130,18 +131,40 @@ impl Local {
     }
 
     /// Chooses a target that was not tried yet and counts the attempt; `None` if there is no such target.
-    ///
-    /// `key` is the hash that the `hash` policy goes by.
-    pub fn choose(&self, key: u64, tried: &Tried, now: Duration) -> Option<Attempt> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let mut balancer = self.balancer.borrow_mut();
-        let mut pick = |ignore_health| balancer.pick(&View { pool: &self.pool, tried, ignore_health }, key, now);
-        let target = match pick(false) {
-            None if self.pool.open_when_down && !self.pool.any_up() => pick(true),
-            picked => picked,
-        }?;
+    pub fn choose(&self, ask: &Ask<'_>, now: Duration) -> Option<Attempt> {
+        let view = |ignore_health| View { pool: &self.pool, tried: ask.tried, ignore_health };
+        let target = match ask.owner {
+            None => self.pick(ask.key, view, now)?,
+            Some(owner) => self.of_owner(owner, ask, view, now)?,
+        };
         self.pool.targets[target].enter(self.worker);
         Some(Attempt { pool: self.pool.clone(), target, worker: self.worker })
+    }
+
+    #[inline]
+    fn pick<'a>(&self, key: u64, view: impl Fn(bool) -> View<'a>, now: Duration) -> Option<usize> {
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let mut balancer = self.balancer.borrow_mut();
+        let mut pick = |ignore_health| balancer.pick(&view(ignore_health), key, now);
+        match pick(false) {
+            None if self.pool.open_when_down && !self.pool.any_up() => pick(true),
+            picked => picked,
+        }
+    }
+
+    /// The owner while it can be used, else what the policy says, if that may be.
+    fn of_owner<'a>(
+        &self,
+        owner: usize,
+        ask: &Ask<'_>,
+        view: impl Fn(bool) -> View<'a>,
+        now: Duration,
+    ) -> Option<usize> {
+        let usable = |ignore_health| owner < self.pool.targets.len() && view(ignore_health).usable(owner);
+        if usable(false) || self.pool.open_when_down && !self.pool.any_up() && usable(true) {
+            return Some(owner);
+        }
+        if ask.only_owner { None } else { self.pick(ask.key, view, now) }
     }
 
     /// Tells the balancer how long `target` took to its first byte.

@@ -5,6 +5,7 @@
 //!
 //! May depend on `tls`, `net` and `observe`.
 
+mod ask;
 pub mod balance;
 pub mod health;
 mod local;
@@ -13,6 +14,7 @@ mod owner;
 mod target;
 mod trunk;
 
+pub use ask::Ask;
 pub use local::{Attempt, Local, Tried};
 pub use target::{Keepalive, Mode, Patient, Pool, Protocol, Target, Timeouts};
 pub use trunk::{Opening, Trunk, Trunks, Way};
