@@ -1,8 +1,7 @@
-//! A request to a pool: a target is chosen, tried, and another one where that is allowed.
+//! A request to a pool: a target is chosen, tried, and another one where [`super::tries`] allows that.
 //!
-//! What always holds: a request that may have reached a target is sent again only if its method is idempotent
-//! (RFC 9110 §9.2.2), all of its body is still held, and not a byte of an answer has come. One that must not be sent
-//! twice goes out on a fresh connection or one that was used just now (RFC 9112 §9.3.1).
+//! What always holds: a request that must not be sent twice goes out on a fresh connection or one that was used just now
+//! (RFC 9112 §9.3.1). What a try held of its target is given back before another one is chosen.
 
 use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
@@ -15,11 +14,12 @@ use super::request;
 use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
+use super::tries::{Lost, Next, Tries, Way};
 use crate::lane::InFlight;
 use crate::net::{self, Lease};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
-use crate::upstream::{Ask, Attempt, Tried};
+use crate::upstream::{Ask, Attempt};
 use std::time::Duration;
 
 /// How the path was read, and what the target gets of it.
@@ -91,111 +91,112 @@ const FAILED: Duration = Duration::from_secs(1);
 impl Forwarding<'_, '_> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
     async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
-        let era = self.exchange.connection.era;
-        let local = &era.pools[self.rule.pool];
-        let counters = era.counters.pool(self.rule.pool);
         let key = self.key();
-        let mut tried = Tried::default();
-        let mut last = None;
-        let mut fresh = false;
-        let mut attempts = 0;
+        let mut tries = Tries::default();
         let mut again: Option<Attempt> = None;
         loop {
             let now = net::coarse_now();
-            let chosen = match again.take() {
-                Some(same) => Some(same),
-                None => {
-                    attempts += 1;
-                    local.choose(&Ask::any(key, &tried), now)
-                }
+            let attempt = match again.take() {
+                Some(same) => same,
+                None => self.choose(key, &mut tries, now)?,
             };
-            let Some(attempt) = chosen else {
-                let failure = last.unwrap_or(Failure::NoTarget);
-                if last.is_none() {
-                    counters.failures.failed(failure);
-                }
-                self.exchange.outcome.target_failed(failure);
-                return Err(Some(Reply::failure(failure)));
-            };
-            let Connection { lane, ticket, .. } = self.exchange.connection;
-            lane.asks(ticket, attempt.target().id);
-            let outcome = &mut self.exchange.outcome;
-            outcome.target = Some((self.rule.pool, attempt.index()));
-            outcome.tries += 1;
-            if outcome.tries > 1 {
-                counters.retries.inc();
-            }
-            trace::try_begins(self.exchange, attempt.index());
-            let target = counters.target(attempt.index());
-            target.requests.inc();
+            self.begin(&attempt);
             let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
-            let tries_left = attempts <= self.rule.attempts;
-            let leased = match self.connect(&attempt, !repeatable, fresh, now).await {
-                Ok(leased) => leased,
-                Err(failure) => {
-                    trace::failed(self.exchange, failure);
-                    counters.failures.failed(failure);
-                    target.failures.inc();
-                    last = Some(failure);
-                    tried.add(attempt.index());
-                    local.observe(attempt.index(), FAILED, net::coarse_now());
-                    if self.rule.retry_connect && tries_left {
-                        continue;
+            let lost = match self.connect(&attempt, !repeatable, tries.fresh, now).await {
+                Err(failure) => Lost { failure, on: Way::None, repeatable: true },
+                Ok(leased) => {
+                    let on = if leased.reused { Way::Reused } else { Way::Fresh };
+                    match self.attempt(&attempt, leased, body).await {
+                        Ok(None) => return Ok(()),
+                        Ok(Some(mut switched)) => {
+                            switched.attempt = Some(attempt);
+                            self.exchange.switched = Some(switched);
+                            return Ok(());
+                        }
+                        Err(Broken::Target { failure, answered, unsent }) => {
+                            let repeatable = !answered && body.is_held() && (repeatable || unsent);
+                            Lost { failure, on, repeatable }
+                        }
+                        Err(broken) => return Err(self.ended(&attempt, broken)),
                     }
-                    self.exchange.outcome.target_failed(failure);
-                    return Err(Some(Reply::failure(failure)));
                 }
             };
-            let (reused, index) = (leased.reused, attempt.index());
-            match self.attempt(&attempt, leased, body).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(mut switched)) => {
-                    switched.attempt = Some(attempt);
-                    self.exchange.switched = Some(switched);
-                    return Ok(());
+            self.failed(&attempt, lost.failure);
+            match tries.after(&lost, self.rule, attempt.index()) {
+                Next::Nothing => return Err(Some(Reply::failure(lost.failure))),
+                Next::Same => again = Some(attempt),
+                Next::Other => {}
+            }
+            self.exchange.outcome.recovered();
+        }
+    }
+
+    /// A target that was not tried yet.
+    fn choose(&mut self, key: u64, tries: &mut Tries, now: Duration) -> Result<Attempt, Option<Reply>> {
+        let era = self.exchange.connection.era;
+        tries.choosing();
+        era.pools[self.rule.pool].choose(&Ask::any(key, &tries.tried), now).ok_or_else(|| {
+            let failure = tries.last().unwrap_or_else(|| {
+                era.counters.pool(self.rule.pool).failures.failed(Failure::NoTarget);
+                Failure::NoTarget
+            });
+            self.exchange.outcome.target_failed(failure);
+            Some(Reply::failure(failure))
+        })
+    }
+
+    /// A try begins: it is counted and shown.
+    fn begin(&mut self, attempt: &Attempt) {
+        let Connection { era, lane, ticket, .. } = self.exchange.connection;
+        let counters = era.counters.pool(self.rule.pool);
+        lane.asks(ticket, attempt.target().id);
+        let outcome = &mut self.exchange.outcome;
+        outcome.target = Some((self.rule.pool, attempt.index()));
+        outcome.tries += 1;
+        if outcome.tries > 1 {
+            counters.retries.inc();
+        }
+        trace::try_begins(self.exchange, attempt.index());
+        counters.target(attempt.index()).requests.inc();
+    }
+
+    /// A try has failed in a way that the client has seen nothing of.
+    fn failed(&mut self, attempt: &Attempt, failure: Failure) {
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
+        self.count_failure(attempt, failure);
+        local.observe(attempt.index(), FAILED, net::coarse_now());
+    }
+
+    fn count_failure(&mut self, attempt: &Attempt, failure: Failure) {
+        let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
+        trace::failed(self.exchange, failure);
+        counters.failures.failed(failure);
+        counters.target(attempt.index()).failures.inc();
+        self.exchange.outcome.target_failed(failure);
+    }
+
+    /// A try has ended so that none can follow. Returns what to say to the client, if anything can be said.
+    fn ended(&mut self, attempt: &Attempt, broken: Broken) -> Option<Reply> {
+        match broken {
+            Broken::Client(reply) => {
+                if reply.is_none() {
+                    self.exchange.outcome.client_left();
+                    let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
+                    counters.failures.failed(Failure::ClientAbort);
                 }
-                Err(Broken::Client(reply)) => {
-                    if reply.is_none() {
-                        self.exchange.outcome.client_left();
-                        counters.failures.failed(Failure::ClientAbort);
-                    }
-                    return Err(reply);
-                }
-                Err(Broken::Target { failure, answered, unsent }) => {
-                    trace::failed(self.exchange, failure);
-                    counters.failures.failed(failure);
-                    target.failures.inc();
-                    local.observe(index, FAILED, net::coarse_now());
-                    self.exchange.outcome.target_failed(failure);
-                    let may_repeat = !answered && body.is_held() && (repeatable || unsent);
-                    if may_repeat && failure == Failure::Reset {
-                        // A connection that the target had just closed says nothing about the target.
-                        if reused && !fresh {
-                            fresh = true;
-                            again = Some(attempt);
-                            self.exchange.outcome.recovered();
-                            continue;
-                        }
-                        if self.rule.retry_reset && tries_left {
-                            tried.add(attempt.index());
-                            last = Some(failure);
-                            self.exchange.outcome.recovered();
-                            continue;
-                        }
-                    }
-                    return Err(Some(Reply::failure(failure)));
-                }
-                Err(Broken::Stalled) => {
-                    self.exchange.outcome.client_stalled();
-                    return Err(None);
-                }
-                Err(Broken::Cut(failure)) => {
-                    trace::failed(self.exchange, failure);
-                    counters.failures.failed(failure);
-                    target.failures.inc();
-                    self.exchange.outcome.target_failed(failure);
-                    return Err(None);
-                }
+                reply
+            }
+            Broken::Stalled => {
+                self.exchange.outcome.client_stalled();
+                None
+            }
+            Broken::Cut(failure) => {
+                self.count_failure(attempt, failure);
+                None
+            }
+            Broken::Target { failure, .. } => {
+                self.failed(attempt, failure);
+                Some(Reply::failure(failure))
             }
         }
     }

@@ -24,5 +24,6 @@ mod request;
 mod switched;
 mod trace;
 mod transfer;
+mod tries;
 
 pub use connection::{serve, trim};
