@@ -6,6 +6,7 @@
 
 mod log;
 mod pool;
+mod proxy;
 mod route;
 mod test;
 mod tls;
@@ -14,6 +15,7 @@ mod tracing;
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use log::*;
 pub use pool::*;
+pub use proxy::*;
 pub use route::*;
 pub use test::*;
 pub use tls::*;
@@ -210,6 +212,8 @@ pub struct Listener {
     /// The Upgrade tokens that may make a tunnel. An empty list forbids all.
     #[schemars(with = "Vec<UpgradeToken>")]
     pub upgrades: Vec<String>,
+    /// Clients' addresses come by the PROXY protocol, versions 1 and 2, before anything else. Absent: nobody's header counts.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// How long clients may take.
     pub timeouts: ListenerTimeouts,
     /// Ends TLS here. Absent: clients speak in clear.
@@ -226,6 +230,7 @@ impl Default for Listener {
             trusted_proxies: Vec::new(),
             forwarded: Forwarded::Xff,
             upgrades: vec!["websocket".into()],
+            proxy_protocol: None,
             timeouts: ListenerTimeouts::default(),
             tls: None,
         }
@@ -276,7 +281,7 @@ enum UpgradeToken {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
-    /// What must precede the first byte of the protocol.
+    /// What must precede the first byte of the protocol: a PROXY header and the handshake of TLS, each of them.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub handshake: Span,
     /// First byte to end of a request's head; then 408.

@@ -3,6 +3,7 @@
 
 mod expect;
 mod log;
+mod proxy;
 mod secure;
 mod tracing;
 
@@ -98,6 +99,7 @@ impl Sense<'_> {
         if !self.is_sound(&at, "protocol") || !self.is_complete(at.clone()) {
             return;
         }
+        proxy::check(self, listener, &at);
         if let Some(tls) = &listener.tls {
             secure::check(self, name, listener.protocol, tls, &at.child("tls"));
         }

@@ -24,7 +24,6 @@ pub use trial::{Trial, run as try_all};
 
 use crate::config::url::Url;
 use crate::http::dry::{self, Question};
-use crate::net::Peer;
 use crate::plan::Plan;
 use std::net::IpAddr;
 
@@ -42,7 +41,7 @@ pub fn explain(plan: &Plan, request: &Request) -> Result<Explanation, Unclear> {
         listener: chosen.listener,
         http: chosen.http,
         text: &text,
-        peer: Peer { ip: request.client.ip(), port: request.client.port() },
+        peer: request.client.into(),
         port: chosen.port,
         name: name.as_deref(),
         multiplexed: request.http2,

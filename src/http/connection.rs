@@ -54,7 +54,7 @@ impl<'a> Connection<'a> {
 
     /// Whether an operator has banned a client. Who comes by a Unix socket has no address of its own.
     pub(super) fn is_banned(&self, client: IpAddr) -> bool {
-        let named = self.peer.port != 0 || client != self.peer.ip;
+        let named = !self.peer.local || client != self.peer.ip;
         named && self.lane.bans.holds(client, coarse_now())
     }
 }

@@ -121,7 +121,7 @@ impl Outcome {
             termination: Termination::DONE,
             refusal: None,
             id: fastrand::u64(..),
-            is_local: peer.port == 0,
+            is_local: peer.local,
             finished: false,
             answer: Vec::new(),
         }

@@ -6,7 +6,7 @@ use crate::net::{Accepted, Peer, Signal};
 use crate::observe::counters::{ListenerSet, Shared};
 use crate::plan::{Listener, ListenerTimeouts};
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -137,6 +137,12 @@ impl Visit {
     #[inline]
     pub fn is_in(&self, era: &Rc<Era>) -> bool {
         self.gate.is_in(era, self.lot)
+    }
+
+    /// Whose connection it is, and what that client has dialled, has been said by a proxy in between.
+    pub fn is_of(&mut self, client: Peer, destination: SocketAddr) {
+        self.lot = lot(client);
+        self.lane.register.is_of(self.ticket, client, destination);
     }
 }
 

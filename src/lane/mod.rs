@@ -28,6 +28,7 @@ use crate::plan::{Plan, Respond};
 use bans::Bans;
 use register::Register;
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -200,6 +201,11 @@ impl Lane {
     #[inline]
     pub fn asks(&self, ticket: Ticket, target: u64) {
         self.register.asks(ticket, target);
+    }
+
+    /// What the client of a connection has dialled, if it is an IP address. Costs a system call unless a proxy has said it.
+    pub fn destination(&self, ticket: Ticket) -> Option<SocketAddr> {
+        self.register.destination(ticket)
     }
 
     /// Some of the connections that are meant, from this place on, and where to go on.

@@ -7,7 +7,8 @@ use super::Gate;
 use crate::net::{self, Handle, Peer};
 use slab::Slab;
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
 /// The open connections of a worker.
@@ -17,6 +18,8 @@ pub(super) struct Register(RefCell<Table>);
 #[derive(Default)]
 struct Table {
     entries: Slab<Entry>,
+    /// What clients have dialled in whose name a proxy has come.
+    destinations: HashMap<u32, SocketAddr>,
     serial: u8,
 }
 
@@ -129,10 +132,7 @@ impl Register {
     pub(super) fn enter(&self, gate: Rc<Gate>, peer: Peer, stream: Handle) -> Ticket {
         let mut table = self.0.borrow_mut();
         table.serial = table.serial.wrapping_add(1);
-        let client = match peer.ip {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-            IpAddr::V6(ip) => ip.octets(),
-        };
+        let client = mapped(peer.ip);
         let since = u32::try_from(net::coarse_now().as_secs()).unwrap_or(u32::MAX);
         let (port, serial) = (peer.port, table.serial);
         let entry = Entry { gate, client, port, speech: Speech::default(), serial, since, stream, target: 0 };
@@ -141,7 +141,26 @@ impl Register {
     }
 
     pub(super) fn leave(&self, ticket: Ticket) {
-        self.0.borrow_mut().entries.try_remove(ticket.0 as usize);
+        let mut table = self.0.borrow_mut();
+        table.entries.try_remove(ticket.0 as usize);
+        if !table.destinations.is_empty() {
+            table.destinations.remove(&ticket.0);
+        }
+    }
+
+    pub(super) fn is_of(&self, ticket: Ticket, client: Peer, destination: SocketAddr) {
+        let mut table = self.0.borrow_mut();
+        if let Some(entry) = table.entries.get_mut(ticket.0 as usize) {
+            (entry.client, entry.port) = (mapped(client.ip), client.port);
+            table.destinations.insert(ticket.0, destination);
+        }
+    }
+
+    /// What the client of a connection has dialled, if it is an IP address.
+    pub(super) fn destination(&self, ticket: Ticket) -> Option<SocketAddr> {
+        let table = self.0.borrow();
+        let told = table.destinations.get(&ticket.0).copied();
+        told.or_else(|| table.entries.get(ticket.0 as usize)?.stream.local_address())
     }
 
     /// Gives back what a burst has taken, once all are gone.
@@ -149,6 +168,7 @@ impl Register {
         let mut table = self.0.borrow_mut();
         if table.entries.is_empty() && table.entries.capacity() > LOOKED_AT {
             table.entries.shrink_to_fit();
+            table.destinations.shrink_to_fit();
         }
     }
 
@@ -207,6 +227,14 @@ impl Register {
             .get(id.place as usize)
             .and_then(|entry| (entry.id(id.place as usize) == id).then_some(entry.stream));
         stream.is_some_and(Handle::cut)
+    }
+}
+
+/// An address as an entry has it.
+fn mapped(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
     }
 }
 

@@ -21,6 +21,7 @@ mod ledger;
 mod listener;
 mod mailbox;
 pub mod parcel;
+pub mod proxy_protocol;
 mod race;
 mod runtime;
 mod signal;

@@ -33,9 +33,22 @@ pub struct Peer {
     pub ip: IpAddr,
     /// The client's port; 0 for a Unix socket.
     pub port: u16,
+    /// Whether it came by a Unix socket, and nobody has said who it is: it has no address.
+    pub local: bool,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { ip: address.ip(), port: address.port(), local: false }
+    }
 }
 
 impl Peer {
+    /// Its address, if it has one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        (!self.local).then(|| SocketAddr::new(self.ip, self.port))
+    }
+
     pub(super) fn from_storage(storage: &libc::sockaddr_storage) -> Self {
         let pointer: *const libc::sockaddr_storage = storage;
         match i32::from(storage.ss_family) {
@@ -43,15 +56,15 @@ impl Peer {
                 // SAFETY: the family says that the storage holds this type, which is smaller and no more aligned.
                 let inet = unsafe { &*pointer.cast::<libc::sockaddr_in>() };
                 let ip = Ipv4Addr::from(inet.sin_addr.s_addr.to_ne_bytes());
-                Self { ip: ip.into(), port: u16::from_be(inet.sin_port) }
+                Self { ip: ip.into(), port: u16::from_be(inet.sin_port), local: false }
             }
             libc::AF_INET6 => {
                 // SAFETY: as above.
                 let inet = unsafe { &*pointer.cast::<libc::sockaddr_in6>() };
                 let ip = Ipv6Addr::from(inet.sin6_addr.s6_addr);
-                Self { ip: ip.to_canonical(), port: u16::from_be(inet.sin6_port) }
+                Self { ip: ip.to_canonical(), port: u16::from_be(inet.sin6_port), local: false }
             }
-            _ => Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0 },
+            _ => Self { ip: Ipv4Addr::LOCALHOST.into(), port: 0, local: true },
         }
     }
 }

@@ -115,6 +115,46 @@ impl Stream {
         self.watch.is_readable()
     }
 
+    /// Waits until there are more than `seen` bytes to receive, and puts a copy of what there is into `lease`, as far as it
+    /// has room; they stay to be received. Returns no more than `seen` at the peer's end of stream.
+    pub async fn peek_beyond(&self, seen: usize, lease: &mut Lease) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            lease.truncate(0);
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            match rustix::net::recv(&self.watch, spare_capacity(lease.buffer()), flags) {
+                Ok(_) if self.is_cut() => return Err(ErrorKind::ConnectionAborted.into()),
+                Ok((count, _)) if count > seen || count == 0 => return Ok(count),
+                Ok((count, _)) => {
+                    self.watch.drained();
+                    // That of the peer's end never wears off.
+                    if self.watch.is_readable() {
+                        return Ok(count);
+                    }
+                }
+                Err(Errno::AGAIN) => self.watch.drained(),
+                Err(Errno::INTR) => {}
+                Err(Errno::TIMEDOUT) => return Err(ErrorKind::ConnectionReset.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Receives `count` bytes that [`Stream::peek_beyond`] has shown, and forgets them.
+    pub fn skip(&self, mut count: usize) -> io::Result<()> {
+        let mut room = [0; 1024];
+        while count > 0 {
+            let most = count.min(room.len());
+            match rustix::net::recv(&self.watch, &mut room[..most], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok((skipped, _)) => count -= skipped,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the peer has closed its side or reset the connection. Returns early, with `false`, if it has sent
     /// bytes instead.
     pub async fn closed(&self) -> bool {

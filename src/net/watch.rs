@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -39,6 +40,16 @@ pub(super) struct Watch {
 pub struct Handle(u32);
 
 impl Handle {
+    /// The local address as the client dialled it, if it is an IP address.
+    pub fn local_address(self) -> Option<SocketAddr> {
+        let fd =
+            SLOTS.with_borrow(|slots| Some(slots.get(self.0 as usize).filter(|slot| slot.closing.is_none())?.fd))?;
+        // SAFETY: the descriptor is open, as its slot is there and nobody has let go of it, and stays so for this call: only this
+        // thread could close it.
+        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+        socket2::SockRef::from(&socket).local_addr().ok()?.as_socket()
+    }
+
     /// Ends the stream both ways at once: whoever receives from it or sends on it fails. False: it has been ended before.
     pub fn cut(self) -> bool {
         let waker = SLOTS.with_borrow_mut(|slots| {

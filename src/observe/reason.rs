@@ -71,12 +71,16 @@ words! {
         BodyTimeout = "body-timeout",
         /// The client took no byte for longer than `write_stall`.
         WriteStall = "write-stall",
-        /// No whole TLS handshake within `handshake`.
+        /// No whole PROXY header or TLS handshake within `handshake`.
         HandshakeTimeout = "handshake-timeout",
         /// An HTTP/2 client sent more frames of a kind than any has use for (GOAWAY, ENHANCE_YOUR_CALM).
         Flood = "flood",
         /// A TLS handshake that could not be agreed on, or was broken off.
         Handshake = "handshake",
+        /// No PROXY header where one is required, or one that is malformed.
+        ProxyHeader = "proxy-header",
+        /// A PROXY header is required, and none from this address counts.
+        ProxyAddress = "proxy-address",
         /// HTTP in clear on a listener with TLS (400).
         PlainHttp = "plain-http",
         /// No certificate holds the name that the client asked for, and the listener is strict.

@@ -1,12 +1,12 @@
 //! From the configuration to the plan.
 
-use super::edge;
 use super::router::{Conditions, Router};
 use super::tracing;
 use super::{
     Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
     Respond, Route, Runtime,
 };
+use super::{edge, front};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -355,6 +355,7 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
+        front: front::compile(listener),
         tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared, previous)).transpose()?,
     })
 }

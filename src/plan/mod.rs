@@ -7,6 +7,7 @@
 
 mod compile;
 mod edge;
+mod front;
 pub mod host;
 pub mod path;
 pub mod router;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::{compile, inherit, succeed};
+pub use front::{Front, Headers};
 pub use tracing::{Collector, Tracing};
 
 /// What a process runs: immutable, shared by all threads.
@@ -98,6 +100,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Bounds on what clients may take.
     pub timeouts: ListenerTimeouts,
+    /// What precedes TLS and the protocol; `None`: nothing does.
+    pub front: Option<Box<Front>>,
     /// What ends TLS here; `None`: clients speak in clear.
     pub tls: Option<Arc<Edge>>,
 }

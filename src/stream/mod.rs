@@ -6,10 +6,12 @@
 //! May depend on `lane` and what is below it.
 
 mod frames;
+mod front;
 mod pump;
 mod secure;
 mod serve;
 
+pub use front::pass_front;
 pub use pump::{Done, End, Tunnel, tunnel};
 pub use secure::secure;
 pub use serve::serve;

@@ -6,7 +6,6 @@ use crate::observe::access::{Gist, Load, Record, Times};
 use crate::observe::reason::{Cause, Phase, Reason, Termination};
 use crate::plan::Protocol;
 use crate::tls::{self, Edge, Session};
-use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Does the handshake of a connection. `None`: it came to nothing, and all is said.
@@ -24,12 +23,13 @@ pub async fn secure(lane: &Lane, seat: &Seat, edge: &Edge, accepted: &Accepted) 
     if let Some(reason) = refusal.reason() {
         seat.counters().refusals.refused(reason);
         tracing::debug!(listener = listener.name, client = %accepted.peer.ip, %refusal, "handshake refused");
-        log(lane, seat, accepted, started, reason);
+        log_refusal(lane, seat, accepted, started, reason);
     }
     None
 }
 
-fn log(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: Reason) {
+/// Writes that a connection came to nothing before its protocol began.
+pub(super) fn log_refusal(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: Reason) {
     let Some(log) = &seat.era.log else { return };
     let mut log = log.borrow_mut();
     let total = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -45,7 +45,7 @@ fn log(lane: &Lane, seat: &Seat, accepted: &Accepted, started: Instant, reason: 
     };
     log.write(&Record {
         start_ns,
-        client: (accepted.peer.port != 0).then(|| SocketAddr::new(accepted.peer.ip, accepted.peer.port)),
+        client: accepted.peer.address(),
         listener,
         route: "",
         pool: "",

@@ -10,7 +10,6 @@ use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Ask, Attempt, Local, Tried};
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -169,7 +168,7 @@ impl Session<'_> {
         let start_ns = log.wall(self.started);
         log.write(&Record {
             start_ns,
-            client: (self.peer.port != 0).then(|| SocketAddr::new(self.peer.ip, self.peer.port)),
+            client: self.peer.address(),
             listener,
             route: "",
             pool: &pool.name,

@@ -114,7 +114,7 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
         }
         match socket.accept() {
             // A Unix socket's peer has no port, and no address that could be meant.
-            Ok(Some(accepted)) if accepted.peer.port != 0 && lane.bans.holds(accepted.peer.ip, net::coarse_now()) => {
+            Ok(Some(accepted)) if !accepted.peer.local && lane.bans.holds(accepted.peer.ip, net::coarse_now()) => {
                 door.gate().seat(0).counters().refusals.refused(Reason::Banned);
             }
             Ok(Some(accepted)) => {
@@ -134,13 +134,28 @@ fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
     async move {
         let seat = visit.seat();
         let (secure, tcp) = (seat.listener().tls.is_some(), matches!(seat.listener().protocol, Protocol::Tcp { .. }));
+        let fronted = seat.listener().front.is_some();
         drop(seat);
-        match (secure, tcp) {
+        match (fronted, secure, tcp) {
+            // Others must not be as large.
+            (true, ..) => Box::pin(serve_fronted(visit, accepted, secure, tcp)).await,
             // Connections in clear must not be as large as those with TLS.
-            (true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
-            (false, true) => Box::pin(stream::serve(&visit, &accepted, None)).await,
-            (false, false) => http::serve(&visit, &accepted, Clear).await,
+            (false, true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
+            (false, false, true) => Box::pin(stream::serve(&visit, &accepted, None)).await,
+            (false, false, false) => http::serve(&visit, &accepted, Clear).await,
         }
+    }
+}
+
+/// Serves a connection where something may precede TLS and the protocol.
+async fn serve_fronted(mut visit: Visit, mut accepted: Accepted, secure: bool, tcp: bool) {
+    if !Box::pin(stream::pass_front(&mut visit, &mut accepted)).await {
+        return;
+    }
+    match (secure, tcp) {
+        (true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
+        (false, true) => Box::pin(stream::serve(&visit, &accepted, None)).await,
+        (false, false) => http::serve(&visit, &accepted, Clear).await,
     }
 }
 

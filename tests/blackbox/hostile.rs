@@ -15,7 +15,9 @@ const BY_DECISION: &[(&str, &str)] = &[];
 /// What the corpus expects of a proxy ("fixture" in hostile.json).
 fn fixture(backend: u16) -> String {
     http_with("", &[format!("127.0.0.1:{backend}")], "")
-        + "\n[listeners.web.timeouts]\nrequest_head = \"2s\"\nclient_body = \"2s\"\n\
+        + "\n[listeners.announced]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n\
+           proxy_protocol = { from = [\"127.0.0.1\"], require = true }\n\
+           [listeners.web.timeouts]\nrequest_head = \"2s\"\nclient_body = \"2s\"\n\
            [routes.acl]\npaths = [\"/blocked/\"]\nrespond = { status = 403 }\n\
            [routes.vhost]\nhosts = [\"blocked.test\"]\nrespond = { status = 403 }\n"
 }
@@ -54,6 +56,7 @@ fn run(only: Option<&str>) -> BTreeMap<String, Vec<String>> {
         let mut command = Command::new("python3");
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hostile/hostile.py"));
         command.args(["--proxy", &proxy.web(), "--backend-port", &port.to_string()]);
+        command.args(["--pp-port", proxy.at("announced").rsplit(':').next().unwrap()]);
         command.args(["--have", "acl,vhost,xff,ws,timeouts", "--json"]).arg(&report);
         if let Some(ids) = only {
             command.args(["--only", ids, "--jobs", "2"]);

@@ -33,6 +33,7 @@ mod http_timeouts;
 mod lifecycle;
 mod logs;
 mod observe;
+mod proxy_protocol;
 mod reload;
 mod servers;
 mod supervisor;

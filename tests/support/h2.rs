@@ -38,6 +38,16 @@ impl Client {
         Client::over(tokio::net::TcpStream::connect(address))
     }
 
+    /// A connection that begins with a PROXY header.
+    #[track_caller]
+    pub fn announced(address: &str, header: &[u8]) -> Client {
+        Client::over(async {
+            let mut stream = tokio::net::TcpStream::connect(address).await?;
+            tokio::io::AsyncWriteExt::write_all(&mut stream, header).await?;
+            Ok(stream)
+        })
+    }
+
     /// A connection over TLS for `name`.
     #[track_caller]
     pub fn secure(config: Arc<ClientConfig>, address: &str, name: &str) -> Client {

@@ -264,7 +264,11 @@ impl ServerCertVerifier for Hears {
 
 /// A connection whose handshake is done, and accepted: with TLS 1.3 a server may refuse a client after the client is done.
 pub fn connect(config: &Arc<ClientConfig>, address: &str, name: &str) -> Result<Client, String> {
-    let mut wire = Wire::connect(address, None).map_err(|error| error.to_string())?;
+    over(Wire::connect(address, None).map_err(|error| error.to_string())?, config, name)
+}
+
+/// The same on a connection that stands.
+pub fn over(mut wire: Wire, config: &Arc<ClientConfig>, name: &str) -> Result<Client, String> {
     wire.socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut tls = ClientConnection::new(config.clone(), name).map_err(|error| error.to_string())?;
