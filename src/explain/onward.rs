@@ -3,6 +3,7 @@
 use super::explanation::readable;
 use crate::config::units::Span;
 use crate::http::dry;
+use crate::net::proxy_protocol::Form;
 use crate::plan::{self, Plan};
 use crate::upstream::balance::Kind;
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub struct Onward {
     pub target: Option<String>,
     /// All targets.
     pub targets: Vec<Target>,
+    /// By which PROXY header the target is told of the client: "v1", "v2", "v2-crc32c"; null if by none.
+    pub send_proxy: Option<&'static str>,
     /// The path that the target gets, without the query.
     pub target_path: String,
     /// The request line that it gets, if it speaks HTTP/1.1.
@@ -103,6 +106,11 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
             .iter()
             .map(|target| Target { address: target.name.clone(), weight: target.weight, backup: target.backup })
             .collect(),
+        send_proxy: shared.send_proxy.map(|form| match form {
+            Form::Line => "v1",
+            Form::Binary => "v2",
+            Form::Sealed => "v2-crc32c",
+        }),
         target_path: readable(&onward.path),
         request_line: line,
         target_host: host.filter(|_| rule.host != plan::Host::Target),

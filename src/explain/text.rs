@@ -171,6 +171,12 @@ impl Page {
             let part = self.ink(Ink::Dim, &part(each, whole, chosen));
             self.row(label, &format!("{mark}{name}  {part}"));
         }
+        if let Some(version) = forward.send_proxy {
+            self.row(
+                "announced",
+                &format!("by a PROXY header ({version}) with the client's address and what it dialled"),
+            );
+        }
         self.row("sends", &self.ink(Ink::Bold, &shown(&forward.request_line)));
         self.row("", &shown(&format!("Host: {}", forward.target_host.as_deref().unwrap_or("the target's address"))));
         for (sign, lines) in [("+", &forward.adds), ("-", &forward.drops)] {

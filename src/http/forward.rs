@@ -240,12 +240,13 @@ impl Forwarding<'_, '_> {
                 return Ok(Some(Switched::new(leased.link, timeouts.tunnel, stall, sent, received)));
             }
             Passed { reusable: true, keep_alive, .. } => {
-                let kept = match leased.link {
-                    Link::Own(stream) => (stream, None),
-                    Link::Secure(stream, session) => (stream, Some(session)),
+                let (kept, header) = match leased.link {
+                    Link::Own(stream) => ((stream, None), None),
+                    Link::Secure(stream, session) => ((stream, Some(session)), None),
                     Link::Shared(_) => return Ok(None),
+                    Link::Announced(link) => ((link.stream, link.session), Some(link.header)),
                 };
-                local.keep(attempt.index(), kept, keep_alive, now);
+                local.keep(attempt.index(), kept, header, keep_alive, now);
             }
             _ => leased.link.end(),
         }

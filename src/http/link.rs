@@ -1,14 +1,18 @@
 //! Ways to targets: connections that wait or are opened for one exchange, and streams on those that carry several.
 //!
-//! What always holds: over TLS an exchange takes only what was verified for the very host that it asks.
+//! What always holds: over TLS an exchange takes only what was verified for the very host that it asks; where targets are told
+//! of clients, only what they were told the same on.
 
+use super::connection::Connection;
 use super::forward::Forwarding;
 use super::h2;
+use crate::net::proxy_protocol::Header;
 use crate::net::{self, Stream};
 use crate::observe::reason::Failure;
 use crate::plan::Host;
-use crate::tls::{Cargo, Channel, Multiplexed, Purpose, Session};
-use crate::upstream::{Attempt, Protocol, Trunk, Way};
+use crate::stream::announce;
+use crate::tls::{Cargo, Channel, Multiplexed, Session};
+use crate::upstream::{Attempt, Errand, Protocol, Trunk, Way};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +30,15 @@ pub(super) enum Link {
     Secure(Stream, Box<Session>),
     /// A stream among others.
     Shared(Box<dyn Multiplexed>),
+    /// A connection whose target was told of the client, for this exchange alone.
+    Announced(Box<Announced>),
+}
+
+/// A connection that began with a header.
+pub(super) struct Announced {
+    pub(super) stream: Stream,
+    pub(super) session: Option<Box<Session>>,
+    pub(super) header: Header,
 }
 
 impl Link {
@@ -34,22 +47,29 @@ impl Link {
             Self::Own(stream) => stream.into(),
             Self::Secure(stream, session) => Channel::Secure(stream, session),
             Self::Shared(stream) => Channel::Multiplexed(&**stream),
+            Self::Announced(link) => Channel::new(&link.stream, link.session.as_deref()),
         }
     }
 
     /// Lets go of it. The target of a session is told that this was all.
     pub(super) fn end(self) {
-        if let Self::Secure(stream, session) = self {
-            session.part(stream);
+        match self {
+            Self::Secure(stream, session) => session.part(stream),
+            Self::Announced(link) => {
+                if let Announced { stream, session: Some(session), .. } = *link {
+                    session.part(stream);
+                }
+            }
+            Self::Own(_) | Self::Shared(_) => {}
         }
     }
-}
 
-impl From<(Stream, Option<Box<Session>>)> for Link {
-    fn from((stream, session): (Stream, Option<Box<Session>>)) -> Self {
-        match session {
-            None => Self::Own(stream),
-            Some(session) => Self::Secure(stream, session),
+    /// A connection that was opened on an errand.
+    fn opened((stream, session): (Stream, Option<Box<Session>>), errand: &Errand) -> Self {
+        match (&errand.header, session) {
+            (Some(header), session) => Self::Announced(Box::new(Announced { stream, session, header: header.clone() })),
+            (None, Some(session)) => Self::Secure(stream, session),
+            (None, None) => Self::Own(stream),
         }
     }
 }
@@ -74,19 +94,24 @@ impl Forwarding<'_, '_> {
             return Ok(Leased { link: Link::Own(stream), reused: true });
         }
         self.exchange.outcome.waits();
-        Ok(Leased { link: self.dial(attempt, None).await?.into(), reused: false })
+        let (stream, _) = self.dial(attempt, &Errand::default()).await?;
+        Ok(Leased { link: Link::Own(stream), reused: false })
     }
 
-    /// As [`Forwarding::connect`], over TLS or HTTP/2 or both.
+    /// As [`Forwarding::connect`], over TLS or HTTP/2 or both, or with a header.
     async fn reach(&mut self, attempt: &Attempt, once: bool, fresh: bool, now: Duration) -> Result<Leased, Failure> {
         let local = &self.exchange.connection.era.pools[self.rule.pool];
-        let purpose = local.pool().tls.as_ref().map(|tls| tls.purpose(self.host(attempt)));
-        match (local.pool().protocol, &purpose) {
-            (Protocol::Http1, Some(purpose)) => self.own(attempt, purpose, once, fresh, now).await,
-            (Protocol::Agreed, Some(purpose)) if local.trunks.speaks_h2(attempt.index()) == Some(false) => {
-                self.own(attempt, purpose, once, fresh, now).await
+        let Connection { lane, ticket, peer, client, .. } = self.exchange.connection;
+        let errand = Errand {
+            purpose: local.pool().tls.as_ref().map(|tls| tls.purpose(self.host(attempt))),
+            header: local.pool().send_proxy.map(|form| announce(form, lane, ticket, peer, client, None)),
+        };
+        match local.pool().protocol {
+            Protocol::Http1 => self.own(attempt, &errand, once, fresh, now).await,
+            Protocol::Agreed if local.trunks.speaks_h2(attempt.index()) == Some(false) => {
+                self.own(attempt, &errand, once, fresh, now).await
             }
-            _ => self.board(attempt, purpose.as_ref(), once, fresh).await,
+            _ => self.board(attempt, &errand, once, fresh).await,
         }
     }
 
@@ -100,44 +125,40 @@ impl Forwarding<'_, '_> {
         if asked.is_empty() { attempt.target().authority() } else { asked }
     }
 
-    /// A connection over TLS for this exchange alone.
+    /// A connection for this exchange alone.
     async fn own(
         &mut self,
         attempt: &Attempt,
-        purpose: &Purpose,
+        errand: &Errand,
         once: bool,
         fresh: bool,
         now: Duration,
     ) -> Result<Leased, Failure> {
         let local = &self.exchange.connection.era.pools[self.rule.pool];
-        if !fresh && let Some((stream, session)) = local.lease_for(attempt.index(), purpose, once, now) {
+        if !fresh && let Some(leased) = local.lease_for(attempt.index(), errand, once, now) {
             self.exchange.outcome.connected(Duration::ZERO);
-            return Ok(Leased { link: Link::Secure(stream, session), reused: true });
+            return Ok(Leased { link: Link::opened(leased, errand), reused: true });
         }
         self.exchange.outcome.waits();
-        let (stream, session) = self.dial(attempt, Some(purpose)).await?;
+        let (stream, session) = self.dial(attempt, errand).await?;
         if !session.as_ref().is_some_and(|session| session.facts().h2) {
-            return Ok(Leased { link: (stream, session).into(), reused: false });
+            return Ok(Leased { link: Link::opened((stream, session), errand), reused: false });
         }
         // The target used to speak HTTP/1.1.
         let trunk = self.start(stream, session);
         local.trunks.note(attempt.index(), true);
-        local.trunks.hold(attempt.index(), Some(purpose), trunk.clone());
+        local.trunks.hold(attempt.index(), errand, trunk.clone());
         let stream = trunk.open().map_err(|_| Failure::Connect)?;
         self.exchange.connection.era.counters.pool(self.rule.pool).h2_streams.inc();
         Ok(Leased { link: Link::Shared(stream), reused: false })
     }
 
     /// Opens a connection.
-    async fn dial(
-        &mut self,
-        attempt: &Attempt,
-        purpose: Option<&Purpose>,
-    ) -> Result<(Stream, Option<Box<Session>>), Failure> {
+    async fn dial(&mut self, attempt: &Attempt, errand: &Errand) -> Result<(Stream, Option<Box<Session>>), Failure> {
         let era = self.exchange.connection.era;
         let started = net::now();
         self.exchange.heads.trace.connecting(started);
-        let opened = attempt.open(purpose, Cargo::Exchanges).await;
+        let opened = attempt.open(errand, Cargo::Exchanges).await;
         let took = started.elapsed();
         let opened = opened.inspect_err(|_| self.exchange.outcome.not_connected(took))?;
         let counters = era.counters.pool(self.rule.pool);
@@ -152,13 +173,7 @@ impl Forwarding<'_, '_> {
     }
 
     /// Begins a stream on a connection that carries several.
-    async fn board(
-        &mut self,
-        attempt: &Attempt,
-        purpose: Option<&Purpose>,
-        once: bool,
-        fresh: bool,
-    ) -> Result<Leased, Failure> {
+    async fn board(&mut self, attempt: &Attempt, errand: &Errand, once: bool, fresh: bool) -> Result<Leased, Failure> {
         let local = &self.exchange.connection.era.pools[self.rule.pool];
         let limit = local.pool().timeouts.connect;
         let due = net::coarse_now().saturating_add(limit);
@@ -168,7 +183,7 @@ impl Forwarding<'_, '_> {
             if left.is_zero() {
                 return Err(Failure::ConnectTimeout);
             }
-            match local.trunks.way(attempt.index(), purpose).ok_or(Failure::Connect)? {
+            match local.trunks.way(attempt.index(), errand).ok_or(Failure::Connect)? {
                 Way::Use(trunk) => {
                     self.exchange.outcome.waits();
                     match trunk.open() {
@@ -190,18 +205,18 @@ impl Forwarding<'_, '_> {
                         return Err(Failure::ConnectTimeout);
                     }
                     // Whoever opened it has learnt that there is nothing to share.
-                    if let Some(purpose) = purpose.filter(|_| local.trunks.speaks_h2(attempt.index()) == Some(false)) {
-                        return Box::pin(self.own(attempt, purpose, once, fresh, net::coarse_now())).await;
+                    if errand.purpose.is_some() && local.trunks.speaks_h2(attempt.index()) == Some(false) {
+                        return Box::pin(self.own(attempt, errand, once, fresh, net::coarse_now())).await;
                     }
                 }
                 Way::Open(opening) => {
                     self.exchange.outcome.waits();
                     reused = false;
-                    let (stream, session) = self.dial(attempt, purpose).await?;
+                    let (stream, session) = self.dial(attempt, errand).await?;
                     let h2 = session.as_ref().is_none_or(|session| session.facts().h2);
                     local.trunks.note(attempt.index(), h2);
                     if !h2 {
-                        return Ok(Leased { link: (stream, session).into(), reused });
+                        return Ok(Leased { link: Link::opened((stream, session), errand), reused });
                     }
                     opening.done(self.start(stream, session));
                 }

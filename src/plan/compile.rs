@@ -182,7 +182,8 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
             model::PoolProtocol::Alpn => upstream::Protocol::Agreed,
         },
         tls,
-        is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1,
+        send_proxy: pool.send_proxy.map(front::form),
+        is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1 && pool.send_proxy.is_none(),
         keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
     });
     Ok(Pool { shared, key })

@@ -2,6 +2,7 @@
 
 use crate::config::model;
 use crate::net::Peer;
+use crate::net::proxy_protocol::Form;
 use ipnet::IpNet;
 use std::time::Duration;
 
@@ -36,4 +37,13 @@ pub(super) fn compile(listener: &model::Listener) -> Option<Box<Front>> {
         .as_ref()
         .map(|headers| Headers { from: headers.from.clone(), required: headers.require });
     header.is_some().then(|| Box::new(Front { header, limit: listener.timeouts.handshake.0 }))
+}
+
+/// By which headers the targets of a pool are told of clients.
+pub(super) fn form(send: model::SendProxy) -> Form {
+    match send {
+        model::SendProxy::V1 => Form::Line,
+        model::SendProxy::V2 => Form::Binary,
+        model::SendProxy::V2Crc32c => Form::Sealed,
+    }
 }

@@ -5,12 +5,14 @@
 //!
 //! May depend on `lane` and what is below it.
 
+mod announce;
 mod frames;
 mod front;
 mod pump;
 mod secure;
 mod serve;
 
+pub use announce::announce;
 pub use front::pass_front;
 pub use pump::{Done, End, Tunnel, tunnel};
 pub use secure::secure;

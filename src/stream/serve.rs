@@ -1,14 +1,16 @@
 //! One TCP connection from accept to close.
 
+use super::announce::announce;
 use super::pump::{Done, End, Tunnel, tunnel};
 use crate::lane::{Era, InFlight, Lane, Speech, Visit};
+use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Gist, Load, Record, Times};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
-use crate::upstream::{Ask, Attempt, Local, Tried};
+use crate::upstream::{Ask, Attempt, Errand, Local, Tried};
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,7 +41,9 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
         target: None,
     };
     let stall = seat.listener().timeouts.write_stall;
-    let connected = session.connect(&seat.era, pool, secure).await;
+    let form = session.local.pool().send_proxy;
+    let header = form.map(|form| announce(form, lane, visit.ticket, accepted.peer, client, None));
+    let connected = session.connect(&seat.era, pool, secure, header).await;
     drop(seat);
     let end = match connected {
         Ok((attempt, (target, secure))) => {
@@ -91,6 +95,7 @@ impl Session<'_> {
         era: &Era,
         pool: usize,
         secure: Option<&tls::Session>,
+        header: Option<Header>,
     ) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
         let local = &self.local;
         let agreed = secure.filter(|_| local.pool().tls.is_some()).and_then(tls::Session::agreed);
@@ -113,7 +118,8 @@ impl Session<'_> {
                 let asked = self.tls.and_then(|facts| facts.name.as_deref()).map(str::as_bytes);
                 tls.purpose(asked.unwrap_or(attempt.target().authority()))
             });
-            match attempt.open(purpose.as_ref(), Cargo::Bytes(agreed.as_deref())).await {
+            let errand = Errand { purpose, header: header.clone() };
+            match attempt.open(&errand, Cargo::Bytes(agreed.as_deref())).await {
                 Ok(opened) => {
                     target.connects.inc();
                     if let Some(session) = &opened.1 {

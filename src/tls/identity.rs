@@ -18,6 +18,8 @@ use x509_parser::x509::X509Name;
 pub struct Identity {
     /// The lines that tell a target: `X-Client-Cert-Subject`, `-San` and `-Fingerprint`.
     pub lines: Box<[u8]>,
+    /// Its common name, the last one if it has several.
+    pub common_name: Option<Box<str>>,
 }
 
 /// Why a certificate that was good for the handshake is not good enough.
@@ -34,7 +36,7 @@ const LONGEST: usize = 2048;
 
 impl Identity {
     /// Reads a checked certificate.
-    pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Self, Unfit> {
+    pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Box<Self>, Unfit> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Unfit::Malformed)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
         if u64::try_from(parsed.validity().not_after.timestamp()).is_ok_and(|end| now > end) {
@@ -52,7 +54,9 @@ impl Identity {
             text
         });
         line(&mut lines, "X-Client-Cert-Fingerprint", &fingerprint);
-        Ok(Self { lines: lines.into_bytes().into_boxed_slice() })
+        let common_name = parsed.subject().iter_common_name().last().and_then(|name| name.as_str().ok());
+        let common_name = common_name.filter(|name| name.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        Ok(Box::new(Self { lines: lines.into_bytes().into_boxed_slice(), common_name: common_name.map(Into::into) }))
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Facts {
     /// Whether HTTP/2 is spoken (ALPN, RFC 7301).
     pub h2: bool,
     /// Who the client's certificate says it is, if it showed one.
-    pub identity: Option<Identity>,
+    pub identity: Option<Box<Identity>>,
     /// With a client: the position of the policy that the handshake went by, among those of the listener.
     pub policy: u32,
     /// With a target: the state of the files that it was verified by.

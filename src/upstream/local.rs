@@ -1,15 +1,17 @@
 //! One worker's side of a pool: its balancer and its idle connections.
 //!
 //! Invariants: an idle connection is armed, and is handed out only while it is quiet, so that neither a target's close nor
-//! bytes that nobody asked for reach the next exchange; one over TLS, only for what it was verified for, and its target is told
-//! when it is let go. Each [`Attempt`] counts once in its target's in-flight.
+//! bytes that nobody asked for reach the next exchange; one on an errand (TLS, a PROXY header), only for
+//! the same; the target of one over TLS is told when it is let go. Each [`Attempt`] counts once in its target's in-flight.
 
 use super::ask::Ask;
 use super::balance::{Balancer, Seed, Targets};
+use super::errand::Errand;
 use super::target::{Pool, Target};
 use super::trunk::Trunks;
+use crate::net::proxy_protocol::Header;
 use crate::net::{self, Address, Stream};
-use crate::tls::{Purpose, Session};
+use crate::tls::Session;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -45,6 +47,7 @@ pub struct Attempt {
 struct Idle {
     stream: Stream,
     session: Option<Box<Session>>,
+    header: Option<Header>,
     since: Duration,
     until: Duration,
 }
@@ -112,7 +115,7 @@ impl Local {
             (None, None) => true,
             _ => false,
         };
-        if same_tls && old.protocol == new.protocol {
+        if same_tls && old.protocol == new.protocol && old.send_proxy == new.send_proxy {
             let places: HashMap<&Address, usize> =
                 old.targets.iter().enumerate().map(|(place, target)| (&target.address, place)).collect();
             for (place, target) in new.targets.iter().enumerate() {
@@ -179,19 +182,26 @@ impl Local {
         self.take(target, once, now, Vec::pop).map(|entry| entry.stream)
     }
 
-    /// The same over TLS, for `purpose`.
+    /// The same on an errand.
     pub fn lease_for(
         &self,
         target: usize,
-        purpose: &Purpose,
+        errand: &Errand,
         once: bool,
         now: Duration,
-    ) -> Option<(Stream, Box<Session>)> {
+    ) -> Option<(Stream, Option<Box<Session>>)> {
         let entry = self.take(target, once, now, |idle| {
-            let fits = |entry: &Idle| entry.session.as_ref().is_some_and(|session| session.facts().are_for(purpose));
+            let fits = |entry: &Idle| {
+                let verified = match (&entry.session, &errand.purpose) {
+                    (Some(session), Some(purpose)) => session.facts().are_for(purpose),
+                    (None, None) => true,
+                    _ => false,
+                };
+                verified && entry.header == errand.header
+            };
             idle.iter().rposition(fits).map(|place| idle.remove(place))
         })?;
-        Some((entry.stream, entry.session?))
+        Some((entry.stream, entry.session))
     }
 
     fn take(
@@ -228,11 +238,12 @@ impl Local {
         None
     }
 
-    /// Keeps a connection for the next exchange. `hint` is what the target's own `Keep-Alive: timeout` allows.
+    /// Keeps a connection for the next exchange, one that began with `header` for one that would, too. `hint` is what the target's own `Keep-Alive: timeout` allows.
     pub fn keep(
         &self,
         target: usize,
         (stream, session): (Stream, Option<Box<Session>>),
+        header: Option<Header>,
         hint: Option<Duration>,
         now: Duration,
     ) {
@@ -240,10 +251,10 @@ impl Local {
         let mut idle = idle.borrow_mut();
         if idle.len() >= self.max_idle {
             match session {
-                None => return,
+                None if header.is_none() || idle.is_empty() => return,
                 Some(session) if idle.is_empty() => return session.part(stream),
-                // It may be for a name that nobody asks for any more; this one's has just been asked for.
-                Some(_) => idle.remove(0).close(),
+                // It may be for a name or a client that nobody asks for any more; this one's has just been asked for.
+                _ => idle.remove(0).close(),
             }
         }
         stream.set_deadline(None);
@@ -253,7 +264,7 @@ impl Local {
         // A target counts its timeout from when it sent the answer, so we stop a little earlier.
         let hint = hint.map_or(Duration::MAX, |hint| hint.saturating_sub(Duration::from_millis(100)));
         let until = now.saturating_add(self.pool.keepalive.idle.min(hint));
-        idle.push(Idle { stream, session, since: now, until });
+        idle.push(Idle { stream, session, header, since: now, until });
     }
 
     /// Closes idle connections that are too old, that their target has closed, or whose target is down. Called about ten

@@ -7,6 +7,7 @@
 
 mod ask;
 pub mod balance;
+mod errand;
 pub mod health;
 mod local;
 mod open;
@@ -15,6 +16,7 @@ mod target;
 mod trunk;
 
 pub use ask::Ask;
+pub use errand::Errand;
 pub use local::{Attempt, Local, Tried};
 pub use target::{Keepalive, Mode, Patient, Pool, Protocol, Target, Timeouts};
 pub use trunk::{Opening, Trunk, Trunks, Way};

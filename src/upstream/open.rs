@@ -1,19 +1,17 @@
 //! Opening a connection to a target: connecting, and the handshake where its pool has TLS.
 
+use super::errand::Errand;
 use super::local::Attempt;
-use crate::net::{self, Stream};
+use crate::net::{self, Lease, Stream};
 use crate::observe::reason::Failure;
-use crate::tls::{self, Cargo, Purpose, Session, Trouble};
+use crate::tls::{self, Cargo, Session, Trouble};
 use std::fmt::Display;
 use std::io::ErrorKind;
 
 impl Attempt {
-    /// Opens a connection to the target within the pool's connect timeout; with a `purpose`, one of TLS.
-    pub async fn open(
-        &self,
-        purpose: Option<&Purpose>,
-        cargo: Cargo<'_>,
-    ) -> Result<(Stream, Option<Box<Session>>), Failure> {
+    /// Opens a connection to the target within the pool's connect timeout; with a header before anything else,
+    /// and over TLS, as the errand has it.
+    pub async fn open(&self, errand: &Errand, cargo: Cargo<'_>) -> Result<(Stream, Option<Box<Session>>), Failure> {
         let pool = self.pool();
         let limit = pool.timeouts.connect;
         let due = net::coarse_now().saturating_add(limit);
@@ -21,7 +19,19 @@ impl Attempt {
             tracing::debug!(pool = pool.name, target = self.target().name, %error, "cannot connect");
             if error.kind() == ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::Connect }
         })?;
-        let Some((outbound, purpose)) = pool.tls.as_deref().zip(purpose) else { return Ok((stream, None)) };
+        if let Some(header) = &errand.header {
+            let mut bytes = Lease::new();
+            bytes.buffer().extend_from_slice(header.bytes());
+            // Larger than a connect, and not for those who have no use for it.
+            let sent = Box::pin(stream.send(bytes, limit)).await;
+            sent.map_err(|error| {
+                tracing::debug!(pool = pool.name, target = self.target().name, %error, "cannot send the PROXY header");
+                Failure::Connect
+            })?;
+        }
+        let Some((outbound, purpose)) = pool.tls.as_deref().zip(errand.purpose.as_ref()) else {
+            return Ok((stream, None));
+        };
         let left = due.saturating_sub(net::coarse_now());
         // Larger than a connect, and not for those who have no use for it.
         let dialled = Box::pin(tls::dial(outbound, &stream, self.index(), purpose, cargo, left)).await;

@@ -2,6 +2,7 @@
 
 use super::balance;
 use crate::net::Address;
+use crate::net::proxy_protocol::Form;
 use crate::tls::Outbound;
 use crossbeam::utils::CachePadded;
 use std::sync::Arc;
@@ -28,7 +29,9 @@ pub struct Pool {
     pub protocol: Protocol,
     /// What TLS with targets is done with; `None`: they are spoken to in clear.
     pub tls: Option<Arc<Outbound>>,
-    /// Whether it is HTTP/1.1 in clear, which asks for nothing before a connection is used.
+    /// By which headers targets are told of clients, if they are.
+    pub send_proxy: Option<Form>,
+    /// Whether it is HTTP/1.1 in clear without headers, which asks for nothing before a connection is used.
     pub is_plain: bool,
 }
 

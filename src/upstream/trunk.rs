@@ -1,10 +1,11 @@
 //! Connections to targets that carry several exchanges at a time, one worker's share of them.
 //!
-//! Invariants: for each target and purpose at most one connection is being opened at a time; whoever needs one meanwhile
-//! waits for it. A connection over TLS is for its own purpose alone.
+//! Invariants: for each target and errand at most one connection is being opened at a time; whoever needs one meanwhile
+//! waits for it. A connection is for its own errand alone.
 
+use super::errand::Errand;
 use crate::net::{Signal, coarse_now};
-use crate::tls::{Multiplexed, Purpose};
+use crate::tls::Multiplexed;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -28,13 +29,13 @@ pub struct Trunks(Vec<Target>);
 struct Target {
     held: RefCell<Vec<Held>>,
     /// Connections being opened, with who is waiting for them.
-    opening: RefCell<Vec<(Option<Purpose>, Signal)>>,
+    opening: RefCell<Vec<(Errand, Signal)>>,
     /// Whether HTTP/2 was agreed on the last time that it was asked.
     speaks_h2: Cell<Option<bool>>,
 }
 
 struct Held {
-    purpose: Option<Purpose>,
+    errand: Errand,
     trunk: Rc<dyn Trunk>,
     /// When it last carried anything.
     used: Cell<Duration>,
@@ -53,7 +54,7 @@ pub enum Way<'a> {
 /// A connection being opened. Whoever waits for it looks again when this is dropped.
 pub struct Opening<'a> {
     target: &'a Target,
-    purpose: Option<Purpose>,
+    errand: Errand,
 }
 
 impl Trunks {
@@ -62,29 +63,29 @@ impl Trunks {
         Self((0..targets).map(|_| Target::default()).collect())
     }
 
-    /// How an exchange gets to `target`, over TLS for `purpose`: on the connection with the fewest others, if one has room.
+    /// How an exchange gets to `target` on this errand: on the connection with the fewest others, if one has room.
     /// `None`: there is no such target.
-    pub fn way(&self, target: usize, purpose: Option<&Purpose>) -> Option<Way<'_>> {
+    pub fn way(&self, target: usize, errand: &Errand) -> Option<Way<'_>> {
         let target = self.0.get(target)?;
         let held = target.held.borrow();
-        let fitting = held.iter().filter(|held| held.purpose.as_ref() == purpose);
+        let fitting = held.iter().filter(|held| held.errand == *errand);
         let loads = fitting.filter_map(|held| Some((held.trunk.load()?, held)));
         if let Some((_, best)) = loads.min_by_key(|(load, _)| *load) {
             best.used.set(coarse_now());
             return Some(Way::Use(best.trunk.clone()));
         }
         let mut opening = target.opening.borrow_mut();
-        if let Some((_, signal)) = opening.iter().find(|(for_whom, _)| for_whom.as_ref() == purpose) {
+        if let Some((_, signal)) = opening.iter().find(|(for_whom, _)| for_whom == errand) {
             return Some(Way::Wait(signal.clone()));
         }
-        opening.push((purpose.cloned(), Signal::default()));
-        Some(Way::Open(Opening { target, purpose: purpose.cloned() }))
+        opening.push((errand.clone(), Signal::default()));
+        Some(Way::Open(Opening { target, errand: errand.clone() }))
     }
 
     /// Keeps a connection to `target` for other exchanges.
-    pub fn hold(&self, target: usize, purpose: Option<&Purpose>, trunk: Rc<dyn Trunk>) {
+    pub fn hold(&self, target: usize, errand: &Errand, trunk: Rc<dyn Trunk>) {
         if let Some(target) = self.0.get(target) {
-            target.hold(purpose.cloned(), trunk);
+            target.hold(errand.clone(), trunk);
         }
     }
 
@@ -118,7 +119,7 @@ impl Trunks {
                 if held.trunk.load() != Some(0) {
                     held.used.set(now);
                 }
-                let current = held.purpose.as_ref().is_none_or(|purpose| purpose.state() == state);
+                let current = held.errand.purpose.as_ref().is_none_or(|purpose| purpose.state() == state);
                 !held.trunk.is_over() && !gone && current && now.saturating_sub(held.used.get()) < idle
             });
         }
@@ -132,22 +133,22 @@ impl Trunks {
 }
 
 impl Target {
-    fn hold(&self, purpose: Option<Purpose>, trunk: Rc<dyn Trunk>) {
-        self.held.borrow_mut().push(Held { purpose, trunk, used: Cell::new(coarse_now()) });
+    fn hold(&self, errand: Errand, trunk: Rc<dyn Trunk>) {
+        self.held.borrow_mut().push(Held { errand, trunk, used: Cell::new(coarse_now()) });
     }
 }
 
 impl Opening<'_> {
     /// Keeps the connection for this exchange and others.
     pub fn done(self, trunk: Rc<dyn Trunk>) {
-        self.target.hold(self.purpose.clone(), trunk);
+        self.target.hold(self.errand.clone(), trunk);
     }
 }
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         let mut opening = self.target.opening.borrow_mut();
-        if let Some(place) = opening.iter().position(|(for_whom, _)| *for_whom == self.purpose) {
+        if let Some(place) = opening.iter().position(|(for_whom, _)| *for_whom == self.errand) {
             opening.swap_remove(place).1.raise();
         }
     }
@@ -176,30 +177,34 @@ mod tests {
     #[test]
     fn one_opens_the_others_wait_and_all_share() {
         let trunks = Trunks::new(1);
-        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("a connection is to be opened") };
-        let Some(Way::Wait(signal)) = trunks.way(0, None) else { panic!("it is being opened") };
+        let Some(Way::Open(opening)) = trunks.way(0, &Errand::default()) else {
+            panic!("a connection is to be opened")
+        };
+        let Some(Way::Wait(signal)) = trunks.way(0, &Errand::default()) else { panic!("it is being opened") };
         let (first, second) = (Rc::new(Fake(Cell::new(Some(3)))), Rc::new(Fake(Cell::new(Some(1)))));
         opening.done(first.clone());
         assert!(signal.is_raised());
-        assert!(matches!(trunks.way(0, None), Some(Way::Use(_))));
+        assert!(matches!(trunks.way(0, &Errand::default()), Some(Way::Use(_))));
         first.0.set(None);
-        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("there is no room") };
+        let Some(Way::Open(opening)) = trunks.way(0, &Errand::default()) else { panic!("there is no room") };
         opening.done(second.clone());
         first.0.set(Some(3));
-        let Some(Way::Use(used)) = trunks.way(0, None) else { panic!("there is room") };
+        let Some(Way::Use(used)) = trunks.way(0, &Errand::default()) else { panic!("there is room") };
         assert_eq!(used.load(), Some(1));
         first.0.set(None);
         trunks.sweep(Duration::from_secs(1), 0, |_| false);
         assert_eq!(trunks.0[0].held.borrow().len(), 1);
         trunks.sweep(Duration::from_secs(1), 0, |_| true);
-        assert!(trunks.0[0].held.borrow().is_empty() && trunks.way(1, None).is_none());
+        assert!(trunks.0[0].held.borrow().is_empty() && trunks.way(1, &Errand::default()).is_none());
     }
 
     #[test]
     fn a_failed_opening_lets_the_next_one_try() {
         let trunks = Trunks::new(1);
-        let Some(Way::Open(opening)) = trunks.way(0, None) else { panic!("a connection is to be opened") };
+        let Some(Way::Open(opening)) = trunks.way(0, &Errand::default()) else {
+            panic!("a connection is to be opened")
+        };
         drop(opening);
-        assert!(matches!(trunks.way(0, None), Some(Way::Open(_))));
+        assert!(matches!(trunks.way(0, &Errand::default()), Some(Way::Open(_))));
     }
 }

@@ -1,6 +1,6 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, PoolTls};
+use super::{Address, PoolTls, SendProxy};
 use crate::config::formats::{HostName, RequestTarget};
 use crate::config::units::Span;
 use crate::config::words::StatusRanges;
@@ -29,6 +29,8 @@ pub struct Pool {
     pub keepalive: Keepalive,
     /// How long targets may take.
     pub timeouts: PoolTimeouts,
+    /// Has targets told whose connection it is by the PROXY protocol, before anything else, TLS included. Absent: they are not.
+    pub send_proxy: Option<SendProxy>,
     /// TLS with the targets. Absent: they are spoken to in clear.
     pub tls: Option<PoolTls>,
 }
@@ -44,6 +46,7 @@ impl Default for Pool {
             health: None,
             keepalive: Keepalive::default(),
             timeouts: PoolTimeouts::default(),
+            send_proxy: None,
             tls: None,
         }
     }

@@ -195,3 +195,54 @@ fn no_input_is_read_beyond_its_end_or_in_two_ways() {
     }
     assert!(whole > 10_000 && refused > 10_000, "{whole} {refused}");
 }
+
+#[test]
+fn what_is_written_is_read_as_it_was_meant() {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let tls = Tls { version: "1.3", cipher: "TLS_X", certificate: true, resumed: false, common_name: Some("ann") };
+    for (source, destination) in [
+        ("203.0.113.7:1234", "127.0.0.1:80"),
+        ("[2001:db8::7]:1234", "[::1]:80"),
+        ("203.0.113.7:0", "[::1]:65535"),
+        ("[2001:db8::7]:1", "127.0.0.1:2"),
+        ("[::ffff:203.0.113.7]:1", "127.0.0.1:2"),
+    ] {
+        let (source, destination) = (address(source), address(destination));
+        let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+        let expected = Told::Addresses { source: canonical(source), destination: canonical(destination) };
+        let addresses = Some((source, destination));
+        let plain = Announcement { addresses, ..Announcement::default() };
+        let full = Announcement { name: Some(b"a.test"), alpn: Some(b"h2"), tls: Some(tls), ..plain };
+        for told in [plain, full] {
+            for form in [Form::Line, Form::Binary, Form::Sealed] {
+                let header = told.header(form);
+                let length = header.bytes().len();
+                assert_eq!(read(header.bytes()), Ok(Read::Whole(length, expected)), "{told:?} {form:?}");
+                assert!(length < 536, "it fits the first segment of any connection");
+            }
+        }
+    }
+    for form in [Form::Line, Form::Binary, Form::Sealed] {
+        for header in [Header::ours(form), Announcement::default().header(form)] {
+            assert_eq!(read(header.bytes()), Ok(Read::Whole(header.bytes().len(), Told::Nobody)), "{form:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_told_of_tls_is_where_the_standard_has_it() {
+    let tls = Tls { version: "1.2", cipher: "X", certificate: true, resumed: true, common_name: Some("ann") };
+    let told = Announcement { name: Some(b"a"), alpn: Some(b"h2"), tls: Some(tls), ..Announcement::default() };
+    let value = b"\x05\0\0\0\0\x21\0\x07TLSv1.2\x22\0\x03ann\x23\0\x01X";
+    let rest = [&b"\x01\0\x02h2\x02\0\x01a\x20\0\x19"[..], value].concat();
+    assert_eq!(told.header(Form::Binary).bytes(), binary(0x21, 0, &rest));
+    let tls = Tls { certificate: false, resumed: false, common_name: None, ..tls };
+    let told = Announcement { tls: Some(tls), ..Announcement::default() };
+    assert_eq!(
+        told.header(Form::Binary).bytes(),
+        binary(0x21, 0, b"\x20\0\x13\x01\0\0\0\x01\x21\0\x07TLSv1.2\x23\0\x01X")
+    );
+    let long = "x".repeat(256);
+    let told = Announcement { name: Some(long.as_bytes()), ..Announcement::default() };
+    assert_eq!(told.header(Form::Binary).bytes(), binary(0x21, 0, &[]), "what is too long is left out");
+}
