@@ -443,10 +443,8 @@ respond = { status = 200, content_type = "a\n" }"#,
             &[r#"3:1 unknown key `connect` in `pools.b`; did you mean `timeouts.connect`?"#],
         ),
         (
-            "[pools.b]\ntargets = ['10.0.0.1:1']\nsticky = {}",
-            &[
-                r#"3:1 unknown key `sticky` in `pools.b`; the keys here are `all_down`, `balance`, `health`, `keepalive`, `key`, `protocol`, `targets`, `timeouts`, `tls`"#,
-            ],
+            "[pools.b]\ntargets = ['10.0.0.1:1']\n[pools.b.keepalive]\ncolour = 1",
+            &["4:1 unknown key `colour` in `pools.b.keepalive`; the keys here are `idle`, `max_idle`"],
         ),
         (
             "[pools.b]\ntargets = ['10.0.0.1:1']\nbalance = 'hash'\nkey = 'ip'",

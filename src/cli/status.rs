@@ -88,6 +88,10 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
         let result = tinted(&reload.result, tone, colour);
         text += &format!("last change {ago} ago by {}: {result}, plan {}\n", reload.by, reload.plan);
     }
+    for (pool, queue) in pools.iter().filter_map(|pool| Some((pool, pool.queue.filter(|queue| queue.waiting > 0)?))) {
+        let tone = if queue.waiting >= queue.length { Tone::Bad } else { Tone::Warn };
+        text += &tinted(&format!("queue of {}: {} of {} wait\n", pool.name, queue.waiting, queue.length), tone, colour);
+    }
     let mut table = Table::new(&["LISTENER", "PROTOCOL", "CONNECTIONS", "REQUESTS", "REFUSED", "ADDRESS"]);
     for listener in listeners {
         let protocol = format!("{}{}", listener.protocol, if listener.tls { "+tls" } else { "" });
@@ -113,7 +117,14 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
             let backup = if target.backup { "backup" } else { "" };
             let origin = if target.origin == "override" { "overridden" } else { "" };
             let notes = [backup, origin].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
-            let tail = [target.in_flight.into(), target.requests.into(), errors, Cell::new(notes, Tone::Warn)];
+            let in_flight = match target.max_in_flight {
+                Some(most) => {
+                    let tone = if target.in_flight >= u64::from(most) { Tone::Warn } else { Tone::Plain };
+                    Cell::new(format!("{} of {most}", target.in_flight), tone)
+                }
+                None => target.in_flight.into(),
+            };
+            let tail = [in_flight, target.requests.into(), errors, Cell::new(notes, Tone::Warn)];
             let head = [Cell::from(&pool.name), Cell::from(&target.address), state_of(target), weight.into()];
             table.row(head.into_iter().chain(tail));
         }
@@ -170,6 +181,7 @@ mod tests {
             state,
             up,
             in_flight: 1,
+            max_in_flight: Some(10).filter(|_| state == State::Ready),
             requests: 1000,
             errors: 0,
             origin: if state == State::Ready { "config" } else { "override" }.into(),
@@ -182,6 +194,8 @@ mod tests {
             checked: true,
             up: 1,
             in_flight: 2,
+            max_in_flight: None,
+            queue: Some(view::Queue { waiting: 3, length: 1024, queued: 8 }),
             requests: 9,
             errors: 0,
             targets: vec![target("10.0.0.1:81", State::Drain, true), target("10.0.0.1:82", State::Ready, false)],
@@ -203,12 +217,13 @@ mod tests {
         let expected = "\
 ringway 1.2.3  ready  plan 4  up 1h 1m  pid 7  workers 2
 connections 5 of 100  targets 1 of 2  overrides 1  bans 0  log info
+queue of api: 3 of 1024 wait
 
 LISTENER  PROTOCOL  CONNECTIONS  REQUESTS  REFUSED  ADDRESS
 
 POOL  TARGET       STATE  WEIGHT  IN FLIGHT  REQUESTS  ERRORS
 api   10.0.0.1:81  drain  0 (3)   1          1000      0       overridden
-api   10.0.0.1:82  down   3       1          1000      0       backup
+api   10.0.0.1:82  down   3       1 of 10    1000      0       backup
 ";
         assert_eq!(page(&status, &[], std::slice::from_ref(&pool), false), expected);
         assert!(page(&status, &[], &[pool], true).contains("\u{1b}[1;31mdown"));

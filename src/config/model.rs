@@ -7,6 +7,7 @@
 mod log;
 mod pool;
 mod proxy;
+mod queue;
 mod route;
 mod test;
 mod tls;
@@ -16,6 +17,7 @@ pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use log::*;
 pub use pool::*;
 pub use proxy::*;
+pub use queue::*;
 pub use route::*;
 pub use test::*;
 pub use tls::*;

@@ -4,6 +4,7 @@
 mod expect;
 mod log;
 mod proxy;
+mod queue;
 mod secure;
 mod tracing;
 
@@ -229,7 +230,7 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `respond`, `redirect`"),
             ),
             ["respond" | "redirect"] => {
-                for key in ["strip_prefix", "host", "retry"] {
+                for key in ["strip_prefix", "host", "retry", "priority_class"] {
                     if self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));
@@ -292,6 +293,7 @@ impl Sense<'_> {
                     .help("set balance = \"hash\", or remove `key`"),
             );
         }
+        queue::check(self, name, pool, &at);
         secure::check_pool(self, name, pool, &at);
         if pool.health.as_ref().is_some_and(|health| matches!(health.kind, HealthKind::Tcp)) {
             for key in ["path", "host", "expect"] {

@@ -333,9 +333,7 @@ impl Crew {
     fn replace(&mut self, index: usize) {
         let closed = net::abandon(index);
         self.present.workers[index].clear_gauges();
-        for target in self.present.plan.pools.iter().flat_map(|pool| &pool.shared.targets) {
-            target.forget(index);
-        }
+        self.present.plan.pools.iter().for_each(|pool| pool.shared.forget(index));
         tracing::error!(worker = index, closed, "the worker is gone; it is started again");
         match self.hire(index) {
             Ok(member) => {

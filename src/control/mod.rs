@@ -23,6 +23,7 @@ mod logs;
 mod otlp;
 pub mod overrides;
 mod present;
+mod queues;
 pub mod reload;
 mod report;
 mod run;

@@ -267,7 +267,7 @@ impl Overrides {
             else {
                 continue;
             };
-            let target = model::Target { address, weight: added.weight, backup: added.backup };
+            let target = model::Target { address, weight: added.weight, backup: added.backup, max_in_flight: None };
             match pool.targets.iter_mut().find(|known| known.address == target.address) {
                 Some(known) => *known = target,
                 None => pool.targets.push(target),

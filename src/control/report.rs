@@ -5,6 +5,7 @@ use super::certificates;
 use super::crew::Crew;
 use super::overrides::Overrides;
 use super::present::{self, Present};
+use super::queues;
 use super::reload::{History, Told, now};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
@@ -233,6 +234,7 @@ impl AdminState for Report {
             latencies: &latencies,
             certificates: &certificates::of(&present.plan),
             secure_pools: &certificates::of_pools(&present.plan),
+            queues: &queues::of(&present.plan),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),

@@ -34,6 +34,8 @@ pub struct Onward {
     pub adds: Vec<String>,
     /// Header lines of the client that do not arrive.
     pub drops: Vec<String>,
+    /// Where it waits; null: nothing is limited.
+    pub queue: Option<Queue>,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// What is tried again.
@@ -51,6 +53,21 @@ pub struct Target {
     pub weight: u32,
     /// Whether it works only while no other is up.
     pub backup: bool,
+    /// What it may have in flight; null: any.
+    pub max_in_flight: Option<u32>,
+}
+
+/// Where a request waits while its targets have in hand what they may.
+#[derive(Clone, Debug, Serialize)]
+pub struct Queue {
+    /// What all targets together may have in flight; null: any.
+    pub max_in_flight: Option<u32>,
+    /// How many may wait.
+    pub length: usize,
+    /// For how long.
+    pub timeout: String,
+    /// In which class: lower ones are served first.
+    pub priority_class: i32,
 }
 
 /// How long a target may take, in the form of the configuration.
@@ -104,7 +121,12 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         targets: shared
             .targets
             .iter()
-            .map(|target| Target { address: target.name.clone(), weight: target.weight, backup: target.backup })
+            .map(|target| Target {
+                address: target.name.clone(),
+                weight: target.weight,
+                backup: target.backup,
+                max_in_flight: target.max_in_flight,
+            })
             .collect(),
         send_proxy: shared.send_proxy.map(|form| match form {
             Form::Line => "v1",
@@ -116,6 +138,12 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         target_host: host.filter(|_| rule.host != plan::Host::Target),
         adds: left(&head, &own),
         drops: left(&own, &head),
+        queue: shared.queue.as_ref().map(|queue| Queue {
+            max_in_flight: queue.limits.max_in_flight,
+            length: queue.limits.length,
+            timeout: span(shared.timeouts.queue),
+            priority_class: rule.priority_class,
+        }),
         timeouts: Timeouts {
             connect: span(shared.timeouts.connect),
             response_head: span(shared.timeouts.response_head),

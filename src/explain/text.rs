@@ -2,7 +2,7 @@
 //! nearest first.
 
 use super::explanation::{Explanation, RouteSeen};
-use super::onward::{Onward, Target};
+use super::onward::{Onward, Queue, Target};
 use super::request::shown;
 use crate::http::h1::reason_phrase;
 
@@ -187,6 +187,9 @@ impl Page {
         if forward.websocket {
             self.row("", "a WebSocket, if the target agrees");
         }
+        if let Some(queue) = &forward.queue {
+            self.row("queue", &limits(queue));
+        }
         let silence = if forward.websocket {
             format!("{} of silence in the tunnel", timeouts.tunnel)
         } else {
@@ -244,6 +247,17 @@ fn wrapped(text: &str) -> Vec<&str> {
     lines
 }
 
+/// Where a request waits.
+fn limits(queue: &Queue) -> String {
+    let Queue { max_in_flight, length, timeout, priority_class } = queue;
+    let pool = max_in_flight.map(|most| format!("{most} in flight in the pool; ")).unwrap_or_default();
+    let class = if *priority_class == 0 { String::new() } else { format!(", in class {priority_class}") };
+    match length {
+        0 => format!("{pool}nobody waits"),
+        _ => format!("{pool}up to {length} wait for {timeout}{class}"),
+    }
+}
+
 /// A target's part of the work.
 fn part(target: &Target, whole: u32, chosen: bool) -> String {
     let part = match target {
@@ -254,9 +268,8 @@ fn part(target: &Target, whole: u32, chosen: bool) -> String {
             format!("weight {weight} of {whole}")
         }
     };
+    let limit = target.max_in_flight.map(|most| format!("at most {most} in flight")).unwrap_or_default();
     let hashed = if chosen { "its key's target, while all are up" } else { "" };
-    match (part.is_empty(), hashed.is_empty()) {
-        (false, false) => format!("{part}; {hashed}"),
-        _ => part + hashed,
-    }
+    let notes = [&part, &limit, hashed].into_iter().filter(|note| !note.is_empty());
+    notes.map(AsRef::as_ref).collect::<Vec<&str>>().join("; ")
 }

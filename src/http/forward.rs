@@ -95,11 +95,15 @@ impl Forwarding<'_, '_> {
         let mut tries = Tries::default();
         let mut again: Option<Attempt> = None;
         loop {
-            let now = net::coarse_now();
             let attempt = match again.take() {
                 Some(same) => same,
-                None => self.choose(key, &mut tries, now)?,
+                None => match self.choose(key, &mut tries) {
+                    Some(attempt) => attempt,
+                    // Rarer than a target with room, and larger.
+                    None => Box::pin(self.line_up(key, &tries)).await?,
+                },
             };
+            let now = net::coarse_now();
             self.begin(&attempt);
             let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
             let lost = match self.connect(&attempt, !repeatable, tries.fresh, now).await {
@@ -132,17 +136,21 @@ impl Forwarding<'_, '_> {
     }
 
     /// A target that was not tried yet.
-    fn choose(&mut self, key: u64, tries: &mut Tries, now: Duration) -> Result<Attempt, Option<Reply>> {
-        let era = self.exchange.connection.era;
+    fn choose(&mut self, key: u64, tries: &mut Tries) -> Option<Attempt> {
         tries.choosing();
-        era.pools[self.rule.pool].choose(&Ask::any(key, &tries.tried), now).ok_or_else(|| {
-            let failure = tries.last().unwrap_or_else(|| {
-                era.counters.pool(self.rule.pool).failures.failed(Failure::NoTarget);
-                Failure::NoTarget
-            });
-            self.exchange.outcome.target_failed(failure);
-            Some(Reply::failure(failure))
-        })
+        let local = &self.exchange.connection.era.pools[self.rule.pool];
+        local.choose(&Ask::any(key, &tries.tried), net::coarse_now())
+    }
+
+    /// There is no target to choose. Returns what to say to the client.
+    pub(super) fn without_target(&mut self, tries: &Tries) -> Option<Reply> {
+        let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
+        let failure = tries.last().unwrap_or_else(|| {
+            counters.failures.failed(Failure::NoTarget);
+            Failure::NoTarget
+        });
+        self.exchange.outcome.target_failed(failure);
+        Some(Reply::failure(failure))
     }
 
     /// A try begins: it is counted and shown.

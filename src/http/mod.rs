@@ -19,6 +19,7 @@ pub mod head;
 mod link;
 mod onward;
 mod outcome;
+mod queue;
 mod reply;
 mod request;
 mod switched;

@@ -85,6 +85,8 @@ pub(super) struct Outcome {
     started: Instant,
     /// Whether anything was waited for since.
     waited: bool,
+    /// Whether it waits for a target with room.
+    queueing: bool,
     /// How long it took until the answer was out, where more came after it.
     answered: Option<Duration>,
     times: Times,
@@ -114,6 +116,7 @@ impl Outcome {
             body_out: 0,
             started: net::now(),
             waited: false,
+            queueing: false,
             answered: None,
             times: Times::default(),
             dialled: Duration::ZERO,
@@ -167,9 +170,26 @@ impl Outcome {
         self.times.request_head = Some(if self.waited { nanos(self.started.elapsed()) } else { 0 });
     }
 
+    /// A pool is asked, of whose targets none may be tried.
+    pub(super) fn asks(&mut self, pool: usize) {
+        self.target.get_or_insert((pool, usize::MAX));
+    }
+
+    /// It waits for a target with room.
+    pub(super) fn queues(&mut self, pool: usize) {
+        self.asks(pool);
+        (self.waited, self.queueing) = (true, true);
+    }
+
+    /// It has waited for `took`.
+    pub(super) fn queued(&mut self, took: Duration) {
+        self.queueing = false;
+        self.times.queue = Some(self.times.queue.unwrap_or(0).saturating_add(nanos(took)));
+    }
+
     /// A connection to a target stands, `took` after it was asked for.
     pub(super) fn connected(&mut self, took: Duration) {
-        self.times.queue = Some(0);
+        self.times.queue.get_or_insert(0);
         self.times.connect = Some(nanos(self.dialled + took));
     }
 
@@ -233,6 +253,7 @@ impl Outcome {
     /// How far it has come.
     fn phase(&self) -> Phase {
         match (self.times.request_head, self.status) {
+            _ if self.queueing => Phase::Queue,
             (None, 0) => Phase::Request,
             (_, 0) => Phase::Headers,
             _ => Phase::Data,
@@ -250,6 +271,8 @@ impl Outcome {
             Failure::Connect | Failure::NoTarget | Failure::Handshake | Failure::Certificate => {
                 (Cause::Target, Phase::Connect)
             }
+            Failure::QueueFull => (Cause::Proxy, Phase::Queue),
+            Failure::QueueTimeout => (Cause::TargetTimeout, Phase::Queue),
             Failure::ConnectTimeout => (Cause::TargetTimeout, Phase::Connect),
             Failure::ResponseTimeout | Failure::IdleTimeout | Failure::TunnelTimeout | Failure::WriteStall => {
                 (Cause::TargetTimeout, self.phase())

@@ -6,6 +6,7 @@ use crate::observe::reason::{Failure, Reason};
 use crate::plan::host::Host;
 use crate::plan::{Redirect, Respond};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An answer of Ringway's own.
 #[derive(Debug)]
@@ -17,10 +18,13 @@ pub(super) struct Reply {
     content: Content,
 }
 
+/// No `Retry-After`.
+const UNSAID: u32 = 0;
+
 #[derive(Debug)]
 enum Content {
-    /// The status in words and the request's id.
-    Error,
+    /// The status in words and the request's id, and after how many seconds to try again; [`UNSAID`]: it is not said.
+    Error(u32),
     /// What a route says.
     Fixed(Arc<Respond>),
     /// Elsewhere.
@@ -30,17 +34,17 @@ enum Content {
 impl Reply {
     /// A request that we do not serve.
     pub(super) fn refusal(status: u16, reason: Reason) -> Self {
-        Self { status, refusal: Some((reason, reason.word())), content: Content::Error }
+        Self { status, refusal: Some((reason, reason.word())), content: Content::Error(UNSAID) }
     }
 
     /// A path that could be read in two ways.
     pub(super) fn ambiguous_path(word: &'static str) -> Self {
-        Self { status: 400, refusal: Some((Reason::AmbiguousPath, word)), content: Content::Error }
+        Self { status: 400, refusal: Some((Reason::AmbiguousPath, word)), content: Content::Error(UNSAID) }
     }
 
     /// A body whose framing is wrong.
     pub(super) fn bad_body(word: &'static str) -> Self {
-        Self { status: 400, refusal: Some((Reason::BadFraming, word)), content: Content::Error }
+        Self { status: 400, refusal: Some((Reason::BadFraming, word)), content: Content::Error(UNSAID) }
     }
 
     /// A head that the codec does not take.
@@ -58,18 +62,24 @@ impl Reply {
             (_, word) if ["length", "coding"].iter().any(|part| word.contains(part)) => Reason::BadFraming,
             _ => Reason::BadRequest,
         };
-        Self { status: reject.status, refusal: Some((reason, reject.reason)), content: Content::Error }
+        Self { status: reject.status, refusal: Some((reason, reject.reason)), content: Content::Error(UNSAID) }
     }
 
     /// A target that failed: 502, 503 or 504 (RFC 9110 §15.6).
     pub(super) fn failure(failure: Failure) -> Self {
         let status = match failure {
-            Failure::NoTarget => 503,
+            Failure::NoTarget | Failure::QueueFull | Failure::QueueTimeout => 503,
             Failure::ConnectTimeout | Failure::ResponseTimeout => 504,
             Failure::Internal => 500,
             _ => 502,
         };
-        Self { status, refusal: None, content: Content::Error }
+        Self { status, refusal: None, content: Content::Error(UNSAID) }
+    }
+
+    /// No target had room. Who comes again when those who wait now have been served or have given up may fare better.
+    pub(super) fn busy(failure: Failure, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self { content: Content::Error(seconds.max(1)), ..Self::failure(failure) }
     }
 
     /// What a route says.
@@ -131,7 +141,7 @@ impl Reply {
 
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
-        matches!(self.content, Content::Error)
+        matches!(self.content, Content::Error(_))
     }
 
     /// Where the client is sent, if it is.
@@ -154,11 +164,11 @@ impl Reply {
     pub(super) fn encode(&self, out: &mut Vec<u8>, asker: Asker<'_>, request_id: &str) {
         let plain = |extra, body| h1::Reply { status: self.status, extra, content_type: b"text/plain", body, asker };
         match &self.content {
-            Content::Error if self.status == 426 => {
+            Content::Error(_) if self.status == 426 => {
                 let body = b"426 Upgrade Required\n";
                 h1::encode_reply(out, &plain(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", body));
             }
-            Content::Error => h1::encode_error(out, self.status, request_id, asker),
+            Content::Error(after) => h1::encode_error(out, self.status, *after, request_id, asker),
             Content::Fixed(respond) => {
                 let (content_type, body) = (respond.content_type.as_bytes(), respond.body.as_bytes());
                 h1::encode_reply(out, &h1::Reply { content_type, ..plain(b"", body) });

@@ -147,6 +147,7 @@ impl Lane {
             gates.iter().for_each(|gate| gate.leaving.raise());
         }
         self.gates.replace(gates);
+        era.pools.iter().for_each(|pool| pool.pool().take_force());
         self.era.replace(era);
     }
 

@@ -12,9 +12,11 @@
 //!
 //! May depend on nothing else in the crate.
 
+mod call;
 mod clock;
 mod connect;
 mod driver;
+mod event;
 mod executor;
 mod lease;
 mod ledger;
@@ -31,6 +33,7 @@ mod thread;
 mod timer;
 mod watch;
 
+pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
 pub use connect::connect;
 pub use executor::{Slow, mark, take_slow};

@@ -270,6 +270,8 @@ pub struct PoolSet {
     pub retries: Counter,
     /// Exchanges in flight now.
     pub in_flight: Gauge,
+    /// Times that somebody waited for a target with room.
+    pub queued: Counter,
     /// What went wrong; a try that was repeated with success counts too.
     pub failures: Counters<{ Failure::COUNT }>,
     /// TLS handshakes with targets that were completed.

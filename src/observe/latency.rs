@@ -24,16 +24,20 @@ pub enum Kind {
     Connect,
     /// From a request sent to the first byte of the response; by pool.
     FirstByte,
+    /// Waiting in a queue; by pool.
+    Queue,
 }
 
+const KINDS: usize = 4;
+
 impl Kind {
-    const ALL: [Self; 3] = [Self::Request, Self::Connect, Self::FirstByte];
+    const ALL: [Self; KINDS] = [Self::Request, Self::Connect, Self::FirstByte, Self::Queue];
 }
 
 /// A worker's histograms under one plan. Those of plans that follow each other share what has the same name in both.
 #[derive(Debug)]
 pub struct Latencies {
-    groups: [Vec<Place>; 3],
+    groups: [Vec<Place>; KINDS],
     bound: Rc<Bound>,
 }
 
@@ -44,7 +48,7 @@ type Place = Rc<RefCell<Option<Box<Series>>>>;
 #[derive(Debug)]
 struct Bound {
     left: Cell<usize>,
-    overflow: [Place; 3],
+    overflow: [Place; KINDS],
 }
 
 /// Histograms that a worker copies at a time: about 100 KB, which nobody feels.
@@ -55,7 +59,7 @@ impl Latencies {
     pub fn new(routes: usize, pools: usize, limit: usize) -> Self {
         let places = |count| std::iter::repeat_with(Place::default).take(count).collect();
         let bound = Bound { left: Cell::new(limit), overflow: Default::default() };
-        Self { groups: [places(routes), places(pools), places(pools)], bound: Rc::new(bound) }
+        Self { groups: [places(routes), places(pools), places(pools), places(pools)], bound: Rc::new(bound) }
     }
 
     /// For the plan that comes next: `routes` and `pools` say which place each of its places had.
@@ -64,9 +68,12 @@ impl Latencies {
             let place = |origin: &Option<usize>| origin.and_then(|old| self.groups[kind as usize].get(old));
             origins.iter().map(|origin| place(origin).cloned().unwrap_or_default()).collect()
         };
-        let groups = [group(Kind::Request, routes), group(Kind::Connect, pools), group(Kind::FirstByte, pools)];
+        let of_pools = [Kind::Connect, Kind::FirstByte, Kind::Queue].map(|kind| group(kind, pools));
+        let [connect, first_byte, queue] = of_pools;
+        let groups = [group(Kind::Request, routes), connect, first_byte, queue];
         // Those that nobody takes over give their room back.
-        let made = |groups: &[Vec<Place>; 3]| groups.iter().flatten().filter(|place| place.borrow().is_some()).count();
+        let made =
+            |groups: &[Vec<Place>; KINDS]| groups.iter().flatten().filter(|place| place.borrow().is_some()).count();
         let given_back = made(&self.groups) - made(&groups);
         self.bound.left.set(self.bound.left.get() + given_back);
         Self { groups, bound: self.bound.clone() }
@@ -88,6 +95,12 @@ impl Latencies {
     #[inline]
     pub fn first_byte(&self, pool: usize, ns: u64) {
         self.record(Kind::FirstByte, pool, ns);
+    }
+
+    /// Notes that somebody waited `ns` nanoseconds in the queue of `pool`, in vain or not.
+    #[inline]
+    pub fn queue(&self, pool: usize, ns: u64) {
+        self.record(Kind::Queue, pool, ns);
     }
 
     /// A copy of some, for another thread, and where to go on: a few microseconds for each histogram made. `None`: that was all.
@@ -140,7 +153,7 @@ impl Latencies {
 /// What [`Latencies::page`] copied; those of several workers merge into one.
 #[derive(Clone, Debug, Default)]
 pub struct LatenciesSnapshot {
-    groups: [Group; 3],
+    groups: [Group; KINDS],
 }
 
 impl LatenciesSnapshot {

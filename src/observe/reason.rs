@@ -143,6 +143,10 @@ words! {
         Operator = "closed-by-operator",
         /// The pool had no target to choose: all are down.
         NoTarget = "no-target",
+        /// All targets had in hand what they may, and as many waited as may.
+        QueueFull = "queue-full",
+        /// No target had room within `timeouts.queue`.
+        QueueTimeout = "queue-timeout",
         /// Our own fault.
         Internal = "internal",
         /// Anything else.

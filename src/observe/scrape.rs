@@ -1,6 +1,10 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod queues;
+
+pub use queues::Queue;
+
 use super::counters::{
     ControlCounters, ListenerSet, PoolSet, Shape, TargetHealth, TargetSet, WorkerCounters, WorkerSet,
 };
@@ -31,6 +35,8 @@ pub struct Scrape<'a> {
     pub certificates: &'a [Certificates],
     /// The pools that have TLS.
     pub secure_pools: &'a [SecurePool],
+    /// The pools that have limits.
+    pub queues: &'a [Queue],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -80,6 +86,7 @@ impl Scrape<'_> {
         self.write_acme(&mut page);
         self.write_routes(&mut page);
         self.write_pools(&mut page);
+        self.write_queues(&mut page);
         self.write_secure_pools(&mut page);
         self.write_targets(&mut page);
         self.write_health(&mut page);
@@ -457,6 +464,7 @@ mod tests {
             worker.listener(1).requests.status(204);
             worker.listener(1).refusals.refused(Reason::NoRoute);
             worker.pool(0).failures.failed(Failure::Reset);
+            worker.pool(0).queued.add(2);
             worker.pool(0).target(1).received.add(7);
             worker.worker.longest_turn.record(2_000_000, 5);
             worker.worker.log_lines_dropped.add(4);
@@ -474,6 +482,7 @@ mod tests {
             control: &control,
             latencies: &latencies,
             certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
+            queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
             access_log: Some(&Lines::default()),
             tracing: true,
@@ -496,6 +505,9 @@ mod tests {
         assert_eq!(get("ringway_trace_spans_total", &[("result", "dropped")]), 11.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", "api")]), 2.0);
         assert_eq!(get("ringway_http_request_duration_seconds_count", &[("route", OVERFLOW)]), 2.0);
+        assert_eq!(get("ringway_pool_queue_length", &[("pool", "a")]), 7.0);
+        assert_eq!(get("ringway_pool_queued_total", &[("pool", "a")]), 4.0);
+        assert_eq!(get("ringway_target_max_in_flight", &[("target", "10.0.0.2:80")]), 9.0);
         let secure = &[("listener", "we\"b\\2"), ("certificate", "a\"b.pem")];
         assert_eq!(get("ringway_tls_certificate_expiry_seconds", secure), -5.0);
         assert_eq!(get("ringway_acme_issued_total", &[("listener", "we\"b\\2")]), 0.0);

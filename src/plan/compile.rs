@@ -12,6 +12,7 @@ use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
 use crate::tls::Rings;
+use crate::upstream::queue::{Limits as QueueLimits, Queue};
 use crate::upstream::{self, balance::Kind, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -157,10 +158,12 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
     });
     let target = |target: &model::Target| {
         let address = address(&target.address);
-        match before.and_then(|before| before.find(&address)) {
+        let known = before.and_then(|before| before.find(&address));
+        let next = match known {
             Some(known) => known.succeed(target.weight, target.backup),
             None => upstream::Target::new(address, target.weight, target.backup, workers),
-        }
+        };
+        next.limited(target.max_in_flight, known.is_none())
     };
     let targets = pool.targets.iter().map(target).collect();
     let tls_before = before.and_then(|before| before.tls.as_ref());
@@ -172,6 +175,7 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         open_when_down: pool.all_down == model::AllDown::Open,
         timeouts: upstream::Timeouts {
             connect: pool.timeouts.connect.0,
+            queue: pool.timeouts.queue.0,
             response_head: pool.timeouts.response_head.0,
             response_idle: pool.timeouts.response_idle.0,
             tunnel: pool.timeouts.tunnel.0,
@@ -185,8 +189,22 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         send_proxy: pool.send_proxy.map(front::form),
         is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1 && pool.send_proxy.is_none(),
         keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
+        queue: compile_queue(pool, before, workers),
     });
+    if before.is_some_and(|before| before.queue.is_none()) {
+        shared.expect_uncounted();
+    }
     Ok(Pool { shared, key })
+}
+
+/// A pool that had limits goes on counting, so that who waits is served when they are gone.
+fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, workers: usize) -> Option<Queue> {
+    let limits = QueueLimits { max_in_flight: pool.max_in_flight, length: pool.queue.length };
+    let is_limited = pool.max_in_flight.is_some() || pool.targets.iter().any(|target| target.max_in_flight.is_some());
+    match before.and_then(|before| before.queue.as_ref()) {
+        Some(queue) => Some(queue.succeed(limits)),
+        None => is_limited.then(|| Queue::new(limits, workers)),
+    }
 }
 
 fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
@@ -247,6 +265,7 @@ fn compile_route(
                 attempts: route.retry.attempts,
                 retry_connect: route.retry.on.contains(&model::RetryOn::Connect),
                 retry_reset: route.retry.on.contains(&model::RetryOn::Reset),
+                priority_class: route.priority_class,
             }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));

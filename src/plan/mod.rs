@@ -226,6 +226,8 @@ pub struct Forward {
     pub retry_connect: bool,
     /// Whether a reset before any response byte is tried again (idempotent methods only).
     pub retry_reset: bool,
+    /// Where its requests stand in the pool's queue: lower ones go first.
+    pub priority_class: i32,
 }
 
 /// The `Host` that a target sees.
@@ -361,6 +363,14 @@ impl Respond {
 impl Forward {
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
-        Self { pool, strip_prefix: None, host: Host::Client, attempts: 2, retry_connect: true, retry_reset: true }
+        Self {
+            pool,
+            strip_prefix: None,
+            host: Host::Client,
+            attempts: 2,
+            retry_connect: true,
+            retry_reset: true,
+            priority_class: 0,
+        }
     }
 }

@@ -9,6 +9,7 @@ mod announce;
 mod frames;
 mod front;
 mod pump;
+mod queue;
 mod secure;
 mod serve;
 

@@ -2,6 +2,7 @@
 
 use super::announce::announce;
 use super::pump::{Done, End, Tunnel, tunnel};
+use super::queue;
 use crate::lane::{Era, InFlight, Lane, Speech, Visit};
 use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
@@ -38,12 +39,13 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
         started: net::now(),
         tries: 0,
         connected: None,
+        queued: None,
         target: None,
     };
     let stall = seat.listener().timeouts.write_stall;
     let form = session.local.pool().send_proxy;
     let header = form.map(|form| announce(form, lane, visit.ticket, accepted.peer, client, None));
-    let connected = session.connect(&seat.era, pool, secure, header).await;
+    let connected = session.connect(&seat.era, pool, client, secure, header).await;
     drop(seat);
     let end = match connected {
         Ok((attempt, (target, secure))) => {
@@ -85,6 +87,8 @@ struct Session<'a> {
     started: Instant,
     tries: u32,
     connected: Option<Duration>,
+    /// How long it waited for a target with room; `None`: it did not.
+    queued: Option<Duration>,
     target: Option<usize>,
 }
 
@@ -94,17 +98,30 @@ impl Session<'_> {
         &mut self,
         era: &Era,
         pool: usize,
+        client: Channel<'_>,
         secure: Option<&tls::Session>,
         header: Option<Header>,
     ) -> Result<(Attempt, (Stream, Option<Box<tls::Session>>)), Failure> {
-        let local = &self.local;
+        let local = &self.local.clone();
         let agreed = secure.filter(|_| local.pool().tls.is_some()).and_then(tls::Session::agreed);
         self.counters.requests.inc();
         let key = Key::hash_ip(self.peer.ip);
         let mut tried = Tried::default();
         let mut last = Failure::NoTarget;
         for retry in 0..=RETRIES {
-            let Some(attempt) = local.choose(&Ask::any(key, &tried), net::coarse_now()) else { break };
+            let ask = Ask::any(key, &tried);
+            let chosen = match local.choose(&ask, net::coarse_now()) {
+                None if local.pool().queue.is_some() => self.line_up(era, pool, &ask, client).await,
+                chosen => chosen.ok_or(Failure::NoTarget),
+            };
+            let attempt = match chosen {
+                Ok(attempt) => attempt,
+                Err(Failure::NoTarget) => break,
+                Err(failure) => {
+                    self.counters.failures.failed(failure);
+                    return Err(failure);
+                }
+            };
             if retry > 0 {
                 self.counters.retries.inc();
             }
@@ -143,6 +160,25 @@ impl Session<'_> {
             self.counters.failures.failed(last);
         }
         Err(last)
+    }
+
+    /// Waits for a target with room.
+    async fn line_up(
+        &mut self,
+        era: &Era,
+        pool: usize,
+        ask: &Ask<'_>,
+        client: Channel<'_>,
+    ) -> Result<Attempt, Failure> {
+        let waiting = self.local.line_up(ask, 0)?;
+        let limit = self.local.pool().timeouts.queue;
+        self.counters.queued.inc();
+        let started = net::now();
+        let turn = Box::pin(queue::wait(waiting, limit, client)).await;
+        let took = started.elapsed();
+        era.latencies.queue(pool, nanos(took));
+        self.queued = Some(self.queued.unwrap_or_default() + took);
+        turn
     }
 
     fn count(&self, attempt: &Attempt, done: &Done) {
@@ -184,8 +220,10 @@ impl Session<'_> {
             bytes_in: done.sent,
             bytes_out: done.received,
             times: Times {
-                queue: self.connected.map(|_| 0),
-                connect: self.connected.map(nanos),
+                queue: self.queued.or(self.connected.map(|_| Duration::ZERO)).map(nanos),
+                connect: self
+                    .connected
+                    .map(|connected| nanos(connected.saturating_sub(self.queued.unwrap_or_default()))),
                 total,
                 ..Times::default()
             },
@@ -225,6 +263,9 @@ fn ending(end: &End) -> (&'static str, Termination) {
         (End::Client(_), _) => (failure.word(), Cause::Client, Phase::Data),
         (End::Silence | End::Target(ErrorKind::TimedOut), _) => (failure.word(), Cause::TargetTimeout, Phase::Data),
         (_, Failure::Internal) => (failure.word(), Cause::Internal, Phase::Data),
+        (End::Unreached(_), Failure::QueueFull) => (failure.word(), Cause::Proxy, Phase::Queue),
+        (End::Unreached(_), Failure::QueueTimeout) => (failure.word(), Cause::TargetTimeout, Phase::Queue),
+        (End::Unreached(_), Failure::ClientAbort) => (failure.word(), Cause::Client, Phase::Queue),
         (End::Unreached(_), Failure::ConnectTimeout) => (failure.word(), Cause::TargetTimeout, Phase::Connect),
         (End::Unreached(_), _) => (failure.word(), Cause::Target, Phase::Connect),
         _ => (failure.word(), Cause::Target, Phase::Data),

@@ -135,17 +135,23 @@ impl Local {
 
     /// Chooses a target that was not tried yet and counts the attempt; `None` if there is no such target.
     pub fn choose(&self, ask: &Ask<'_>, now: Duration) -> Option<Attempt> {
+        if let Some(queue) = &self.pool.queue {
+            return self.choose_with_room(queue, ask, now);
+        }
         let view = |ignore_health| View { pool: &self.pool, tried: ask.tried, ignore_health };
         let target = match ask.owner {
             None => self.pick(ask.key, view, now)?,
             Some(owner) => self.of_owner(owner, ask, view, now)?,
         };
-        self.pool.targets[target].enter(self.worker);
-        Some(Attempt { pool: self.pool.clone(), target, worker: self.worker })
+        Some(Attempt::begin(&self.pool, target, self.worker))
+    }
+
+    pub(super) fn worker(&self) -> usize {
+        self.worker
     }
 
     #[inline]
-    fn pick<'a>(&self, key: u64, view: impl Fn(bool) -> View<'a>, now: Duration) -> Option<usize> {
+    pub(super) fn pick<T: Targets>(&self, key: u64, view: impl Fn(bool) -> T, now: Duration) -> Option<usize> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let mut balancer = self.balancer.borrow_mut();
         let mut pick = |ignore_health| balancer.pick(&view(ignore_health), key, now);
@@ -156,7 +162,7 @@ impl Local {
     }
 
     /// The owner while it can be used, else what the policy says, if that may be.
-    fn of_owner<'a>(
+    pub(super) fn of_owner<'a>(
         &self,
         owner: usize,
         ask: &Ask<'_>,
@@ -289,6 +295,7 @@ impl Local {
                 idle.shrink_to(8);
             }
         }
+        self.pool.look_at_line();
         let targets = &self.pool.targets;
         let gone = |target: usize| {
             let target = &targets[target];
@@ -334,6 +341,12 @@ impl Idle {
 }
 
 impl Attempt {
+    /// Begins at a target; where the pool has limits, with a slot that was taken for it.
+    pub(super) fn begin(pool: &Arc<Pool>, target: usize, worker: usize) -> Self {
+        pool.targets[target].enter(worker);
+        Self { pool: pool.clone(), target, worker }
+    }
+
     /// The pool.
     pub fn pool(&self) -> &Pool {
         &self.pool
@@ -353,13 +366,17 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.target().leave(self.worker);
+        if let Some(queue) = &self.pool.queue {
+            queue.give_back(self.target(), self.worker);
+        }
     }
 }
 
-struct View<'a> {
-    pool: &'a Pool,
-    tried: &'a Tried,
-    ignore_health: bool,
+/// The targets as they are for one exchange.
+pub(super) struct View<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) tried: &'a Tried,
+    pub(super) ignore_health: bool,
 }
 
 impl Targets for View<'_> {

@@ -12,6 +12,7 @@ pub mod health;
 mod local;
 mod open;
 mod owner;
+pub mod queue;
 mod target;
 mod trunk;
 

@@ -1,6 +1,7 @@
 //! A pool and its targets, as all workers see them.
 
 use super::balance;
+use super::queue::{Queue, Room};
 use crate::net::Address;
 use crate::net::proxy_protocol::Form;
 use crate::tls::Outbound;
@@ -33,6 +34,8 @@ pub struct Pool {
     pub send_proxy: Option<Form>,
     /// Whether it is HTTP/1.1 in clear without headers, which asks for nothing before a connection is used.
     pub is_plain: bool,
+    /// Where requests wait for room; `None`: the pool has no limits.
+    pub queue: Option<Queue>,
 }
 
 /// What targets speak to exchanges.
@@ -60,6 +63,8 @@ pub struct Target {
     pub weight: u32,
     /// Whether it is used only when no other target can be.
     pub backup: bool,
+    /// Exchanges or connections that it may have in hand by the configuration; `None`: any.
+    pub max_in_flight: Option<u32>,
     /// What plans that follow each other share.
     state: Arc<State>,
 }
@@ -74,6 +79,7 @@ struct State {
     weight: AtomicU32,
     /// One count per worker, which alone writes it.
     in_flight: Box<[CachePadded<AtomicU32>]>,
+    room: CachePadded<Room>,
 }
 
 /// What an operator wants of a target, whatever its checks say.
@@ -116,6 +122,8 @@ impl Patient {
 pub struct Timeouts {
     /// Until a connection stands.
     pub connect: Duration,
+    /// Waiting for a target with room.
+    pub queue: Duration,
     /// From the request's end to the response's head.
     pub response_head: Duration,
     /// Silence within a response.
@@ -143,14 +151,25 @@ impl Target {
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(NO_WEIGHT),
             in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
+            room: CachePadded::new(Room::new(workers)),
         });
-        Self { address, name, id, weight, backup, state }
+        Self { address, name, id, weight, backup, max_in_flight: None, state }
     }
 
     /// The same target under another plan.
     pub fn succeed(&self, weight: u32, backup: bool) -> Self {
         let Self { address, name, id, state, .. } = self;
-        Self { address: address.clone(), name: name.clone(), id: *id, weight, backup, state: state.clone() }
+        let (address, name, state) = (address.clone(), name.clone(), state.clone());
+        Self { address, name, id: *id, weight, backup, max_in_flight: None, state }
+    }
+
+    /// The same with a limit to what it may have in hand. On a target that is new it holds at once, else from when its plan is in
+    /// force.
+    pub fn limited(self, max_in_flight: Option<u32>, is_new: bool) -> Self {
+        if is_new {
+            self.state.room.set_limit(max_in_flight);
+        }
+        Self { max_in_flight, ..self }
     }
 
     /// The target as its checks know it.
@@ -218,7 +237,15 @@ impl Target {
 
     /// Exchanges and tunnels that it serves now, over all workers.
     pub fn in_flight(&self) -> u32 {
-        self.state.in_flight.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.in_flight_by_worker().sum()
+    }
+
+    pub(super) fn in_flight_by_worker(&self) -> impl Iterator<Item = u32> {
+        self.state.in_flight.iter().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn room(&self) -> &Room {
+        &self.state.room
     }
 
     /// Forgets what worker `worker` had in flight: it died with it.
@@ -226,6 +253,7 @@ impl Target {
         if let Some(count) = self.state.in_flight.get(worker) {
             count.store(0, Ordering::Relaxed);
         }
+        self.state.room.forget(worker);
     }
 
     pub(super) fn enter(&self, worker: usize) {

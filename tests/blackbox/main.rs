@@ -34,6 +34,7 @@ mod lifecycle;
 mod logs;
 mod observe;
 mod proxy_protocol;
+mod queue;
 mod reload;
 mod servers;
 mod supervisor;

@@ -1,6 +1,6 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, PoolTls, SendProxy};
+use super::{Address, PoolTls, Queue, SendProxy};
 use crate::config::formats::{HostName, RequestTarget};
 use crate::config::units::Span;
 use crate::config::words::StatusRanges;
@@ -27,6 +27,11 @@ pub struct Pool {
     pub health: Option<Health>,
     /// Connections kept for the next request.
     pub keepalive: Keepalive,
+    /// Requests, or connections of tcp listeners, that all targets together may have in hand; more wait. Absent: any.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_in_flight: Option<u32>,
+    /// Those who wait for room at a target.
+    pub queue: Queue,
     /// How long targets may take.
     pub timeouts: PoolTimeouts,
     /// Has targets told whose connection it is by the PROXY protocol, before anything else, TLS included. Absent: they are not.
@@ -45,6 +50,8 @@ impl Default for Pool {
             all_down: AllDown::Closed,
             health: None,
             keepalive: Keepalive::default(),
+            max_in_flight: None,
+            queue: Queue::default(),
             timeouts: PoolTimeouts::default(),
             send_proxy: None,
             tls: None,
@@ -106,6 +113,8 @@ pub struct Target {
     pub weight: u32,
     /// Used only while no target that is not a backup is up.
     pub backup: bool,
+    /// Requests or connections that it may have in hand; `None`: any.
+    pub max_in_flight: Option<u32>,
 }
 
 /// A target as written: its address, or a table.
@@ -129,6 +138,9 @@ struct TargetTable {
     /// Used only while no target that is not a backup is up.
     #[serde(default)]
     backup: bool,
+    /// Requests, or connections of tcp listeners, that it may have in hand, over all workers; more go elsewhere or wait. Absent: any.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    max_in_flight: Option<u32>,
 }
 
 fn one() -> u32 {
@@ -138,8 +150,10 @@ fn one() -> u32 {
 impl From<TargetForm> for Target {
     fn from(form: TargetForm) -> Self {
         match form {
-            TargetForm::Bare(address) => Self { address, weight: one(), backup: false },
-            TargetForm::Table(TargetTable { address, weight, backup }) => Self { address, weight, backup },
+            TargetForm::Bare(address) => Self { address, weight: one(), backup: false, max_in_flight: None },
+            TargetForm::Table(TargetTable { address, weight, backup, max_in_flight }) => {
+                Self { address, weight, backup, max_in_flight }
+            }
         }
     }
 }
@@ -313,6 +327,9 @@ pub struct PoolTimeouts {
     /// To make a connection, TLS included; then the next target is tried.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
     pub connect: Span,
+    /// In the queue for a target with room; then 503.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub queue: Span,
     /// From the end of the request to the end of the answer's head; then 504.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
     pub response_head: Span,
@@ -328,6 +345,7 @@ impl Default for PoolTimeouts {
     fn default() -> Self {
         Self {
             connect: Span::secs(2),
+            queue: Span::secs(5),
             response_head: Span::secs(60),
             response_idle: Span::secs(300),
             tunnel: Span::secs(3600),

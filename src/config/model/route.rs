@@ -33,6 +33,9 @@ pub struct Route {
     /// Goes before how specific a route is: the higher wins.
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i64,
+    /// Its requests' class where they wait in the queue of a pool: lower ones are served first, as HAProxy's priority-class.
+    #[schemars(range(min = -2047, max = 2047))]
+    pub priority_class: i32,
     /// The pool that answers.
     #[schemars(with = "Option<Name>")]
     pub pool: Option<String>,

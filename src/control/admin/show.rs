@@ -8,6 +8,7 @@ use crate::control::report::Report;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::reason::Class;
 use crate::plan::{Action, Protocol};
+use crate::upstream::queue::Queue;
 use serde_json::Value;
 
 impl From<&Told> for view::Reload {
@@ -91,6 +92,12 @@ pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> vi
         checked: written.is_some_and(|pool| pool.health.is_some()),
         up: pool.targets.iter().filter(|target| target.is_up() && target.weight() > 0).count(),
         in_flight: sum(present, |worker| worker.pool(index).in_flight.get()),
+        max_in_flight: pool.queue.as_ref().and_then(Queue::limit),
+        queue: pool.queue.as_ref().map(|queue| view::Queue {
+            waiting: queue.len(),
+            length: queue.limits.length,
+            queued: sum(present, |worker| worker.pool(index).queued.get()),
+        }),
         requests: sum(present, |worker| worker.pool(index).requests.get()),
         errors: sum(present, |worker| worker.pool(index).failures.get().iter().sum()),
         targets: (0..pool.targets.len()).map(|place| target(present, overrides, index, place)).collect(),
@@ -108,6 +115,7 @@ pub(super) fn target(present: &Present, overrides: &Overrides, pool: usize, inde
         state: State::of(target.mode()),
         up: target.passes_checks(),
         in_flight: u64::from(target.in_flight()),
+        max_in_flight: target.limit(),
         requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),
         errors: sum(present, |worker| worker.pool(pool).target(index).failures.get()),
         origin: if overrides.concerns(&key) { "override" } else { "config" }.to_owned(),

@@ -148,12 +148,29 @@ pub struct Pool {
     pub up: usize,
     /// Exchanges and connections in flight.
     pub in_flight: u64,
+    /// Exchanges and connections that may be, over all targets; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+    /// Who waits for a target with room; absent: the pool has no limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
     /// Exchanges and connections since the start.
     pub requests: u64,
     /// Tries that failed since the start.
     pub errors: u64,
     /// Its targets, in the order of the configuration.
     pub targets: Vec<Target>,
+}
+
+/// Those who wait for a target with room.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Queue {
+    /// As of now.
+    pub waiting: usize,
+    /// At most.
+    pub length: usize,
+    /// Since the start.
+    pub queued: u64,
 }
 
 /// A target.
@@ -171,6 +188,9 @@ pub struct Target {
     pub up: bool,
     /// Tries in flight.
     pub in_flight: u64,
+    /// Tries that may be, by what is in force now; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
     /// Tries since the start.
     pub requests: u64,
     /// Tries that failed since the start.

@@ -1,7 +1,8 @@
 use super::*;
 
 fn config(targets: &[&str]) -> Config {
-    let target = |text: &&str| model::Target { address: text.parse().unwrap(), weight: 1, backup: false };
+    let target =
+        |text: &&str| model::Target { address: text.parse().unwrap(), weight: 1, backup: false, max_in_flight: None };
     let pool = model::Pool { targets: targets.iter().map(target).collect(), ..model::Pool::default() };
     Config { pools: [("api".to_owned(), pool)].into(), ..Config::default() }
 }

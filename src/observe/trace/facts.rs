@@ -14,6 +14,8 @@ pub struct Facts {
     tries: [Try; TRIES],
     /// Tries begun.
     begun: u32,
+    /// When a target with room was waited for first, and for how long in all.
+    queue: Option<(Instant, Duration)>,
 }
 
 /// One try at one target.
@@ -42,12 +44,12 @@ pub struct Try {
 impl Facts {
     /// Takes its place in a trace; what was noted before is gone.
     pub fn begin(&mut self, context: Context) {
-        (self.context, self.begun) = (Some(context), 0);
+        (self.context, self.begun, self.queue) = (Some(context), 0, None);
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        (self.context, self.begun) = (None, 0);
+        (self.context, self.begun, self.queue) = (None, 0, None);
     }
 
     /// Its place in a trace; `None` while it has none.
@@ -59,6 +61,19 @@ impl Facts {
     /// The tries that were kept, in their order.
     pub fn tries(&self) -> &[Try] {
         &self.tries[..(self.begun as usize).min(TRIES)]
+    }
+
+    /// A target with room was waited for.
+    pub fn queued(&mut self, from: Instant, took: Duration) {
+        if self.context.is_some() {
+            let (first, before) = self.queue.unwrap_or((from, Duration::ZERO));
+            self.queue = Some((first, before + took));
+        }
+    }
+
+    /// When a target with room was waited for first, and for how long in all.
+    pub fn queue(&self) -> Option<(Instant, Duration)> {
+        self.queue
     }
 
     /// A try at the target at `target` begins, in a span called `span_id`.

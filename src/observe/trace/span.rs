@@ -5,7 +5,7 @@ use super::context::Context;
 use super::facts::{Facts, Try};
 use super::protobuf::Writer;
 use crate::observe::access::{Http, Record, Version};
-use crate::observe::reason::Cause;
+use crate::observe::reason::{Cause, Phase};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,10 @@ impl Exchange<'_> {
         let mut out = Writer::new(out);
         self.write_server(&mut out, context, http);
         let mut spans = 1;
+        if let Some((at, took)) = self.facts.queue() {
+            self.write_queue(&mut out, context, self.at(at), self.at(at + took));
+            spans += 1;
+        }
         let mut free = self.record.start_ns;
         for one in self.facts.tries() {
             let from = one.connect.map(|(at, _)| at).or(one.sent).map_or(free, |at| self.at(at));
@@ -203,6 +207,23 @@ impl Exchange<'_> {
                 fail(out, word, 0);
             }
         });
+    }
+
+    fn write_queue(&self, out: &mut Writer<'_>, context: &Context, from: u64, to: u64) {
+        // As with a connection: there is one in an exchange at most.
+        let id = !context.ids.span_id;
+        let frame = Frame { id, parent: context.ids.span_id, name: [b"queue", b"", b""], kind: INTERNAL, from, to };
+        self.span(out, context, &frame, |out| {
+            text(out, "ringway.pool", self.record.pool.as_bytes());
+            if self.facts.tries().is_empty() && self.is_failed_in_queue() {
+                fail(out, self.record.reason, 0);
+            }
+        });
+    }
+
+    /// Whether it came to its end while it waited for a target with room.
+    fn is_failed_in_queue(&self) -> bool {
+        self.record.termination.phase == Phase::Queue
     }
 
     /// The address of a target, or the path of its socket.

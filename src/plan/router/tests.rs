@@ -78,6 +78,7 @@ fn route(hosts: &[&str], paths: &[&str]) -> Route {
         headers: BTreeMap::new(),
         query: BTreeMap::new(),
         client_ip: Vec::new(),
+        priority_class: 0,
         priority: 0,
         pool: Some("pool".into()),
         respond: None,

@@ -1,0 +1,151 @@
+//! Limits of what is in flight at a target and in a pool, and the line of those who wait for room.
+//!
+//! Each attempt in a pool that has limits holds a slot of its target and one of the pool for as long as it lives. Without
+//! anybody waiting a slot is taken by one atomic operation each; else whoever comes stands in [`line::Line`]. Who gives a
+//! slot back while others wait gives it to the first of them who can use it, whichever worker that is on, and calls it.
+//!
+//! What always holds: who waits for nothing that could come is told so at once. A pool without limits has no [`Queue`], and
+//! nothing of this is done for it.
+//!
+//! [`slots`] and [`line`] are pure.
+
+mod choose;
+mod line;
+mod room;
+mod slots;
+mod sync;
+mod ticket;
+
+pub(in crate::upstream) use room::Room;
+pub use ticket::Waiting;
+
+use super::target::{Pool, Target};
+use line::Line;
+use slots::{Slots, UNLIMITED};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use ticket::Ticket;
+
+/// The limits of a pool as a plan has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Exchanges or connections in flight in the pool; `None`: any.
+    pub max_in_flight: Option<u32>,
+    /// How many may wait.
+    pub length: usize,
+}
+
+/// A pool's limits and its line.
+pub struct Queue {
+    /// As the plan has them.
+    pub limits: Limits,
+    shared: Arc<Shared>,
+}
+
+/// What plans that follow each other share.
+struct Shared {
+    slots: Slots,
+    /// Whether there may be attempts that took no slot.
+    uncounted: AtomicBool,
+    line: Line<Ticket>,
+}
+
+impl Queue {
+    /// A line with nobody in it, for a process of `workers`.
+    pub fn new(limits: Limits, workers: usize) -> Self {
+        let slots = Slots::new(workers, limits.max_in_flight.unwrap_or(UNLIMITED));
+        Self { limits, shared: Arc::new(Shared { slots, uncounted: AtomicBool::new(false), line: Line::new() }) }
+    }
+
+    /// The same line under another plan.
+    pub fn succeed(&self, limits: Limits) -> Self {
+        Self { limits, shared: self.shared.clone() }
+    }
+
+    /// How many wait now.
+    pub fn len(&self) -> usize {
+        self.shared.line.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What may be in flight in the pool by what is in force now; `None`: any.
+    pub fn limit(&self) -> Option<u32> {
+        Some(self.shared.slots.limit()).filter(|&limit| limit != UNLIMITED)
+    }
+
+    /// Takes a slot of the pool and one of `target` for worker `worker`, if there are both.
+    pub(super) fn take(&self, pool: &Pool, target: &Target, worker: usize) -> bool {
+        if !self.take_own(pool, worker) {
+            return false;
+        }
+        if target.take(worker) {
+            return true;
+        }
+        // Somebody may have come meanwhile and found it taken.
+        self.shared.slots.give_back(worker);
+        self.shared.line.offer();
+        false
+    }
+
+    fn take_own(&self, pool: &Pool, worker: usize) -> bool {
+        let Shared { slots, uncounted, .. } = &*self.shared;
+        let others = || pool.targets.iter().map(Target::uncounted).sum();
+        let others = if uncounted.load(Ordering::Relaxed) { others() } else { 0 };
+        slots.take(worker, slots.limit().saturating_sub(others))
+    }
+
+    /// Gives both back, to whoever waits.
+    pub(super) fn give_back(&self, target: &Target, worker: usize) {
+        target.room().slots.give_back(worker);
+        self.shared.slots.give_back(worker);
+        self.shared.line.offer();
+    }
+}
+
+impl Pool {
+    /// From now on its limits are those that hold, for whoever waits as well.
+    pub fn take_force(&self) {
+        let Some(queue) = &self.queue else { return };
+        queue.shared.slots.set_limit(queue.limits.max_in_flight.unwrap_or(UNLIMITED));
+        for target in &self.targets {
+            target.room().set_limit(target.max_in_flight);
+        }
+        queue.shared.line.offer();
+    }
+
+    /// It has limits from now on, of which attempts know nothing that have begun before.
+    pub fn expect_uncounted(&self) {
+        if let Some(queue) = &self.queue {
+            queue.shared.uncounted.store(true, Ordering::Relaxed);
+            self.targets.iter().for_each(Target::expect_uncounted);
+        }
+    }
+
+    /// Serves whom it can: targets may have come up or gone down.
+    pub(super) fn look_at_line(&self) {
+        if let Some(queue) = &self.queue {
+            queue.shared.line.offer();
+        }
+    }
+
+    /// Forgets what worker `worker` had in flight, and who waited on it: they died with it.
+    pub fn forget(&self, worker: usize) {
+        if let Some(queue) = &self.queue {
+            queue.shared.line.forget(worker);
+            queue.shared.slots.forget(worker);
+        }
+        self.targets.iter().for_each(|target| target.forget(worker));
+        self.look_at_line();
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("limits", &self.limits).field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
