@@ -105,7 +105,7 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
 
 /// The targets of pools, a row each.
 pub fn targets(pools: &[view::Pool], colour: bool) -> String {
-    let mut table = Table::new(&["POOL", "TARGET", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS", ""]);
+    let mut table = Table::new(&["POOL", "TARGET", "STATE", "CHECK", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS", ""]);
     for pool in pools {
         for target in &pool.targets {
             let weight = match target.weight {
@@ -116,7 +116,10 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
             let errors = Cell::new(target.errors, if failing { Tone::Bad } else { Tone::Plain });
             let backup = if target.backup { "backup" } else { "" };
             let origin = if target.origin == "override" { "overridden" } else { "" };
-            let notes = [backup, origin].into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
+            let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said)).unwrap_or_default();
+            let follows = target.follows.as_ref().map(|other| format!("follows {other}")).unwrap_or_default();
+            let notes = [backup, origin, &agent, &follows];
+            let notes = notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
             let in_flight = match target.max_in_flight {
                 Some(most) => {
                     let tone = if target.in_flight >= u64::from(most) { Tone::Warn } else { Tone::Plain };
@@ -125,8 +128,10 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
                 None => target.in_flight.into(),
             };
             let tail = [in_flight, target.requests.into(), errors, Cell::new(notes, Tone::Warn)];
-            let head = [Cell::from(&pool.name), Cell::from(&target.address), state_of(target), weight.into()];
-            table.row(head.into_iter().chain(tail));
+            let state = [state_of(target), check_of(target)];
+            let head =
+                [Cell::from(&pool.name), Cell::from(&target.address)].into_iter().chain(state).chain([weight.into()]);
+            table.row(head.chain(tail));
         }
     }
     table.text(colour)
@@ -140,6 +145,15 @@ fn state_of(target: &view::Target) -> Cell {
         (State::Drain, true) => Cell::new("drain", Tone::Warn),
         (State::Ready, true) => Cell::new("up", Tone::Good),
     }
+}
+
+/// What the last check found, as HAProxy shows it: "L7STS/503 in 3ms".
+fn check_of(target: &view::Target) -> Cell {
+    let Some(check) = &target.check else { return Cell::new("", Tone::Plain) };
+    let code = check.code.map(|code| format!("/{code}")).unwrap_or_default();
+    let good = matches!(check.result.as_str(), "L4OK" | "L6OK" | "L7OK" | "PROCOK");
+    let text = format!("{}{code} in {}ms", check.result, check.took_ms);
+    Cell::new(text, if good { Tone::Plain } else { Tone::Bad })
 }
 
 /// What is overridden, as the differences of two files are shown.
@@ -180,6 +194,15 @@ mod tests {
             backup: address.ends_with('2'),
             state,
             up,
+            check: Some(view::Check {
+                result: if up { "L4OK" } else { "L7STS" }.into(),
+                code: (!up).then_some(503),
+                detail: String::new(),
+                took_ms: 3,
+                at: 0,
+            }),
+            agent: up.then(|| view::Agent { said: "up 75%".into(), limit: None, asked: None }),
+            follows: (!up).then(|| "web/10.0.0.1:80".into()),
             in_flight: 1,
             max_in_flight: Some(10).filter(|_| state == State::Ready),
             requests: 1000,
@@ -221,9 +244,9 @@ queue of api: 3 of 1024 wait
 
 LISTENER  PROTOCOL  CONNECTIONS  REQUESTS  REFUSED  ADDRESS
 
-POOL  TARGET       STATE  WEIGHT  IN FLIGHT  REQUESTS  ERRORS
-api   10.0.0.1:81  drain  0 (3)   1          1000      0       overridden
-api   10.0.0.1:82  down   3       1 of 10    1000      0       backup
+POOL  TARGET       STATE  CHECK             WEIGHT  IN FLIGHT  REQUESTS  ERRORS
+api   10.0.0.1:81  drain  L4OK in 3ms       0 (3)   1          1000      0       overridden, agent: up 75%
+api   10.0.0.1:82  down   L7STS/503 in 3ms  3       1 of 10    1000      0       backup, follows web/10.0.0.1:80
 ";
         assert_eq!(page(&status, &[], std::slice::from_ref(&pool), false), expected);
         assert!(page(&status, &[], &[pool], true).contains("\u{1b}[1;31mdown"));

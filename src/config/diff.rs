@@ -102,7 +102,13 @@ impl Differ<'_> {
 
 /// Whether nobody may see what a key is set to, or keys below it are.
 fn is_secret(at: &KeyPath) -> bool {
-    matches!(at.keys(), [first, second, ..] if first == "tracing" && second == "headers")
+    match at.keys() {
+        [first, second, ..] if first == "tracing" && second == "headers" => true,
+        [first, _, third, fourth, ..] => {
+            (first == "pools" || first == "defaults") && third == "health" && fourth == "headers"
+        }
+        _ => false,
+    }
 }
 
 /// Whether two values are the same, wherever they were written.

@@ -2,7 +2,7 @@
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
-use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, SniPolicy, ValueMatch};
+use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, Share, Size, Span};
 use super::url::Url;
@@ -160,6 +160,15 @@ formats! {
         |text, _| patterns::client_address(text).map(|address| address.to_string());
     "value-pattern" ["string"] mark ValuePattern, "a value", "write \"value\" or \"~regex\"",
         |text, _| patterns::value_pattern(text);
+    "body-pattern" ["string"] mark BodyPattern, "a text", "write \"text\" or \"~regex\"",
+        |text, _| patterns::body_pattern(text);
+    "step-text" ["string"] mark StepText, "a text", "write \"PING\\r\\n\"", |text, _| patterns::some_text(text);
+    "hex" ["string"] mark Hex, "bytes in hexadecimal", "write two digits for each byte: \"0a ff\"",
+        |text, _| patterns::hex(text);
+    "ip-address" ["string"] mark IpAddress, "an IP address", "write \"10.0.0.1\" or \"fd00::1\"; names are not resolved",
+        |text, _| patterns::ip_address(text);
+    "track" ["string"] type Track, "a pool or a target of one", "write \"pool\" or \"pool/10.0.0.1:80\"",
+        |text, folder| text.parse::<Track>()?.based_on(folder).map(|t| t.to_string());
     "media-type" ["string"] mark MediaType, "a media type", "write \"text/plain\"",
         |text, _| patterns::media_type(text);
     "host-policy" ["string"] type HostPolicy, "a Host to send", "write \"client\", \"target\", or a host name",

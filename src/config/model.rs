@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod health;
 mod log;
 mod pool;
 mod proxy;
@@ -14,6 +15,7 @@ mod tls;
 mod tracing;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use health::*;
 pub use log::*;
 pub use pool::*;
 pub use proxy::*;

@@ -250,6 +250,46 @@ pub fn value_pattern(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// What an answer must hold: a text, blanks and line ends included, or `~regex`.
+pub fn body_pattern(text: &str) -> Result<String, Invalid> {
+    match text.strip_prefix('~') {
+        Some(pattern) => regex(pattern)?,
+        None => drop(some_text(text)?),
+    }
+    Ok(text.to_owned())
+}
+
+/// Any text but none at all.
+pub fn some_text(text: &str) -> Result<String, Invalid> {
+    match text.is_empty() {
+        true => Err(Invalid::new("it is empty")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// Bytes as hexadecimal digits, in lower case and without blanks.
+pub fn hex(text: &str) -> Result<String, Invalid> {
+    let digits: String = some_text(text)?.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    if let Some(wrong) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(Invalid::new(format!("{wrong:?} is no hexadecimal digit")));
+    }
+    match digits.len() % 2 {
+        0 => Ok(digits.to_ascii_lowercase()),
+        _ => Err(Invalid::new("the last byte has one digit")),
+    }
+}
+
+/// An IP address that a connection can go to, in brackets or without.
+pub fn ip_address(text: &str) -> Result<String, Invalid> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match bare.parse::<IpAddr>() {
+        Err(_) if text.parse::<SocketAddr>().is_ok() => Err(Invalid::new("it has a port").help("write that as `port`")),
+        Err(_) => Err(Invalid::new("it is no IP address")),
+        Ok(ip) if ip.is_unspecified() || ip.is_multicast() => Err(Invalid::new("a connection cannot go there")),
+        Ok(ip) => Ok(ip.to_string()),
+    }
+}
+
 /// A header's value: no control characters but the tab, no blanks around it (RFC 9110 §5.5).
 pub fn header_value(text: &str) -> Result<String, Invalid> {
     if let Some(wrong) = text.bytes().find(|&b| b.is_ascii_control() && b != b'\t') {

@@ -2,6 +2,7 @@
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
 mod expect;
+mod health;
 mod log;
 mod proxy;
 mod queue;
@@ -9,7 +10,7 @@ mod secure;
 mod tracing;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
-use super::model::{Address, Balance, Config, HealthKind, Listener, Pool, Protocol, Redirect, Route};
+use super::model::{Address, Balance, Config, Listener, Pool, Protocol, Redirect, Route};
 use super::sources::{Fault, KeyPath, Sources};
 use super::walk::{Outcome, choice, nearest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,15 +296,7 @@ impl Sense<'_> {
         }
         queue::check(self, name, pool, &at);
         secure::check_pool(self, name, pool, &at);
-        if pool.health.as_ref().is_some_and(|health| matches!(health.kind, HealthKind::Tcp)) {
-            for key in ["path", "host", "expect"] {
-                let here = at.child("health").child(key);
-                if self.sources.has_own(&here) {
-                    let what = format!("`{key}` means nothing for a health check of type \"tcp\"");
-                    self.fault(Fault::new(here, what).help("set type = \"http\", or remove it"));
-                }
-            }
-        }
+        health::check(self, name, pool, &at);
     }
 
     fn targets(&mut self, name: &str, pool: &Pool, at: &KeyPath) {

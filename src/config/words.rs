@@ -1,17 +1,18 @@
 //! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`.
 
-use super::model::{CaSource, HashKey, HostPolicy, SniPolicy, ValueMatch};
+use super::model::{Address, CaSource, HashKey, HostPolicy, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// The status codes that a health check takes for good, as inclusive ranges: `"200-399"`, `"200, 204"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRanges(pub Vec<(u16, u16)>);
 
-text_form!(CaSource, HashKey, HostPolicy, SniPolicy, StatusRanges);
+text_form!(CaSource, HashKey, HostPolicy, SniPolicy, StatusRanges, Track);
 
 impl FromStr for StatusRanges {
     type Err = Invalid;
@@ -102,6 +103,33 @@ impl fmt::Display for HostPolicy {
             Self::Target => "target",
             Self::Fixed(name) => name,
         })
+    }
+}
+
+impl FromStr for Track {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (pool, target) = match text.split_once('/') {
+            Some((pool, target)) => (pool, Some(Address::parse_target(target)?)),
+            None => (text, None),
+        };
+        Ok(Self { pool: patterns::name(pool)?, target })
+    }
+}
+
+impl Track {
+    /// The target's relative path of a socket made relative to `folder`.
+    pub fn based_on(self, folder: &Path) -> Result<Self, Invalid> {
+        let target = self.target.map(|target| target.based_on(folder)).transpose()?;
+        Ok(Self { target, ..self })
+    }
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.pool)?;
+        self.target.as_ref().map_or(Ok(()), |target| write!(f, "/{target}"))
     }
 }
 
@@ -244,6 +272,16 @@ mod tests {
         }
         for text in ["ip", "header:", "header:a b", "cookie:a;b", "body:x"] {
             assert!(text.parse::<HashKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_tracked_is_a_pool_or_a_target_of_one() {
+        for text in ["web", "web/10.0.0.1:80", "web/[fd00::1]:80", "web/unix:/run/app.sock"] {
+            assert_eq!(text.parse::<Track>().unwrap().to_string(), text);
+        }
+        for text in ["", "a b", "/10.0.0.1:80", "web/", "web/10.0.0.1"] {
+            assert!(text.parse::<Track>().is_err(), "{text}");
         }
     }
 

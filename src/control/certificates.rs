@@ -6,7 +6,7 @@ use super::present::{Present, Shared};
 use crate::observe::counters::{CertificateFiles, ControlCounters};
 use crate::observe::scrape::{Certificates, SecurePool};
 use crate::plan::Plan;
-use crate::tls::{Expiry, Fault, Place, Refreshed};
+use crate::tls::{Expiry, Fault, Outbound, Place, Refreshed};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -67,7 +67,16 @@ async fn refresh(plan: &Plan, index: usize, counters: &ControlCounters) {
 
 async fn refresh_pool(plan: &Plan, index: usize, counters: &ControlCounters) {
     let pool = &plan.pools[index].shared;
-    let Some(tls) = pool.tls.clone() else { return };
+    let checks = plan.pools[index].check_tls.clone();
+    let traffic = pool.tls.clone();
+    let apart = checks.filter(|checks| !traffic.as_ref().is_some_and(|traffic| Arc::ptr_eq(traffic, checks)));
+    for tls in traffic.into_iter().chain(apart) {
+        refresh_outbound(plan, index, tls, counters).await;
+    }
+}
+
+async fn refresh_outbound(plan: &Plan, index: usize, tls: Arc<Outbound>, counters: &ControlCounters) {
+    let pool = &plan.pools[index].shared;
     let Ok(refreshed) = tokio::task::spawn_blocking(move || tls.refresh()).await else { return };
     if refreshed.changes > 0 {
         tracing::info!(pool = pool.name, "files of the TLS with targets replaced: new connections go by them");
@@ -88,7 +97,8 @@ fn note(refreshed: Refreshed, counted: &CertificateFiles) -> Vec<Fault> {
 
 /// The positions of the pools that have TLS.
 fn secure_pools(plan: &Plan) -> Vec<usize> {
-    plan.pools.iter().enumerate().filter(|(_, pool)| pool.shared.tls.is_some()).map(|(index, _)| index).collect()
+    let is_secure = |pool: &crate::plan::Pool| pool.shared.tls.is_some() || pool.check_tls.is_some();
+    plan.pools.iter().enumerate().filter(|(_, pool)| is_secure(pool)).map(|(index, _)| index).collect()
 }
 
 fn warn_of_the_ending(plan: &Plan) {

@@ -1,15 +1,25 @@
 //! Which targets are checked, as a plan has it.
 
-use super::handover::TargetText;
+use super::handover::{AgentText, TargetText};
 use super::present::Present;
-use crate::upstream::health::Wanted;
+use crate::upstream::Mode;
+use crate::upstream::agent::Said;
+use crate::upstream::health::{Follower, Probe, Wanted};
 
 /// The checks of what runs now. `known`: whether the states of targets are from checks of another process.
 pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
+    let counters = |pool: usize, target: usize| present.control.target(pool, target).clone();
+    let follower = |&(pool, target): &(usize, usize)| Follower {
+        pool: present.plan.pools[pool].shared.name.clone(),
+        target: present.plan.pools[pool].shared.targets[target].name.clone(),
+        counters: counters(pool, target),
+    };
     let wanted = present.plan.checks.iter().map(|check| Wanted {
         spec: check.spec.clone(),
         patient: present.plan.pools[check.pool].shared.targets[check.target].patient(),
-        counters: present.control.target(check.pool, check.target).clone(),
+        counters: counters(check.pool, check.target),
+        beside: check.beside,
+        followers: check.followers.iter().map(follower).collect(),
         known,
     });
     wanted.collect()
@@ -19,19 +29,24 @@ pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
 pub(super) fn of_both(present: &Present, candidate: &Present) -> Vec<Wanted> {
     let mut all = wanted(candidate, false);
     let is_new = |check: &Wanted| {
-        !all.iter().any(|other| other.spec.pool == check.spec.pool && other.spec.target == check.spec.target)
+        !all.iter().any(|other| {
+            let same = other.spec.pool == check.spec.pool && other.spec.target == check.spec.target;
+            same && other.beside == check.beside
+        })
     };
     let own: Vec<Wanted> = wanted(present, false).into_iter().filter(is_new).collect();
     all.extend(own);
     all
 }
 
-/// How targets are by their checks, for another process.
+/// How targets are by their checks and their agents, for another process.
 pub(super) fn hand_over(present: &Present) -> Vec<TargetText> {
     let checked = present.plan.checks.iter().map(|check| {
         let pool = &present.plan.pools[check.pool].shared;
         let target = &pool.targets[check.target];
-        TargetText { pool: pool.name.clone(), target: target.name.clone(), up: target.passes_checks() }
+        let said = Some(target.said()).filter(|&said| said != Said::default());
+        let up = target.patient().is_up();
+        TargetText { pool: pool.name.clone(), target: target.name.clone(), up, agent: said.map(AgentText::from) }
     });
     checked.collect()
 }
@@ -44,7 +59,33 @@ pub(super) fn inherit(present: &Present, targets: &[TargetText]) {
         let known = targets.iter().find(|text| text.pool == pool.name && text.target == target.name);
         if let Some(known) = known {
             target.set_up(known.up);
-            present.control.target(check.pool, check.target).up.set(u64::from(known.up));
+            // Only what is asked still can take its word back.
+            let asks = matches!(check.spec.probe, Probe::Agent { .. });
+            if let Some(agent) = known.agent.as_ref().filter(|_| asks) {
+                target.patient().hear(agent.said());
+            }
+            for &(pool, target) in check.followers.iter().chain([&(check.pool, check.target)]) {
+                let up = present.plan.pools[pool].shared.targets[target].passes_checks();
+                present.control.target(pool, target).up.set(u64::from(up));
+            }
         }
+    }
+}
+
+impl From<Said> for AgentText {
+    fn from(said: Said) -> Self {
+        let Said { down, mode, percent, limit } = said;
+        Self { down, drain: mode == Mode::Drain, maintenance: mode == Mode::Maintenance, percent, limit }
+    }
+}
+
+impl AgentText {
+    fn said(&self) -> Said {
+        let mode = match (self.maintenance, self.drain) {
+            (true, _) => Mode::Maintenance,
+            (false, true) => Mode::Drain,
+            _ => Mode::Ready,
+        };
+        Said { down: self.down, mode, percent: self.percent, limit: self.limit }
     }
 }

@@ -73,6 +73,25 @@ pub struct TargetText {
     pub target: String,
     /// Whether the last check left it up.
     pub up: bool,
+    /// What its agent has said, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentText>,
+}
+
+/// What an agent has said of a target and not taken back.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentText {
+    /// That it is down.
+    pub down: bool,
+    /// That it gets no new work.
+    pub drain: bool,
+    /// That it is left alone.
+    pub maintenance: bool,
+    /// Its weight in percent of the configured one.
+    pub percent: Option<u32>,
+    /// How much it takes at a time.
+    pub limit: Option<u32>,
 }
 
 /// What the new process says.

@@ -8,7 +8,8 @@
 //! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
 //! sets of the names that both have, so that what counts under an old plan counts on.
 
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Reason};
+pub use super::checked::{LastCheck, TargetHealth};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -143,6 +144,13 @@ impl Counters<{ Flood::COUNT }> {
     #[inline]
     pub fn flooded(&self, kind: Flood) {
         self.0[kind.index()].inc();
+    }
+}
+
+impl Counters<{ Outcome::COUNT }> {
+    /// Counts one check.
+    pub fn checked(&self, outcome: Outcome) {
+        self.0[outcome.index()].inc();
     }
 }
 
@@ -411,28 +419,6 @@ pub struct CertificateFiles {
     pub refused: Counter,
     /// When it did so last, in seconds since 1970; 0: never.
     pub last_refused: Gauge,
-}
-
-/// A target's state as health checks see it.
-#[derive(Debug)]
-pub struct TargetHealth {
-    /// 1 while the target may be used, 0 while it is down.
-    pub up: Gauge,
-    /// Checks passed.
-    pub passed: Counter,
-    /// Checks failed.
-    pub failed: Counter,
-    /// Changes from up to down and back.
-    pub changes: Counter,
-}
-
-impl Default for TargetHealth {
-    /// Up, and no check has run.
-    fn default() -> Self {
-        let up = Gauge::default();
-        up.set(1);
-        Self { up, passed: Counter::default(), failed: Counter::default(), changes: Counter::default() }
-    }
 }
 
 impl ControlCounters {

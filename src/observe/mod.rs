@@ -5,6 +5,7 @@
 //! time; what may wait (files, terminals, `/proc`) runs on threads of its own or on control's.
 
 pub mod access;
+pub mod checked;
 pub mod counters;
 pub mod file;
 pub mod latency;

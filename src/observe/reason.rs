@@ -292,6 +292,52 @@ impl Termination {
     }
 }
 
+words! {
+    /// What came of a health check, in the words that HAProxy has for it: how far up the layers it came, and how it ended there.
+    Outcome {
+        /// A connection stands, and that was all that was wanted.
+        Connected = "L4OK",
+        /// There was no connection in time.
+        ConnectTimeout = "L4TOUT",
+        /// There was no connection.
+        NoConnection = "L4CON",
+        /// The TLS handshake is done, and that was all that was wanted.
+        Shaken = "L6OK",
+        /// The handshake did not end in time.
+        HandshakeTimeout = "L6TOUT",
+        /// The handshake failed, or the certificate is not verified.
+        NoHandshake = "L6RSP",
+        /// The answer is a good one.
+        Answered = "L7OK",
+        /// There was no whole answer in time.
+        AnswerTimeout = "L7TOUT",
+        /// The answer cannot be understood, or does not hold what it should.
+        BadAnswer = "L7RSP",
+        /// The answer says that all is not well.
+        BadStatus = "L7STS",
+        /// The program ended with success.
+        ProgramOk = "PROCOK",
+        /// The program failed, or could not be run.
+        ProgramFailed = "PROCERR",
+        /// The program did not end in time.
+        ProgramTimeout = "PROCTOUT",
+        /// The check could not be made, for a reason of our own.
+        NotMade = "SOCKERR",
+    }
+}
+
+impl Outcome {
+    /// Whether a check that ends so has passed.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Connected | Self::Shaken | Self::Answered | Self::ProgramOk)
+    }
+
+    /// Whether it took all the time there was.
+    pub const fn is_timeout(self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::HandshakeTimeout | Self::AnswerTimeout | Self::ProgramTimeout)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

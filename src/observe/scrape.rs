@@ -12,7 +12,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Reason};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason};
 use super::reloads::Reloads;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -316,6 +316,17 @@ impl Scrape<'_> {
         self.per_health(page.counter("ringway_target_checks_passed_total", help), |h| h.passed.get());
         let help = "Health checks failed.";
         self.per_health(page.counter("ringway_target_checks_failed_total", help), |h| h.failed.get());
+        let mut outcomes = page.counter("ringway_pool_checks_total", "Health checks by what came of them.");
+        for (i, (pool, targets)) in self.shape.pools.iter().enumerate() {
+            let all = || (0..targets.len()).map(|target| self.control.target(i, target).outcomes.get());
+            for outcome in Outcome::ALL {
+                let count: u64 = all().map(|counts| counts[outcome.index()]).sum();
+                // Most pools ever see only a few of them.
+                if count > 0 {
+                    outcomes.sample(&[("pool", pool), ("outcome", outcome.word())], count);
+                }
+            }
+        }
         let help = "Changes between up and down.";
         self.per_health(page.counter("ringway_target_changes_total", help), |h| h.changes.get());
         page.gauge("ringway_health_lateness_seconds", "Latest start of a check in the last one to two minutes.")

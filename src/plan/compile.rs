@@ -3,17 +3,17 @@
 use super::router::{Conditions, Router};
 use super::tracing;
 use super::{
-    Action, Check, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect,
-    Respond, Route, Runtime,
+    Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
+    Route, Runtime,
 };
-use super::{edge, front};
+use super::{edge, front, probes};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
 use crate::tls::Rings;
 use crate::upstream::queue::{Limits as QueueLimits, Queue};
-use crate::upstream::{self, balance::Kind, health};
+use crate::upstream::{self, balance::Kind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +45,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             Err(found) => faults.extend(found),
         }
     }
+    probes::follow(config, &mut pools);
     let tracing = config.tracing.as_ref().map(tracing::compile).transpose().unwrap_or_else(|found| {
         faults.extend(found);
         None
@@ -86,7 +87,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             })
             .collect(),
     };
-    let checks = compile_checks(config, &pools);
+    let checks = probes::compile(config, &pools);
     Ok(Plan {
         runtime: Runtime {
             workers,
@@ -138,9 +139,11 @@ fn address(address: &model::Address) -> net::Address {
 
 fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option<&Plan>) -> Result<Pool, Vec<Fault>> {
     let before = previous.and_then(|plan| Some((plan.pool(name)?, plan.config.pools.get(name)?)));
-    if let Some((same, _)) = before.filter(|(_, model)| *model == pool) {
+    // Whom targets follow may have changed although they have not.
+    if let Some((same, _)) = before.filter(|(_, model)| *model == pool && pool.track.is_none()) {
         return Ok(same.clone());
     }
+    let check_tls_before = before.and_then(|(before, _)| before.check_tls.as_ref());
     let before = before.map(|(before, _)| &before.shared);
     let balance = match pool.balance {
         model::Balance::RoundRobin => Kind::RoundRobin,
@@ -194,7 +197,9 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
     if before.is_some_and(|before| before.queue.is_none()) {
         shared.expect_uncounted();
     }
-    Ok(Pool { shared, key })
+    let check_tls = probes::outbound(name, pool, shared.tls.as_ref(), check_tls_before)?;
+    probes::passwords(name, pool)?;
+    Ok(Pool { shared, key, check_tls })
 }
 
 /// A pool that had limits goes on counting, so that who waits is served when they are gone.
@@ -204,41 +209,6 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
     match before.and_then(|before| before.queue.as_ref()) {
         Some(queue) => Some(queue.succeed(limits)),
         None => is_limited.then(|| Queue::new(limits, workers)),
-    }
-}
-
-fn compile_checks(config: &Config, pools: &[Pool]) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for (pool, (_, model)) in config.pools.iter().enumerate() {
-        let Some(health) = &model.health else { continue };
-        for (target, entry) in pools[pool].shared.targets.iter().enumerate() {
-            let probe = match &health.kind {
-                model::HealthKind::Tcp => health::Probe::Tcp,
-                model::HealthKind::Http { path, host, expect } => {
-                    health::Probe::Http { path: path.clone(), host: host.clone(), expect: expect.clone() }
-                }
-            };
-            let spec = health::CheckSpec {
-                pool: pools[pool].shared.name.clone(),
-                target: entry.name.clone(),
-                address: check_address(&entry.address),
-                tls: pools[pool].shared.tls.clone(),
-                probe,
-                interval: health.interval.0,
-                timeout: health.timeout.0,
-                rise: health.rise,
-                fall: health.fall,
-            };
-            checks.push(Check { pool, target, spec });
-        }
-    }
-    checks
-}
-
-fn check_address(address: &net::Address) -> health::Address {
-    match address {
-        net::Address::Ip(ip) => health::Address::Ip(*ip),
-        net::Address::Unix(path) => health::Address::Unix(path.clone()),
     }
 }
 

@@ -10,6 +10,7 @@ mod edge;
 mod front;
 pub mod host;
 pub mod path;
+mod probes;
 pub mod router;
 mod tracing;
 
@@ -283,6 +284,8 @@ pub struct Pool {
     pub shared: Arc<upstream::Pool>,
     /// The key; `None` where the policy needs none.
     pub key: Option<Key>,
+    /// What TLS is done with in health checks; `None`: they are made in clear.
+    pub check_tls: Option<Arc<tls::Outbound>>,
 }
 
 /// What the `hash` policy goes by.
@@ -300,7 +303,7 @@ pub enum Key {
     Query(String),
 }
 
-/// A health check of one target.
+/// A health check of one target, or an agent that is asked beside it.
 #[derive(Debug)]
 pub struct Check {
     /// Position of the pool.
@@ -309,6 +312,10 @@ pub struct Check {
     pub target: usize,
     /// How to check it.
     pub spec: upstream::health::CheckSpec,
+    /// Whether it is an agent beside the checks.
+    pub beside: bool,
+    /// The targets that follow this one, as positions of a pool and in it.
+    pub followers: Vec<(usize, usize)>,
 }
 
 impl fmt::Display for Key {

@@ -5,6 +5,7 @@
 //!
 //! May depend on `tls`, `net` and `observe`.
 
+pub mod agent;
 mod ask;
 pub mod balance;
 mod errand;

@@ -1,5 +1,6 @@
 //! A pool and its targets, as all workers see them.
 
+use super::agent::{Said, Word};
 use super::balance;
 use super::queue::{Queue, Room};
 use crate::net::Address;
@@ -65,6 +66,8 @@ pub struct Target {
     pub backup: bool,
     /// Exchanges or connections that it may have in hand by the configuration; `None`: any.
     pub max_in_flight: Option<u32>,
+    /// The targets that this one is as healthy as, where it follows others; they are one after the other.
+    pub leads: Box<[Patient]>,
     /// What plans that follow each other share.
     state: Arc<State>,
 }
@@ -77,6 +80,8 @@ struct State {
     mode: AtomicU8,
     /// A weight that goes before the configuration's; [`NO_WEIGHT`]: none does.
     weight: AtomicU32,
+    /// What an agent says.
+    agent: Word,
     /// One count per worker, which alone writes it.
     in_flight: Box<[CachePadded<AtomicU32>]>,
     room: CachePadded<Room>,
@@ -115,6 +120,38 @@ impl Patient {
     pub fn set_up(&self, up: bool) {
         self.0.up.store(up, Ordering::Relaxed);
     }
+
+    /// Whether nothing that looks at it keeps it from being used: neither checks nor an agent.
+    pub fn passes(&self) -> bool {
+        self.0.passes()
+    }
+
+    /// What an agent says of it.
+    pub fn said(&self) -> Said {
+        self.0.agent.get()
+    }
+
+    /// An agent says this.
+    pub fn hear(&self, said: Said) {
+        self.0.agent.set(said);
+    }
+}
+
+impl State {
+    #[inline]
+    fn passes(&self) -> bool {
+        self.up.load(Ordering::Relaxed) && !self.agent.forbids()
+    }
+
+    #[inline]
+    fn is_in_maintenance(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == Mode::Maintenance as u8 || self.agent.is_in_maintenance()
+    }
+
+    #[inline]
+    fn is_draining(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == Mode::Drain as u8
+    }
 }
 
 /// Bounds on what targets may take.
@@ -150,17 +187,18 @@ impl Target {
             up: AtomicBool::new(true),
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(NO_WEIGHT),
+            agent: Word::default(),
             in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
             room: CachePadded::new(Room::new(workers)),
         });
-        Self { address, name, id, weight, backup, max_in_flight: None, state }
+        Self { address, name, id, weight, backup, max_in_flight: None, leads: Box::default(), state }
     }
 
-    /// The same target under another plan.
+    /// The same target under another plan. It follows nobody yet.
     pub fn succeed(&self, weight: u32, backup: bool) -> Self {
         let Self { address, name, id, state, .. } = self;
         let (address, name, state) = (address.clone(), name.clone(), state.clone());
-        Self { address, name, id: *id, weight, backup, max_in_flight: None, state }
+        Self { address, name, id: *id, weight, backup, max_in_flight: None, leads: Box::default(), state }
     }
 
     /// The same with a limit to what it may have in hand. On a target that is new it holds at once, else from when its plan is in
@@ -185,22 +223,32 @@ impl Target {
         }
     }
 
-    /// Whether it may be used: the last check left it up, and nobody has it in maintenance.
+    /// Whether it may be used: the last check left it up, and neither an operator nor an agent has it down or in maintenance.
     #[inline]
     pub fn is_up(&self) -> bool {
         self.passes_checks() && !self.is_in_maintenance()
     }
 
-    /// Whether the last check left it up.
+    /// Whether the last check left it up, and no agent says otherwise.
     #[inline]
     pub fn passes_checks(&self) -> bool {
-        self.state.up.load(Ordering::Relaxed)
+        self.state.passes() && self.leads.iter().all(Patient::passes)
     }
 
-    /// Whether an operator has it in maintenance.
+    /// What an agent says of it.
+    pub fn said(&self) -> Said {
+        self.state.agent.get()
+    }
+
+    /// How much an agent says that it takes at a time; `None`: there is no such limit.
+    pub fn agent_limit(&self) -> Option<u32> {
+        self.state.agent.get().limit
+    }
+
+    /// Whether an operator or an agent has it in maintenance.
     #[inline]
     pub fn is_in_maintenance(&self) -> bool {
-        self.state.mode.load(Ordering::Relaxed) == Mode::Maintenance as u8
+        self.state.is_in_maintenance() || self.leads.iter().any(|lead| lead.0.is_in_maintenance())
     }
 
     /// Takes it into or out of balancing, as its checks say.
@@ -223,14 +271,14 @@ impl Target {
         self.state.weight.store(weight.unwrap_or(NO_WEIGHT), Ordering::Relaxed);
     }
 
-    /// Its share among the others; 0 takes nothing.
+    /// Its share among the others; 0 takes nothing. What an operator says goes before what an agent does.
     #[inline]
     pub fn weight(&self) -> u32 {
-        if self.state.mode.load(Ordering::Relaxed) == Mode::Drain as u8 {
+        if self.state.is_draining() || self.leads.iter().any(|lead| lead.0.is_draining()) {
             return 0;
         }
         match self.state.weight.load(Ordering::Relaxed) {
-            NO_WEIGHT => self.weight,
+            NO_WEIGHT => self.state.agent.get().of(self.weight),
             weight => weight,
         }
     }

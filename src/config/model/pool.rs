@@ -1,12 +1,9 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, PoolTls, Queue, SendProxy};
-use crate::config::formats::{HostName, RequestTarget};
+use super::{Address, Agent, Health, PoolTls, Queue, SendProxy, Track};
 use crate::config::units::Span;
-use crate::config::words::StatusRanges;
 use schemars::JsonSchema;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// `[pools.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +22,10 @@ pub struct Pool {
     pub all_down: AllDown,
     /// Active health checks. Absent: targets are taken to be up.
     pub health: Option<Health>,
+    /// An agent that is asked beside the checks. Absent: none is.
+    pub agent: Option<Agent>,
+    /// The pool, or the target of one as "pool/10.0.0.1:80", that the targets are as healthy as. Absent: they are checked themselves.
+    pub track: Option<Track>,
     /// Connections kept for the next request.
     pub keepalive: Keepalive,
     /// Requests, or connections of tcp listeners, that all targets together may have in hand; more wait. Absent: any.
@@ -49,6 +50,8 @@ impl Default for Pool {
             targets: Vec::new(),
             all_down: AllDown::Closed,
             health: None,
+            agent: None,
+            track: None,
             keepalive: Keepalive::default(),
             max_in_flight: None,
             queue: Queue::default(),
@@ -166,140 +169,6 @@ pub enum AllDown {
     Closed,
     /// The checks are not believed: work goes to all targets.
     Open,
-}
-
-/// Active health checks.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(from = "HealthTable")]
-#[schemars(with = "HealthTable")]
-pub struct Health {
-    /// What a check does.
-    pub kind: HealthKind,
-    /// Between the starts of two checks, jitter aside.
-    pub interval: Span,
-    /// Until a check has failed.
-    pub timeout: Span,
-    /// Good checks in a row until a target is up.
-    pub rise: u32,
-    /// Failed checks in a row until a target is down.
-    pub fall: u32,
-}
-
-/// What a health check does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HealthKind {
-    /// Makes a connection.
-    Tcp,
-    /// Sends a GET.
-    Http {
-        /// The path, with a query or without.
-        path: String,
-        /// Host header; `None`: the target's address.
-        host: Option<String>,
-        /// Inclusive status ranges.
-        expect: Vec<(u16, u16)>,
-    },
-}
-
-/// Active health checks, once per target and process.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct HealthTable {
-    /// What a check does.
-    #[serde(rename = "type")]
-    kind: HealthType,
-    /// What a check of type http asks for.
-    #[serde(default = "root_path")]
-    #[schemars(with = "RequestTarget")]
-    path: String,
-    /// The Host header of a check of type http. Absent: the target's address.
-    #[schemars(with = "Option<HostName>")]
-    host: Option<String>,
-    /// The status codes that are good for a check of type http.
-    #[serde(default = "good_status")]
-    expect: StatusRanges,
-    /// From check to check, jitter aside.
-    #[serde(default = "two_seconds")]
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
-    interval: Span,
-    /// Until a check has failed.
-    #[serde(default = "one_second")]
-    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
-    timeout: Span,
-    /// Good checks in a row until a target is up.
-    #[serde(default = "two")]
-    #[schemars(range(min = 1, max = 100))]
-    rise: u32,
-    /// Failed checks in a row until a target is down.
-    #[serde(default = "three")]
-    #[schemars(range(min = 1, max = 100))]
-    fall: u32,
-}
-
-/// The types of health checks.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum HealthType {
-    /// A connection can be made.
-    Tcp,
-    /// A GET is answered with an expected status.
-    Http,
-}
-
-fn root_path() -> String {
-    "/".into()
-}
-
-fn good_status() -> StatusRanges {
-    StatusRanges(vec![(200, 399)])
-}
-
-fn two_seconds() -> Span {
-    Span::secs(2)
-}
-
-fn one_second() -> Span {
-    Span::secs(1)
-}
-
-fn two() -> u32 {
-    2
-}
-
-fn three() -> u32 {
-    3
-}
-
-impl From<HealthTable> for Health {
-    fn from(table: HealthTable) -> Self {
-        let HealthTable { kind, path, host, expect, interval, timeout, rise, fall } = table;
-        let kind = match kind {
-            HealthType::Tcp => HealthKind::Tcp,
-            HealthType::Http => HealthKind::Http { path, host, expect: expect.0 },
-        };
-        Self { kind, interval, timeout, rise, fall }
-    }
-}
-
-impl Serialize for Health {
-    /// As it is written.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match &self.kind {
-            HealthKind::Tcp => map.serialize_entry("type", "tcp")?,
-            HealthKind::Http { path, host, expect } => {
-                map.serialize_entry("type", "http")?;
-                map.serialize_entry("path", path)?;
-                map.serialize_entry("host", host)?;
-                map.serialize_entry("expect", &StatusRanges(expect.clone()))?;
-            }
-        }
-        map.serialize_entry("interval", &self.interval)?;
-        map.serialize_entry("timeout", &self.timeout)?;
-        map.serialize_entry("rise", &self.rise)?;
-        map.serialize_entry("fall", &self.fall)?;
-        map.end()
-    }
 }
 
 /// Connections kept for the next request.

@@ -5,9 +5,10 @@ use crate::control::overrides::{Key, Overrides, State};
 use crate::control::present::Present;
 use crate::control::reload::Told;
 use crate::control::report::Report;
-use crate::observe::counters::WorkerCounters;
+use crate::observe::counters::{LastCheck, WorkerCounters};
 use crate::observe::reason::Class;
 use crate::plan::{Action, Protocol};
+use crate::upstream::agent::Said;
 use crate::upstream::queue::Queue;
 use serde_json::Value;
 
@@ -89,7 +90,7 @@ pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> vi
         balance: word(written.and_then(|pool| serde_json::to_value(pool.balance).ok())),
         protocol: word(written.and_then(|pool| serde_json::to_value(pool.protocol).ok())),
         tls: pool.tls.is_some(),
-        checked: written.is_some_and(|pool| pool.health.is_some()),
+        checked: written.is_some_and(|pool| pool.health.is_some() || pool.agent.is_some()),
         up: pool.targets.iter().filter(|target| target.is_up() && target.weight() > 0).count(),
         in_flight: sum(present, |worker| worker.pool(index).in_flight.get()),
         max_in_flight: pool.queue.as_ref().and_then(Queue::limit),
@@ -108,18 +109,43 @@ pub(super) fn target(present: &Present, overrides: &Overrides, pool: usize, inde
     let of = &present.plan.pools[pool].shared;
     let target = &of.targets[index];
     let key = Key { pool: of.name.clone(), target: target.name.clone() };
+    let health = present.control.target(pool, index);
+    let (asked, said) = (health.last_agent.load_full(), target.said());
     view::Target {
         address: target.name.clone(),
         weight: Weight { configured: target.weight, in_force: target.weight() },
         backup: target.backup,
         state: State::of(target.mode()),
         up: target.passes_checks(),
+        check: health.last.load().as_deref().map(check),
+        agent: (asked.is_some() || said != Said::default()).then(|| view::Agent {
+            said: said.to_string(),
+            limit: said.limit,
+            asked: asked.as_deref().map(check),
+        }),
+        follows: follows(present, pool, index),
         in_flight: u64::from(target.in_flight()),
         max_in_flight: target.limit(),
         requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),
         errors: sum(present, |worker| worker.pool(pool).target(index).failures.get()),
         origin: if overrides.concerns(&key) { "override" } else { "config" }.to_owned(),
     }
+}
+
+fn check(last: &LastCheck) -> view::Check {
+    view::Check {
+        result: last.outcome.word().to_owned(),
+        code: last.code,
+        detail: last.words.clone(),
+        took_ms: u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX),
+        at: last.at,
+    }
+}
+
+/// The target that is checked in the place of this one.
+fn follows(present: &Present, pool: usize, index: usize) -> Option<String> {
+    let followed = present.plan.checks.iter().find(|check| check.followers.contains(&(pool, index)))?;
+    Some(format!("{}/{}", followed.spec.pool, followed.spec.target))
 }
 
 fn sum(present: &Present, value: impl Fn(&WorkerCounters) -> u64) -> u64 {

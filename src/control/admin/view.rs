@@ -184,8 +184,17 @@ pub struct Target {
     pub backup: bool,
     /// What operators want of it.
     pub state: State,
-    /// Whether its checks pass; true where there are none.
+    /// Whether its checks pass, and no agent says otherwise; true where there are none.
     pub up: bool,
+    /// The last check; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+    /// What an agent says of it; absent: none is asked, or it has said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+    /// The target that it is as healthy as: "pool/address"; absent: it follows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// Tries in flight.
     pub in_flight: u64,
     /// Tries that may be, by what is in force now; absent: any.
@@ -197,6 +206,35 @@ pub struct Target {
     pub errors: u64,
     /// "config", or "override" where an operator has changed anything of it.
     pub origin: String,
+}
+
+/// What a health check found.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// How far it came and how it ended, in HAProxy's words: "L4OK", "L7STS", …
+    pub result: String,
+    /// The number that the target's protocol has for it: a status, an exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// In words.
+    pub detail: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// When it was over.
+    pub at: u64,
+}
+
+/// What an agent says of a target.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Agent {
+    /// All that it has said and not taken back, in its own words: "up drain 75% maxconn:30".
+    pub said: String,
+    /// How much it says that the target takes at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The last time that it was asked, where that is done beside the checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Check>,
 }
 
 /// A target's weight.

@@ -11,6 +11,17 @@ pub struct Checker {
     health: u64,
 }
 
+/// How soon the next check is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The target is up, and nothing speaks against it.
+    Steady,
+    /// It is up and checks begin to fail, or down and checks begin to pass.
+    Doubt,
+    /// It is down.
+    Down,
+}
+
 impl Checker {
     /// A target that no check has seen: up, and down at the first failure. `rise` and `fall` of 0 count as 1.
     pub fn new(rise: u32, fall: u32) -> Self {
@@ -27,6 +38,15 @@ impl Checker {
     /// Whether the target may be used.
     pub fn is_up(&self) -> bool {
         self.health >= self.rise
+    }
+
+    /// How soon the next check is wanted.
+    pub fn pace(&self) -> Pace {
+        match self.health {
+            0 => Pace::Down,
+            best if best == self.rise + self.fall - 1 => Pace::Steady,
+            _ => Pace::Doubt,
+        }
     }
 
     /// Takes the result of a check; the new state if it changed.
@@ -77,6 +97,18 @@ mod tests {
         assert_eq!([false, false, false].map(|passed| up.on_result(passed)), [None, None, Some(false)]);
         let mut down = Checker::new(2, 3).knowing(false);
         assert_eq!([true, true].map(|passed| down.on_result(passed)), [None, Some(true)]);
+    }
+
+    #[test]
+    fn the_pace_follows_the_doubt() {
+        let mut checker = Checker::new(2, 2).knowing(true);
+        let mut pace = |passed| {
+            checker.on_result(passed);
+            checker.pace()
+        };
+        let seen = [true, false, false, false, true, false, true, true].map(&mut pace);
+        use Pace::{Doubt, Down, Steady};
+        assert_eq!(seen, [Steady, Doubt, Down, Down, Doubt, Down, Doubt, Steady]);
     }
 
     #[test]

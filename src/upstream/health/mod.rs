@@ -1,19 +1,28 @@
-//! Active health checks: one task per target on the control thread, whatever the number of workers.
+//! Active health checks: one task per target on the control thread, whatever the number of workers, and one more where an agent is
+//! asked beside them.
 //!
-//! [`Checker`] decides and [`Schedule`] times, both without I/O and clocks; [`probe`] asks one target once. A target is
+//! [`Checker`] decides and [`Schedule`] times, both without I/O and clocks; [`probe`] asks one target once and gives a [`Finding`]. A target is
 //! up until its first check says otherwise: then a single failure marks it down, so that one that is dead from the
 //! start is not used for `fall` intervals. [`Checks`] goes on with what it knows when the configuration changes.
+//!
+//! What always holds: a process that stood still blames no target for it, and asks none of them in a burst when it goes on.
 //!
 //! May use `observe` and `tls`; knows nothing of the configuration.
 
 mod checker;
+mod finding;
+mod pattern;
 pub mod probe;
+mod run;
 mod schedule;
 
-pub use checker::Checker;
-pub use probe::{Address, Probe, ProbeError};
-pub use schedule::Schedule;
+pub use checker::{Checker, Pace};
+pub use finding::Finding;
+pub use pattern::Pattern;
+pub use probe::{Address, Probe};
+pub use schedule::{Intervals, Schedule};
 
+use super::agent::Said;
 use super::target::Patient;
 use crate::observe::counters::{Peak, TargetHealth};
 use crate::tls::Outbound;
@@ -21,7 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What to check, and how.
 #[derive(Clone, Debug)]
@@ -32,12 +41,12 @@ pub struct CheckSpec {
     pub target: String,
     /// Where to connect.
     pub address: Address,
-    /// What TLS with the target is done with, if it is.
+    /// What TLS is done with, if it is.
     pub tls: Option<Arc<Outbound>>,
     /// What to ask.
     pub probe: Probe,
     /// From the start of one check to the start of the next, give or take a tenth.
-    pub interval: Duration,
+    pub intervals: Intervals,
     /// For a whole check, connecting included.
     pub timeout: Duration,
     /// Checks in a row that must pass before a target that was down is up; at least 1.
@@ -55,8 +64,23 @@ pub struct Wanted {
     pub patient: Patient,
     /// Where its checks are counted.
     pub counters: Arc<TargetHealth>,
+    /// Whether this is an agent that is asked beside the checks of the target: what it says counts, and not whether it is there.
+    pub beside: bool,
+    /// The targets of other pools that are as this one is.
+    pub followers: Vec<Follower>,
     /// Whether its state is known from checks that another process made.
     pub known: bool,
+}
+
+/// A target that is not checked itself but is as another one is.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    /// Its pool's name, for the log.
+    pub pool: String,
+    /// Itself as the user wrote it, for the log.
+    pub target: String,
+    /// Where its state is shown.
+    pub counters: Arc<TargetHealth>,
 }
 
 /// All checks of the process, each a task of its own. A check goes on for as long as it is wanted as it is; where only the way
@@ -66,7 +90,7 @@ pub struct Checks {
     start: Instant,
     seed: u64,
     lateness: Arc<Peak>,
-    running: HashMap<(String, String), Running>,
+    running: HashMap<(String, String, bool), Running>,
 }
 
 #[derive(Debug)]
@@ -76,6 +100,21 @@ struct Running {
 }
 
 impl CheckSpec {
+    /// A check by connecting alone, with the defaults of a configuration.
+    pub fn of(pool: &str, target: &str, address: Address) -> Self {
+        Self {
+            pool: pool.to_owned(),
+            target: target.to_owned(),
+            address,
+            tls: None,
+            probe: Probe::Tcp,
+            intervals: Intervals::even(Duration::from_secs(2)),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+        }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         let tls = match (&self.tls, &other.tls) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -84,8 +123,8 @@ impl CheckSpec {
         };
         tls && self.address == other.address
             && self.probe == other.probe
-            && (self.interval, self.timeout, self.rise, self.fall)
-                == (other.interval, other.timeout, other.rise, other.fall)
+            && (self.intervals, self.timeout, self.rise, self.fall)
+                == (other.intervals, other.timeout, other.rise, other.fall)
     }
 }
 
@@ -99,8 +138,10 @@ impl Checks {
     /// their interval. It must be called on a tokio runtime with time and I/O.
     pub fn set(&mut self, wanted: Vec<Wanted>) {
         let mut before = std::mem::take(&mut self.running);
+        let asked: Vec<Patient> =
+            before.values().filter(|running| running.asks_an_agent()).map(|r| r.wanted.patient.clone()).collect();
         for wanted in wanted {
-            let key = (wanted.spec.pool.clone(), wanted.spec.target.clone());
+            let key = wanted.key();
             let running = match before.remove(&key) {
                 Some(running) if running.serves(&wanted) => running,
                 Some(running) => {
@@ -118,10 +159,9 @@ impl Checks {
             self.running.insert(key, running);
         }
         for running in before.into_values() {
-            running.task.abort();
-            running.wanted.patient.set_up(true);
-            running.wanted.counters.up.set(1);
+            running.end();
         }
+        self.forget_agents(asked);
     }
 
     /// How many targets are checked.
@@ -134,18 +174,48 @@ impl Checks {
         self.running.is_empty()
     }
 
+    /// What agents have said that are asked no more counts no more.
+    fn forget_agents(&self, asked: Vec<Patient>) {
+        for patient in asked {
+            let still = |running: &Running| running.asks_an_agent() && running.wanted.patient.is_same(&patient);
+            if !self.running.values().any(still) {
+                patient.hear(Said::default());
+            }
+        }
+        for running in self.running.values() {
+            running.wanted.show(running.wanted.patient.passes());
+        }
+    }
+
     /// Starts a check. `up`: how the target is known to be from checks before.
     fn begin(&mut self, wanted: Wanted, up: Option<bool>) -> Running {
         self.seed = self.seed.wrapping_add(1);
-        let schedule = Schedule::new(wanted.spec.interval, self.seed);
+        let schedule = Schedule::new(wanted.spec.intervals, self.seed);
         let checker = Checker::new(wanted.spec.rise, wanted.spec.fall);
         let checker = up.map_or_else(|| checker.clone(), |up| checker.clone().knowing(up));
         let (start, lateness, checked) = (self.start, self.lateness.clone(), wanted.clone());
         let task = tokio::spawn(async move {
             // A check never ends by itself; if one panics, the log says so and its target keeps its state.
-            check(checked, schedule, checker, start, &lateness).await;
+            run::check(checked, schedule, checker, start, &lateness).await;
         });
         Running { wanted, task }
+    }
+}
+
+impl Wanted {
+    fn key(&self) -> (String, String, bool) {
+        (self.spec.pool.clone(), self.spec.target.clone(), self.beside)
+    }
+
+    /// Shows that the target is up or down, and those that follow it.
+    fn show(&self, up: bool) {
+        let all = self.followers.iter().map(|follower| &follower.counters).chain([&self.counters]);
+        all.for_each(|counters| counters.up.set(u64::from(up)));
+    }
+
+    fn has_the_followers_of(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Follower, &Follower)| Arc::ptr_eq(&a.counters, &b.counters);
+        self.followers.len() == other.followers.len() && self.followers.iter().zip(&other.followers).all(same)
     }
 }
 
@@ -153,7 +223,22 @@ impl Running {
     fn serves(&self, wanted: &Wanted) -> bool {
         self.wanted.spec.is_same(&wanted.spec)
             && self.wanted.patient.is_same(&wanted.patient)
+            && self.wanted.has_the_followers_of(wanted)
             && !self.task.is_finished()
+    }
+
+    fn asks_an_agent(&self) -> bool {
+        matches!(self.wanted.spec.probe, Probe::Agent { .. })
+    }
+
+    /// Nobody wants it any more: a target that is not checked is taken for up.
+    fn end(self) {
+        self.task.abort();
+        self.wanted.counters.forget(self.wanted.beside);
+        if !self.wanted.beside {
+            self.wanted.patient.set_up(true);
+            self.wanted.show(true);
+        }
     }
 }
 
@@ -161,42 +246,6 @@ impl Drop for Checks {
     fn drop(&mut self) {
         self.running.values().for_each(|running| running.task.abort());
     }
-}
-
-async fn check(wanted: Wanted, mut schedule: Schedule, mut checker: Checker, start: Instant, lateness: &Peak) {
-    let Wanted { spec, patient, counters: health, .. } = wanted;
-    let mut due = start.elapsed().saturating_add(schedule.first());
-    loop {
-        sleep_until(start + due).await;
-        let now = start.elapsed();
-        lateness.record(nanos(now.saturating_sub(due)), nanos(now));
-        let result = probe::run(&spec.address, spec.tls.as_deref(), &spec.probe, spec.timeout).await;
-        if result.is_ok() {
-            health.passed.inc()
-        } else {
-            health.failed.inc()
-        }
-        if let Some(up) = checker.on_result(result.is_ok()) {
-            health.up.set(u64::from(up));
-            health.changes.inc();
-            let why = match result {
-                Ok(()) if spec.rise == 1 => "1 check passed".to_owned(),
-                Ok(()) => format!("{} checks passed", spec.rise),
-                Err(error) => error.to_string(),
-            };
-            if up {
-                tracing::info!(pool = spec.pool, target = spec.target, reason = why, "target is up");
-            } else {
-                tracing::warn!(pool = spec.pool, target = spec.target, reason = why, "target is down");
-            }
-            patient.set_up(up);
-        }
-        due = schedule.next(due, start.elapsed());
-    }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -214,17 +263,19 @@ mod tests {
 
     fn wanted(target: &Target, address: SocketAddr, probe: Probe) -> Wanted {
         let spec = CheckSpec {
-            pool: "a".into(),
-            target: address.to_string(),
-            address: Address::Ip(address),
-            tls: None,
             probe,
-            interval: Duration::from_millis(20),
+            intervals: Intervals::even(Duration::from_millis(20)),
             timeout: Duration::from_millis(500),
-            rise: 2,
-            fall: 3,
+            ..CheckSpec::of("a", &address.to_string(), Address::Ip(address))
         };
-        Wanted { spec, patient: target.patient(), counters: Arc::default(), known: false }
+        Wanted {
+            spec,
+            patient: target.patient(),
+            counters: Arc::default(),
+            beside: false,
+            followers: Vec::new(),
+            known: false,
+        }
     }
 
     async fn until(what: &str, done: impl Fn() -> bool) {
@@ -268,7 +319,7 @@ mod tests {
         checks.set(vec![first.clone()]);
         until("the same check goes on", || first.counters.failed.get() > failed).await;
         let mut slower = first.clone();
-        slower.spec.interval = Duration::from_secs(3600);
+        slower.spec.intervals = Intervals::even(Duration::from_secs(3600));
         let _listener = TcpListener::bind(address).await.unwrap();
         checks.set(vec![slower.clone()]);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -285,7 +336,7 @@ mod tests {
     async fn dropping_the_checks_ends_them() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = Probe::Http { path: "/".into(), host: None, expect: vec![(200, 299)] };
+        let http = Probe::Http(Box::default());
         let mut checks = Checks::new(1, Arc::default());
         checks.set(vec![wanted(&target(address), address, http)]);
         let (mut stream, _) = listener.accept().await.unwrap();
