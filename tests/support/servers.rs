@@ -108,6 +108,13 @@ impl Server {
         log.lines().filter(|line| words.iter().any(|word| line.contains(word))).map(str::to_owned).collect()
     }
 
+    /// What MariaDB answers to a query by root, a row a line.
+    #[track_caller]
+    pub fn sql(&self, query: &str) -> String {
+        let socket = format!("--socket={}/s", self.directory.path().display());
+        output(Command::new("mariadb").args(["--no-defaults", "-uroot", "-N", &socket, "-e", query]))
+    }
+
     fn serves(&self) -> usize {
         self.complaints(&["ready to accept connections", "ready for connections", "Ready to accept connections"]).len()
     }

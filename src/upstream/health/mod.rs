@@ -138,6 +138,9 @@ impl Checks {
     /// their interval. It must be called on a tokio runtime with time and I/O.
     pub fn set(&mut self, wanted: Vec<Wanted>) {
         let mut before = std::mem::take(&mut self.running);
+        // Who follows nobody any more is up; the others are shown below.
+        let followers = before.values().flat_map(|running| &running.wanted.followers);
+        followers.for_each(|follower| follower.counters.up.set(1));
         let asked: Vec<Patient> =
             before.values().filter(|running| running.asks_an_agent()).map(|r| r.wanted.patient.clone()).collect();
         for wanted in wanted {
@@ -162,6 +165,9 @@ impl Checks {
             running.end();
         }
         self.forget_agents(asked);
+        for running in self.running.values() {
+            running.wanted.show(running.wanted.patient.passes());
+        }
     }
 
     /// How many targets are checked.
@@ -181,9 +187,6 @@ impl Checks {
             if !self.running.values().any(still) {
                 patient.hear(Said::default());
             }
-        }
-        for running in self.running.values() {
-            running.wanted.show(running.wanted.patient.passes());
         }
     }
 

@@ -1,7 +1,7 @@
 //! One target checked over and over.
 
 use super::finding::Finding;
-use super::probe;
+use super::probe::{self, Probe};
 use super::{Checker, Schedule, Wanted};
 use crate::observe::counters::{LastCheck, Peak};
 use std::time::{Duration, SystemTime};
@@ -33,7 +33,9 @@ pub(super) async fn check(
         let found = probe::run(spec).await;
         let now = start.elapsed();
         let took = now.saturating_sub(begun);
-        if !found.passed() && !excused && took > spec.timeout.saturating_add(ASLEEP) {
+        // A program may have waited for its turn.
+        let is_asleep = !matches!(spec.probe, Probe::Command(_)) && took > spec.timeout.saturating_add(ASLEEP);
+        if !found.passed() && !excused && is_asleep {
             tracing::debug!(
                 pool = spec.pool,
                 target = spec.target,

@@ -52,6 +52,27 @@ fn a_target_on_the_same_host_is_followed_whatever_its_port() {
     eventually("its neighbour is down", || proxy.get("/").status == 503);
 }
 
+/// Field case 11: what is not held for down by anything any more is up, and is shown so.
+#[test]
+fn who_follows_nobody_any_more_is_up_again() {
+    let (a, lead) = (Target::echo("a"), Target::echo("lead"));
+    let config = |track: &str| {
+        http_with("", &[&a], track)
+            + "[routes.lead]\npaths = [\"/lead/\"]\npool = \"lead\"\n"
+            + &pool("lead", &[&lead], &health("\"tcp\""))
+    };
+    let follows = format!("track = \"lead/{lead}\"");
+    let proxy = Proxy::start(config(&follows));
+    lead.kill();
+    eventually("it is down", || !up(&proxy, &a) && proxy.get("/").status == 503);
+    let text = std::fs::read_to_string(proxy.config_file()).unwrap();
+    std::fs::write(proxy.config_file(), text.replace(&follows, "")).unwrap();
+    proxy.signal(libc::SIGHUP);
+    eventually("it serves", || proxy.get("/").status == 200);
+    eventually("it is shown so", || up(&proxy, &a));
+    assert!(!up(&proxy, &lead));
+}
+
 #[test]
 fn what_cannot_be_followed_is_a_fault() {
     let directory = crate::support::proxy::Directory::new();

@@ -94,6 +94,18 @@ fn mariadb_has_nothing_to_complain_of() {
     proxy.log.wait(&["target is down", "the query gives `1`, not `2`"]);
 }
 
+/// A host whose greetings are left unanswered is let in no more after `max_connect_errors` of them. (From 127.0.0.1 nobody is counted so; the
+/// counter below is what it goes by.)
+#[test]
+fn mariadb_never_counts_a_check_as_a_handshake_cut_short() {
+    let server = Server::mariadb(&["--max-connect-errors=5"]);
+    let proxy = Proxy::start(tcp_with("", &[&server], &health("type = \"mysql\"")));
+    let aborted = "SHOW GLOBAL STATUS LIKE 'Aborted_connects_preauth'";
+    eventually("many checks", || proxy.metric("ringway_target_checks_passed_total", &[]) >= rounds(50, 12) as f64);
+    assert_eq!(server.sql(aborted), "Aborted_connects_preauth\t0\n");
+    assert!(up(&proxy, &server), "a refused login is an answer");
+}
+
 #[test]
 fn redis_is_checked_through_death_and_frost() {
     lives_through(Server::redis(&[]), "type = \"redis\"");
