@@ -113,6 +113,7 @@ fn encode_request_head(bencher: Bencher<'_, '_>, name: &str) {
             certificate: b"",
         },
         trace: None,
+        cookie: None,
     };
     let mut out = Vec::with_capacity(4096);
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {
@@ -135,6 +136,7 @@ fn encode_response_head(bencher: Bencher<'_, '_>, name: &str) {
         tunnel: false,
         date: b"Wed, 25 Nov 2026 04:31:00 GMT",
         hsts: b"",
+        marking: None,
     };
     let mut out = Vec::with_capacity(4096);
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {

@@ -116,9 +116,11 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
             let errors = Cell::new(target.errors, if failing { Tone::Bad } else { Tone::Plain });
             let backup = if target.backup { "backup" } else { "" };
             let origin = if target.origin == "override" { "overridden" } else { "" };
+            let noted = target.sticky.and_then(|sticky| sticky.noted);
+            let noted = noted.map(|noted| format!("{noted} sticky")).unwrap_or_default();
             let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said)).unwrap_or_default();
             let follows = target.follows.as_ref().map(|other| format!("follows {other}")).unwrap_or_default();
-            let notes = [backup, origin, &agent, &follows];
+            let notes = [backup, origin, &agent, &follows, &noted];
             let notes = notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
             let in_flight = match target.max_in_flight {
                 Some(most) => {
@@ -208,6 +210,7 @@ mod tests {
             requests: 1000,
             errors: 0,
             origin: if state == State::Ready { "config" } else { "override" }.into(),
+            sticky: (state == State::Drain).then_some(view::Belonging { served: 9, noted: Some(12) }),
         };
         let pool = view::Pool {
             name: "api".into(),
@@ -245,7 +248,7 @@ queue of api: 3 of 1024 wait
 LISTENER  PROTOCOL  CONNECTIONS  REQUESTS  REFUSED  ADDRESS
 
 POOL  TARGET       STATE  CHECK             WEIGHT  IN FLIGHT  REQUESTS  ERRORS
-api   10.0.0.1:81  drain  L4OK in 3ms       0 (3)   1          1000      0       overridden, agent: up 75%
+api   10.0.0.1:81  drain  L4OK in 3ms       0 (3)   1          1000      0       overridden, agent: up 75%, 12 sticky
 api   10.0.0.1:82  down   L7STS/503 in 3ms  3       1 of 10    1000      0       backup, follows web/10.0.0.1:80
 ";
         assert_eq!(page(&status, &[], std::slice::from_ref(&pool), false), expected);

@@ -1,6 +1,7 @@
 //! `[defaults.…]` put under each named thing, key by key.
 
 use super::schema::KINDS;
+use super::sense::sticky;
 use super::tree::{Node, Table, Value};
 
 /// The keys of a listener that mean something only for HTTP.
@@ -57,6 +58,14 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
             }
             if !thing.contains_key("tls") {
                 fitting.remove("tls");
+            }
+            // What says by what a client is known stands alone beside another such way.
+            let way = |table: &Table| {
+                let sticky = table.get("sticky").and_then(Node::table)?;
+                sticky::WAYS.into_iter().find(|way| sticky.contains_key(*way))
+            };
+            if way(thing).is_some_and(|own| way(&fitting) != Some(own)) {
+                fitting.remove("sticky");
             }
         }
         _ => {}

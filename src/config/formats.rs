@@ -151,6 +151,8 @@ formats! {
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
     "header-name" ["string"] mark HeaderName, "a header's name", "write \"x-tenant\"",
         |text, _| patterns::header_name(text);
+    "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
+        |text, _| patterns::header_name(text).map(|_| text.to_owned());
     "header-value" ["string"] mark HeaderValue, "a header's value", "write it without blanks around it",
         |text, _| patterns::header_value(text);
     "request-url" ["string"] mark RequestUrl, "a URL", "write \"https://www.example.com/path?query\"",

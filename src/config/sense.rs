@@ -7,6 +7,7 @@ mod log;
 mod proxy;
 mod queue;
 mod secure;
+pub(in crate::config) mod sticky;
 mod tracing;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
@@ -297,6 +298,7 @@ impl Sense<'_> {
         queue::check(self, name, pool, &at);
         secure::check_pool(self, name, pool, &at);
         health::check(self, name, pool, &at);
+        sticky::check(self, name, pool, &at);
     }
 
     fn targets(&mut self, name: &str, pool: &Pool, at: &KeyPath) {

@@ -47,6 +47,9 @@ pub struct Letter {
     pub rings: Vec<KeptRing>,
     /// How targets are by their checks.
     pub targets: Vec<TargetText>,
+    /// Where clients belong, in pools that are sticky by a table.
+    #[serde(default)]
+    pub sticky: Vec<TableText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
 }
@@ -92,6 +95,17 @@ pub struct AgentText {
     pub percent: Option<u32>,
     /// How much it takes at a time.
     pub limit: Option<u32>,
+}
+
+/// Where the clients of a pool belong.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TableText {
+    /// The pool's name.
+    pub pool: String,
+    /// What the keys of its entries are made of.
+    pub under: String,
+    /// The entries in a binary form, in base64.
+    pub entries: String,
 }
 
 /// What the new process says.

@@ -29,6 +29,7 @@ mod report;
 mod run;
 mod signals;
 mod sockets;
+mod sticky;
 mod systemd;
 mod trial;
 mod upgrade;

@@ -7,6 +7,7 @@ use super::overrides::Overrides;
 use super::present::{self, Present};
 use super::queues;
 use super::reload::{History, Told, now};
+use super::sticky;
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::Post;
@@ -235,6 +236,7 @@ impl AdminState for Report {
             certificates: &certificates::of(&present.plan),
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
+            sticky_pools: &sticky::pools(&present.plan),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),

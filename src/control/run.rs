@@ -6,7 +6,7 @@ use super::certificates;
 use super::command::{Command, Commands};
 use super::crew::Crew;
 use super::end::Retired;
-use super::handover::{self, Answer, Inheritance, TargetText};
+use super::handover::{self, Answer, Inheritance, TableText, TargetText};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
 use super::otlp::Traces;
@@ -18,7 +18,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, files, limits, logs};
+use super::{checks, files, limits, logs, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -120,7 +120,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     if let Some(error) = refused {
         tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
     }
-    let Heritage { mut sockets, admin, targets, bans, number, elders, elder } = Heritage::of(&plan, inheritance);
+    let Heritage { mut sockets, admin, targets, bans, sticky, number, elders, elder } =
+        Heritage::of(&plan, inheritance);
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
     let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;
     let (log, file) = logs::open(plan.config.access_log.as_ref(), backend)?;
@@ -128,6 +129,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     tracing::info!(workers = plan.runtime.workers, driver = ?backend, max_connections, "starting");
     let present = Arc::new(Present::first(plan, number));
     checks::inherit(&present, &targets);
+    sticky::inherit(&present.plan, &sticky);
+    drop(sticky);
     let (queue, spans) = trace::queue();
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
@@ -180,6 +183,7 @@ struct Heritage {
     admin: Inherited,
     targets: Vec<TargetText>,
     bans: Option<String>,
+    sticky: Vec<TableText>,
     /// The number of its first plan.
     number: u64,
     elders: Vec<u32>,
@@ -191,8 +195,8 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, bans, elders) = Default::default();
-            return Self { sockets, admin, targets, bans, number: 1, elders, elder: None };
+            let (admin, targets, bans, sticky, elders) = Default::default();
+            return Self { sockets, admin, targets, bans, sticky, number: 1, elders, elder: None };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
         let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last, false).ok());
@@ -204,6 +208,7 @@ impl Heritage {
             admin,
             targets: letter.targets,
             bans: letter.bans,
+            sticky: letter.sticky,
             number: letter.plan + 1,
             elders: letter.elders,
             elder: Some(Elder { stream, pid: letter.pid, spare: Some(spare) }),

@@ -7,6 +7,7 @@ use super::checks;
 use super::handover::{Letter, Operators, Successor};
 use super::present::Present;
 use super::sockets::Sockets;
+use super::sticky::Tables;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ impl Origin {
         (letter.overrides, letter.bans) = (operators.overrides, operators.bans);
         letter.rings = present.plan.rings.hand_over();
         letter.targets = checks::hand_over(present);
+        let tables = Tables::of(&present.plan);
         letter.elders = self.elders.iter().copied().filter(|&elder| is_alive(elder)).collect();
         letter.elders.push(std::process::id());
         let mut successor = Successor::new().map_err(failed)?;
@@ -74,6 +76,8 @@ impl Origin {
         Ok(Box::pin(async move {
             let mut child = child;
             let handed = tokio::task::spawn_blocking(move || {
+                // What is noted last goes along, and control need not wait for it.
+                letter.sticky = tables.hand_over();
                 let spare = successor.hand_over(&letter, &descriptors);
                 spare.map(|spare| (successor, spare))
             });

@@ -14,6 +14,7 @@ mod listener;
 mod notes;
 mod onward;
 mod request;
+mod sticky;
 pub mod text;
 mod trial;
 

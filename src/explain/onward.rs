@@ -1,6 +1,7 @@
 //! What there is to tell of a request that is forwarded.
 
 use super::explanation::readable;
+use super::sticky::{self, Belonging};
 use crate::config::units::Span;
 use crate::http::dry;
 use crate::net::proxy_protocol::Form;
@@ -18,8 +19,10 @@ pub struct Onward {
     pub balance: &'static str,
     /// What a hash is taken of.
     pub key: Option<String>,
-    /// The target that the hash finds while all are up.
+    /// The target that the client belongs to, or that the hash finds, while all are up.
     pub target: Option<String>,
+    /// How the client stays with its target; null where it does not.
+    pub sticky: Option<Belonging>,
     /// All targets.
     pub targets: Vec<Target>,
     /// By which PROXY header the target is told of the client: "v1", "v2", "v2-crc32c"; null if by none.
@@ -118,6 +121,9 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         balance: balance(shared.balance),
         key: pool.key.as_ref().map(ToString::to_string),
         target: onward.target.and_then(|target| shared.targets.get(target)).map(|target| target.name.clone()),
+        sticky: shared.sticky.as_ref().and_then(|sticky| {
+            sticky::tell(sticky, onward, |place| shared.targets.get(place).map(|target| target.name.clone()))
+        }),
         targets: shared
             .targets
             .iter()

@@ -154,12 +154,16 @@ impl Page {
     }
 
     fn forward(&mut self, forward: &Onward) {
-        let Onward { pool, balance, key, target, targets, timeouts, retries, .. } = forward;
+        let Onward { pool, balance, key, sticky, target, targets, timeouts, retries, .. } = forward;
         let how = match key {
             Some(key) => format!("balance {balance} by {key}"),
             None => format!("balance {balance}"),
         };
         self.explained("pool", Ink::Green, pool, &how);
+        let belongs = sticky.as_ref().is_some_and(|sticky| sticky.target.is_some());
+        if let Some(sticky) = sticky {
+            self.explained("sticky", Ink::Bold, &sticky.by, &sticky.why);
+        }
         let whole: u32 = targets.iter().filter(|target| !target.backup).map(|target| target.weight).sum();
         let longest = targets.iter().map(|target| target.address.len()).max().unwrap_or_default();
         for (place, each) in targets.iter().enumerate() {
@@ -168,7 +172,7 @@ impl Page {
             let mark = if chosen { self.ink(Ink::Green, "> ") } else { "  ".to_owned() };
             let name = format!("{:longest$}", each.address);
             let name = if chosen { self.ink(Ink::Green, &name) } else { name };
-            let part = self.ink(Ink::Dim, &part(each, whole, chosen));
+            let part = self.ink(Ink::Dim, &part(each, whole, chosen, belongs));
             self.row(label, &format!("{mark}{name}  {part}"));
         }
         if let Some(version) = forward.send_proxy {
@@ -259,7 +263,7 @@ fn limits(queue: &Queue) -> String {
 }
 
 /// A target's part of the work.
-fn part(target: &Target, whole: u32, chosen: bool) -> String {
+fn part(target: &Target, whole: u32, chosen: bool, belongs: bool) -> String {
     let part = match target {
         Target { weight: 0, .. } => "weight 0: takes no new work".to_owned(),
         Target { backup: true, .. } => "backup: only while none of the others is up".to_owned(),
@@ -269,7 +273,11 @@ fn part(target: &Target, whole: u32, chosen: bool) -> String {
         }
     };
     let limit = target.max_in_flight.map(|most| format!("at most {most} in flight")).unwrap_or_default();
-    let hashed = if chosen { "its key's target, while all are up" } else { "" };
+    let hashed = match (chosen, belongs) {
+        (false, _) => "",
+        (true, true) => "where the client belongs, while it is up",
+        (true, false) => "its key's target, while all are up",
+    };
     let notes = [&part, &limit, hashed].into_iter().filter(|note| !note.is_empty());
     notes.map(AsRef::as_ref).collect::<Vec<&str>>().join("; ")
 }

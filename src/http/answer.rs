@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
 use super::head::{Name, RequestHead, Version};
 use super::reply::Reply;
+use super::sticky;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
@@ -255,10 +256,13 @@ impl<'a> Answer<'a> {
         exchange.keep_alive &= framing != Framing::UntilClose && self.whole.get() && !connection.is_leaving();
         let streams = exchange.grpc || is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
-        connection.lane.with_date(|date| {
-            let hsts = &connection.http.hsts;
-            let backward = Backward { hsts, ..backward(exchange, framing, date) };
-            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+        let attempt = self.transfer.attempt;
+        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), &held, |exchange, marking| {
+            connection.lane.with_date(|date| {
+                let hsts = &connection.http.hsts;
+                let backward = Backward { hsts, marking, ..backward(exchange, framing, date) };
+                h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+            });
         });
         exchange.outcome.answers_with(connection.era, &out);
         held.advance(answer.head_len);
@@ -383,8 +387,11 @@ impl<'a> Answer<'a> {
             pool.failures.failed(Failure::BadResponse);
         }
         let mut out = Lease::new();
-        let backward = Backward { tunnel: true, ..backward(exchange, Framing::None, "") };
-        h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+        let attempt = self.transfer.attempt;
+        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), &held, |exchange, marking| {
+            let backward = Backward { tunnel: true, marking, ..backward(exchange, Framing::None, "") };
+            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
+        });
         exchange.outcome.answers_with(self.transfer.connection.era, &out);
         exchange.outcome.status = 101;
         exchange.heads.trace.answered(101);
@@ -437,7 +444,7 @@ fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
 fn backward<'a>(exchange: &Exchange<'_>, framing: Framing, date: &'a str) -> Backward<'a> {
     let RequestHead { version, method, .. } = exchange.heads.request;
     let keep_alive = exchange.keep_alive;
-    Backward { version, method, framing, keep_alive, tunnel: false, date: date.as_bytes(), hsts: b"" }
+    Backward { version, method, framing, keep_alive, tunnel: false, date: date.as_bytes(), hsts: b"", marking: None }
 }
 
 /// Event streams are silent for as long as they like; only a tunnel's timeout bounds them.

@@ -14,15 +14,17 @@ use super::head::TargetForm;
 use super::onward::{Leaving, onward_path};
 use super::reply::Reply;
 use super::request::{self, View};
+use super::sticky::Stuck;
 use super::trace;
 use crate::net::{Lease, Peer};
-use crate::observe::reason::Reason;
+use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
 use crate::plan::{Forward, Http, Listener, Plan, Respond};
 use crate::tls::Edge;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A request, and how it would come.
 #[derive(Clone, Copy, Debug)]
@@ -108,14 +110,25 @@ pub struct Onward {
     pub path: Vec<u8>,
     /// Whether that is made of the bytes that were sent, and not of their normal form.
     pub plain: bool,
-    /// The target that a hash finds while all are up, by its position in the pool.
+    /// The target that the client belongs to, or that a hash finds, while all are up, by its position in the pool.
     pub target: Option<usize>,
+    /// Where the client belongs, if the pool is sticky.
+    pub sticky: Option<Belonging>,
     /// The head that this target gets, or else the first one that takes requests.
     pub head: Vec<u8>,
     /// Whether a WebSocket is asked for.
     pub websocket: bool,
     /// Whether the request may be sent twice.
     pub idempotent: bool,
+}
+
+/// Where a client belongs, as far as its request says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Belonging {
+    /// The target, by its position in the pool.
+    pub owner: Option<usize>,
+    /// How it stands.
+    pub how: Sticking,
 }
 
 /// Finds what would become of a request.
@@ -196,7 +209,10 @@ fn onward(
         let seen = if path.plain { raw } else { normal };
         request::hash_key(key, heads, text, client.ip(), seen)
     });
-    let target = pool.shared.owner(key.unwrap_or(0));
+    let sticky = pool.shared.sticky.as_ref();
+    let stuck = sticky.map(|sticky| Stuck::look(sticky, request, text, client.ip(), Duration::ZERO));
+    let owner = stuck.and_then(|stuck| stuck.owner);
+    let target = owner.or_else(|| pool.shared.owner(key.unwrap_or(0)));
     let first = pool.shared.targets.iter().position(|target| target.weight > 0 && !target.backup);
     let mut head = Vec::new();
     if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
@@ -205,7 +221,7 @@ fn onward(
         let trace = tracing.map(|tracing| trace::would_be(tracing, http.trusts(peer.ip), request, text));
         let certificate = &[];
         let leaving =
-            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace };
+            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
         leaving.encode(request, text, normal, &mut head);
     }
     let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };
@@ -216,6 +232,7 @@ fn onward(
         path,
         plain,
         target,
+        sticky: stuck.map(|stuck| Belonging { owner, how: stuck.stands(owner) }),
         head,
         websocket,
         idempotent: request.method.is_idempotent(),

@@ -11,6 +11,7 @@ use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
+use super::sticky::Stuck;
 use super::switched::Switched;
 use super::trace;
 use crate::lane::Busy;
@@ -49,6 +50,8 @@ pub(super) struct Heads {
     pub(super) path: Vec<u8>,
     /// Room for comparisons.
     pub(super) spare: Vec<u8>,
+    /// Where the client belongs, if the pool is sticky.
+    pub(super) sticky: Option<Stuck>,
     /// What is noted for a trace.
     pub(super) trace: Facts,
     /// The host that the last request named.
@@ -100,6 +103,7 @@ impl Heads {
     pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
+        self.sticky = None;
         self.trace.clear();
     }
 }

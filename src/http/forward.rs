@@ -11,6 +11,7 @@ use super::h1::Incoming;
 use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
+use super::sticky;
 use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
@@ -54,6 +55,9 @@ pub(super) async fn forward(
     counters.requests.inc();
     let in_flight = InFlight::enter(counters.own());
     let result = Forwarding { exchange, rule, path, incoming }.run(&mut body).await;
+    if let Some(stuck) = exchange.heads.sticky {
+        counters.stuck(stuck.stands(exchange.outcome.target.map(|(_, target)| target)), stuck.owner);
+    }
     match &mut exchange.switched {
         Some(switched) => switched.in_flight = Some(in_flight),
         None => drop(in_flight),
@@ -92,6 +96,7 @@ impl Forwarding<'_, '_> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
     async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
         let key = self.key();
+        self.look_where_it_belongs();
         let mut tries = Tries::default();
         let mut again: Option<Attempt> = None;
         loop {
@@ -139,15 +144,17 @@ impl Forwarding<'_, '_> {
     fn choose(&mut self, key: u64, tries: &mut Tries) -> Option<Attempt> {
         tries.choosing();
         let local = &self.exchange.connection.era.pools[self.rule.pool];
-        local.choose(&Ask::any(key, &tries.tried), net::coarse_now())
+        local.choose(&self.ask(key, tries), net::coarse_now())
     }
 
     /// There is no target to choose. Returns what to say to the client.
     pub(super) fn without_target(&mut self, tries: &Tries) -> Option<Reply> {
         let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
         let failure = tries.last().unwrap_or_else(|| {
-            counters.failures.failed(Failure::NoTarget);
-            Failure::NoTarget
+            let bound = self.exchange.heads.sticky.is_some_and(|stuck| stuck.is_bound());
+            let none = if bound { Failure::StickyTarget } else { Failure::NoTarget };
+            counters.failures.failed(none);
+            none
         });
         self.exchange.outcome.target_failed(failure);
         Some(Reply::failure(failure))
@@ -163,6 +170,9 @@ impl Forwarding<'_, '_> {
         outcome.tries += 1;
         if outcome.tries > 1 {
             counters.retries.inc();
+        }
+        if let (Some(stuck), Some(sticky)) = (&self.exchange.heads.sticky, &attempt.pool().sticky) {
+            stuck.chosen(sticky, attempt.index());
         }
         trace::try_begins(self.exchange, attempt.index());
         counters.target(attempt.index()).requests.inc();
@@ -206,6 +216,21 @@ impl Forwarding<'_, '_> {
                 self.failed(attempt, failure);
                 Some(Reply::failure(failure))
             }
+        }
+    }
+
+    /// Sees where the client belongs, in a pool that is sticky.
+    fn look_where_it_belongs(&mut self) {
+        if let Some(sticky) = &self.exchange.connection.era.pools[self.rule.pool].pool().sticky {
+            sticky::look(self.exchange, sticky);
+        }
+    }
+
+    /// What a target is chosen by.
+    pub(super) fn ask<'t>(&self, key: u64, tries: &'t Tries) -> Ask<'t> {
+        match &self.exchange.heads.sticky {
+            None => Ask::any(key, &tries.tried),
+            Some(stuck) => Ask { key, tried: &tries.tried, owner: stuck.owner, only_owner: stuck.is_bound() },
         }
     }
 

@@ -8,6 +8,7 @@
 mod answer;
 mod body;
 mod connection;
+pub mod cookies;
 mod decide;
 pub mod dry;
 mod exchange;
@@ -22,6 +23,7 @@ mod outcome;
 mod queue;
 mod reply;
 mod request;
+mod sticky;
 mod switched;
 mod trace;
 mod transfer;

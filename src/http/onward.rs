@@ -8,7 +8,7 @@ use super::h1::{self, Forwarding, HostLine, Incoming, Onward, Style};
 use super::head::RequestHead;
 use crate::net::Peer;
 use crate::plan::{self, Host, Http, Listener, path};
-use crate::upstream::Target;
+use crate::upstream::{Sticky, Target};
 
 /// A request on its way to a target, and what is said of where it came from.
 pub(super) struct Leaving<'a> {
@@ -26,6 +26,8 @@ pub(super) struct Leaving<'a> {
     pub(super) certificate: &'a [u8],
     /// Its part in a trace.
     pub(super) trace: Option<h1::Trace>,
+    /// What keeps clients of the pool with their targets.
+    pub(super) sticky: Option<&'a Sticky>,
 }
 
 impl Leaving<'_> {
@@ -60,6 +62,7 @@ impl Leaving<'_> {
             accepts_trailers: incoming.accepts_trailers,
             forwarding,
             trace: self.trace,
+            cookie: self.sticky.and_then(Sticky::cookie),
         };
         h1::encode_request(out, head, text, &onward);
     }

@@ -268,9 +268,11 @@ impl Outcome {
     /// A target failed.
     pub(super) fn target_failed(&mut self, failure: Failure) {
         let (cause, phase) = match failure {
-            Failure::Connect | Failure::NoTarget | Failure::Handshake | Failure::Certificate => {
-                (Cause::Target, Phase::Connect)
-            }
+            Failure::Connect
+            | Failure::NoTarget
+            | Failure::StickyTarget
+            | Failure::Handshake
+            | Failure::Certificate => (Cause::Target, Phase::Connect),
             Failure::QueueFull => (Cause::Proxy, Phase::Queue),
             Failure::QueueTimeout => (Cause::TargetTimeout, Phase::Queue),
             Failure::ConnectTimeout => (Cause::TargetTimeout, Phase::Connect),
@@ -411,6 +413,10 @@ impl Outcome {
                 body_out: self.body_out,
                 request_id: id,
                 trace: heads.trace.context().map(|place| place.ids),
+                cookies: heads
+                    .sticky
+                    .map(|stuck| stuck.cookies(self.target.map(|(_, target)| target)))
+                    .unwrap_or_default(),
             }),
             tls: client.facts().map(Facts::record),
             bytes_in: self.bytes_in,

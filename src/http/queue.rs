@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::tries::Tries;
 use crate::net::{self, Either, race};
 use crate::observe::reason::Failure;
-use crate::upstream::{Ask, Attempt};
+use crate::upstream::Attempt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Forwarding<'_, '_> {
         let local = &era.pools[self.rule.pool];
         let counters = era.counters.pool(self.rule.pool);
         let limit = local.pool().timeouts.queue;
-        let mut waiting = match local.line_up(&Ask::any(key, &tries.tried), self.rule.priority_class) {
+        let mut waiting = match local.line_up(&self.ask(key, tries), self.rule.priority_class) {
             Ok(waiting) => pin!(waiting),
             Err(Failure::NoTarget) => return Err(self.without_target(tries)),
             Err(failure) => return Err(Some(self.turned_away(failure, limit))),

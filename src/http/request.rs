@@ -105,7 +105,7 @@ pub(super) fn hash_key(key: &Key, heads: &Heads, text: &[u8], client: IpAddr, pa
 }
 
 /// The value of `name` in a list of `name=value`.
-fn named<'a>(list: &'a [u8], between: u8, name: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn named<'a>(list: &'a [u8], between: u8, name: &[u8]) -> Option<&'a [u8]> {
     list.split(|&byte| byte == between).find_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 

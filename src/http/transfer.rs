@@ -206,8 +206,9 @@ impl Transfer<'_> {
         let target = attempt.target();
         let Heads { request, path: normal, trace, .. } = &*exchange.heads;
         let trace = trace::onward(trace);
+        let sticky = attempt.pool().sticky.as_ref();
         let leaving =
-            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace };
+            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
         leaving.encode(request, &exchange.text, normal, out);
     }
 }

@@ -8,8 +8,10 @@
 //! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
 //! sets of the names that both have, so that what counts under an old plan counts on.
 
+mod stuck;
+
 pub use super::checked::{LastCheck, TargetHealth};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Sticking};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -288,6 +290,8 @@ pub struct PoolSet {
     pub h2_connections: Counter,
     /// Exchanges that began on them.
     pub h2_streams: Counter,
+    /// Where clients stood to the targets, in a pool that is sticky.
+    pub sticky: Counters<{ Sticking::COUNT }>,
 }
 
 /// Per target.
@@ -305,6 +309,8 @@ pub struct TargetSet {
     pub sent: Counter,
     /// Bytes received from the target.
     pub received: Counter,
+    /// Exchanges and connections of clients that belong to it.
+    pub kept: Counter,
 }
 
 impl WorkerCounters {

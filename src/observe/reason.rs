@@ -147,10 +147,32 @@ words! {
         QueueFull = "queue-full",
         /// No target had room within `timeouts.queue`.
         QueueTimeout = "queue-timeout",
+        /// The one target that the client may be sent to could not be used.
+        StickyTarget = "sticky-target",
         /// Our own fault.
         Internal = "internal",
         /// Anything else.
         Other = "other",
+    }
+}
+
+words! {
+    /// Where a client stands to the targets of a pool that is sticky.
+    Sticking {
+        /// It said nothing of where it belongs.
+        New = "new",
+        /// It went where it belongs.
+        Kept = "kept",
+        /// It belongs to a target that could not be used, and went to another one.
+        Moved = "moved",
+        /// It belongs to a target that could not be used, and was refused.
+        Refused = "refused",
+        /// What it said means no target.
+        Unknown = "unknown",
+        /// What it said has not been set for longer than `max_idle`.
+        Idle = "idle",
+        /// What it said was set longer ago than `max_life`.
+        Old = "old",
     }
 }
 
@@ -225,7 +247,7 @@ impl Class {
 }
 
 /// What ended an exchange or a connection: the first two letters of HAProxy's termination state ("Session state at
-/// disconnection" in its manual). Cookies play no part, so the last two letters are always `--`.
+/// disconnection" in its manual). [`Cookies`] are the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Termination {
     /// Who or what ended it.
@@ -287,8 +309,8 @@ impl Termination {
     pub const DONE: Self = Self { cause: Cause::Done, phase: Phase::Done };
 
     /// The four letters of an HTTP record; a TCP record shows the first two.
-    pub const fn letters(self) -> [u8; 4] {
-        [self.cause as u8, self.phase as u8, b'-', b'-']
+    pub const fn letters(self, cookies: Cookies) -> [u8; 4] {
+        [self.cause as u8, self.phase as u8, cookies.asked as u8, cookies.set as u8]
     }
 }
 
@@ -338,6 +360,55 @@ impl Outcome {
     }
 }
 
+/// What the cookie of a sticky pool had to do with an exchange: the last two letters of HAProxy's termination state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookies {
+    /// What the client said.
+    pub asked: CookieAsked,
+    /// What the answer said.
+    pub set: CookieSet,
+}
+
+/// The first letter of [`Cookies`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CookieAsked {
+    /// There is none in that pool.
+    #[default]
+    NotThere = b'-',
+    /// It had none.
+    None = b'N',
+    /// It named no target.
+    Invalid = b'I',
+    /// It named a target that could not be used.
+    Down = b'D',
+    /// It named the target that was asked.
+    Valid = b'V',
+    /// It had not been set for too long.
+    Expired = b'E',
+    /// It was first set too long ago.
+    Old = b'O',
+}
+
+/// The second letter of [`Cookies`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CookieSet {
+    /// There is none in that pool, or no target has answered.
+    #[default]
+    NotThere = b'-',
+    /// Nothing was set.
+    None = b'N',
+    /// We set one.
+    Inserted = b'I',
+    /// We set it anew, as its date was old.
+    Updated = b'U',
+    /// The target set it, and we changed its value.
+    Rewritten = b'R',
+    /// The target set one of that name, which we took out.
+    Deleted = b'D',
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,8 +433,9 @@ mod tests {
 
     #[test]
     fn letters_are_haproxys() {
-        assert_eq!(&Termination::DONE.letters(), b"----");
+        assert_eq!(&Termination::DONE.letters(Cookies::default()), b"----");
         let aborted = Termination { cause: Cause::Client, phase: Phase::Data };
-        assert_eq!(&aborted.letters(), b"CD--");
+        let cookies = Cookies { asked: CookieAsked::Valid, set: CookieSet::None };
+        assert_eq!(&aborted.letters(cookies), b"CDVN");
     }
 }

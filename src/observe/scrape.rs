@@ -2,8 +2,10 @@
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
 mod queues;
+mod sticky;
 
 pub use queues::Queue;
+pub use sticky::{StickyPool, StickyTable};
 
 use super::counters::{
     ControlCounters, ListenerSet, PoolSet, Shape, TargetHealth, TargetSet, WorkerCounters, WorkerSet,
@@ -37,6 +39,8 @@ pub struct Scrape<'a> {
     pub secure_pools: &'a [SecurePool],
     /// The pools that have limits.
     pub queues: &'a [Queue],
+    /// The pools that are sticky.
+    pub sticky_pools: &'a [StickyPool],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -88,6 +92,7 @@ impl Scrape<'_> {
         self.write_pools(&mut page);
         self.write_queues(&mut page);
         self.write_secure_pools(&mut page);
+        self.write_sticky(&mut page);
         self.write_targets(&mut page);
         self.write_health(&mut page);
         self.write_logs(&mut page);
@@ -495,6 +500,10 @@ mod tests {
             certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
             queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
+            sticky_pools: &[StickyPool {
+                pool: 0,
+                table: Some(StickyTable { size: 100, evictions: 1, entries: vec![2, 3] }),
+            }],
             access_log: Some(&Lines::default()),
             tracing: true,
             log_lines_dropped: 1,
@@ -525,6 +534,7 @@ mod tests {
         assert_eq!(get("ringway_tls_handshakes_total", &[("kind", "tls1.3")]), 0.0);
         assert_eq!(get("ringway_pool_tls_handshakes_total", &[("pool", "a"), ("kind", "tls1.2")]), 0.0);
         assert_eq!(get("ringway_pool_tls_certificate_expiry_seconds", &[("certificate", "us.pem")]), 60.0);
+        assert_eq!(get("ringway_target_sticky_entries", &[("pool", "a"), ("target", "10.0.0.2:80")]), 3.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);
     }
 }

@@ -1,6 +1,7 @@
 //! From the configuration to the plan.
 
 use super::router::{Conditions, Router};
+use super::sticky;
 use super::tracing;
 use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
@@ -168,13 +169,17 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         };
         next.limited(target.max_in_flight, known.is_none())
     };
-    let targets = pool.targets.iter().map(target).collect();
+    let targets: Vec<_> = pool.targets.iter().map(target).collect();
+    let sticky_before = before.and_then(|before| before.sticky.as_ref());
+    let sticky =
+        pool.sticky.as_ref().map(|sticky| sticky::compile(name, sticky, &targets, sticky_before)).transpose()?;
     let tls_before = before.and_then(|before| before.tls.as_ref());
     let tls = pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls, tls_before)).transpose()?;
     let shared = Arc::new(upstream::Pool {
         name: name.to_owned(),
         balance,
         targets,
+        sticky,
         open_when_down: pool.all_down == model::AllDown::Open,
         timeouts: upstream::Timeouts {
             connect: pool.timeouts.connect.0,

@@ -1,5 +1,5 @@
 //! The configuration compiled into the immutable [`Plan`]: routers and pools. Pure, but for reading the files that the
-//! TLS of a listener or a pool names: no other I/O, no clocks.
+//! TLS of a listener or a pool names, and that of a secret: no other I/O.
 //!
 //! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
 //!
@@ -12,6 +12,7 @@ pub mod host;
 pub mod path;
 mod probes;
 pub mod router;
+mod sticky;
 mod tracing;
 
 use crate::config::model::Config;

@@ -12,6 +12,7 @@ mod pump;
 mod queue;
 mod secure;
 mod serve;
+mod sticky;
 
 pub use announce::announce;
 pub use front::pass_front;

@@ -3,6 +3,7 @@
 use super::announce::announce;
 use super::pump::{Done, End, Tunnel, tunnel};
 use super::queue;
+use super::sticky::Belonging;
 use crate::lane::{Era, InFlight, Lane, Speech, Visit};
 use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
@@ -106,10 +107,11 @@ impl Session<'_> {
         let agreed = secure.filter(|_| local.pool().tls.is_some()).and_then(tls::Session::agreed);
         self.counters.requests.inc();
         let key = Key::hash_ip(self.peer.ip);
+        let belonging = Belonging::look(local.pool(), self.peer.ip);
         let mut tried = Tried::default();
-        let mut last = Failure::NoTarget;
+        let mut last = belonging.nowhere();
         for retry in 0..=RETRIES {
-            let ask = Ask::any(key, &tried);
+            let ask = belonging.ask(key, &tried);
             let chosen = match local.choose(&ask, net::coarse_now()) {
                 None if local.pool().queue.is_some() => self.line_up(era, pool, &ask, client).await,
                 chosen => chosen.ok_or(Failure::NoTarget),
@@ -119,6 +121,7 @@ impl Session<'_> {
                 Err(Failure::NoTarget) => break,
                 Err(failure) => {
                     self.counters.failures.failed(failure);
+                    belonging.count(&self.counters, self.target);
                     return Err(failure);
                 }
             };
@@ -129,6 +132,7 @@ impl Session<'_> {
             self.target = Some(attempt.index());
             let target = self.counters.target(attempt.index());
             target.requests.inc();
+            belonging.chosen(attempt.index());
             let started = net::now();
             let purpose = local.pool().tls.as_ref().map(|tls| {
                 // There is no Host here: what the client asked for by name is asked of the target.
@@ -146,6 +150,8 @@ impl Session<'_> {
                     local.observe(attempt.index(), took, net::coarse_now());
                     era.latencies.connect(pool, nanos(took));
                     self.connected = Some(self.started.elapsed());
+                    belonging.connected(attempt.index(), retry > 0);
+                    belonging.count(&self.counters, self.target);
                     return Ok((attempt, opened));
                 }
                 Err(failure) => {
@@ -156,9 +162,10 @@ impl Session<'_> {
                 }
             }
         }
-        if last == Failure::NoTarget {
+        if last == belonging.nowhere() {
             self.counters.failures.failed(last);
         }
+        belonging.count(&self.counters, self.target);
         Err(last)
     }
 

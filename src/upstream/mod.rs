@@ -14,11 +14,13 @@ mod local;
 mod open;
 mod owner;
 pub mod queue;
+pub mod sticky;
 mod target;
 mod trunk;
 
 pub use ask::Ask;
 pub use errand::Errand;
 pub use local::{Attempt, Local, Tried};
+pub use sticky::Sticky;
 pub use target::{Keepalive, Mode, Patient, Pool, Protocol, Target, Timeouts};
 pub use trunk::{Opening, Trunk, Trunks, Way};

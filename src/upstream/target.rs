@@ -3,6 +3,7 @@
 use super::agent::{Said, Word};
 use super::balance;
 use super::queue::{Queue, Room};
+use super::sticky::Sticky;
 use crate::net::Address;
 use crate::net::proxy_protocol::Form;
 use crate::tls::Outbound;
@@ -21,6 +22,8 @@ pub struct Pool {
     pub balance: balance::Kind,
     /// The targets, in the order of the configuration.
     pub targets: Vec<Target>,
+    /// What keeps clients with their targets; `None`: nothing does.
+    pub sticky: Option<Sticky>,
     /// Whether targets are used although all are down (else the answer is 503).
     pub open_when_down: bool,
     /// Bounds on what targets may take.

@@ -38,6 +38,7 @@ mod proxy_protocol;
 mod queue;
 mod reload;
 mod servers;
+mod sticky;
 mod supervisor;
 mod syslog;
 mod takeover;

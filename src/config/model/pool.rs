@@ -1,6 +1,6 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, Agent, Health, PoolTls, Queue, SendProxy, Track};
+use super::{Address, Agent, Health, PoolTls, Queue, SendProxy, Sticky, Track};
 use crate::config::units::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct Pool {
     pub max_in_flight: Option<u32>,
     /// Those who wait for room at a target.
     pub queue: Queue,
+    /// By what a client stays with its target. Absent: each request goes where `balance` says.
+    pub sticky: Option<Sticky>,
     /// How long targets may take.
     pub timeouts: PoolTimeouts,
     /// Has targets told whose connection it is by the PROXY protocol, before anything else, TLS included. Absent: they are not.
@@ -55,6 +57,7 @@ impl Default for Pool {
             keepalive: Keepalive::default(),
             max_in_flight: None,
             queue: Queue::default(),
+            sticky: None,
             timeouts: PoolTimeouts::default(),
             send_proxy: None,
             tls: None,

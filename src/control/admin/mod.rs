@@ -18,6 +18,7 @@ mod problem;
 mod read;
 mod serve;
 mod show;
+mod sticky;
 mod token;
 pub mod view;
 

@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{change, connections, read, view};
+use super::{change, connections, read, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -134,6 +134,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(get "/v1/pools/{pool}/targets/{target}", read::target, "A target.")
         .answer::<view::Target>()
         .tags(Tags::Shown),
+    operation!(get "/v1/pools/{pool}/sticky", sticky::sticky,
+        "The table in which the clients of a pool are noted, and where one of them belongs.")
+        .query::<view::WhoseEntry>()
+        .answer::<view::Noted>(),
     operation!(get "/v1/overrides", read::overrides, "What operators have changed of targets.")
         .answer::<view::Overrides>()
         .tags(Tags::Shown),
@@ -173,6 +177,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .query::<view::Lasting>()
         .answer::<view::Changed>()
         .tags(Tags::Heeded),
+    operation!(delete "/v1/pools/{pool}/sticky", sticky::forget,
+        "Forgets where clients of a pool belong: all, those of a target, or one.")
+        .query::<view::Forgotten>()
+        .answer::<view::Forgot>(),
     operation!(delete "/v1/overrides/{pool}/{target}", change::reset_target,
         "Makes a target what the configuration says.")
         .answer::<view::Changed>()

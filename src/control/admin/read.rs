@@ -4,6 +4,7 @@ use super::body::{Path, Query};
 use super::desk::Desk;
 use super::problem::Problem;
 use super::show;
+use super::sticky;
 use super::view::{self, Page, Used};
 use crate::control::certificates;
 use crate::control::present::Present;
@@ -121,7 +122,8 @@ pub(super) async fn targets(State(desk): From, Path(name): Path<String>, Query(w
     let targets = &present.plan.pools[pool].shared.targets;
     let mut order: Vec<usize> = (0..targets.len()).collect();
     order.sort_by(|&a, &b| targets[a].name.cmp(&targets[b].name));
-    let show = |index| show::target(&present, &overrides, pool, index);
+    let belonging = sticky::belonging(&present, pool);
+    let show = |index| show::target(&present, &overrides, (pool, index), &belonging);
     answer(200, Some(&tag), &part(order, &wanted, |index| targets[*index].name.clone(), show))
 }
 
@@ -131,7 +133,8 @@ pub(super) async fn target(State(desk): From, Path((pool, target)): Path<(String
     let targets = &present.plan.pools[place].shared.targets;
     let absent = || Problem::not_found(format!("pool `{pool}` has no target `{target}`"));
     let index = targets.iter().position(|known| known.name == target).ok_or_else(absent)?;
-    answer(200, Some(&tag), &show::target(&present, &overrides, place, index))
+    let belonging = sticky::belonging(&present, place);
+    answer(200, Some(&tag), &show::target(&present, &overrides, (place, index), &belonging))
 }
 
 pub(super) async fn overrides(State(desk): From) -> Answer {
@@ -206,7 +209,7 @@ pub(super) async fn log_level() -> Answer {
     answer(200, None, &view::LogLevel { filter: log::filter() })
 }
 
-fn find_pool(present: &Present, name: &str) -> Result<usize, Problem> {
+pub(super) fn find_pool(present: &Present, name: &str) -> Result<usize, Problem> {
     let pools = &present.plan.pools;
     pools
         .binary_search_by(|pool| pool.shared.name.as_str().cmp(name))

@@ -1,5 +1,6 @@
 //! From what runs to what the API says of it. Pure: everything is read from what control and the workers publish.
 
+use super::sticky;
 use super::view::{self, Used, Weight};
 use crate::control::overrides::{Key, Overrides, State};
 use crate::control::present::Present;
@@ -101,11 +102,20 @@ pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> vi
         }),
         requests: sum(present, |worker| worker.pool(index).requests.get()),
         errors: sum(present, |worker| worker.pool(index).failures.get().iter().sum()),
-        targets: (0..pool.targets.len()).map(|place| target(present, overrides, index, place)).collect(),
+        targets: {
+            let belonging = sticky::belonging(present, index);
+            (0..pool.targets.len()).map(|place| target(present, overrides, (index, place), &belonging)).collect()
+        },
     }
 }
 
-pub(super) fn target(present: &Present, overrides: &Overrides, pool: usize, index: usize) -> view::Target {
+/// `belonging`: as [`sticky::belonging`] has it for the pool.
+pub(super) fn target(
+    present: &Present,
+    overrides: &Overrides,
+    (pool, index): (usize, usize),
+    belonging: &[view::Belonging],
+) -> view::Target {
     let of = &present.plan.pools[pool].shared;
     let target = &of.targets[index];
     let key = Key { pool: of.name.clone(), target: target.name.clone() };
@@ -129,6 +139,7 @@ pub(super) fn target(present: &Present, overrides: &Overrides, pool: usize, inde
         requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),
         errors: sum(present, |worker| worker.pool(pool).target(index).failures.get()),
         origin: if overrides.concerns(&key) { "override" } else { "config" }.to_owned(),
+        sticky: belonging.get(index).copied(),
     }
 }
 
@@ -148,6 +159,6 @@ fn follows(present: &Present, pool: usize, index: usize) -> Option<String> {
     Some(format!("{}/{}", followed.spec.pool, followed.spec.target))
 }
 
-fn sum(present: &Present, value: impl Fn(&WorkerCounters) -> u64) -> u64 {
+pub(super) fn sum(present: &Present, value: impl Fn(&WorkerCounters) -> u64) -> u64 {
     present.workers.iter().map(|worker| value(worker)).fold(0, u64::wrapping_add)
 }

@@ -8,7 +8,9 @@
 
 use super::forwarding::{Forwarding, Kept};
 use super::framing::{Framing, content_length, members};
+use super::marking::{self, Marking};
 use crate::http::head::{Field, Method, Name, RequestHead, ResponseHead, TargetForm, Version};
+use crate::upstream::sticky::Cookie;
 
 /// How a request is sent on.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Onward<'a> {
     pub forwarding: Forwarding<'a>,
     /// Its part in a trace; `None`: what the client says of that is sent on.
     pub trace: Option<Trace>,
+    /// The cookie that says where the client belongs, which is nothing to targets.
+    pub cookie: Option<&'a Cookie>,
 }
 
 /// A request's part in a trace (W3C Trace Context).
@@ -78,6 +82,13 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
                 host_stays
             }
             Name::ContentLength => length.stays(field.value.of(text)),
+            Name::Cookie => match onward.cookie {
+                None => true,
+                Some(cookie) => {
+                    marking::push_request_cookies(&mut runs, field, cookie);
+                    false
+                }
+            },
             Name::Expect => onward.expects_continue && !std::mem::replace(&mut expects, true),
             Name::MaxForwards if head.method == Method::Options => {
                 match content_length(field.value.of(text)) {
@@ -177,6 +188,8 @@ pub struct Backward<'a> {
     pub date: &'a [u8],
     /// The line of Strict-Transport-Security, in place of the target's; empty: the target's stays.
     pub hsts: &'a [u8],
+    /// What it says of where the client belongs.
+    pub marking: Option<&'a Marking<'a>>,
 }
 
 impl Backward<'_> {
@@ -196,6 +209,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, text: &[u8], back
             has_date = true;
             true
         }
+        Name::SetCookie => backward.marking.is_none_or(|marking| marking.leaves(field, text)),
         Name::StrictTransportSecurity => backward.hsts.is_empty(),
         Name::Trailer => backward.framing == Framing::Chunked,
         _ => true,
@@ -211,6 +225,9 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, text: &[u8], back
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(backward.hsts);
+    if let Some(marking) = backward.marking {
+        marking.push(out, head, text);
+    }
     match (backward.persists(), backward.version) {
         _ if backward.tunnel => out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
@@ -307,9 +324,9 @@ impl Length {
 }
 
 /// Copies parts of `text` to `out`, neighbours in one go.
-struct Runs<'a> {
+pub(super) struct Runs<'a> {
     out: &'a mut Vec<u8>,
-    text: &'a [u8],
+    pub(super) text: &'a [u8],
     start: usize,
     end: usize,
 }
@@ -331,7 +348,7 @@ impl<'a> Runs<'a> {
 
     /// Takes a field over; anew if its line is not in the plain form.
     #[inline]
-    fn field(&mut self, field: &Field) {
+    pub(super) fn field(&mut self, field: &Field) {
         let (name, value) = (field.name, field.value);
         let plain = self.text.get(name.end as usize..value.start as usize) == Some(b": ")
             && self.text.get(value.end as usize..value.end as usize + 2) == Some(b"\r\n");
@@ -354,7 +371,7 @@ impl<'a> Runs<'a> {
         self.line(name, itoa::Buffer::new().format(value).as_bytes());
     }
 
-    fn flush(&mut self) -> &mut Vec<u8> {
+    pub(super) fn flush(&mut self) -> &mut Vec<u8> {
         self.out.extend_from_slice(self.text.get(self.start..self.end).unwrap_or_default());
         self.start = self.end;
         self.out

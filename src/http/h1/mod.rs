@@ -64,6 +64,7 @@ mod connection;
 mod encode;
 mod forwarding;
 mod framing;
+mod marking;
 mod reply;
 mod request;
 mod response;
@@ -77,6 +78,7 @@ pub use chunked::{BadChunk, CHUNK_END, ChunkDecoder, Step, push_chunk_size, push
 pub use encode::{Backward, HostLine, Onward, Trace, encode_interim, encode_request, encode_response};
 pub use forwarding::{Forwarding, Style};
 pub use framing::Framing;
+pub use marking::{Marking, split_prefix};
 pub use reply::{Asker, Reply, encode_error, encode_grpc_error, encode_reply, reason_phrase};
 pub use request::{Incoming, Reject, parse_request};
 pub use response::{Answer, BadResponse, Question, parse_response};

@@ -5,7 +5,7 @@
 //! option tcplog   %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq
 //! ```
 //!
-//! Times are whole milliseconds in UTC, -1 for a point that was not reached. Cookies show as `-`; headers that lines are to
+//! Times are whole milliseconds in UTC, -1 for a point that was not reached. Captured cookies show as `-`; headers that lines are to
 //! show stand before the request as captured ones do, `{a|b} {c}`; there are no queues, so theirs are 0.
 
 use super::stamp::Stamp;
@@ -27,14 +27,14 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
             out.push(b' ');
             number(record.bytes_out, out);
             out.extend_from_slice(b" - - ");
-            out.extend_from_slice(&record.termination.letters());
+            out.extend_from_slice(&record.letters());
         }
         None => {
             durations(&[times.queue, times.connect, Some(times.total)], out);
             out.push(b' ');
             number(record.bytes_out, out);
             out.push(b' ');
-            out.extend_from_slice(&record.termination.letters()[..2]);
+            out.extend_from_slice(&record.letters()[..2]);
         }
     }
     load(record, out);

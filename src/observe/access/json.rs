@@ -59,7 +59,7 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
     integer(b",\"tries\":", u64::from(record.tries), out);
     text(b",\"reason\":\"", record.reason.as_bytes(), out);
     out.extend_from_slice(b",\"termination\":\"");
-    let letters = record.termination.letters();
+    let letters = record.letters();
     out.extend_from_slice(&letters[..2]);
     if record.http.is_some() {
         out.extend_from_slice(&letters[2..]);

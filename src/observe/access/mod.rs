@@ -21,7 +21,7 @@ pub use policy::{Format, Gist, Policy, Settings};
 pub use syslog::Header;
 pub use template::{FIELDS, HEADERS, Template, Wrong};
 
-use super::reason::Termination;
+use super::reason::{Cookies, Termination};
 use super::trace::Ids;
 use redact::Redaction;
 use stamp::Stamp;
@@ -95,6 +95,13 @@ pub enum Version {
     Http2,
 }
 
+impl Record<'_> {
+    /// HAProxy's termination state: four letters of an HTTP exchange, of which a connection has two.
+    fn letters(&self) -> [u8; 4] {
+        self.termination.letters(self.http.as_ref().map(|http| http.cookies).unwrap_or_default())
+    }
+}
+
 impl Version {
     /// As request lines have it.
     fn name(self) -> &'static [u8] {
@@ -129,6 +136,8 @@ pub struct Http<'a> {
     pub request_id: &'a [u8],
     /// Its trace, and its span in it; `None` where nothing is traced.
     pub trace: Option<Ids>,
+    /// What the cookie of a sticky pool had to do with it.
+    pub cookies: Cookies,
 }
 
 /// What a TLS handshake agreed on.
@@ -372,6 +381,7 @@ pub(super) mod tests {
                 body_out: 2500,
                 request_id: b"01hq",
                 trace: None,
+                cookies: Cookies::default(),
             }),
             tls: None,
             bytes_in: 120,

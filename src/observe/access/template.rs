@@ -204,7 +204,7 @@ impl Field {
             Self::TotalMs => return super::millis(Some(times.total), out),
             Self::Tries => return super::number(record.tries.into(), out),
             Self::Termination => {
-                let letters = record.termination.letters();
+                let letters = record.letters();
                 return out.extend_from_slice(if http.is_some() { &letters } else { &letters[..2] });
             }
             Self::Listener => record.listener.as_bytes(),

@@ -5,7 +5,7 @@ use crate::support::eventually;
 use crate::support::proxy::Setup;
 use crate::support::target::{Target, refused};
 use crate::support::tls::{Authority, Kind, listener};
-use crate::support::toml::http;
+use crate::support::toml::{http, http_with};
 use serde_json::Value;
 use std::time::SystemTime;
 
@@ -44,7 +44,8 @@ fn every_operation_of_the_document_is_served_and_no_other() {
 #[test]
 fn answers_have_the_fields_that_the_document_says() {
     let target = Target::echo("a");
-    let desk = start(&(http(&[&target]) + "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\n"));
+    let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\n";
+    let desk = start(&(http_with("", &[&target], "sticky = { source = true }") + route));
     let _client = desk.proxy.client().get("/api/");
     desk.operator.told("PUT", "/v1/bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"reason\":\"x\"}", 200);
     let document = desk.operator.get("/openapi.json");

@@ -53,6 +53,7 @@ fn onward(incoming: &Incoming) -> Onward<'static> {
         accepts_trailers: incoming.accepts_trailers,
         forwarding: Forwarding { style: Style::None, ..FORWARDING },
         trace: None,
+        cookie: None,
     }
 }
 
@@ -74,6 +75,7 @@ const BACKWARD: Backward<'_> = Backward {
     tunnel: false,
     date: DATE,
     hsts: b"",
+    marking: None,
 };
 
 /// What the client gets of `text`.
