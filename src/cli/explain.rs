@@ -30,6 +30,12 @@ pub struct Arguments {
     /// It comes by HTTP/2.
     #[arg(long)]
     http2: bool,
+    /// The name that the TLS handshake asks for; else that of the URL.
+    #[arg(long, value_name = "NAME")]
+    sni: Option<String>,
+    /// A protocol that the TLS handshake offers by ALPN; may be given several times. Else that of the request.
+    #[arg(long, value_name = "PROTOCOL")]
+    alpn: Vec<String>,
     /// A HAR file: each of its requests is explained.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "headers", "request", "http2"])]
     har: Option<PathBuf>,
@@ -71,6 +77,8 @@ fn told(arguments: &Arguments, loaded: &Loaded, plan: &Plan) -> io::Result<ExitC
         client: arguments.client,
         listener: arguments.listener.clone(),
         http2: arguments.http2,
+        sni: arguments.sni.clone(),
+        alpn: arguments.alpn.clone(),
         ..Request::get(arguments.url.clone().unwrap_or_default())
     };
     let mut teller = Teller { plan, json: arguments.json, colour: colour(&io::stdout()), first: true };

@@ -69,8 +69,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether a route is on a listener: one that it names, or by default those with TLS, or all if none has.
+    /// Whether a route passes TLS of a listener on.
+    pub fn passes_on(&self, route: &Route, listener: &str) -> bool {
+        route.passthrough && route.listeners.iter().any(|named| named == listener)
+    }
+
+    /// Whether requests of a listener may take a route: one that it names, or by default those with TLS, or all if none has.
     pub fn is_on(&self, route: &Route, listener: &str) -> bool {
+        if route.passthrough {
+            return false;
+        }
         if !route.listeners.is_empty() {
             return route.listeners.iter().any(|named| named == listener);
         }

@@ -4,6 +4,7 @@
 mod expect;
 mod health;
 mod log;
+mod passage;
 mod proxy;
 mod queue;
 mod secure;
@@ -122,7 +123,9 @@ impl Sense<'_> {
     }
 
     fn tcp_listener(&mut self, name: &str, at: &KeyPath) {
-        if !self.has(at, "pool") {
+        let config = self.config;
+        let passes = config.routes.values().any(|route| config.passes_on(route, name));
+        if !self.has(at, "pool") && !passes {
             self.fault(Fault::new(at.clone(), format!("tcp listener `{name}` has no pool")).help("add pool = \"…\""));
         }
         for key in HTTP_ONLY {
@@ -189,11 +192,14 @@ impl Sense<'_> {
 
     fn route(&mut self, name: &str, route: &Route) {
         let at = KeyPath::from(["routes", name]);
-        self.outcome_of(name, &at);
-        self.route_listeners(&at, route);
         if let Some(pool) = &route.pool {
             self.dangling(&at.child("pool"), "pool", "pools", pool);
         }
+        if passage::check(self, name, route, &at) {
+            return;
+        }
+        self.outcome_of(name, &at);
+        self.route_listeners(&at, route);
         if let Some(redirect) = &route.redirect {
             self.redirect(&at.child("redirect"), redirect);
         }

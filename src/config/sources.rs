@@ -114,6 +114,13 @@ impl Sources {
         Report::warnings(self.files.clone(), self.entries(warnings))
     }
 
+    /// The keys that a table has by itself, not by defaults.
+    pub(super) fn own_keys(&self, at: &KeyPath) -> Vec<String> {
+        let table = at.keys().iter().try_fold(&self.root, |table, key| table.get(key)?.table());
+        let own = table.into_iter().flatten().filter(|(_, node)| !node.inherited);
+        own.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Puts the placeholders back into a configuration as JSON where it has what came from the environment.
     pub fn conceal_in(&self, json: &mut serde_json::Value) {
         for (key, node) in &self.root {

@@ -2,6 +2,7 @@
 
 use super::notes;
 use super::onward::{self, Onward};
+use super::passage::Passed;
 use super::request::Request;
 use crate::config::url::Url;
 use crate::http::dry::{self, Answer, Course, End, Question};
@@ -41,7 +42,7 @@ pub struct Explanation {
     pub routed: bool,
     /// All routes, in the order of their names; none where they are not looked at.
     pub routes: Vec<RouteSeen>,
-    /// "forward", "respond", "redirect", or "refuse".
+    /// "forward", "respond", "redirect", "refuse", or "passthrough".
     pub outcome: &'static str,
     /// The status of an answer of Ringway's own.
     pub status: Option<u16>,
@@ -59,6 +60,8 @@ pub struct Explanation {
     pub body: Option<String>,
     /// How it is forwarded.
     pub forward: Option<Onward>,
+    /// How TLS is passed on, before anybody sees a request.
+    pub passthrough: Option<Passed>,
     /// What else is worth knowing, in sentences.
     pub notes: Vec<String>,
 }
@@ -100,6 +103,40 @@ pub struct RouteSeen {
     pub nearness: usize,
 }
 
+impl Explanation {
+    /// Of a request about which nothing is known yet but where it comes in.
+    pub(super) fn of(request: &Request, listener: &str, listener_why: &str) -> Self {
+        let header = |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
+        Self {
+            entry: None,
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.iter().map(header).collect(),
+            protocol: if request.http2 { "HTTP/2" } else { "HTTP/1.1" },
+            peer: request.client.ip().to_string(),
+            listener: listener.to_owned(),
+            listener_why: listener_why.to_owned(),
+            client: None,
+            host: None,
+            path: None,
+            route: None,
+            routed: false,
+            routes: Vec::new(),
+            outcome: "refuse",
+            status: None,
+            reason: None,
+            word: None,
+            grpc_status: None,
+            location: None,
+            content_type: None,
+            body: None,
+            forward: None,
+            passthrough: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Puts what was found into words.
 pub(super) fn tell(
     request: &Request,
@@ -114,18 +151,9 @@ pub(super) fn tell(
         End::Forward(onward) => (None, Some(&**onward)),
     };
     let refusal = answer.and_then(|answer| answer.refusal);
-    let header = |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
     let respond = answer.and_then(|answer| answer.respond.as_ref());
     let name = |route: usize| plan.routes.get(route).map(|route| route.name.clone());
     Explanation {
-        entry: None,
-        method: request.method.clone(),
-        url: request.url.clone(),
-        headers: request.headers.iter().map(header).collect(),
-        protocol: if request.http2 { "HTTP/2" } else { "HTTP/1.1" },
-        peer: request.client.ip().to_string(),
-        listener: question.listener.name.clone(),
-        listener_why: listener_why.to_owned(),
         client: reading.map(|reading| reading.client.ip().to_string()),
         host: reading.and_then(|reading| reading.host.clone()).filter(|host| !host.is_empty()),
         path: reading.map(|reading| Path {
@@ -151,6 +179,7 @@ pub(super) fn tell(
         body: respond.map(|respond| respond.body.clone()),
         forward: onward.map(|onward| onward::tell(plan, question.text, onward)),
         notes: notes::all(url, question, course),
+        ..Explanation::of(request, &question.listener.name, listener_why)
     }
 }
 
@@ -183,6 +212,9 @@ fn routes(question: &Question<'_>, taken: Option<usize>, reading: &dry::Reading)
 }
 
 fn elsewhere(plan: &Plan, route: usize, listener: &str) -> String {
+    if let plan::Action::Pass(_) = plan.routes[route].action {
+        return "passes TLS on, and takes no request".to_owned();
+    }
     let has = |listener: &plan::Listener| match &listener.protocol {
         plan::Protocol::Http(http) => http.routes.contains(&route),
         plan::Protocol::Tcp { .. } => false,

@@ -110,7 +110,7 @@ fn kept<'a>(doors: &[Door<'a>], keep: impl Fn(&Door<'a>) -> bool) -> Vec<Door<'a
 
 fn passes_bytes(plan: &Plan, listener: &Listener) -> Unclear {
     let pool = match listener.protocol {
-        Protocol::Tcp { pool } => plan.pools.get(pool).map_or("", |pool| &pool.shared.name),
+        Protocol::Tcp { pool } => pool.and_then(|pool| plan.pools.get(pool)).map_or("", |pool| &pool.shared.name),
         Protocol::Http(_) => "",
     };
     let what = format!(
@@ -127,7 +127,7 @@ fn addresses(listener: &Listener) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-fn listens_on(listener: &Listener, port: u16) -> bool {
+pub(super) fn listens_on(listener: &Listener, port: u16) -> bool {
     addresses(listener).any(|address| address.port() == port)
 }
 

@@ -13,6 +13,7 @@ pub mod har;
 mod listener;
 mod notes;
 mod onward;
+mod passage;
 mod request;
 mod sticky;
 pub mod text;
@@ -20,6 +21,7 @@ mod trial;
 
 pub use explanation::{Explanation, Header, Path, RouteSeen};
 pub use onward::{Onward, Retries, Target, Timeouts};
+pub use passage::Passed;
 pub use request::{Request, Unclear};
 pub use trial::{Trial, run as try_all};
 
@@ -34,9 +36,12 @@ use std::net::IpAddr;
 /// What is wrong with the request itself, or why no listener takes it.
 pub fn explain(plan: &Plan, request: &Request) -> Result<Explanation, Unclear> {
     let url = request.parts()?;
+    let name = request.sni.clone().or_else(|| name_to_ask_for(&url));
+    if let Some(passed) = passage::explain(plan, &url, request, name.as_deref()) {
+        return Ok(passed);
+    }
     let chosen = listener::choose(plan, &url, request.listener.as_deref())?;
     let text = request.head(&url)?;
-    let name = name_to_ask_for(&url);
     let question = Question {
         plan,
         listener: chosen.listener,

@@ -90,8 +90,14 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
             }
         }
         Reason::Misdirected => {
-            let asked = name.map_or("no name".to_owned(), |name| format!("`{name}`"));
             let host = reading.and_then(|reading| reading.host.as_deref()).unwrap_or_default();
+            if listener.passes(host.as_bytes()) {
+                notes.push(format!(
+                    "TLS for `{host}` is passed on unopened: browsers come again on a connection of its own"
+                ));
+                return;
+            }
+            let asked = name.map_or("no name".to_owned(), |name| format!("`{name}`"));
             notes.push(format!(
                 "the handshake asks for {asked}, whose TLS settings are not those of `{host}`: browsers come again on a \
                  connection of its own"

@@ -7,6 +7,7 @@ use crate::http::dry;
 use crate::net::proxy_protocol::Form;
 use crate::plan::{self, Plan};
 use crate::upstream::balance::Kind;
+use crate::upstream::{self, Pool};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -124,21 +125,8 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         sticky: shared.sticky.as_ref().and_then(|sticky| {
             sticky::tell(sticky, onward, |place| shared.targets.get(place).map(|target| target.name.clone()))
         }),
-        targets: shared
-            .targets
-            .iter()
-            .map(|target| Target {
-                address: target.name.clone(),
-                weight: target.weight,
-                backup: target.backup,
-                max_in_flight: target.max_in_flight,
-            })
-            .collect(),
-        send_proxy: shared.send_proxy.map(|form| match form {
-            Form::Line => "v1",
-            Form::Binary => "v2",
-            Form::Sealed => "v2-crc32c",
-        }),
+        targets: targets(shared),
+        send_proxy: form(shared.send_proxy),
         target_path: readable(&onward.path),
         request_line: line,
         target_host: host.filter(|_| rule.host != plan::Host::Target),
@@ -174,7 +162,28 @@ fn lines(head: &[u8]) -> (String, Vec<String>) {
     (lines.next().unwrap_or_default(), lines.collect())
 }
 
-fn balance(kind: Kind) -> &'static str {
+/// All targets of a pool.
+pub(super) fn targets(pool: &Pool) -> Vec<Target> {
+    let target = |target: &upstream::Target| Target {
+        address: target.name.clone(),
+        weight: target.weight,
+        backup: target.backup,
+        max_in_flight: target.max_in_flight,
+    };
+    pool.targets.iter().map(target).collect()
+}
+
+/// By which header targets are told of clients, as a configuration has it.
+pub(super) fn form(form: Option<Form>) -> Option<&'static str> {
+    form.map(|form| match form {
+        Form::Line => "v1",
+        Form::Binary => "v2",
+        Form::Sealed => "v2-crc32c",
+    })
+}
+
+/// How a target is chosen, as a configuration has it.
+pub(super) fn balance(kind: Kind) -> &'static str {
     match kind {
         Kind::RoundRobin => "round-robin",
         Kind::LeastConn => "least-conn",

@@ -20,6 +20,10 @@ pub struct Request {
     pub listener: Option<String>,
     /// Whether it comes by HTTP/2.
     pub http2: bool,
+    /// The name that the handshake asks for; `None`: that of the URL.
+    pub sni: Option<String>,
+    /// The protocols that the handshake offers; empty: that of the request.
+    pub alpn: Vec<String>,
 }
 
 /// Why a request cannot be asked about.
@@ -53,6 +57,8 @@ impl Request {
             client: SocketAddr::from(([127, 0, 0, 1], 0)),
             listener: None,
             http2: false,
+            sni: None,
+            alpn: Vec::new(),
         }
     }
 

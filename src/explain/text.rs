@@ -3,6 +3,7 @@
 
 use super::explanation::{Explanation, RouteSeen};
 use super::onward::{Onward, Queue, Target};
+use super::passage::Passed;
 use super::request::shown;
 use crate::http::h1::reason_phrase;
 
@@ -20,9 +21,10 @@ pub fn render(explanation: &Explanation, colour: bool) -> String {
     let mut page = Page { out: String::new(), colour };
     page.request(explanation);
     page.way(explanation);
-    match &explanation.forward {
-        Some(forward) => page.forward(forward),
-        None => page.answer(explanation),
+    match (&explanation.forward, &explanation.passthrough) {
+        (Some(forward), _) => page.forward(forward),
+        (None, Some(passed)) => page.passed(passed),
+        (None, None) => page.answer(explanation),
     }
     for (place, note) in explanation.notes.iter().enumerate() {
         page.prose(if place == 0 { "note" } else { "" }, note);
@@ -115,10 +117,14 @@ impl Page {
             let why = if path.sent == path.normal { String::new() } else { format!("sent as {}", path.sent) };
             self.explained("path", Ink::Bold, &path.normal, &why);
         }
+        let passed = explanation.passthrough.is_some();
         let taken = routes.iter().find(|seen| seen.standing == "taken");
         match (route, taken) {
             (Some(route), taken) => {
                 self.explained("route", Ink::Green, route, taken.map_or("", |taken| &taken.why));
+            }
+            (None, _) if passed => {
+                self.explained("route", Ink::Bold, "none", "what no route passes on goes to the listener's pool")
             }
             (None, _) if explanation.forward.is_some() => {
                 self.explained("route", Ink::Bold, "none", "what no route takes goes to the listener's pool");
@@ -132,8 +138,7 @@ impl Page {
 
     fn answer(&mut self, explanation: &Explanation) {
         let Explanation { status, reason, word, location, content_type, body, .. } = explanation;
-        let status = status.unwrap_or_default();
-        let line = format!("{status} {}", reason_phrase(status));
+        let line = status.map_or("closed".to_owned(), |status| format!("{status} {}", reason_phrase(status)));
         match (reason, word) {
             (Some(reason), Some(word)) if reason == word => self.explained("answer", Ink::Red, &line, reason),
             (Some(reason), word) => {
@@ -153,6 +158,36 @@ impl Page {
         }
     }
 
+    fn passed(&mut self, passed: &Passed) {
+        self.explained("pool", Ink::Green, &passed.pool, &format!("balance {}", passed.balance));
+        self.targets(&passed.targets, None, false);
+        self.announced(passed.send_proxy);
+        self.row("sends", "what the client sends, unopened");
+    }
+
+    fn targets(&mut self, targets: &[Target], chosen: Option<&str>, belongs: bool) {
+        let whole: u32 = targets.iter().filter(|target| !target.backup).map(|target| target.weight).sum();
+        let longest = targets.iter().map(|target| target.address.len()).max().unwrap_or_default();
+        for (place, each) in targets.iter().enumerate() {
+            let label = if place == 0 { "targets" } else { "" };
+            let found = chosen == Some(each.address.as_str());
+            let mark = if found { self.ink(Ink::Green, "> ") } else { "  ".to_owned() };
+            let name = format!("{:longest$}", each.address);
+            let name = if found { self.ink(Ink::Green, &name) } else { name };
+            let part = self.ink(Ink::Dim, &part(each, whole, found, belongs));
+            self.row(label, &format!("{mark}{name}  {part}"));
+        }
+    }
+
+    fn announced(&mut self, version: Option<&str>) {
+        if let Some(version) = version {
+            self.row(
+                "announced",
+                &format!("by a PROXY header ({version}) with the client's address and what it dialled"),
+            );
+        }
+    }
+
     fn forward(&mut self, forward: &Onward) {
         let Onward { pool, balance, key, sticky, target, targets, timeouts, retries, .. } = forward;
         let how = match key {
@@ -164,23 +199,8 @@ impl Page {
         if let Some(sticky) = sticky {
             self.explained("sticky", Ink::Bold, &sticky.by, &sticky.why);
         }
-        let whole: u32 = targets.iter().filter(|target| !target.backup).map(|target| target.weight).sum();
-        let longest = targets.iter().map(|target| target.address.len()).max().unwrap_or_default();
-        for (place, each) in targets.iter().enumerate() {
-            let label = if place == 0 { "targets" } else { "" };
-            let chosen = target.as_ref() == Some(&each.address);
-            let mark = if chosen { self.ink(Ink::Green, "> ") } else { "  ".to_owned() };
-            let name = format!("{:longest$}", each.address);
-            let name = if chosen { self.ink(Ink::Green, &name) } else { name };
-            let part = self.ink(Ink::Dim, &part(each, whole, chosen, belongs));
-            self.row(label, &format!("{mark}{name}  {part}"));
-        }
-        if let Some(version) = forward.send_proxy {
-            self.row(
-                "announced",
-                &format!("by a PROXY header ({version}) with the client's address and what it dialled"),
-            );
-        }
+        self.targets(targets, target.as_deref(), belongs);
+        self.announced(forward.send_proxy);
         self.row("sends", &self.ink(Ink::Bold, &shown(&forward.request_line)));
         self.row("", &shown(&format!("Host: {}", forward.target_host.as_deref().unwrap_or("the target's address"))));
         for (sign, lines) in [("+", &forward.adds), ("-", &forward.drops)] {

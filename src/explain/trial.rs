@@ -72,7 +72,8 @@ fn judge(name: &str, at: &KeyPath, expect: &Expect, explanation: &Explanation) -
         (Some(ExpectRoute::Any(true)), None) => fail("route", "a route".to_owned(), &taker, None),
         _ => {}
     }
-    if let Some(wanted) = expect.pool.as_ref().filter(|wanted| forward.is_none_or(|found| found.pool != **wanted)) {
+    let pool = forward.map(|found| &found.pool).or(explanation.passthrough.as_ref().map(|found| &found.pool));
+    if let Some(wanted) = expect.pool.as_ref().filter(|wanted| pool != Some(*wanted)) {
         fail("pool", format!("pool `{wanted}`"), &came, None);
     }
     if let Some(wanted) = expect.status.filter(|wanted| explanation.status != Some(*wanted)) {
@@ -92,7 +93,10 @@ fn judge(name: &str, at: &KeyPath, expect: &Expect, explanation: &Explanation) -
 
 /// What became of a request, as the end of a sentence.
 fn came(explanation: &Explanation) -> String {
-    let Explanation { status, word, location, forward, .. } = explanation;
+    let Explanation { status, word, location, forward, passthrough, .. } = explanation;
+    if let Some(passed) = passthrough {
+        return format!("TLS is passed on to pool `{}`", passed.pool);
+    }
     let status = status.unwrap_or_default();
     match (forward, word, location) {
         (Some(forward), ..) => format!("the request is forwarded to pool `{}`", forward.pool),

@@ -64,7 +64,7 @@ pub(super) fn decide(
         Ok(host) => host,
         Err(_) => return here(Decision::Reply(Reply::refusal(400, Reason::BadHost))),
     };
-    if listener.tls.as_ref().is_some_and(|edge| is_misdirected(edge, host.name)) {
+    if listener.tls.as_ref().is_some_and(|edge| is_misdirected(edge, host.name) || listener.passes(host.name)) {
         return here(Decision::Reply(Reply::refusal(421, Reason::Misdirected)));
     }
     if let Some(text) = http.answers.as_ref().and_then(|answers| answers.text(request.path.of(text))) {
@@ -94,6 +94,8 @@ pub(super) fn decide(
     let decision = match &routes[route].action {
         Action::Forward(forward) => Decision::Forward(forward.clone(), path),
         Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),
+        // It is on no router.
+        Action::Pass(_) => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
         Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, listener.scheme())),
     };
     Decided { client, route: Some(route), decision }

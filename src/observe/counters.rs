@@ -186,6 +186,8 @@ pub struct Shape {
     pub listeners: Vec<String>,
     /// Names of the routes.
     pub routes: Vec<String>,
+    /// The positions of routes that pass TLS on.
+    pub passing: Vec<usize>,
     /// Names of the pools, each with its targets' addresses.
     pub pools: Vec<(String, Vec<String>)>,
 }
@@ -267,6 +269,8 @@ pub struct ListenerSet {
 /// Per route.
 #[derive(Debug, Default)]
 pub struct RouteSet {
+    /// Connections passed on.
+    pub connections: Counter,
     /// Requests by class of the status sent.
     pub requests: Counters<{ Class::COUNT }>,
 }
@@ -545,6 +549,7 @@ mod tests {
         let shape = |listener: &str, targets: &[&str]| Shape {
             listeners: vec![listener.into()],
             routes: vec!["r".into(), "(none)".into()],
+            passing: Vec::new(),
             pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
         };
         let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));

@@ -245,6 +245,14 @@ impl Scrape<'_> {
                 requests.sample(&[("route", route), ("code_class", class.word())], count);
             }
         }
+        if !self.shape.passing.is_empty() {
+            let help = "Connections whose TLS a route passed on.";
+            let mut connections = page.counter("ringway_route_connections_total", help);
+            for &i in &self.shape.passing {
+                let [count] = self.sums(|w| [w.route(i).connections.get()]);
+                connections.sample(&[("route", &self.shape.routes[i])], count);
+            }
+        }
         let help = "First byte of the request to last byte of the response.";
         let family = page.histogram("ringway_http_request_duration_seconds", help);
         self.histograms(family, Kind::Request, "route", |i| self.shape.routes.get(i).map(String::as_str));
@@ -471,6 +479,7 @@ mod tests {
         let shape = Shape {
             listeners: vec!["web".into(), "we\"b\\2".into()],
             routes: vec!["api".into(), "site".into()],
+            passing: vec![0],
             pools: vec![("a".into(), vec!["10.0.0.1:80".into(), "10.0.0.2:80".into()]), ("empty".into(), vec![])],
         };
         let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();

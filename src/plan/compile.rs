@@ -81,6 +81,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
     let shape = Shape {
         listeners: config.listeners.keys().cloned().collect(),
         routes: config.routes.keys().cloned().chain([NO_ROUTE.to_owned()]).collect(),
+        passing: (0..routes.len()).filter(|&route| matches!(routes[route].action, Action::Pass(_))).collect(),
         pools: pools
             .iter()
             .map(|pool| {
@@ -228,6 +229,13 @@ fn compile_route(
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
     let action = match (&route.pool, &route.respond, &route.redirect) {
+        (Some(pool), ..) if route.passthrough => match pools.get(pool.as_str()) {
+            Some(&pool) => Some(Action::Pass(pool)),
+            None => {
+                faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
+                None
+            }
+        },
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
             Some(&pool) => Some(Action::Forward(Arc::new(Forward {
                 pool,
@@ -298,9 +306,9 @@ fn compile_listener(
     let pool = pool.transpose()?;
     let protocol = match listener.protocol {
         model::Protocol::Tcp => {
-            let Some(pool) = pool else {
+            if pool.is_none() && !config.routes.values().any(|route| config.passes_on(route, name)) {
                 return Err(vec![fault(&["listeners", name], "a tcp listener needs a `pool`", None)]);
-            };
+            }
             Protocol::Tcp { pool }
         }
         model::Protocol::Http => {
@@ -350,7 +358,7 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
-        front: front::compile(listener),
+        front: front::compile(name, listener, config)?,
         tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared, previous)).transpose()?,
     })
 }

@@ -10,7 +10,7 @@
 use smallvec::SmallVec;
 use std::fmt;
 use std::io::Write;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Room for a canonical name that differs from what the client sent.
@@ -258,6 +258,12 @@ fn explain(fault: Refusal) -> &'static str {
 }
 
 impl HostPattern {
+    /// Whether it is an IP address.
+    pub fn is_address(&self) -> bool {
+        let HostPattern::Exact(name) = self else { return false };
+        name.first() == Some(&b'[') || std::str::from_utf8(name).is_ok_and(|name| name.parse::<Ipv4Addr>().is_ok())
+    }
+
     /// Whether the pattern takes a host in canonical form.
     pub fn matches(&self, host: &[u8]) -> bool {
         match self {

@@ -9,6 +9,7 @@ mod compile;
 mod edge;
 mod front;
 pub mod host;
+mod passage;
 pub mod path;
 mod probes;
 pub mod router;
@@ -30,6 +31,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::{compile, inherit, succeed};
 pub use front::{Front, Headers};
+pub use passage::Passages;
 pub use tracing::{Collector, Tracing};
 
 /// What a process runs: immutable, shared by all threads.
@@ -148,8 +150,8 @@ impl Listener {
 pub enum Protocol {
     /// Bytes to one pool.
     Tcp {
-        /// Position of the pool.
-        pool: usize,
+        /// Position of the pool; `None`: only what a route passes on gets anywhere.
+        pool: Option<usize>,
     },
     /// HTTP/1.
     Http(Http),
@@ -211,6 +213,8 @@ pub enum Action {
     Respond(Arc<Respond>),
     /// Sends the client elsewhere.
     Redirect(Redirect),
+    /// Passes TLS on to the pool at this position, unopened: no request ever takes it.
+    Pass(usize),
 }
 
 /// How a request is forwarded.
@@ -343,6 +347,11 @@ impl Key {
 }
 
 impl Listener {
+    /// Whether TLS for a host, in canonical form, is passed on and does not end here.
+    pub fn passes(&self, host: &[u8]) -> bool {
+        self.front.as_ref().and_then(|front| front.passages.as_ref()).is_some_and(|passages| passages.has(host))
+    }
+
     /// How requests come: `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }

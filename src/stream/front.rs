@@ -1,34 +1,88 @@
 //! What precedes TLS and the protocol of a connection.
 
+use super::hello::{Opening, look};
 use super::secure::log_refusal;
 use crate::lane::Visit;
 use crate::net::proxy_protocol::{self, LONGEST, Malformed, Read, Told};
 use crate::net::{self, Accepted, Lease, Peer, Stream};
 use crate::observe::reason::Reason;
-use crate::plan::Headers;
+use crate::plan::{Action, Front, Headers, Protocol};
+use crate::tls::hello::Hello;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-/// Takes what precedes TLS and the protocol, and notes whose connection it is. False: it came to nothing, and all is said.
-pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted) -> bool {
+/// Where a connection goes.
+pub enum Lead {
+    /// To where its listener has it.
+    Own,
+    /// To the pool of a route that passes TLS on.
+    Passage(Passage),
+    /// Nowhere: it came to nothing, and all is said.
+    Nowhere,
+}
+
+/// A route that passes a connection on as it comes.
+pub struct Passage {
+    /// Its position in the plan.
+    pub route: usize,
+    /// Its pool's.
+    pub pool: usize,
+    /// The name that the client asks for.
+    pub name: Option<Box<str>>,
+}
+
+/// Takes what precedes TLS and the protocol, notes whose connection it is, and finds where it goes.
+pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted) -> Lead {
     let seat = visit.seat();
-    let Some(front) = &seat.listener().front else { return true };
+    let Some(front) = &seat.listener().front else { return Lead::Own };
     let started = net::now();
     accepted.stream.set_deadline(Some(front.limit));
     accepted.stream.expect_now();
-    let result = match &front.header {
-        Some(headers) => announced(visit, accepted, headers).await,
-        None => Ok(()),
-    };
+    let result = lead(visit, accepted, front).await;
     accepted.stream.set_deadline(None);
-    let Err(refusal) = result else { return true };
+    let refusal = match result {
+        Ok(lead) => return lead,
+        Err(refusal) => refusal,
+    };
     if let Some(reason) = refusal.reason() {
         seat.counters().refusals.refused(reason);
         let (listener, client) = (&seat.listener().name, accepted.peer.ip);
         tracing::debug!(listener, %client, %refusal, "connection refused");
         log_refusal(&visit.lane, &seat, accepted, started, reason);
     }
-    false
+    Lead::Nowhere
+}
+
+async fn lead(visit: &mut Visit, accepted: &mut Accepted, front: &Front) -> Result<Lead, Refusal> {
+    if let Some(headers) = &front.header {
+        announced(visit, accepted, headers).await?;
+    }
+    // Another plan may be tried out on the client that was named.
+    let seat = visit.seat();
+    let listener = seat.listener();
+    let Some(passages) = listener.front.as_ref().and_then(|front| front.passages.as_ref()) else {
+        return Ok(Lead::Own);
+    };
+    // Whoever ends TLS here has more to say to what is no good.
+    let ends_here = listener.tls.is_some();
+    let has_own = ends_here || matches!(listener.protocol, Protocol::Tcp { pool: Some(_) });
+    match look(&accepted.stream).await.map_err(|error| gone(&error))? {
+        Opening::Hello(Hello { name, protocols }) => {
+            let route = passages.find(name.as_deref(), protocols.iter().map(|protocol| &**protocol));
+            match route.map(|route| (route, &seat.era.plan.routes[route].action)) {
+                Some((route, &Action::Pass(pool))) => Ok(Lead::Passage(Passage { route, pool, name })),
+                _ if has_own => Ok(Lead::Own),
+                _ => Err(Refusal::Unrouted(name)),
+            }
+        }
+        Opening::Other if has_own => Ok(Lead::Own),
+        // Where the target speaks first, the client waits for it.
+        Opening::Nothing | Opening::Torn if has_own && !ends_here => Ok(Lead::Own),
+        Opening::Other => Err(Refusal::NoHello),
+        Opening::Nothing => Err(Refusal::Timeout),
+        Opening::Torn => Err(Refusal::Torn),
+        Opening::Left => Err(Refusal::Silent),
+    }
 }
 
 /// Why nothing came of a connection.
@@ -47,6 +101,12 @@ enum Refusal {
     Elsewhere,
     /// An operator has banned whom the header names.
     Banned,
+    /// A client that begins with something else than TLS, where nothing else gets anywhere.
+    NoHello,
+    /// A client's first message that did not come to its end.
+    Torn,
+    /// A name that no route passes on.
+    Unrouted(Option<Box<str>>),
 }
 
 /// Reads the header that a connection may begin with. What comes behind it stays to be received.
@@ -102,6 +162,8 @@ impl Refusal {
         match self {
             Self::Silent => None,
             Self::Timeout => Some(Reason::HandshakeTimeout),
+            Self::NoHello | Self::Torn => Some(Reason::Handshake),
+            Self::Unrouted(_) => Some(Reason::UnknownName),
             Self::Left | Self::Malformed(_) | Self::Missing => Some(Reason::ProxyHeader),
             Self::Elsewhere => Some(Reason::ProxyAddress),
             Self::Banned => Some(Reason::Banned),
@@ -114,11 +176,15 @@ impl fmt::Display for Refusal {
         match self {
             Self::Silent => f.write_str("the peer left without a byte"),
             Self::Left => f.write_str("the peer left in the middle of its PROXY header"),
-            Self::Timeout => f.write_str("no whole PROXY header came in time"),
+            Self::Timeout => f.write_str("no whole PROXY header, or no TLS, came in time"),
             Self::Malformed(fault) => write!(f, "the PROXY header is refused: {fault}"),
             Self::Missing => f.write_str("a PROXY header is required, and there is none"),
             Self::Elsewhere => f.write_str("a PROXY header is required, and the peer is not in `proxy_protocol.from`"),
             Self::Banned => f.write_str("an operator has banned the client"),
+            Self::NoHello => f.write_str("the client speaks no TLS, and no route and no pool is for anything else"),
+            Self::Torn => f.write_str("the client's first message of TLS has no end"),
+            Self::Unrouted(Some(name)) => write!(f, "no route passes on TLS for `{name}`, and there is no pool"),
+            Self::Unrouted(None) => f.write_str("no route passes on TLS that asks for no name, and there is no pool"),
         }
     }
 }

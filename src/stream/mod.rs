@@ -8,6 +8,7 @@
 mod announce;
 mod frames;
 mod front;
+mod hello;
 mod pump;
 mod queue;
 mod secure;
@@ -15,7 +16,7 @@ mod serve;
 mod sticky;
 
 pub use announce::announce;
-pub use front::pass_front;
+pub use front::{Lead, Passage, pass_front};
 pub use pump::{Done, End, Tunnel, tunnel};
 pub use secure::secure;
 pub use serve::serve;

@@ -1,13 +1,14 @@
 //! One TCP connection from accept to close.
 
 use super::announce::announce;
+use super::front::Passage;
 use super::pump::{Done, End, Tunnel, tunnel};
 use super::queue;
 use super::sticky::Belonging;
 use crate::lane::{Era, InFlight, Lane, Speech, Visit};
 use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
-use crate::observe::access::{Gist, Load, Record, Times};
+use crate::observe::access::{Gist, Load, Record, Times, Tls};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::plan::{Key, Protocol};
@@ -20,15 +21,23 @@ use std::time::{Duration, Instant};
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
 
-/// Serves one TCP connection, over TLS if it has a session: connects to a target of its listener's pool and pumps until both
-/// sides have ended. Once both are joined it holds no plan.
-pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Session>) {
+/// Serves one TCP connection, over TLS if it has a session: connects to a target of its listener's pool, or of the one that a
+/// route passes it on to, and pumps until both sides have ended. Once both are joined it holds no plan.
+pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Session>, passage: Option<Passage>) {
     let lane = &visit.lane;
     let _busy = lane.enter();
     lane.speaks(visit.ticket, Speech::Tunnel);
     let client = Channel::new(&accepted.stream, secure);
     let seat = visit.seat();
-    let Protocol::Tcp { pool } = seat.listener().protocol else { return };
+    let pool = match (&passage, &seat.listener().protocol) {
+        (Some(passage), _) => passage.pool,
+        (None, Protocol::Tcp { pool: Some(pool) }) => *pool,
+        _ => return,
+    };
+    let passed = passage.map(|Passage { route, name, .. }| {
+        seat.era.counters.route(route).connections.inc();
+        Box::new(Passed { route: seat.era.plan.routes[route].name.clone(), name })
+    });
     let mut session = Session {
         lane,
         told: false,
@@ -37,6 +46,7 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
         counters: seat.era.counters.pool(pool).clone(),
         peer: accepted.peer,
         tls: client.facts(),
+        passed,
         started: net::now(),
         tries: 0,
         connected: None,
@@ -45,7 +55,7 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
     };
     let stall = seat.listener().timeouts.write_stall;
     let form = session.local.pool().send_proxy;
-    let header = form.map(|form| announce(form, lane, visit.ticket, accepted.peer, client, None));
+    let header = form.map(|form| announce(form, lane, visit.ticket, accepted.peer, client, session.name()));
     let connected = session.connect(&seat.era, pool, client, secure, header).await;
     drop(seat);
     let end = match connected {
@@ -85,6 +95,7 @@ struct Session<'a> {
     counters: PoolCounters,
     peer: Peer,
     tls: Option<&'a Facts>,
+    passed: Option<Box<Passed>>,
     started: Instant,
     tries: u32,
     connected: Option<Duration>,
@@ -93,7 +104,20 @@ struct Session<'a> {
     target: Option<usize>,
 }
 
+/// What is known of TLS that was passed on.
+struct Passed {
+    /// By which route.
+    route: String,
+    /// The name that the client asks for.
+    name: Option<Box<str>>,
+}
+
 impl Session<'_> {
+    /// The name that the client asks for, where TLS does not end here.
+    fn name(&self) -> Option<&str> {
+        self.passed.as_ref()?.name.as_deref()
+    }
+
     /// Opens a connection to a target of the pool, trying others when one does not take it.
     async fn connect(
         &mut self,
@@ -209,7 +233,8 @@ impl Session<'_> {
         let total = nanos(self.started.elapsed());
         let (reason, termination) = ending(&done.end);
         let (listener, counters) = &self.listener;
-        if !log.wants(&Gist { listener, route: "", status: None, total, failed: !reason.is_empty() }) {
+        let route = self.passed.as_ref().map_or("", |passed| &passed.route);
+        if !log.wants(&Gist { listener, route, status: None, total, failed: !reason.is_empty() }) {
             return;
         }
         let pool = self.local.pool();
@@ -219,11 +244,11 @@ impl Session<'_> {
             start_ns,
             client: self.peer.address(),
             listener,
-            route: "",
+            route,
             pool: &pool.name,
             target: target.map_or("", |target| &target.name),
             http: None,
-            tls: self.tls.map(Facts::record),
+            tls: self.tls.map(Facts::record).or_else(|| Some(Tls { version: "", cipher: "", name: self.name()? })),
             bytes_in: done.sent,
             bytes_out: done.received,
             times: Times {

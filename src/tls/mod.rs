@@ -19,6 +19,7 @@ mod dial;
 mod edge;
 mod engine;
 mod files;
+pub mod hello;
 mod identity;
 mod names;
 mod outbound;

@@ -7,6 +7,7 @@ use crate::net::{self, Accepted, Either, Listener as Socket, Signal, Slot, race}
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::reason::Reason;
 use crate::plan::Protocol;
+use crate::stream::Lead;
 use crate::tls::{Channel, Clear, Session};
 use crate::{http, stream};
 use std::rc::Rc;
@@ -141,7 +142,7 @@ fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
             (true, ..) => Box::pin(serve_fronted(visit, accepted, secure, tcp)).await,
             // Connections in clear must not be as large as those with TLS.
             (false, true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
-            (false, false, true) => Box::pin(stream::serve(&visit, &accepted, None)).await,
+            (false, false, true) => Box::pin(stream::serve(&visit, &accepted, None, None)).await,
             (false, false, false) => http::serve(&visit, &accepted, Clear).await,
         }
     }
@@ -149,12 +150,14 @@ fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
 
 /// Serves a connection where something may precede TLS and the protocol.
 async fn serve_fronted(mut visit: Visit, mut accepted: Accepted, secure: bool, tcp: bool) {
-    if !Box::pin(stream::pass_front(&mut visit, &mut accepted)).await {
-        return;
+    match Box::pin(stream::pass_front(&mut visit, &mut accepted)).await {
+        Lead::Own => {}
+        Lead::Passage(passage) => return Box::pin(stream::serve(&visit, &accepted, None, Some(passage))).await,
+        Lead::Nowhere => return,
     }
     match (secure, tcp) {
         (true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
-        (false, true) => Box::pin(stream::serve(&visit, &accepted, None)).await,
+        (false, true) => Box::pin(stream::serve(&visit, &accepted, None, None)).await,
         (false, false) => http::serve(&visit, &accepted, Clear).await,
     }
 }
@@ -162,7 +165,7 @@ async fn serve_fronted(mut visit: Visit, mut accepted: Accepted, secure: bool, t
 async fn serve_secure(visit: &Visit, accepted: &Accepted) {
     let Some(session) = Box::pin(handshake(visit, accepted)).await else { return };
     if session.1 {
-        Box::pin(stream::serve(visit, accepted, Some(&session.0))).await;
+        Box::pin(stream::serve(visit, accepted, Some(&session.0), None)).await;
     } else {
         http::serve(visit, accepted, &*session.0).await;
     }

@@ -33,6 +33,7 @@ mod http_timeouts;
 mod lifecycle;
 mod logs;
 mod observe;
+mod passthrough;
 mod probes;
 mod proxy_protocol;
 mod queue;

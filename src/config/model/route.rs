@@ -1,6 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use crate::config::formats::{HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath};
+use crate::config::formats::{
+    AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
+};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,15 @@ pub struct Route {
     pub headers: BTreeMap<String, ValueMatch>,
     /// What query parameters must be, in the same forms.
     pub query: BTreeMap<String, ValueMatch>,
+    /// With `passthrough`, names that clients ask for by SNI: "db.example.com", or "*.example.com" for all names below. Empty: every
+    /// name, or none.
+    #[schemars(with = "Vec<HostPattern>")]
+    pub sni: Vec<String>,
+    /// With `passthrough`, protocols of which a client offers one by ALPN. Empty: whatever it offers.
+    #[schemars(with = "Vec<AlpnProtocol>")]
+    pub alpn: Vec<String>,
+    /// Passes TLS on to the pool as it comes, unopened, chosen by `sni` and `alpn`.
+    pub passthrough: bool,
     /// Address ranges of clients. Empty: every client.
     #[schemars(with = "Vec<Network>")]
     pub client_ip: Vec<IpNet>,

@@ -8,10 +8,11 @@ use crate::control::reload::Told;
 use crate::control::report::Report;
 use crate::observe::counters::{LastCheck, WorkerCounters};
 use crate::observe::reason::Class;
-use crate::plan::{Action, Protocol};
+use crate::plan::{Action, Listener, Protocol};
 use crate::upstream::agent::Said;
 use crate::upstream::queue::Queue;
 use serde_json::Value;
+use std::sync::Arc;
 
 impl From<&Told> for view::Reload {
     fn from(told: &Told) -> Self {
@@ -39,16 +40,17 @@ pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view
     let listened = addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| address.clone());
     let pool = |pool: usize| present.plan.pools[pool].shared.name.clone();
     let (protocol, pool, routes) = match &listener.protocol {
-        Protocol::Tcp { pool: of } => ("tcp", Some(pool(*of)), 0),
+        Protocol::Tcp { pool: of } => ("tcp", of.map(pool), 0),
         Protocol::Http(http) => ("http", http.fallback.as_ref().map(|forward| pool(forward.pool)), http.routes.len()),
     };
+    let passing = listener.front.as_ref().map_or(0, |front| front.routes());
     view::Listener {
         name: listener.name.clone(),
         addresses: listened.collect(),
         protocol: protocol.to_owned(),
         tls: listener.tls.is_some(),
         pool,
-        routes,
+        routes: routes + passing,
         connections: sum(present, |worker| worker.listener(index).open.get()),
         accepted: sum(present, |worker| worker.listener(index).accepted.get()),
         requests: sum(present, |worker| worker.listener(index).requests.get().iter().sum()),
@@ -62,22 +64,31 @@ pub(super) fn route(present: &Present, index: usize) -> view::Route {
     let plan = &present.plan;
     let route = &plan.routes[index];
     let written = plan.config.routes.get(&route.name);
-    let is_on = |listener: &str| written.is_some_and(|written| plan.config.is_on(written, listener));
-    let http = plan.listeners.iter().filter(|listener| matches!(listener.protocol, Protocol::Http(_)));
+    let is_on = |listener: &&Arc<Listener>| {
+        let http = matches!(listener.protocol, Protocol::Http(_));
+        written.is_some_and(|written| {
+            http && plan.config.is_on(written, &listener.name) || plan.config.passes_on(written, &listener.name)
+        })
+    };
+    let names = written.map(|route| if route.passthrough { &route.sni } else { &route.hosts });
     let (action, pool) = match &route.action {
         Action::Forward(forward) => ("forward", Some(plan.pools[forward.pool].shared.name.clone())),
         Action::Respond(_) => ("respond", None),
         Action::Redirect(_) => ("redirect", None),
+        Action::Pass(pool) => ("passthrough", Some(plan.pools[*pool].shared.name.clone())),
     };
     view::Route {
         name: route.name.clone(),
-        listeners: http.filter(|listener| is_on(&listener.name)).map(|listener| listener.name.clone()).collect(),
-        hosts: written.map(|route| route.hosts.clone()).unwrap_or_default(),
+        listeners: plan.listeners.iter().filter(is_on).map(|listener| listener.name.clone()).collect(),
+        hosts: names.cloned().unwrap_or_default(),
         paths: written.map(|route| route.paths.clone()).unwrap_or_default(),
         methods: written.map(|route| route.methods.clone()).unwrap_or_default(),
         action: action.to_owned(),
         pool,
-        requests: sum(present, |worker| worker.route(index).requests.get().iter().sum()),
+        requests: sum(present, |worker| {
+            let route = worker.route(index);
+            route.requests.get().iter().sum::<u64>() + route.connections.get()
+        }),
         errors: sum(present, |worker| worker.route(index).requests.get()[Class::ServerError.index()]),
     }
 }

@@ -114,18 +114,18 @@ pub struct Route {
     pub name: String,
     /// The listeners that it is on.
     pub listeners: Vec<String>,
-    /// Hosts; empty: every one.
+    /// Hosts, or names asked for by SNI; empty: every one.
     pub hosts: Vec<String>,
     /// Paths; empty: every one.
     pub paths: Vec<String>,
     /// Methods; empty: every one.
     pub methods: Vec<String>,
-    /// "forward", "respond" or "redirect".
+    /// "forward", "respond", "redirect" or "passthrough".
     pub action: String,
-    /// The pool that answers, if it forwards.
+    /// The pool that answers, if it forwards or passes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
-    /// Requests answered since the start.
+    /// Requests answered, or connections passed on, since the start.
     pub requests: u64,
     /// Those of them with a status of 500 and above.
     pub errors: u64,

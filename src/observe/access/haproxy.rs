@@ -74,7 +74,7 @@ fn endpoints(record: &Record<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     stamp.haproxy(out);
     out.extend_from_slice(b"] ");
     escape::field(record.listener.as_bytes(), out);
-    if record.tls.is_some() {
+    if record.tls.as_ref().is_some_and(|tls| !tls.version.is_empty()) {
         out.push(b'~');
     }
     out.push(b' ');

@@ -47,7 +47,7 @@ pub struct Record<'a> {
     pub target: &'a str,
     /// The request; `None` for a TCP connection.
     pub http: Option<Http<'a>>,
-    /// What the TLS handshake agreed on; `None` in clear.
+    /// What the TLS handshake agreed on, or the name alone where TLS was passed on; `None` in clear.
     pub tls: Option<Tls<'a>>,
     /// Bytes received from the client, heads included.
     pub bytes_in: u64,

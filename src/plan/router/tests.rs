@@ -87,6 +87,7 @@ fn route(hosts: &[&str], paths: &[&str]) -> Route {
         host: HostPolicy::Client,
         retry: Retry { attempts: 0, on: Vec::new() },
         allow_in_path: Vec::new(),
+        ..Route::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The PROXY protocol: whose connection it is, as proxies in front say it and as targets are told.
 
 mod inbound;
+mod interop;
 mod outbound;
 
 use std::net::SocketAddr;
