@@ -6,6 +6,7 @@ use super::{Check, Pool};
 use crate::config::model::{self, Config, Health, HealthStep, HealthTls, HealthType, HealthVersion, PoolProtocol};
 use crate::config::{Fault, KeyPath};
 use crate::net;
+use crate::net::proxy_protocol::Form;
 use crate::tls::Outbound;
 use crate::upstream::Patient;
 use crate::upstream::health::probe::{Http, Mysql, Postgres, Redis, Step};
@@ -22,8 +23,11 @@ pub(super) fn compile(config: &Config, pools: &[Pool]) -> Vec<Check> {
             let of = CheckSpec::of(&pools[pool].shared.name, &entry.name, address(&entry.address, None, None));
             let followers = || followers.of_target(pool, target);
             if let Some(health) = &model.health {
-                let spec =
-                    CheckSpec { tls: tls_of(health, &pools[pool]), ..check(health, model.protocol, of.clone(), entry) };
+                let spec = CheckSpec {
+                    tls: tls_of(health, &pools[pool]),
+                    send_proxy: header_of(health, &pools[pool]),
+                    ..check(health, model.protocol, of.clone(), entry)
+                };
                 checks.push(Check { pool, target, spec, beside: false, followers: followers() });
             }
             if let Some(agent) = &model.agent {
@@ -60,6 +64,12 @@ fn check(health: &Health, protocol: PoolProtocol, of: CheckSpec, target: &crate:
 
 fn tls_of(health: &Health, pool: &Pool) -> Option<Arc<Outbound>> {
     pool.check_tls.clone().filter(|_| !matches!(health.kind, HealthType::Command | HealthType::Agent))
+}
+
+/// An agent, and what is asked elsewhere than clients' work goes, expects no header.
+fn header_of(health: &Health, pool: &Pool) -> Option<Form> {
+    let there = health.address.is_none() && health.port.is_none();
+    pool.shared.send_proxy.filter(|_| there && !matches!(health.kind, HealthType::Command | HealthType::Agent))
 }
 
 /// What is asked. What cannot be read was found out before.

@@ -24,6 +24,7 @@ pub use schedule::{Intervals, Schedule};
 
 use super::agent::Said;
 use super::target::Patient;
+use crate::net::proxy_protocol::Form;
 use crate::observe::counters::{Peak, TargetHealth};
 use crate::tls::Outbound;
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ pub struct CheckSpec {
     pub target: String,
     /// Where to connect.
     pub address: Address,
+    /// By which PROXY header the target is told that the connection is for nobody else, if it expects one.
+    pub send_proxy: Option<Form>,
     /// What TLS is done with, if it is.
     pub tls: Option<Arc<Outbound>>,
     /// What to ask.
@@ -106,6 +109,7 @@ impl CheckSpec {
             pool: pool.to_owned(),
             target: target.to_owned(),
             address,
+            send_proxy: None,
             tls: None,
             probe: Probe::Tcp,
             intervals: Intervals::even(Duration::from_secs(2)),
@@ -122,6 +126,7 @@ impl CheckSpec {
             _ => false,
         };
         tls && self.address == other.address
+            && self.send_proxy == other.send_proxy
             && self.probe == other.probe
             && (self.intervals, self.timeout, self.rise, self.fall)
                 == (other.intervals, other.timeout, other.rise, other.fall)

@@ -110,7 +110,7 @@ async fn ask(spec: &CheckSpec) -> Result<Finding, Finding> {
         Address::Unix(_) => "localhost".to_owned(),
     };
     let host = spec.probe.host().unwrap_or(&own);
-    let dialled = dial::dial(&spec.address, spec.tls.as_deref(), host, spec.probe.cargo(), deadline).await?;
+    let dialled = dial::dial(spec, host, deadline).await?;
     let outcome = if dialled.secure { Outcome::Shaken } else { Outcome::Connected };
     let talk = |dialled: dial::Dialled| Conversation::new(dialled.wire, deadline);
     match &spec.probe {

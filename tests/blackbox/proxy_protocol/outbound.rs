@@ -199,6 +199,18 @@ fn a_client_without_an_address_is_told_as_such() {
 }
 
 #[test]
+fn checks_come_with_a_header_of_their_own() {
+    for (version, expected) in [("v1", &b"PROXY UNKNOWN\r\n"[..]), ("v2-crc32c", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")] {
+        let (target, heard) = expecting("a", echo);
+        let check = "health = { type = \"http\", path = \"/up\", interval = \"100ms\" }";
+        let proxy = Proxy::start(http_with("", &[&target], &format!("send_proxy = \"{version}\"\n{check}")));
+        eventually("it is checked", || target.requests_for("/up").len() >= 2);
+        assert!(told(&heard).iter().all(|header| *header == expected), "{:?}", told(&heard));
+        assert_eq!(proxy.metric("ringway_target_checks_failed_total", &[]), 0.0);
+    }
+}
+
+#[test]
 fn each_try_is_told_of_the_same_client() {
     let (target, heard) = expecting("a", |peer| {
         if peer.request().is_some() && peer.number > 0 {

@@ -1,11 +1,12 @@
 //! From an address to a connection that can be spoken on: connecting, and the handshake where there is one.
 
+use super::super::CheckSpec;
 use super::super::finding::Finding;
 use super::Address;
+use crate::net::proxy_protocol::Header;
 use crate::observe::reason::Outcome;
-use crate::tls::{Cargo, Outbound};
 use std::io;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -25,19 +26,17 @@ pub(super) struct Dialled {
     pub(super) secure: bool,
 }
 
-/// Connects to the target, and shakes hands for `host` if there is TLS.
-pub(super) async fn dial(
-    address: &Address,
-    tls: Option<&Outbound>,
-    host: &str,
-    cargo: Cargo<'_>,
-    deadline: Instant,
-) -> Result<Dialled, Finding> {
-    let wire: Box<dyn Wire> = match address {
+/// Connects to the target, sends a PROXY header if it expects one, and shakes hands for `host` if there is TLS.
+pub(super) async fn dial(spec: &CheckSpec, host: &str, deadline: Instant) -> Result<Dialled, Finding> {
+    let mut wire: Box<dyn Wire> = match &spec.address {
         Address::Ip(ip) => Box::new(connect(TcpStream::connect(ip), deadline).await?),
         Address::Unix(path) => Box::new(connect(UnixStream::connect(path), deadline).await?),
     };
-    let Some(tls) = tls else { return Ok(Dialled { wire, h2: false, secure: false }) };
+    if let Some(form) = spec.send_proxy {
+        connect(wire.write_all(Header::ours(form).bytes()), deadline).await?;
+    }
+    let cargo = spec.probe.cargo();
+    let Some(tls) = spec.tls.as_deref() else { return Ok(Dialled { wire, h2: false, secure: false }) };
     let failed = |words: String| Finding::new(Outcome::NoHandshake, words);
     let (config, name) = tls
         .check(host.as_bytes(), cargo)
