@@ -377,10 +377,12 @@ headers = { x-b = "a\u0000" }"#,
             ],
         ),
         (
-            "[routes.a]\npool = 'site'\nretry = { on = ['502'], attempts = 11 }",
+            "[routes.a]\npool = 'site'\nretry = { on = ['conect', '200', 503], attempts = 11, methods = 'safe' }",
             &[
-                r#"3:17 '502' is no value of `on`; write "connect" or "reset""#,
-                r#"3:36 11 is out of range for `attempts`; it may be 0 to 10"#,
+                r#"3:17 'conect' is not a reason to try again: there is no such reason; did you mean "connect"?"#,
+                r#"3:27 '200' is not a reason to try again: only answers from 400 on are errors; write "connect", "reset", "timeout", "bad-response", or a status from 400 on: "503", "5xx", "502-504""#,
+                r#"3:51 11 is out of range for `attempts`; it may be 0 to 10"#,
+                r#"3:65 'safe' is no value of `methods`; write "idempotent" or "all""#,
             ],
         ),
         (

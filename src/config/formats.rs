@@ -2,11 +2,11 @@
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
-use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, SniPolicy, Track, ValueMatch};
+use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, Share, Size, Span};
 use super::url::Url;
-use super::words::StatusRanges;
+use super::words::{RETRY_ON, StatusRanges};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::path::Path;
@@ -178,6 +178,9 @@ formats! {
     "hash-key" ["string"] type HashKey, "a key to hash",
         "write \"client-ip\", \"path\", \"header:NAME\", \"cookie:NAME\", or \"query:NAME\"",
         |text, _| text.parse::<HashKey>().map(|k| k.to_string()), words &["client-ip", "path"];
+    "retry-condition" ["string", "integer"] type RetryOn, "a reason to try again",
+        "write \"connect\", \"reset\", \"timeout\", \"bad-response\", or a status from 400 on: \"503\", \"5xx\", \"502-504\"",
+        |text, _| text.parse::<RetryOn>().map(|on| on.to_string()), words &RETRY_ON;
     "status-ranges" ["string", "integer"] type StatusRanges, "a set of status codes",
         "write \"200-399\" or \"200, 204\"", |text, _| text.parse::<StatusRanges>().map(|r| r.to_string());
 }

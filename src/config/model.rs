@@ -9,6 +9,7 @@ mod log;
 mod pool;
 mod proxy;
 mod queue;
+mod retry;
 mod route;
 mod sticky;
 mod test;
@@ -21,6 +22,7 @@ pub use log::*;
 pub use pool::*;
 pub use proxy::*;
 pub use queue::*;
+pub use retry::*;
 pub use route::*;
 pub use sticky::*;
 pub use test::*;
@@ -185,11 +187,14 @@ pub struct Limits {
     #[serde(with = "words::unlimited")]
     #[schemars(with = "SizeOrUnlimited", extend("x-minimum" = "1B"))]
     pub request_body: Option<Size>,
+    /// Bytes of requests' bodies that are held for another try, of all requests together.
+    #[schemars(extend("x-maximum" = "64GiB"))]
+    pub retry_bodies: Size,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_head: Size(32 << 10), headers: 128, request_body: None }
+        Self { request_head: Size(32 << 10), headers: 128, request_body: None, retry_bodies: Size(64 << 20) }
     }
 }
 

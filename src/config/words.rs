@@ -1,6 +1,6 @@
 //! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`.
 
-use super::model::{Address, CaSource, HashKey, HostPolicy, SniPolicy, Track, ValueMatch};
+use super::model::{Address, CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -12,7 +12,49 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRanges(pub Vec<(u16, u16)>);
 
-text_form!(CaSource, HashKey, HostPolicy, SniPolicy, StatusRanges, Track);
+text_form!(CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, StatusRanges, Track);
+
+/// The failures that can be tried again, beside statuses.
+pub const RETRY_ON: [&str; 4] = ["connect", "reset", "timeout", "bad-response"];
+
+impl FromStr for RetryOn {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let range = match text {
+            "connect" => return Ok(Self::Connect),
+            "reset" => return Ok(Self::Reset),
+            "timeout" => return Ok(Self::Timeout),
+            "bad-response" => return Ok(Self::BadResponse),
+            "4xx" => StatusRanges(vec![(400, 499)]),
+            "5xx" => StatusRanges(vec![(500, 599)]),
+            _ if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+                return Err(Invalid::new("there is no such reason"));
+            }
+            _ => text.parse()?,
+        };
+        match range.0[..] {
+            [(low, high)] if low >= 400 => Ok(Self::Status(low, high)),
+            [_] => Err(Invalid::new("only answers from 400 on are errors")),
+            _ => Err(Invalid::new("it is more than one")),
+        }
+    }
+}
+
+impl fmt::Display for RetryOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Connect => f.write_str("connect"),
+            Self::Reset => f.write_str("reset"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::BadResponse => f.write_str("bad-response"),
+            Self::Status(400, 499) => f.write_str("4xx"),
+            Self::Status(500, 599) => f.write_str("5xx"),
+            Self::Status(low, high) if low == high => write!(f, "{low}"),
+            Self::Status(low, high) => write!(f, "{low}-{high}"),
+        }
+    }
+}
 
 impl FromStr for StatusRanges {
     type Err = Invalid;
@@ -262,6 +304,16 @@ mod tests {
         assert_eq!("200, 204".parse(), Ok(StatusRanges(vec![(200, 200), (204, 204)])));
         for text in ["", "2xx", "399-200", "99", "600", "200-"] {
             assert!(text.parse::<StatusRanges>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_tried_again_is_a_word_or_a_status() {
+        for text in ["connect", "reset", "timeout", "bad-response", "503", "4xx", "5xx", "502-504"] {
+            assert_eq!(text.parse::<RetryOn>().unwrap().to_string(), text);
+        }
+        for text in ["", "Reset", "200", "3xx", "302-500", "502,503", "600", "504-502", "-502"] {
+            assert!(text.parse::<RetryOn>().is_err(), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::explanation::readable;
 use super::sticky::{self, Belonging};
+use crate::config::model::RetryOn;
 use crate::config::units::Span;
 use crate::http::dry;
 use crate::net::proxy_protocol::Form;
@@ -44,6 +45,8 @@ pub struct Onward {
     pub timeouts: Timeouts,
     /// What is tried again.
     pub retries: Retries,
+    /// After which time without an answer a second target is asked as well; null: never.
+    pub hedge: Option<String>,
     /// Whether it becomes a tunnel, if the target agrees.
     pub websocket: bool,
 }
@@ -92,8 +95,16 @@ pub struct Timeouts {
 pub struct Retries {
     /// Tries beyond the first.
     pub attempts: u32,
-    /// After what: "connect", "reset".
-    pub on: Vec<&'static str>,
+    /// After what: "connect", "reset", "timeout", "bad-response", a status; of those that the request may be sent again after.
+    pub on: Vec<String>,
+    /// How long one try may take to the head of its answer, in the form of the configuration.
+    pub per_try: Option<String>,
+    /// The wait before targets that were tried are tried again; null: they are not.
+    pub backoff: Option<String>,
+    /// The most tries beyond the first, as a share of the route's requests.
+    pub budget: Option<String>,
+    /// Bytes of the request's body that are held for another try.
+    pub body: usize,
 }
 
 /// Puts what was found into words. `sent` is the head as the client sends it.
@@ -144,14 +155,29 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
             response_idle: span(shared.timeouts.response_idle),
             tunnel: span(shared.timeouts.tunnel),
         },
-        retries: Retries {
-            attempts: rule.attempts,
-            on: [(rule.retry_connect, "connect"), (rule.retry_reset && onward.idempotent, "reset")]
-                .into_iter()
-                .filter_map(|(is_on, word)| is_on.then_some(word))
-                .collect(),
-        },
+        retries: retries(&rule.retry, onward.repeatable),
+        hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket).map(span),
         websocket: onward.websocket,
+    }
+}
+
+/// What is tried again of a request that may be sent twice, or may not.
+fn retries(retry: &plan::Retry, repeatable: bool) -> Retries {
+    let on = &retry.on;
+    let words = [
+        (on.connect, "connect"),
+        (on.reset && repeatable, "reset"),
+        (on.timeout && repeatable, "timeout"),
+        (on.bad_response && repeatable, "bad-response"),
+    ];
+    let statuses = on.statuses.iter().filter(|_| repeatable).map(|&(low, high)| RetryOn::Status(low, high).to_string());
+    Retries {
+        attempts: retry.attempts,
+        on: words.into_iter().filter(|(is_on, _)| *is_on).map(|(_, word)| word.to_owned()).chain(statuses).collect(),
+        per_try: retry.per_try.map(|span| Span(span).to_string()),
+        backoff: retry.backoff.map(|span| Span(span).to_string()),
+        budget: retry.budget.as_ref().map(|budget| budget.percent()),
+        body: retry.body,
     }
 }
 

@@ -2,7 +2,7 @@
 //! nearest first.
 
 use super::explanation::{Explanation, RouteSeen};
-use super::onward::{Onward, Queue, Target};
+use super::onward::{Onward, Queue, Retries, Target};
 use super::passage::Passed;
 use super::request::shown;
 use crate::http::h1::reason_phrase;
@@ -221,17 +221,36 @@ impl Page {
         };
         let (connect, head) = (&timeouts.connect, &timeouts.response_head);
         self.row("timeouts", &format!("{connect} to connect, {head} to the head of the answer, {silence}"));
-        let after: Vec<&str> = retries
-            .on
-            .iter()
-            .map(|word| if *word == "connect" { "a failed connect" } else { "a reset before the answer" })
-            .collect();
+        self.retries(retries);
+        if let Some(after) = &forward.hedge {
+            self.row("hedge", &format!("a second target as well after {after} without an answer, if there is no body"));
+        }
+    }
+
+    fn retries(&mut self, retries: &Retries) {
+        let after = |word: &String| match word.as_str() {
+            "connect" => "a failed connect".to_owned(),
+            "reset" => "a reset before the answer".to_owned(),
+            "timeout" => "no answer in time".to_owned(),
+            "bad-response" => "an answer that cannot be read".to_owned(),
+            status => format!("an answer of {status}"),
+        };
+        let after: Vec<String> = retries.on.iter().map(after).collect();
         let tries = match (retries.attempts, &after[..]) {
-            (0, _) | (_, []) => "none".to_owned(),
+            (0, _) | (_, []) => return self.row("retries", "none"),
             (1, after) => format!("one more try, after {}", after.join(" or ")),
             (more, after) => format!("{more} more tries, after {}", after.join(" or ")),
         };
         self.row("retries", &tries);
+        if let Some(limit) = &retries.per_try {
+            self.row("", &format!("{limit} for each try to the head of its answer"));
+        }
+        if let Some(backoff) = &retries.backoff {
+            self.row("", &format!("{backoff} of waiting before a target is asked again"));
+        }
+        if let Some(budget) = &retries.budget {
+            self.row("", &format!("at most {budget} of the route's requests"));
+        }
     }
 
     fn others(&mut self, routes: &[RouteSeen]) {

@@ -44,6 +44,13 @@ pub(super) enum Broken {
         /// Whether not a byte of the request can have reached it.
         unsent: bool,
     },
+    /// The target answered with a status that is tried again elsewhere. The client has seen nothing of it.
+    GivenUp {
+        /// Whether the target's connection may carry another exchange.
+        reusable: bool,
+        /// What the target's `Keep-Alive: timeout` allows.
+        keep_alive: Option<Duration>,
+    },
     /// The target failed in mid-answer: the client's connection is cut.
     Cut(Failure),
 }
@@ -55,6 +62,8 @@ pub(super) struct Answer<'a> {
     pub(super) unsent: bool,
     /// Whether all of the request has been received from the client.
     whole: Cell<bool>,
+    /// Whether all of it is held as well, so that it can be sent again.
+    repeatable: Cell<bool>,
     sent_at: Instant,
     /// What has come of the head so far.
     held: RefCell<Lease>,
@@ -78,14 +87,13 @@ enum Stage {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl<'a> Answer<'a> {
-    /// The answer to a request that was sent at `sent_at`.
-    ///
-    /// `whole`: all of the request has been received from the client.
-    pub(super) fn new(transfer: &'a Transfer<'a>, sent_at: Instant, whole: bool) -> Self {
+    /// The answer to a request that was sent at `sent_at`, with as much of its body as has been received.
+    pub(super) fn new(transfer: &'a Transfer<'a>, sent_at: Instant, body: &Body) -> Self {
         Self {
             transfer,
             unsent: false,
-            whole: Cell::new(whole),
+            whole: Cell::new(body.is_ended()),
+            repeatable: Cell::new(body.is_ended() && body.is_held()),
             sent_at,
             held: RefCell::new(Lease::empty()),
             first_byte: Cell::new(None),
@@ -94,14 +102,23 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Goes on with what has come of it.
+    pub(super) fn take_up(&self, exchange: &mut Exchange<'_>, held: Lease) {
+        if !held.is_empty() {
+            self.note_first_byte(exchange);
+            self.held.replace(held);
+        }
+    }
+
     /// Whether nothing is lost if [`Answer::pass`] is begun anew.
     pub(super) fn is_waiting(&self) -> bool {
         self.stage.get() == Stage::Waiting
     }
 
-    /// All of the request has now been received from the client.
-    pub(super) fn request_is_whole(&self) {
+    /// All of the request has now been received from the client, and is `held` as well.
+    pub(super) fn request_is_whole(&self, held: bool) {
         self.whole.set(true);
+        self.repeatable.set(held);
     }
 
     /// Whether the client has got bytes of the final answer.
@@ -124,6 +141,12 @@ impl<'a> Answer<'a> {
                 let good = (200..300).contains(&exchange.heads.response.status);
                 if good && self.transfer.websocket() && self.transfer.connection.client.is_multiplexed() {
                     return Err(self.broken(Failure::BadResponse, true));
+                }
+                if let Some(tries) = self.transfer.tries
+                    && self.repeatable.get()
+                    && tries.gives_up(exchange.heads.response.status, self.transfer)
+                {
+                    return Err(self.given_up(exchange, &answer, held));
                 }
                 return self.pass_final(exchange, &answer, held).await;
             }
@@ -160,12 +183,16 @@ impl<'a> Answer<'a> {
             self.held.replace(held);
             self.wait().await?;
             if self.first_byte.get().is_none() {
-                let took = self.sent_at.elapsed();
-                self.first_byte.set(Some(took));
-                exchange.outcome.first_byte(took);
-                exchange.heads.trace.first_byte(took);
+                self.note_first_byte(exchange);
             }
         }
+    }
+
+    fn note_first_byte(&self, exchange: &mut Exchange<'_>) {
+        let took = self.sent_at.elapsed();
+        self.first_byte.set(Some(took));
+        exchange.outcome.first_byte(took);
+        exchange.heads.trace.first_byte(took);
     }
 
     /// Waits for more bytes of the head.
@@ -223,7 +250,9 @@ impl<'a> Answer<'a> {
             ErrorKind::TimedOut => self.broken(Failure::ResponseTimeout, self.first_byte.get().is_some()),
             ErrorKind::InvalidData => self.unreadable(),
             // The target says that it has not looked at the request.
-            ErrorKind::ConnectionRefused => Broken::Target { failure: Failure::Reset, answered: false, unsent: true },
+            ErrorKind::ConnectionRefused => {
+                Broken::Target { failure: Failure::Unprocessed, answered: false, unsent: true }
+            }
             _ => self.broken(Failure::Reset, self.first_byte.get().is_some()),
         }
     }
@@ -242,6 +271,19 @@ impl<'a> Answer<'a> {
 
     fn broken(&self, failure: Failure, answered: bool) -> Broken {
         Broken::Target { failure, answered, unsent: self.unsent }
+    }
+
+    /// The answer is not passed on: another target is asked. Its connection can be used again if all of it is here.
+    #[cold]
+    fn given_up(&self, exchange: &mut Exchange<'_>, answer: &h1::Answer, mut held: Lease) -> Broken {
+        exchange.heads.trace.answered(exchange.heads.response.status);
+        let head = held.len();
+        held.advance(answer.head_len);
+        let counters = self.transfer.connection.era.counters.pool(self.transfer.rule.pool);
+        counters.target(self.transfer.attempt.index()).received.add(head as u64);
+        let whole = Body::new(answer.framing, held, u64::MAX).is_ok_and(|body| body.is_ended() && !body.has_beyond());
+        let keep_alive = answer.keep_alive_timeout.map(|seconds| Duration::from_secs(seconds.into()));
+        Broken::GivenUp { reusable: whole && answer.keep_alive, keep_alive }
     }
 
     async fn pass_final(

@@ -4,6 +4,7 @@
 //! says so is an error, never an end.
 
 use super::h1::{BadChunk, ChunkDecoder, Framing};
+use super::kept::Kept;
 use crate::net::Lease;
 use crate::tls::Channel;
 use std::io;
@@ -18,8 +19,10 @@ pub(super) struct Body {
     beyond: Lease,
     /// Content bytes that may still come.
     allowance: u64,
-    /// Whether bytes were read that came later than the head.
+    /// Whether content was read that came later than the head.
     touched: bool,
+    /// That content, where it is kept to be sent again.
+    kept: Option<Box<Kept>>,
 }
 
 /// How much of a body is received at most to go along with its head.
@@ -56,7 +59,8 @@ impl Body {
             Framing::Chunked => State::Chunked(Box::default()),
             Framing::UntilClose => State::UntilClose,
         };
-        let mut body = Self { state, first: Lease::empty(), beyond: Lease::empty(), allowance: limit, touched: false };
+        let (first, beyond) = (Lease::empty(), Lease::empty());
+        let mut body = Self { state, first, beyond, allowance: limit, touched: false, kept: None };
         if !received.is_empty() {
             body.first = body.take(received)?;
         }
@@ -68,9 +72,35 @@ impl Body {
         matches!(self.state, State::Ended(_))
     }
 
-    /// Whether all of it came along with the head and is still held, so that it can be sent again.
+    /// Keeps what comes from now on, as far as there is room, to be sent again.
+    pub(super) fn keep(&mut self, kept: Box<Kept>) {
+        self.kept = Some(kept);
+    }
+
+    /// Whether all that has been read of it is held, so that it can be sent again.
     pub(super) fn is_held(&self) -> bool {
-        self.is_ended() && !self.touched
+        !self.touched || self.kept.is_some()
+    }
+
+    /// What has been read of it is to be sent again: all of it counts as having come along with the head.
+    pub(super) fn rewind(&mut self) {
+        debug_assert!(self.is_held());
+        let again = self.kept.as_mut().map(|kept| kept.take()).unwrap_or_default();
+        if !again.is_empty() {
+            let mut first = Lease::with_room(self.first.len() + again.len());
+            first.buffer().extend_from_slice(&self.first);
+            first.buffer().extend_from_slice(&again);
+            self.first = first;
+        }
+        self.touched = false;
+    }
+
+    /// Content has been read, and goes on.
+    fn went_on(&mut self, content: &[u8]) {
+        self.touched |= !content.is_empty();
+        if self.kept.as_mut().is_some_and(|kept| !kept.push(content)) {
+            self.kept = None;
+        }
     }
 
     /// The content that came along with the head.
@@ -95,7 +125,6 @@ impl Body {
         let before = out.len();
         out.reserve(want);
         let Ok(Some(count)) = stream.recv_now(out) else { return };
-        self.touched = true;
         let here = usize::try_from(*left).unwrap_or(usize::MAX).min(count);
         self.beyond = out.split_off(before + here);
         *left -= here as u64;
@@ -103,6 +132,7 @@ impl Body {
         if *left == 0 {
             self.state = State::Ended(None);
         }
+        self.went_on(&out[before..]);
     }
 
     /// The field lines of the trailer section, once the body has ended.
@@ -131,7 +161,6 @@ impl Body {
     /// The next content bytes from `stream`, in which `silence` is the longest wait. `None`: the body has ended.
     pub(super) async fn next(&mut self, stream: Channel<'_>, silence: Duration) -> Result<Option<Lease>, BodyError> {
         while !self.is_ended() {
-            self.touched = true;
             stream.set_deadline(Some(silence));
             let received = stream.recv().await.map_err(BodyError::Io)?;
             if received.is_empty() {
@@ -144,6 +173,7 @@ impl Body {
             }
             let content = self.take(received)?;
             if !content.is_empty() {
+                self.went_on(&content);
                 return Ok(Some(content));
             }
         }
@@ -217,6 +247,26 @@ mod tests {
         assert!(body.is_ended() && body.is_held());
         assert_eq!(body.first(), b"abc");
         assert_eq!(&body.into_beyond()[..], b"GET /");
+    }
+
+    #[test]
+    fn what_was_kept_is_sent_again_in_its_order() {
+        let worker = crate::observe::counters::Shared::default();
+        let mut body = Body::new(Framing::Length(9), lease(b"abc"), 9).unwrap_or_else(|_| panic!("a body"));
+        body.keep(Kept::new(6, 100, &worker));
+        for more in [&b"de"[..], b"f"] {
+            let content = body.take(lease(more)).unwrap_or_else(|_| panic!("content"));
+            body.went_on(&content);
+        }
+        body.rewind();
+        assert_eq!((body.first(), worker.retry_bytes.get()), (&b"abcdef"[..], 3));
+        let content = body.take(lease(b"ghi")).unwrap_or_else(|_| panic!("content"));
+        body.went_on(&content);
+        assert!(body.is_ended() && body.is_held());
+        body.rewind();
+        assert_eq!((body.first(), worker.retry_bytes.get()), (&b"abcdefghi"[..], 6));
+        body.went_on(b"one more");
+        assert!(!body.is_held() && worker.retry_bytes.get() == 0, "it is more than may be kept");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::reply::Reply;
 use super::request::{self, View};
 use super::sticky::Stuck;
 use super::trace;
+use super::tries::is_repeatable;
 use crate::net::{Lease, Peer};
 use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
@@ -119,7 +120,7 @@ pub struct Onward {
     /// Whether a WebSocket is asked for.
     pub websocket: bool,
     /// Whether the request may be sent twice.
-    pub idempotent: bool,
+    pub repeatable: bool,
 }
 
 /// Where a client belongs, as far as its request says so.
@@ -235,7 +236,7 @@ fn onward(
         sticky: stuck.map(|stuck| Belonging { owner, how: stuck.stands(owner) }),
         head,
         websocket,
-        idempotent: request.method.is_idempotent(),
+        repeatable: is_repeatable(&rule.retry.methods, request, text),
         rule,
     }))
 }

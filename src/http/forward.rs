@@ -7,7 +7,8 @@ use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
 use super::connection::Connection;
 use super::exchange::Exchange;
-use super::h1::Incoming;
+use super::h1::{Framing, Incoming};
+use super::kept::Kept;
 use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
@@ -15,12 +16,13 @@ use super::sticky;
 use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
-use super::tries::{Lost, Next, Tries, Way};
+use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable};
 use crate::lane::InFlight;
-use crate::net::{self, Lease};
+use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, path};
-use crate::upstream::{Ask, Attempt};
+use crate::tls::Channel;
+use crate::upstream::{Ask, Attempt, Local, Protocol, Tried};
 use std::time::Duration;
 
 /// How the path was read, and what the target gets of it.
@@ -51,6 +53,9 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
+    if !body.is_ended() {
+        keep(exchange, rule, incoming, &mut body);
+    }
     let counters = era.counters.pool(rule.pool);
     counters.requests.inc();
     let in_flight = InFlight::enter(counters.own());
@@ -81,41 +86,71 @@ pub(super) async fn forward(
     }
 }
 
+/// Has the rest of a body kept as it goes out, if the request could be sent again and it is not too long for that.
+fn keep(exchange: &Exchange<'_>, rule: &plan::Forward, incoming: &Incoming, body: &mut Body) {
+    let Connection { era, lane, .. } = exchange.connection;
+    let pool = era.pools[rule.pool].pool();
+    // A target of HTTP/2 may say that it has not looked at a request, whatever its method.
+    let useful =
+        pool.protocol != Protocol::Http1 || is_repeatable(&rule.retry.methods, &exchange.heads.request, &exchange.text);
+    let most = rule.retry.body.saturating_sub(body.first().len());
+    let fits = match incoming.framing {
+        Framing::Length(length) => usize::try_from(length).is_ok_and(|length| length <= rule.retry.body),
+        _ => most > 0,
+    };
+    if useful && fits {
+        body.keep(Kept::new(most, era.plan.limits.retry_bodies / era.plan.runtime.workers.max(1), &lane.worker));
+    }
+}
+
 /// A request on its way to a target.
 pub(super) struct Forwarding<'e, 'a> {
     pub(super) exchange: &'e mut Exchange<'a>,
     pub(super) rule: &'e plan::Forward,
-    path: Path,
-    incoming: &'e Incoming,
+    pub(super) path: Path,
+    pub(super) incoming: &'e Incoming,
 }
 
 /// What a failed try counts as for the `latency` policy: a target that fails at once must not look fast.
 const FAILED: Duration = Duration::from_secs(1);
 
-impl Forwarding<'_, '_> {
+impl<'e, 'a> Forwarding<'e, 'a> {
     /// Tries targets until one has answered. `Err(None)`: nothing can be said to the client any more.
     async fn run(&mut self, body: &mut Body) -> Result<(), Option<Reply>> {
-        let key = self.key();
+        let (key, retry) = (self.key(), &self.rule.retry);
+        if let Some(budget) = &retry.budget {
+            budget.earn(self.local().worker());
+        }
         self.look_where_it_belongs();
         let mut tries = Tries::default();
         let mut again: Option<Attempt> = None;
         loop {
-            let attempt = match again.take() {
+            let mut attempt = match again.take() {
                 Some(same) => same,
                 None => match self.choose(key, &mut tries) {
                     Some(attempt) => attempt,
                     // Rarer than a target with room, and larger.
-                    None => Box::pin(self.line_up(key, &tries)).await?,
+                    None => Box::pin(self.choose_later(key, &mut tries)).await?,
                 },
             };
             let now = net::coarse_now();
-            self.begin(&attempt);
-            let repeatable = self.exchange.heads.request.method.is_idempotent() && body.is_held();
-            let lost = match self.connect(&attempt, !repeatable, tries.fresh, now).await {
+            self.begin(&attempt, &tries);
+            let twice = self.may_be_sent_twice();
+            let lost = match self.reach_within(&attempt, !(twice && body.is_ended()), tries.fresh, now).await {
                 Err(failure) => Lost { failure, on: Way::None, repeatable: true },
                 Ok(leased) => {
-                    let on = if leased.reused { Way::Reused } else { Way::Fresh };
-                    match self.attempt(&attempt, leased, body).await {
+                    let mut on = if leased.reused { Way::Reused } else { Way::Fresh };
+                    let ended = if let Some(after) = self.hedges_after(twice) {
+                        // Rarer than one try at a time, and larger.
+                        let ended = self.hedged((attempt, leased, now), (key, after), &mut tries, body);
+                        let ended = Box::pin(ended).await;
+                        (attempt, on) = (ended.0, ended.1);
+                        ended.2
+                    } else {
+                        let by_status = twice && self.may_follow_status(&tries);
+                        self.attempt(&attempt, leased, body, now, by_status.then_some(&tries)).await
+                    };
+                    match ended {
                         Ok(None) => return Ok(()),
                         Ok(Some(mut switched)) => {
                             switched.attempt = Some(attempt);
@@ -123,36 +158,97 @@ impl Forwarding<'_, '_> {
                             return Ok(());
                         }
                         Err(Broken::Target { failure, answered, unsent }) => {
-                            let repeatable = !answered && body.is_held() && (repeatable || unsent);
-                            Lost { failure, on, repeatable }
+                            let unseen = !answered || failure == Failure::BadResponse;
+                            // Of a body that has not come whole, what is missing could not be made up for.
+                            let whole = twice && body.is_ended();
+                            Lost { failure, on, repeatable: unseen && body.is_held() && (whole || unsent) }
                         }
+                        Err(Broken::GivenUp { .. }) => Lost { failure: Failure::Status, on, repeatable: true },
                         Err(broken) => return Err(self.ended(&attempt, broken)),
                     }
                 }
             };
             self.failed(&attempt, lost.failure);
-            match tries.after(&lost, self.rule, attempt.index()) {
-                Next::Nothing => return Err(Some(Reply::failure(lost.failure))),
+            match tries.after(&lost, retry, attempt.index()) {
                 Next::Same => again = Some(attempt),
-                Next::Other => {}
+                // It was found to be so before the answer was given up.
+                Next::Other if lost.failure == Failure::Status => {}
+                Next::Other if self.may_ask_another(&tries) => {}
+                _ => return Err(Some(Reply::failure(lost.failure))),
             }
+            body.rewind();
             self.exchange.outcome.recovered();
         }
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        &self.exchange.connection.era.pools[self.rule.pool]
+    }
+
+    /// Whether it may be sent again although a target may have seen it, if its body allows.
+    fn may_be_sent_twice(&self) -> bool {
+        is_repeatable(&self.rule.retry.methods, &self.exchange.heads.request, &self.exchange.text)
+    }
+
+    /// Whether its client belongs to one target and is to go to no other.
+    fn is_bound(&self) -> bool {
+        self.exchange.heads.sticky.is_some_and(|stuck| stuck.is_bound())
+    }
+
+    /// Whether the status of an answer may lead to another try, of what may be sent twice.
+    pub(super) fn may_follow_status(&self, tries: &Tries) -> bool {
+        let retry = &self.rule.retry;
+        !retry.on.statuses.is_empty() && tries.has_more(retry) && !self.is_bound()
+    }
+
+    /// Whether another target is asked: if there is one, and the budget allows it.
+    fn may_ask_another(&self, tries: &Tries) -> bool {
+        let retry = &self.rule.retry;
+        if self.is_bound() && retry.backoff.is_none() || !has_target(retry, self.local(), &tries.tried) {
+            return false;
+        }
+        let granted = is_granted(retry);
+        if !granted {
+            self.exchange.connection.era.counters.pool(self.rule.pool).denied.inc();
+        }
+        granted
     }
 
     /// A target that was not tried yet.
     fn choose(&mut self, key: u64, tries: &mut Tries) -> Option<Attempt> {
         tries.choosing();
-        let local = &self.exchange.connection.era.pools[self.rule.pool];
-        local.choose(&self.ask(key, tries), net::coarse_now())
+        self.local().choose(&self.ask(key, tries), net::coarse_now())
+    }
+
+    /// A target that was tried, after a while, where the route has it so; else one that has room again.
+    async fn choose_later(&mut self, key: u64, tries: &mut Tries) -> Result<Attempt, Option<Reply>> {
+        let all_tried = !tries.tried.is_empty() && !self.local().has_other(&tries.tried);
+        if let Some(backoff) = self.rule.retry.backoff.filter(|_| all_tried) {
+            self.exchange.outcome.waits();
+            let client = self.exchange.connection.client;
+            client.set_deadline(None);
+            match race(net::sleep(backoff), client.closed()).await {
+                Either::Left(()) => {}
+                Either::Right(true) => {
+                    self.client_left();
+                    return Err(None);
+                }
+                // The client has sent more: it is still there, and can be watched no further.
+                Either::Right(false) => net::sleep(backoff).await,
+            }
+            tries.tried = Tried::default();
+            if let Some(attempt) = self.local().choose(&self.ask(key, tries), net::coarse_now()) {
+                return Ok(attempt);
+            }
+        }
+        self.line_up(key, tries).await
     }
 
     /// There is no target to choose. Returns what to say to the client.
     pub(super) fn without_target(&mut self, tries: &Tries) -> Option<Reply> {
         let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
         let failure = tries.last().unwrap_or_else(|| {
-            let bound = self.exchange.heads.sticky.is_some_and(|stuck| stuck.is_bound());
-            let none = if bound { Failure::StickyTarget } else { Failure::NoTarget };
+            let none = if self.is_bound() { Failure::StickyTarget } else { Failure::NoTarget };
             counters.failures.failed(none);
             none
         });
@@ -160,16 +256,37 @@ impl Forwarding<'_, '_> {
         Some(Reply::failure(failure))
     }
 
+    /// As [`Forwarding::connect`], within the time that one try has.
+    async fn reach_within(
+        &mut self,
+        attempt: &Attempt,
+        once: bool,
+        fresh: bool,
+        now: Duration,
+    ) -> Result<Leased, Failure> {
+        match self.rule.retry.per_try {
+            Some(limit) if limit < attempt.pool().timeouts.connect => {
+                // A timer of its own, and not for those who have no use for it.
+                let connected = Box::pin(net::timeout(limit, self.connect(attempt, once, fresh, now))).await;
+                connected.unwrap_or_else(|| {
+                    self.exchange.outcome.not_connected(limit);
+                    Err(Failure::ConnectTimeout)
+                })
+            }
+            _ => self.connect(attempt, once, fresh, now).await,
+        }
+    }
+
     /// A try begins: it is counted and shown.
-    fn begin(&mut self, attempt: &Attempt) {
+    pub(super) fn begin(&mut self, attempt: &Attempt, tries: &Tries) {
         let Connection { era, lane, ticket, .. } = self.exchange.connection;
         let counters = era.counters.pool(self.rule.pool);
         lane.asks(ticket, attempt.target().id);
         let outcome = &mut self.exchange.outcome;
         outcome.target = Some((self.rule.pool, attempt.index()));
         outcome.tries += 1;
-        if outcome.tries > 1 {
-            counters.retries.inc();
+        if let Some(why) = tries.why {
+            counters.retries.retried(why);
         }
         if let (Some(stuck), Some(sticky)) = (&self.exchange.heads.sticky, &attempt.pool().sticky) {
             stuck.chosen(sticky, attempt.index());
@@ -179,7 +296,7 @@ impl Forwarding<'_, '_> {
     }
 
     /// A try has failed in a way that the client has seen nothing of.
-    fn failed(&mut self, attempt: &Attempt, failure: Failure) {
+    pub(super) fn failed(&mut self, attempt: &Attempt, failure: Failure) {
         let local = &self.exchange.connection.era.pools[self.rule.pool];
         self.count_failure(attempt, failure);
         local.observe(attempt.index(), FAILED, net::coarse_now());
@@ -193,14 +310,17 @@ impl Forwarding<'_, '_> {
         self.exchange.outcome.target_failed(failure);
     }
 
+    fn client_left(&mut self) {
+        self.exchange.outcome.client_left();
+        self.exchange.connection.era.counters.pool(self.rule.pool).failures.failed(Failure::ClientAbort);
+    }
+
     /// A try has ended so that none can follow. Returns what to say to the client, if anything can be said.
     fn ended(&mut self, attempt: &Attempt, broken: Broken) -> Option<Reply> {
         match broken {
             Broken::Client(reply) => {
                 if reply.is_none() {
-                    self.exchange.outcome.client_left();
-                    let counters = self.exchange.connection.era.counters.pool(self.rule.pool);
-                    counters.failures.failed(Failure::ClientAbort);
+                    self.client_left();
                 }
                 reply
             }
@@ -215,6 +335,10 @@ impl Forwarding<'_, '_> {
             Broken::Target { failure, .. } => {
                 self.failed(attempt, failure);
                 Some(Reply::failure(failure))
+            }
+            Broken::GivenUp { .. } => {
+                self.failed(attempt, Failure::Status);
+                Some(Reply::failure(Failure::Status))
             }
         }
     }
@@ -241,6 +365,31 @@ impl Forwarding<'_, '_> {
         request::hash_key(key, heads, text, outcome.client.ip(), path)
     }
 
+    /// What a try at `target` needs to know.
+    pub(super) fn try_at<'t>(
+        &self,
+        attempt: &'t Attempt,
+        target: Channel<'t>,
+        begun: Duration,
+        tries: Option<&'t Tries>,
+    ) -> Transfer<'t>
+    where
+        'e: 't,
+        'a: 't,
+    {
+        Transfer {
+            connection: self.exchange.connection,
+            target,
+            timeouts: attempt.pool().timeouts,
+            attempt,
+            rule: self.rule,
+            path: self.path,
+            incoming: self.incoming,
+            begun,
+            tries,
+        }
+    }
+
     /// One try: sends the request, passes the answer on, and keeps the connection if it can be used again. What was switched to
     /// another protocol is returned.
     async fn attempt(
@@ -248,21 +397,35 @@ impl Forwarding<'_, '_> {
         attempt: &Attempt,
         leased: Leased,
         body: &mut Body,
+        begun: Duration,
+        tries: Option<&Tries>,
+    ) -> Result<Option<Box<Switched>>, Broken> {
+        let try_at = self.try_at(attempt, leased.link.channel(), begun, tries);
+        let passed = transfer(&try_at, self.exchange, body).await;
+        self.settle(attempt, leased.link, passed, body)
+    }
+
+    /// What a try came to: its time is noted, and its connection kept if it can be used again.
+    pub(super) fn settle(
+        &mut self,
+        attempt: &Attempt,
+        link: Link,
+        passed: Result<Passed, Broken>,
+        body: &mut Body,
     ) -> Result<Option<Box<Switched>>, Broken> {
         let connection = self.exchange.connection;
         let local = &connection.era.pools[self.rule.pool];
-        let timeouts = local.pool().timeouts;
-        let try_at = Transfer {
-            connection,
-            target: leased.link.channel(),
-            timeouts,
-            attempt,
-            rule: self.rule,
-            path: self.path,
-            incoming: self.incoming,
-        };
-        let passed = transfer(&try_at, self.exchange, body).await?;
         let now = net::coarse_now();
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(Broken::GivenUp { reusable: true, keep_alive }) => {
+                if let Some((kept, header)) = link.into_kept() {
+                    local.keep(attempt.index(), kept, header, keep_alive, now);
+                }
+                return Err(Broken::GivenUp { reusable: true, keep_alive });
+            }
+            Err(broken) => return Err(broken),
+        };
         local.observe(attempt.index(), passed.first_byte, now);
         let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
         connection.era.latencies.first_byte(self.rule.pool, first_byte);
@@ -270,18 +433,14 @@ impl Forwarding<'_, '_> {
             Passed { switched: Some(received), .. } => {
                 let sent = std::mem::replace(body.beyond(), Lease::empty());
                 let stall = connection.listener.timeouts.write_stall;
-                return Ok(Some(Switched::new(leased.link, timeouts.tunnel, stall, sent, received)));
+                return Ok(Some(Switched::new(link, attempt.pool().timeouts.tunnel, stall, sent, received)));
             }
             Passed { reusable: true, keep_alive, .. } => {
-                let (kept, header) = match leased.link {
-                    Link::Own(stream) => ((stream, None), None),
-                    Link::Secure(stream, session) => ((stream, Some(session)), None),
-                    Link::Shared(_) => return Ok(None),
-                    Link::Announced(link) => ((link.stream, link.session), Some(link.header)),
-                };
-                local.keep(attempt.index(), kept, header, keep_alive, now);
+                if let Some((kept, header)) = link.into_kept() {
+                    local.keep(attempt.index(), kept, header, keep_alive, now);
+                }
             }
-            _ => leased.link.end(),
+            _ => link.end(),
         }
         Ok(None)
     }

@@ -41,6 +41,9 @@ pub(super) struct Announced {
     pub(super) header: Header,
 }
 
+/// A connection with its session, and what its target was told on it.
+type Keepable = ((Stream, Option<Box<Session>>), Option<Header>);
+
 impl Link {
     pub(super) fn channel(&self) -> Channel<'_> {
         match self {
@@ -48,6 +51,16 @@ impl Link {
             Self::Secure(stream, session) => Channel::Secure(stream, session),
             Self::Shared(stream) => Channel::Multiplexed(&**stream),
             Self::Announced(link) => Channel::new(&link.stream, link.session.as_deref()),
+        }
+    }
+
+    /// What can be kept for another exchange, and what its target was told; nothing of a stream among others.
+    pub(super) fn into_kept(self) -> Option<Keepable> {
+        match self {
+            Self::Own(stream) => Some(((stream, None), None)),
+            Self::Secure(stream, session) => Some(((stream, Some(session)), None)),
+            Self::Shared(_) => None,
+            Self::Announced(link) => Some(((link.stream, link.session), Some(link.header))),
         }
     }
 

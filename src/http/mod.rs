@@ -17,6 +17,8 @@ mod grpc;
 pub mod h1;
 mod h2;
 pub mod head;
+mod hedge;
+mod kept;
 mod link;
 mod onward;
 mod outcome;

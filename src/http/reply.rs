@@ -68,7 +68,11 @@ impl Reply {
     /// A target that failed: 502, 503 or 504 (RFC 9110 §15.6).
     pub(super) fn failure(failure: Failure) -> Self {
         let status = match failure {
-            Failure::NoTarget | Failure::StickyTarget | Failure::QueueFull | Failure::QueueTimeout => 503,
+            Failure::NoTarget
+            | Failure::StickyTarget
+            | Failure::QueueFull
+            | Failure::QueueTimeout
+            | Failure::Unprocessed => 503,
             Failure::ConnectTimeout | Failure::ResponseTimeout => 504,
             Failure::Internal => 500,
             _ => 502,

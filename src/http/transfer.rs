@@ -14,7 +14,8 @@ use super::h1::{self, Framing, Incoming};
 use super::onward::Leaving;
 use super::reply::Reply;
 use super::trace;
-use crate::net::Lease;
+use super::tries::Tries;
+use crate::net::{Lease, coarse_now};
 use crate::plan;
 use crate::tls::Channel;
 use crate::upstream::{Attempt, Timeouts};
@@ -23,7 +24,7 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a try needs to know.
 pub(super) struct Transfer<'a> {
@@ -34,6 +35,10 @@ pub(super) struct Transfer<'a> {
     pub(super) rule: &'a plan::Forward,
     pub(super) path: Path,
     pub(super) incoming: &'a Incoming,
+    /// When the try began, by the coarse clock.
+    pub(super) begun: Duration,
+    /// The tries that it is one of, where an answer's status may lead to another one.
+    pub(super) tries: Option<&'a Tries>,
 }
 
 /// How long a target that takes no more bytes gets to say why.
@@ -68,7 +73,7 @@ pub(super) async fn transfer(
     let sent_at = exchange.outcome.sending();
     exchange.heads.trace.sent(sent_at, matches!(transfer.target, Channel::Multiplexed(_)));
     let taken = Cell::new(0);
-    let mut answer = Answer::new(transfer, sent_at, body.is_ended());
+    let mut answer = Answer::new(transfer, sent_at, body);
     if let Err(error) = transfer.target.send_counted(out, stall, &taken).await {
         answer.unsent = match error.kind() {
             ErrorKind::ConnectionRefused => true,
@@ -80,11 +85,28 @@ pub(super) async fn transfer(
         return Ok(Passed { reusable: false, ..passed });
     }
     if whole {
-        let limit = transfer.head_limit(exchange);
+        let limit = transfer.head_limit(exchange, transfer.begun);
         return answer.pass(exchange, Some(limit)).await;
     }
     // Rarer than a request without a body, and far larger.
     Box::pin(both(&answer, exchange, body, inline)).await
+}
+
+/// Passes on the answer to a request without a body that went out at `sent_at`; `held` has come of it.
+pub(super) async fn resume(
+    transfer: &Transfer<'_>,
+    exchange: &mut Exchange<'_>,
+    body: &Body,
+    sent_at: Instant,
+    held: Lease,
+) -> Result<Passed, Broken> {
+    let answer = Answer::new(transfer, sent_at, body);
+    answer.take_up(exchange, held);
+    let limit = match transfer.rule.retry.per_try {
+        None => transfer.head_limit(exchange, transfer.begun).saturating_sub(sent_at.elapsed()),
+        Some(_) => transfer.head_limit(exchange, transfer.begun),
+    };
+    answer.pass(exchange, Some(limit)).await
 }
 
 /// Sends the rest of the body while the answer is awaited.
@@ -109,9 +131,9 @@ async fn both(
             if sending && let Poll::Ready(sent) = up.as_mut().poll(cx) {
                 sending = false;
                 match sent {
-                    Ok(()) => {
+                    Ok(held) => {
                         uploaded.set(true);
-                        answer.request_is_whole();
+                        answer.request_is_whole(held);
                     }
                     Err(UploadError::Target) => transfer.target.set_deadline(Some(LAST_WORDS)),
                     Err(UploadError::Client(error)) => {
@@ -133,7 +155,7 @@ async fn both(
     let result = match early {
         Some(result) => result,
         None => {
-            let limit = transfer.head_limit(exchange);
+            let limit = transfer.head_limit(exchange, coarse_now());
             answer.pass(exchange, Some(limit)).await
         }
     };
@@ -145,13 +167,14 @@ enum UploadError {
     Target,
 }
 
+/// Sends what is left of the body. Returns whether all of it is held.
 async fn upload(
     transfer: &Transfer<'_>,
     body: &mut Body,
     received: &Cell<u64>,
     inline: bool,
     silence: Duration,
-) -> Result<(), UploadError> {
+) -> Result<bool, UploadError> {
     let timeouts = &transfer.connection.listener.timeouts;
     let framing = transfer.incoming.framing;
     if !inline {
@@ -172,7 +195,7 @@ async fn upload(
         push_end(framing, body.trailers(), last.buffer());
         transfer.target.send(last, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
     }
-    Ok(())
+    Ok(body.is_held())
 }
 
 /// What to say to a client whose body could not be read; nothing if it has left.
@@ -189,16 +212,20 @@ impl Transfer<'_> {
         self.incoming.websocket && self.connection.http.websocket
     }
 
-    /// How long the target has until the head of its answer. Notes whether that is as long as the client would wait.
-    fn head_limit(&self, exchange: &mut Exchange<'_>) -> Duration {
-        let limit = self.timeouts.response_head;
+    /// How long the target has until the head of its answer, in a try that counts from `begun` on. Notes whether that is as long as
+    /// the client would wait.
+    fn head_limit(&self, exchange: &mut Exchange<'_>, begun: Duration) -> Duration {
+        let limit = match self.rule.retry.per_try {
+            None => self.timeouts.response_head,
+            Some(limit) => self.timeouts.response_head.min((begun + limit).saturating_sub(coarse_now())),
+        };
         let wanted = if exchange.grpc { grpc::deadline(&exchange.heads.request, &exchange.text) } else { None };
         exchange.hurried = wanted.is_some_and(|wanted| wanted <= limit);
         wanted.map_or(limit, |wanted| wanted.min(limit))
     }
 
     /// Writes the head that the target gets.
-    fn encode_head(&self, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    pub(super) fn encode_head(&self, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
         let Transfer { connection, rule, path, incoming, attempt, .. } = *self;
         let Connection { listener, http, client, peer, peer_text, port, .. } = connection;
         let identity = client.facts().and_then(|facts| facts.identity.as_ref());

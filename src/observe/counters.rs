@@ -11,7 +11,7 @@
 mod stuck;
 
 pub use super::checked::{LastCheck, TargetHealth};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Sticking};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -164,6 +164,14 @@ impl Counters<{ Handshake::COUNT }> {
     }
 }
 
+impl Counters<{ Retried::COUNT }> {
+    /// Counts one try beyond the first.
+    #[inline]
+    pub fn retried(&self, why: Retried) {
+        self.0[why.index()].inc();
+    }
+}
+
 impl Counters<{ Delivered::COUNT }> {
     /// Counts what became of `spans` spans.
     pub fn delivered(&self, how: Delivered, spans: u64) {
@@ -239,6 +247,10 @@ pub struct WorkerSet {
     pub spans_dropped: Counter,
     /// Connections to targets that wait to be used again.
     pub idle_connections: Gauge,
+    /// Bytes of requests' bodies that are held for another try.
+    pub retry_bytes: Gauge,
+    /// Bodies that are not held any more because they are too long for that, or because there is no room.
+    pub retry_bodies_dropped: Counter,
 }
 
 /// Per listener.
@@ -280,8 +292,12 @@ pub struct RouteSet {
 pub struct PoolSet {
     /// Exchanges (HTTP) or connections (TCP) given to the pool.
     pub requests: Counter,
-    /// Tries beyond the first.
-    pub retries: Counter,
+    /// Tries beyond the first, by why they were needed.
+    pub retries: Counters<{ Retried::COUNT }>,
+    /// Tries that a budget did not allow.
+    pub denied: Counter,
+    /// Times that a second target, asked while the first was slow, answered first.
+    pub hedges_won: Counter,
     /// Exchanges in flight now.
     pub in_flight: Gauge,
     /// Times that somebody waited for a target with room.
@@ -351,6 +367,7 @@ impl WorkerCounters {
     pub fn clear_gauges(&self) {
         self.worker.connections.set(0);
         self.worker.idle_connections.set(0);
+        self.worker.retry_bytes.set(0);
         self.listeners.iter().for_each(|listener| listener.open.set(0));
         for pool in &self.pools {
             pool.in_flight.set(0);

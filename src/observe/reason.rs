@@ -137,6 +137,10 @@ words! {
         TunnelTimeout = "tunnel-timeout",
         /// The target's answer breaks RFC 9112 or the WebSocket handshake.
         BadResponse = "bad-response",
+        /// The target said that it had not looked at the request (GOAWAY, REFUSED_STREAM), and it could not be sent again.
+        Unprocessed = "unprocessed",
+        /// An answer with a status that was tried again.
+        Status = "status",
         /// The client left before the response was complete.
         ClientAbort = "client-abort",
         /// An operator has ended the connection.
@@ -173,6 +177,28 @@ words! {
         Idle = "idle",
         /// What it said was set longer ago than `max_life`.
         Old = "old",
+    }
+}
+
+words! {
+    /// Why a request was sent once more.
+    Retried {
+        /// No connection could be made.
+        Connect = "connect",
+        /// A connection that had carried a request before ended: the same target was asked on a fresh one.
+        Stale = "stale",
+        /// The target had not looked at it, and said so: it was asked on another connection.
+        Unprocessed = "unprocessed",
+        /// The connection ended before a byte of the answer.
+        Reset = "reset",
+        /// No head of an answer came in time.
+        Timeout = "timeout",
+        /// The answer could not be read.
+        BadResponse = "bad-response",
+        /// The answer had a status that the route tries again.
+        Status = "status",
+        /// No head of an answer had come yet: a second target was asked as well.
+        Hedge = "hedge",
     }
 }
 

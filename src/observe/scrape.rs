@@ -14,7 +14,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried};
 use super::reloads::Reloads;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -110,6 +110,11 @@ impl Scrape<'_> {
         self.per_worker(page.gauge("ringway_worker_connections", help), |w| w.connections.get());
         let help = "Connections to targets kept for reuse by the worker.";
         self.per_worker(page.gauge("ringway_worker_idle_connections", help), |w| w.idle_connections.get());
+        let help = "Bytes of request bodies held for another try.";
+        self.per_worker(page.gauge("ringway_worker_retry_bytes", help), |w| w.retry_bytes.get());
+        let help = "Request bodies that became too long to be held for another try, or found no room.";
+        let dropped = page.counter("ringway_worker_retry_bodies_dropped_total", help);
+        self.per_worker(dropped, |w| w.retry_bodies_dropped.get());
         let help = "Times that accepting paused at the connection or file limit.";
         self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
         let help = "Panics caught; each ended one connection.";
@@ -261,7 +266,18 @@ impl Scrape<'_> {
     fn write_pools(&self, page: &mut Page) {
         let help = "Exchanges and TCP connections given to the pool.";
         self.per_pool(page.counter("ringway_pool_requests_total", help), |p| p.requests.get());
-        self.per_pool(page.counter("ringway_pool_retries_total", "Tries beyond the first."), |p| p.retries.get());
+        let mut retries =
+            page.counter("ringway_pool_retries_total", "Tries beyond the first by what made them needed.");
+        for (i, (pool, _)) in self.shape.pools.iter().enumerate() {
+            let reasons = self.sums(|w| w.pool(i).retries.get());
+            for (why, count) in Retried::ALL.iter().zip(reasons) {
+                retries.sample(&[("pool", pool), ("reason", why.word())], count);
+            }
+        }
+        let help = "Times that the second target, asked while the first was slow, answered first.";
+        self.per_pool(page.counter("ringway_pool_hedges_won_total", help), |p| p.hedges_won.get());
+        let help = "Tries that a budget did not allow.";
+        self.per_pool(page.counter("ringway_pool_retries_denied_total", help), |p| p.denied.get());
         let help = "Exchanges and TCP connections in flight.";
         self.per_pool(page.gauge("ringway_pool_in_flight", help), |p| p.in_flight.get());
 

@@ -5,7 +5,7 @@ use super::sticky;
 use super::tracing;
 use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
-    Route, Runtime,
+    Retry, Route, Runtime,
 };
 use super::{edge, front, probes};
 use crate::config::model::{self, Config};
@@ -54,7 +54,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        match compile_route(name, route, &pool_index, &pools) {
+        match compile_route(name, route, &pool_index, &pools, workers, previous) {
             Ok((route, condition)) => {
                 routes.push(route);
                 conditions.push(condition);
@@ -107,6 +107,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             request_head: usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX),
             headers: config.limits.headers,
             request_body: config.limits.request_body.map(|size| size.0),
+            retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
         },
         tracing: tracing.map(Arc::new),
         listeners,
@@ -223,6 +224,8 @@ fn compile_route(
     route: &model::Route,
     pools: &BTreeMap<&str, usize>,
     built: &[Pool],
+    workers: usize,
+    previous: Option<&Plan>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
     let conditions = Conditions::compile(route).map_err(|found| {
@@ -245,9 +248,8 @@ fn compile_route(
                     model::HostPolicy::Target => Host::Target,
                     model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
                 },
-                attempts: route.retry.attempts,
-                retry_connect: route.retry.on.contains(&model::RetryOn::Connect),
-                retry_reset: route.retry.on.contains(&model::RetryOn::Reset),
+                retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
+                hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
             }))),
             None => {

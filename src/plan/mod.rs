@@ -12,6 +12,7 @@ pub mod host;
 mod passage;
 pub mod path;
 mod probes;
+mod retry;
 pub mod router;
 mod sticky;
 mod tracing;
@@ -32,6 +33,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use compile::{compile, inherit, succeed};
 pub use front::{Front, Headers};
 pub use passage::Passages;
+pub use retry::{Conditions, Methods, Retry};
 pub use tracing::{Collector, Tracing};
 
 /// What a process runs: immutable, shared by all threads.
@@ -89,6 +91,8 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a request body; `None`: any.
     pub request_body: Option<u64>,
+    /// Bytes of request bodies that are held for another try, by all workers.
+    pub retry_bodies: usize,
 }
 
 /// A listener.
@@ -121,6 +125,15 @@ impl Plan {
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         let place = self.pools.binary_search_by(|pool| pool.shared.name.as_str().cmp(name)).ok()?;
         self.pools.get(place)
+    }
+
+    /// When requests of the route of this name are tried again.
+    pub fn retry(&self, name: &str) -> Option<&Retry> {
+        let place = self.routes.binary_search_by(|route| route.name.as_str().cmp(name)).ok()?;
+        match &self.routes[place].action {
+            Action::Forward(forward) => Some(&forward.retry),
+            _ => None,
+        }
     }
 
     /// The names of its listeners, in their order.
@@ -226,12 +239,10 @@ pub struct Forward {
     pub strip_prefix: Option<String>,
     /// The `Host` that the target sees.
     pub host: Host,
-    /// Tries beyond the first.
-    pub attempts: u32,
-    /// Whether a failed connect is tried again.
-    pub retry_connect: bool,
-    /// Whether a reset before any response byte is tried again (idempotent methods only).
-    pub retry_reset: bool,
+    /// When it is tried again.
+    pub retry: Retry,
+    /// After which time without an answer a second target is asked as well.
+    pub hedge: Option<Duration>,
     /// Where its requests stand in the pool's queue: lower ones go first.
     pub priority_class: i32,
 }
@@ -380,14 +391,6 @@ impl Respond {
 impl Forward {
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
-        Self {
-            pool,
-            strip_prefix: None,
-            host: Host::Client,
-            attempts: 2,
-            retry_connect: true,
-            retry_reset: true,
-            priority_class: 0,
-        }
+        Self { pool, strip_prefix: None, host: Host::Client, retry: Retry::default(), hedge: None, priority_class: 0 }
     }
 }

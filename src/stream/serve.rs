@@ -10,7 +10,7 @@ use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Gist, Load, Record, Times, Tls};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
-use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
+use crate::observe::reason::{Cause, Failure, Phase, Reason, Retried, Termination};
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Ask, Attempt, Errand, Local, Tried};
@@ -150,7 +150,7 @@ impl Session<'_> {
                 }
             };
             if retry > 0 {
-                self.counters.retries.inc();
+                self.counters.retries.retried(Retried::Connect);
             }
             self.tries += 1;
             self.target = Some(attempt.index());

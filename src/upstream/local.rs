@@ -146,7 +146,8 @@ impl Local {
         Some(Attempt::begin(&self.pool, target, self.worker))
     }
 
-    pub(super) fn worker(&self) -> usize {
+    /// The worker whose side it is.
+    pub fn worker(&self) -> usize {
         self.worker
     }
 
@@ -174,6 +175,15 @@ impl Local {
             return Some(owner);
         }
         if ask.only_owner { None } else { self.pick(ask.key, view, now) }
+    }
+
+    /// Whether any target but those that were tried can be used.
+    pub fn has_other(&self, tried: &Tried) -> bool {
+        let any = |ignore_health| {
+            let view = View { pool: &self.pool, tried, ignore_health };
+            (0..view.len()).any(|index| view.weight(index) > 0 && view.usable(index))
+        };
+        any(false) || self.pool.open_when_down && !self.pool.any_up() && any(true)
     }
 
     /// Tells the balancer how long `target` took to its first byte.

@@ -8,6 +8,7 @@
 pub mod agent;
 mod ask;
 pub mod balance;
+mod budget;
 mod errand;
 pub mod health;
 mod local;
@@ -19,6 +20,7 @@ mod target;
 mod trunk;
 
 pub use ask::Ask;
+pub use budget::Budget;
 pub use errand::Errand;
 pub use local::{Attempt, Local, Tried};
 pub use sticky::Sticky;

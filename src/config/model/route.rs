@@ -1,5 +1,6 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
+use super::{Hedge, Retry};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -61,6 +62,9 @@ pub struct Route {
     pub host: HostPolicy,
     /// Further tries on other targets.
     pub retry: Retry,
+    /// A second target that is asked as well where the first is slow, for requests without a body that may be sent twice by
+    /// `retry.methods`. Absent: one at a time.
+    pub hedge: Option<Hedge>,
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,
@@ -174,31 +178,4 @@ pub enum HostPolicy {
     Target,
     /// A name, with a port or without.
     Fixed(String),
-}
-
-/// Further tries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retry {
-    /// Tries beyond the first.
-    #[schemars(range(min = 0, max = 10))]
-    pub attempts: u32,
-    /// What is tried again.
-    pub on: Vec<RetryOn>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 2, on: vec![RetryOn::Connect, RetryOn::Reset] }
-    }
-}
-
-/// A failure that is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryOn {
-    /// No connection could be made: nothing was sent, any method is safe.
-    Connect,
-    /// A reused connection ended before a byte of the answer: idempotent methods only.
-    Reset,
 }

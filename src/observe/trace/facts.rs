@@ -131,6 +131,13 @@ impl Facts {
         }
     }
 
+    /// The try before the last one is the one that counts from here on.
+    pub fn swap_last(&mut self) {
+        if let Some(last) = (self.begun as usize).min(TRIES).checked_sub(1).filter(|last| *last > 0) {
+            self.tries.swap(last - 1, last);
+        }
+    }
+
     #[inline]
     fn last(&mut self) -> Option<&mut Try> {
         let place = (self.begun as usize).min(TRIES).checked_sub(1)?;
@@ -154,6 +161,19 @@ mod tests {
         let kept: Vec<_> = facts.tries().iter().map(|one| (one.target, one.before, one.span_id, one.status)).collect();
         assert_eq!(kept, [(0, 0, 100, 500), (1, 1, 101, 501), (2, 2, 102, 502), (8, 8, 108, 508)]);
         assert!(facts.traceparent().is_some_and(|value| value[36..52] == *b"000000000000006c"));
+    }
+
+    #[test]
+    fn of_two_at_a_time_either_can_be_the_one_that_counts() {
+        let mut facts = Facts::default();
+        facts.begin(Context { ids: Ids { trace_id: 1, span_id: 2 }, parent: 0, sampled: true, random: true });
+        facts.try_begins(7, 100);
+        facts.swap_last();
+        facts.try_begins(8, 101);
+        facts.swap_last();
+        facts.answered(200);
+        let kept: Vec<_> = facts.tries().iter().map(|one| (one.target, one.before, one.status)).collect();
+        assert_eq!(kept, [(8, 1, 0), (7, 0, 200)]);
     }
 
     #[test]

@@ -85,7 +85,8 @@ fn route(hosts: &[&str], paths: &[&str]) -> Route {
         redirect: None,
         strip_prefix: None,
         host: HostPolicy::Client,
-        retry: Retry { attempts: 0, on: Vec::new() },
+        retry: Retry::default(),
+        hedge: None,
         allow_in_path: Vec::new(),
         ..Route::default()
     }
