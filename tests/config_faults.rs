@@ -316,8 +316,8 @@ fn values_that_cannot_be_are_told_with_what_could() {
             ],
         ),
         (
-            "[listeners.a]\nlisten = [':1']\nprotocol = 'udp'\npool = 'site'",
-            &[r#"3:12 'udp' is no value of `protocol`; write "http" or "tcp""#],
+            "[listeners.a]\nlisten = [':1']\nprotocol = 'quic'\npool = 'site'",
+            &[r#"3:12 'quic' is no value of `protocol`; write "http", "tcp" or "udp""#],
         ),
         (
             "[listeners.a]\nlisten = [':1']\npool = 'site'\ntrusted_proxies = ['10.0.0.1/8']",

@@ -6,6 +6,7 @@ mod bulk;
 mod changes;
 mod chaos;
 mod checks;
+mod datagrams;
 mod messages;
 mod pattern;
 mod plain;
@@ -33,6 +34,8 @@ enum Command {
     Short(short::Args),
     /// A load of small WebSocket messages.
     Messages(messages::Args),
+    /// A load of datagrams, as questions of DNS.
+    Datagrams(datagrams::Args),
     /// Ringway and its peers side by side.
     Run(runner::Args),
     /// Ringway under full load while targets are killed and clients misbehave.
@@ -52,6 +55,7 @@ fn main() -> std::process::ExitCode {
         Command::Bulk(args) => bulk::run(args),
         Command::Short(args) => short::run(args),
         Command::Messages(args) => messages::run(args),
+        Command::Datagrams(args) => datagrams::run(args),
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Changes(args) => changes::run(args),

@@ -37,6 +37,13 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
                     tls.remove("hsts");
                 }
             }
+            if text("protocol") == Some("udp") {
+                fitting.retain(|key, _| {
+                    ![&HTTP_ONLY[..], &["proxy_protocol", "timeouts", "tls"]].concat().contains(&key.as_str())
+                });
+            } else {
+                fitting.remove("udp");
+            }
             // It says how an authority is asked, not that it is.
             let asks = |tls: &Table| tls.contains_key("acme");
             if let Some(Value::Table(tls)) = fitting.get_mut("tls").map(|node| &mut node.value)

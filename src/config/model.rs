@@ -15,6 +15,7 @@ mod sticky;
 mod test;
 mod tls;
 mod tracing;
+mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use health::*;
@@ -28,6 +29,7 @@ pub use sticky::*;
 pub use test::*;
 pub use tls::*;
 pub use tracing::*;
+pub use udp::*;
 
 use super::formats::{AdminAddress, CountOrAuto, FilePath, ListenAddress, Name, Network, SizeOrUnlimited, SocketPath};
 use super::units::{Size, Span};
@@ -218,7 +220,7 @@ pub struct Listener {
     pub listen: Vec<Address>,
     /// What clients speak.
     pub protocol: Protocol,
-    /// The pool of a tcp listener; on an http listener, where requests go that no route takes (without it they get 404).
+    /// The pool of a tcp or udp listener; on an http listener, where requests go that no route takes (without it they get 404).
     #[schemars(with = "Option<Name>")]
     pub pool: Option<String>,
     /// Sends every request of this listener to the same URL with another scheme, before routing.
@@ -237,6 +239,8 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     /// Ends TLS here. Absent: clients speak in clear.
     pub tls: Option<Tls>,
+    /// How datagrams make sessions, on a udp listener.
+    pub udp: Udp,
 }
 
 impl Default for Listener {
@@ -252,6 +256,7 @@ impl Default for Listener {
             proxy_protocol: None,
             timeouts: ListenerTimeouts::default(),
             tls: None,
+            udp: Udp::default(),
         }
     }
 }
@@ -264,6 +269,8 @@ pub enum Protocol {
     Http,
     /// Any protocol over TCP: bytes are passed on as they come.
     Tcp,
+    /// Any protocol over UDP: datagrams are passed on one by one.
+    Udp,
 }
 
 /// The scheme that a listener redirects to.

@@ -10,6 +10,7 @@ mod queue;
 mod secure;
 pub(in crate::config) mod sticky;
 mod tracing;
+mod udp;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
 use super::model::{Address, Balance, Config, Listener, Pool, Protocol, Redirect, Route};
@@ -104,10 +105,14 @@ impl Sense<'_> {
             return;
         }
         proxy::check(self, listener, &at);
-        if let Some(tls) = &listener.tls {
+        if let Some(tls) = listener.tls.as_ref().filter(|_| listener.protocol != Protocol::Udp) {
             secure::check(self, name, listener.protocol, tls, &at.child("tls"));
         }
+        if listener.protocol != Protocol::Udp {
+            udp::elsewhere(self, listener.protocol, &at);
+        }
         match listener.protocol {
+            Protocol::Udp => udp::check(self, name, listener, &at),
             Protocol::Tcp => self.tcp_listener(name, &at),
             Protocol::Http => {
                 self.redirect_to_itself(name, listener, &at);
@@ -161,14 +166,15 @@ impl Sense<'_> {
     }
 
     fn binds(&mut self) {
-        let mut bound: BTreeMap<&Address, KeyPath> = BTreeMap::new();
+        // A port of TCP and one of UDP are two.
+        let mut bound: BTreeMap<(&Address, bool), KeyPath> = BTreeMap::new();
         let admin = self.config.admin.as_ref().and_then(|admin| admin.listen).map(Address::Ip);
         let socket = self.config.admin.as_ref().and_then(|admin| admin.socket.clone()).map(Address::Unix);
         if let Some(socket) = socket.as_ref().filter(|_| self.is_sound(&KeyPath::from(["admin"]), "socket")) {
-            bound.insert(socket, KeyPath::from(["admin", "socket"]));
+            bound.insert((socket, false), KeyPath::from(["admin", "socket"]));
         }
         if let Some(admin) = admin.as_ref().filter(|_| self.is_sound(&KeyPath::from(["admin"]), "listen")) {
-            bound.insert(admin, KeyPath::from(["admin", "listen"]));
+            bound.insert((admin, false), KeyPath::from(["admin", "listen"]));
         }
         for (name, listener) in &self.config.listeners {
             let list = KeyPath::from(["listeners", name, "listen"]);
@@ -180,11 +186,12 @@ impl Sense<'_> {
                     continue;
                 }
                 let here = list.child(index);
-                match bound.get(address) {
+                let what = (address, listener.protocol == Protocol::Udp);
+                match bound.get(&what) {
                     Some(first) => self.findings.faults.push(
                         Fault::new(here, format!("`{address}` is bound twice")).also(first.clone(), "first bound here"),
                     ),
-                    None => drop(bound.insert(address, here)),
+                    None => drop(bound.insert(what, here)),
                 }
             }
         }
@@ -269,10 +276,14 @@ impl Sense<'_> {
     /// A listener that is named at `at` by what needs HTTP.
     fn http_listener(&mut self, at: &KeyPath, who: &str, listener: &str) {
         self.dangling(at, "listener", "listeners", listener);
-        let tcp = self.config.listeners.get(listener).is_some_and(|l| l.protocol == Protocol::Tcp);
-        if tcp && self.is_sound(&KeyPath::from(["listeners", listener]), "protocol") {
+        let speaks = match self.config.listeners.get(listener).map(|listener| listener.protocol) {
+            Some(Protocol::Tcp) => "tcp",
+            Some(Protocol::Udp) => "udp",
+            Some(Protocol::Http) | None => return,
+        };
+        if self.is_sound(&KeyPath::from(["listeners", listener]), "protocol") {
             self.fault(
-                Fault::new(at.clone(), format!("`{listener}` is a tcp listener: {who} HTTP"))
+                Fault::new(at.clone(), format!("`{listener}` is a {speaks} listener: {who} HTTP"))
                     .also(["listeners", listener, "protocol"], "declared here"),
             );
         }

@@ -16,7 +16,7 @@ use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::log;
 use crate::observe::process::Process;
 use crate::observe::reloads::Reloads;
-use crate::observe::scrape::Scrape;
+use crate::observe::scrape::{Scrape, UdpListener};
 use crate::plan::Plan;
 use crate::worker::{Admission, Message};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -228,6 +228,8 @@ impl AdminState for Report {
         let present = self.present.load_full();
         let latencies = self.latencies(&present.plan).await;
         let file = self.file.load_full();
+        let udp = present.plan.datagrams();
+        let udp: Vec<_> = udp.map(|(of, udp)| UdpListener { listener: of.index, pool: udp.pool }).collect();
         Scrape {
             shape: &present.plan.shape,
             workers: &present.workers,
@@ -237,6 +239,7 @@ impl AdminState for Report {
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
             sticky_pools: &sticky::pools(&present.plan),
+            datagrams: &udp,
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),

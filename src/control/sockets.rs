@@ -24,6 +24,8 @@ pub struct Sockets {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     address: Address,
+    /// A port of UDP is another one than that of TCP.
+    datagrams: bool,
     place: Option<(String, usize)>,
 }
 
@@ -45,6 +47,9 @@ pub struct DoorText {
     /// Whether it is the supervisor's.
     #[serde(default)]
     lent: bool,
+    /// Whether it is for datagrams.
+    #[serde(default)]
+    datagrams: bool,
 }
 
 /// Addresses that were bound for a plan that is to follow.
@@ -64,7 +69,7 @@ impl std::fmt::Display for BindError {
         write!(f, "listener `{}` cannot listen on {}: {}", self.listener, self.address, self.error)?;
         match self.error.kind() {
             io::ErrorKind::AddrInUse => {
-                write!(f, "\n  help: another process has it; `ss -ltnp` shows which")
+                write!(f, "\n  help: another process has it; `ss -ltunp` shows which")
             }
             io::ErrorKind::PermissionDenied => {
                 write!(
@@ -111,7 +116,8 @@ impl Sockets {
         let wanted = keys(plan);
         for slot in slots {
             let address = slot.address().clone();
-            let key = wanted.iter().map(|(key, _)| key).find(|key| key.address == address);
+            let fits = |key: &&Key| key.address == address && key.datagrams == slot.is_datagrams();
+            let key = wanted.iter().map(|(key, _)| key).find(fits);
             match (key, complete(vec![slot], workers)) {
                 (Some(key), Ok(slots)) => {
                     tracing::info!(%address, "listening on a socket of the supervisor's");
@@ -133,6 +139,7 @@ impl Sockets {
                 place: key.place.clone(),
                 slots: door.slots.len(),
                 lent: door.slots.first().is_some_and(Slot::is_lent),
+                datagrams: key.datagrams,
             });
             for slot in &door.slots {
                 descriptors.push(slot.descriptor().try_clone_to_owned()?);
@@ -177,8 +184,8 @@ impl Sockets {
     pub fn missing(&self, plan: &Plan) -> Missing {
         let wanted = keys(plan).into_iter().filter(|(key, _)| !self.doors.contains_key(key));
         let wanted = wanted.map(|(key, listener)| (key, plan.listeners[listener].name.clone())).collect();
-        let own = self.doors.values().filter_map(|door| match door.slots.first()?.address() {
-            Address::Ip(ip) => Some(*ip),
+        let own = self.doors.iter().filter_map(|(key, door)| match door.slots.first()?.address() {
+            Address::Ip(ip) => Some((*ip, key.datagrams)),
             Address::Unix(_) => None,
         });
         Missing { wanted, workers: self.workers, own: own.collect() }
@@ -232,16 +239,17 @@ impl Sockets {
 
 impl DoorText {
     fn is(&self, key: &Key) -> bool {
-        self.address == key.address.to_string() && self.place == key.place
+        self.address == key.address.to_string() && self.place == key.place && self.datagrams == key.datagrams
     }
 }
 
 /// These slots and as many more as it takes for each worker to have one.
 fn complete(mut slots: Vec<Slot>, workers: usize) -> io::Result<Vec<Slot>> {
     let Some(first) = slots.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let (address, own_queues) = (first.address().clone(), first.is_shared());
+    let (address, own_queues, datagrams) = (first.address().clone(), first.is_shared(), first.is_datagrams());
     for _ in slots.len()..workers {
         let next = match &address {
+            Address::Ip(ip) if own_queues && datagrams => net::bind_datagrams(*ip, true)?,
             Address::Ip(_) if own_queues => net::bind(&address, true)?,
             _ => slots[0].share()?,
         };
@@ -262,7 +270,8 @@ fn keys(plan: &Plan) -> Vec<(Key, usize)> {
     for listener in &plan.listeners {
         for (place, address) in listener.addresses.iter().enumerate() {
             let any = matches!(address, Address::Ip(ip) if ip.port() == 0);
-            let key = Key { address: address.clone(), place: any.then(|| (listener.name.clone(), place)) };
+            let datagrams = listener.is_udp();
+            let key = Key { address: address.clone(), datagrams, place: any.then(|| (listener.name.clone(), place)) };
             keys.push((key, listener.index));
         }
     }
@@ -273,8 +282,8 @@ fn keys(plan: &Plan) -> Vec<(Key, usize)> {
 pub struct Missing {
     wanted: Vec<(Key, String)>,
     workers: usize,
-    /// What this process listens on already.
-    own: Vec<SocketAddr>,
+    /// What this process listens on already, and whether for datagrams.
+    own: Vec<(SocketAddr, bool)>,
 }
 
 impl Missing {
@@ -283,7 +292,7 @@ impl Missing {
         let mut bound = Vec::new();
         for (key, listener) in self.wanted {
             let fail = |error| BindError { listener: listener.clone(), address: key.address.clone(), error };
-            let slots = bind_patiently(&key.address, self.workers, &self.own).await.map_err(fail)?;
+            let slots = bind_patiently(&key, self.workers, &self.own).await.map_err(fail)?;
             if let Some(slot) = slots.first() {
                 tracing::info!(listener, address = %slot.address(), "listening");
             }
@@ -295,25 +304,33 @@ impl Missing {
 
 /// Binds, waiting a moment for an address that is taken: the rings of a process that was killed give its sockets back a
 /// little after its end.
-async fn bind_patiently(address: &Address, workers: usize, own: &[SocketAddr]) -> io::Result<Vec<Slot>> {
+async fn bind_patiently(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Result<Vec<Slot>> {
     for _ in 0..BIND_TRIES {
-        match bind_group(address, workers, own) {
+        match bind_group(key, workers, own) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_PAUSE).await,
             result => return result,
         }
     }
-    bind_group(address, workers, own)
+    bind_group(key, workers, own)
 }
 
 const BIND_TRIES: usize = 9;
 const BIND_PAUSE: Duration = Duration::from_millis(100);
 
 /// One slot per worker. A Unix socket cannot be bound twice, so all workers accept from one.
-fn bind_group(address: &Address, workers: usize, own: &[SocketAddr]) -> io::Result<Vec<Slot>> {
+fn bind_group(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Result<Vec<Slot>> {
+    let Key { address, datagrams, .. } = key;
+    // One of our own on this port would be taken for somebody else.
+    let is_own = |ip: &SocketAddr| own.iter().any(|(own, of_udp)| own.port() == ip.port() && of_udp == datagrams);
     let first = match address {
+        Address::Ip(ip) if *datagrams => {
+            if !is_own(ip) {
+                net::probe_datagrams(*ip)?;
+            }
+            net::bind_datagrams(*ip, true)?
+        }
         Address::Ip(ip) => {
-            // One of our own on this port would be taken for somebody else.
-            if !own.iter().any(|own| own.port() == ip.port()) {
+            if !is_own(ip) {
                 net::probe_bind(address)?;
             }
             net::bind(address, true)?
@@ -322,7 +339,8 @@ fn bind_group(address: &Address, workers: usize, own: &[SocketAddr]) -> io::Resu
     };
     let mut group = vec![first];
     for _ in 1..workers {
-        let next = match address {
+        let next = match group[0].address() {
+            Address::Ip(ip) if *datagrams => net::bind_datagrams(*ip, true)?,
             Address::Ip(_) => net::bind(group[0].address(), true)?,
             Address::Unix(_) => group[0].share()?,
         };

@@ -217,7 +217,7 @@ fn elsewhere(plan: &Plan, route: usize, listener: &str) -> String {
     }
     let has = |listener: &plan::Listener| match &listener.protocol {
         plan::Protocol::Http(http) => http.routes.contains(&route),
-        plan::Protocol::Tcp { .. } => false,
+        plan::Protocol::Tcp { .. } | plan::Protocol::Udp(_) => false,
     };
     let on: Vec<String> =
         plan.listeners.iter().filter(|listener| has(listener)).map(|listener| format!("`{}`", listener.name)).collect();

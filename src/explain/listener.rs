@@ -54,8 +54,8 @@ fn by_url<'a>(plan: &'a Plan, url: &Url) -> Result<Chosen<'a>, Unclear> {
             return Err(Unclear::new(what, name_one(several)));
         }
     }
-    if let Some(other) = plan.listeners.iter().find(|listener| listens_on(listener, port)) {
-        if let Protocol::Tcp { .. } = other.protocol {
+    if let Some(other) = plan.listeners.iter().find(|listener| !listener.is_udp() && listens_on(listener, port)) {
+        if !matches!(other.protocol, Protocol::Http(_)) {
             return Err(passes_bytes(plan, other));
         }
         let (does, scheme) = if url.secure { ("speaks HTTP in clear", "http") } else { ("ends TLS", "https") };
@@ -95,7 +95,7 @@ impl<'a> Door<'a> {
     fn of(listener: &'a Listener) -> Option<Self> {
         match &listener.protocol {
             Protocol::Http(http) => Some(Self { listener, http }),
-            Protocol::Tcp { .. } => None,
+            Protocol::Tcp { .. } | Protocol::Udp(_) => None,
         }
     }
 
@@ -109,12 +109,14 @@ fn kept<'a>(doors: &[Door<'a>], keep: impl Fn(&Door<'a>) -> bool) -> Vec<Door<'a
 }
 
 fn passes_bytes(plan: &Plan, listener: &Listener) -> Unclear {
-    let pool = match listener.protocol {
-        Protocol::Tcp { pool } => pool.and_then(|pool| plan.pools.get(pool)).map_or("", |pool| &pool.shared.name),
-        Protocol::Http(_) => "",
+    let (speaks, passes, pool) = match &listener.protocol {
+        Protocol::Tcp { pool } => ("tcp", "bytes", *pool),
+        Protocol::Udp(udp) => ("udp", "datagrams", Some(udp.pool)),
+        Protocol::Http(_) => ("http", "requests", None),
     };
+    let pool = pool.and_then(|pool| plan.pools.get(pool)).map_or("", |pool| &pool.shared.name);
     let what = format!(
-        "listener `{}` speaks tcp: it passes bytes on to pool `{pool}`, whatever request they may hold",
+        "listener `{}` speaks {speaks}: it passes {passes} on to pool `{pool}`, whatever request they may hold",
         listener.name
     );
     Unclear::new(what, None)

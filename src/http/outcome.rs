@@ -418,6 +418,7 @@ impl Outcome {
                     .map(|stuck| stuck.cookies(self.target.map(|(_, target)| target)))
                     .unwrap_or_default(),
             }),
+            datagrams: None,
             tls: client.facts().map(Facts::record),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

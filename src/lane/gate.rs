@@ -154,7 +154,8 @@ impl Drop for Visit {
     }
 }
 
-fn lot(peer: Peer) -> u32 {
+/// What is drawn by lot for a client draws this.
+pub fn lot(peer: Peer) -> u32 {
     let mut bytes = [0; 18];
     match peer.ip {
         IpAddr::V4(ip) => bytes[..4].copy_from_slice(&ip.octets()),

@@ -16,7 +16,7 @@ mod gate;
 mod register;
 
 pub use era::Era;
-pub use gate::{Gate, Seat, Share, Visit};
+pub use gate::{Gate, Seat, Share, Visit, lot};
 pub use register::{Choice, Guest, GuestId, Speech, Ticket, piece};
 
 use crate::net::{self, Signal};

@@ -15,6 +15,7 @@
 mod call;
 mod clock;
 mod connect;
+mod datagram;
 mod driver;
 mod event;
 mod executor;
@@ -36,6 +37,7 @@ mod watch;
 pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
 pub use connect::connect;
+pub use datagram::{Batch, Datagram, Local, Received, bind_datagrams, probe_datagrams};
 pub use executor::{Slow, mark, take_slow};
 pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;

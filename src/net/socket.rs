@@ -1,4 +1,4 @@
-//! Listening sockets: slots that control binds and owns, and the addresses they have.
+//! Listening sockets, and those for datagrams: slots that control binds and owns, and the addresses they have.
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
@@ -69,11 +69,12 @@ impl Peer {
     }
 }
 
-/// A bound, listening socket.
+/// A bound, listening socket, or one that datagrams are sent to.
 pub struct Slot {
     socket: Socket,
     address: Address,
     lent: bool,
+    datagrams: bool,
 }
 
 impl Slot {
@@ -87,9 +88,18 @@ impl Slot {
         self.lent
     }
 
+    /// Whether it is one for datagrams (UDP).
+    pub fn is_datagrams(&self) -> bool {
+        self.datagrams
+    }
+
+    pub(super) fn of_datagrams(socket: Socket, address: SocketAddr) -> Self {
+        Self { socket, address: Address::Ip(address), lent: false, datagrams: true }
+    }
+
     /// Listens again, where a process has ended that for all who have the socket.
     pub fn revive(&self) -> io::Result<()> {
-        if self.lent || matches!(self.address, Address::Unix(_)) {
+        if self.lent || self.datagrams || matches!(self.address, Address::Unix(_)) {
             return Ok(());
         }
         // It fails where there is no filter.
@@ -97,24 +107,28 @@ impl Slot {
         self.socket.listen(BACKLOG)
     }
 
-    /// A listening socket that another process made; `lent` if it is the supervisor's. Fails if it is none, or no TCP or Unix
-    /// socket.
+    /// A listening socket that another process made, or a bound one of UDP; `lent` if it is the supervisor's. Fails if it is
+    /// neither.
     pub fn adopt(descriptor: OwnedFd, lent: bool) -> io::Result<Self> {
         let socket = Socket::from(descriptor);
-        if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+        let datagrams = socket.r#type()? == Type::DGRAM;
+        let local = socket.local_addr()?;
+        if !datagrams && (!socket.is_listener()? || socket.r#type()? != Type::STREAM) {
             return Err(io::Error::new(ErrorKind::InvalidInput, "this is no listening stream socket"));
         }
+        if datagrams && local.as_socket().is_none_or(|address| address.port() == 0) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "this is no bound socket of UDP"));
+        }
         socket.set_nonblocking(true)?;
-        let local = socket.local_addr()?;
         let address = match (local.as_socket(), local.as_pathname()) {
             (Some(ip), _) => Address::Ip(ip),
             (None, Some(path)) => Address::Unix(path.to_owned()),
             (None, None) => return Err(io::Error::new(ErrorKind::InvalidInput, "this socket has no address")),
         };
-        if matches!(address, Address::Ip(_)) {
+        if matches!(address, Address::Ip(_)) && !datagrams {
             socket.set_tcp_nodelay(true)?;
         }
-        Ok(Self { socket, address, lent })
+        Ok(Self { socket, address, lent, datagrams })
     }
 
     /// One that the supervisor of this process left open for it, by its number (sd_listen_fds(3)). To be called once for each.
@@ -136,7 +150,7 @@ impl Slot {
 
     /// Another slot on the same queue.
     pub fn share(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone(), lent: self.lent })
+        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone(), ..*self })
     }
 
     /// The socket as the standard library's listener, for control's own servers.
@@ -200,7 +214,7 @@ fn bind_ip(ip: SocketAddr, shared: bool) -> io::Result<Slot> {
     let socket = open_ip(ip, shared)?;
     socket.listen(BACKLOG)?;
     let address = socket.local_addr()?.as_socket().unwrap_or(ip);
-    Ok(Slot { socket, address: Address::Ip(address), lent: false })
+    Ok(Slot { socket, address: Address::Ip(address), lent: false, datagrams: false })
 }
 
 fn open_ip(ip: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -232,7 +246,7 @@ fn bind_unix(path: &Path, private: bool) -> io::Result<Slot> {
         result => result?,
     }
     socket.listen(BACKLOG)?;
-    Ok(Slot { socket, address: Address::Unix(path.to_owned()), lent: false })
+    Ok(Slot { socket, address: Address::Unix(path.to_owned()), lent: false, datagrams: false })
 }
 
 fn is_dead_socket(path: &Path, address: &SockAddr) -> bool {

@@ -206,6 +206,13 @@ impl Watch {
         if watched == Some(false) { driver::watch(self) } else { Ok(()) }
     }
 
+    /// Has the driver watch the descriptor no more, until somebody waits for it again.
+    pub(super) fn ignore(&self) {
+        if let Some(watched) = self.with(|slot| std::mem::take(&mut slot.watched)) {
+            driver::forget(self, watched);
+        }
+    }
+
     /// Names it for whoever does not own it.
     pub(super) fn handle(&self) -> Handle {
         Handle(self.slot)

@@ -11,6 +11,7 @@
 mod stuck;
 
 pub use super::checked::{LastCheck, TargetHealth};
+use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
@@ -109,7 +110,7 @@ impl Peak {
 
 /// One [`Counter`] per value of a closed vocabulary.
 #[derive(Debug)]
-pub struct Counters<const N: usize>([Counter; N]);
+pub struct Counters<const N: usize>(pub(super) [Counter; N]);
 
 impl<const N: usize> Default for Counters<N> {
     fn default() -> Self {
@@ -276,6 +277,8 @@ pub struct ListenerSet {
     pub h2_streams: Counter,
     /// Connections that were ended for a flood of frames.
     pub floods: Counters<{ Flood::COUNT }>,
+    /// What came and went as datagrams.
+    pub datagrams: ListenerDatagrams,
 }
 
 /// Per route.
@@ -331,6 +334,8 @@ pub struct TargetSet {
     pub received: Counter,
     /// Exchanges and connections of clients that belong to it.
     pub kept: Counter,
+    /// What came and went as datagrams.
+    pub datagrams: TargetDatagrams,
 }
 
 impl WorkerCounters {
@@ -368,7 +373,7 @@ impl WorkerCounters {
         self.worker.connections.set(0);
         self.worker.idle_connections.set(0);
         self.worker.retry_bytes.set(0);
-        self.listeners.iter().for_each(|listener| listener.open.set(0));
+        self.listeners.iter().for_each(|listener| listener.clear_gauges());
         for pool in &self.pools {
             pool.in_flight.set(0);
             pool.targets.iter().for_each(|target| target.in_flight.set(0));

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod checked;
 pub mod counters;
+pub mod datagrams;
 pub mod file;
 pub mod latency;
 pub mod log;

@@ -101,6 +101,28 @@ words! {
 }
 
 words! {
+    /// Why a datagram went no further.
+    Lost {
+        /// The pool had no target to choose: all are down.
+        NoTarget = "no-target",
+        /// No socket to the target was to be had: those that there may be are taken, or the host has no port or descriptor left.
+        NoSocket = "no-socket",
+        /// The kernel did not take it for the target.
+        Target = "target",
+        /// The target's host said that nobody receives it (ICMP port unreachable).
+        Refused = "refused",
+        /// The kernel did not take an answer for the client.
+        Client = "client",
+        /// An answer that came after the end of its session, or to a datagram that has none.
+        Late = "late",
+        /// It came while nobody received, and the kernel had no room for it.
+        Overflow = "overflow",
+        /// It came while the process or the listener was ending.
+        Draining = "draining",
+    }
+}
+
+words! {
     /// What became of a span.
     Delivered {
         /// The collector has it.
@@ -145,6 +167,8 @@ words! {
         ClientAbort = "client-abort",
         /// An operator has ended the connection.
         Operator = "closed-by-operator",
+        /// A session of datagrams ended for others' sake: there were too many, or too few sockets.
+        Evicted = "evicted",
         /// The pool had no target to choose: all are down.
         NoTarget = "no-target",
         /// All targets had in hand what they may, and as many waited as may.

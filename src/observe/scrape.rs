@@ -1,9 +1,11 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod datagrams;
 mod queues;
 mod sticky;
 
+pub use datagrams::UdpListener;
 pub use queues::Queue;
 pub use sticky::{StickyPool, StickyTable};
 
@@ -41,6 +43,8 @@ pub struct Scrape<'a> {
     pub queues: &'a [Queue],
     /// The pools that are sticky.
     pub sticky_pools: &'a [StickyPool],
+    /// The listeners for datagrams.
+    pub datagrams: &'a [UdpListener],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -85,6 +89,7 @@ impl Scrape<'_> {
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.write_workers(&mut page);
         self.write_listeners(&mut page);
+        self.write_datagrams(&mut page);
         self.write_h2(&mut page);
         self.write_tls(&mut page);
         self.write_acme(&mut page);
@@ -481,6 +486,7 @@ fn show<T: Display>(value: &Option<T>) -> Option<&dyn Display> {
 mod tests {
     use super::super::latency::Latencies;
     use super::super::prometheus::tests::{Sample, parse};
+    use super::super::reason::Lost;
     use super::*;
 
     fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
@@ -507,6 +513,8 @@ mod tests {
             worker.pool(0).failures.failed(Failure::Reset);
             worker.pool(0).queued.add(2);
             worker.pool(0).target(1).received.add(7);
+            worker.pool(0).target(1).datagrams.sent.add(8);
+            worker.listener(1).datagrams.lost.lost(Lost::Late, 9);
             worker.worker.longest_turn.record(2_000_000, 5);
             worker.worker.log_lines_dropped.add(4);
             worker.worker.spans_dropped.add(5);
@@ -529,6 +537,7 @@ mod tests {
                 pool: 0,
                 table: Some(StickyTable { size: 100, evictions: 1, entries: vec![2, 3] }),
             }],
+            datagrams: &[UdpListener { listener: 1, pool: 0 }],
             access_log: Some(&Lines::default()),
             tracing: true,
             log_lines_dropped: 1,
@@ -543,6 +552,8 @@ mod tests {
         assert_eq!(get("ringway_refused_total", &[("listener", "we\"b\\2"), ("reason", "no-route")]), 2.0);
         assert_eq!(get("ringway_pool_errors_total", &[("pool", "a"), ("kind", "reset")]), 2.0);
         assert_eq!(get("ringway_target_received_bytes_total", &[("target", "10.0.0.2:80")]), 14.0);
+        assert_eq!(get("ringway_target_datagrams_sent_total", &[("target", "10.0.0.2:80")]), 16.0);
+        assert_eq!(get("ringway_udp_datagrams_lost_total", &[("reason", "late")]), 18.0);
         assert_eq!(get("ringway_target_up", &[("target", "10.0.0.1:80")]), 1.0);
         assert_eq!(get("ringway_target_up", &[("target", "10.0.0.2:80")]), 0.0);
         assert_eq!(get("ringway_worker_longest_turn_seconds", &[("worker", "1")]), 0.002);

@@ -5,7 +5,7 @@ use super::sticky;
 use super::tracing;
 use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
-    Retry, Route, Runtime,
+    Retry, Route, Runtime, Udp,
 };
 use super::{edge, front, probes};
 use crate::config::model::{self, Config};
@@ -66,7 +66,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
         return Err(faults);
     }
     let mut listeners = Vec::new();
-    let context = Context { config, pools: &pool_index, conditions: &conditions, previous };
+    let context = Context { config, workers, pools: &pool_index, conditions: &conditions, previous };
     let mut shared = edge::Shared::new(config, previous, rings);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
         match compile_listener(index, name, listener, &context, &mut shared) {
@@ -286,6 +286,7 @@ fn compile_route(
 /// What listeners are compiled among.
 struct Context<'a> {
     config: &'a Config,
+    workers: usize,
     pools: &'a BTreeMap<&'a str, usize>,
     conditions: &'a [Conditions],
     previous: Option<&'a Plan>,
@@ -298,7 +299,7 @@ fn compile_listener(
     context: &Context<'_>,
     shared: &mut edge::Shared,
 ) -> Result<Listener, Vec<Fault>> {
-    let Context { config, pools, conditions, previous } = *context;
+    let Context { config, workers, pools, conditions, previous } = *context;
     let pool = listener.pool.as_ref().map(|pool| {
         pools
             .get(pool.as_str())
@@ -312,6 +313,12 @@ fn compile_listener(
                 return Err(vec![fault(&["listeners", name], "a tcp listener needs a `pool`", None)]);
             }
             Protocol::Tcp { pool }
+        }
+        model::Protocol::Udp => {
+            let Some(pool) = pool else {
+                return Err(vec![fault(&["listeners", name], "a udp listener needs a `pool`", None)]);
+            };
+            Protocol::Udp(Udp::compile(&listener.udp, pool, workers))
         }
         model::Protocol::Http => {
             let on_it = |route: &model::Route| config.is_on(route, name);

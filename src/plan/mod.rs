@@ -16,6 +16,7 @@ mod retry;
 pub mod router;
 mod sticky;
 mod tracing;
+mod udp;
 
 use crate::config::model::Config;
 use crate::net::{self, Address};
@@ -35,6 +36,7 @@ pub use front::{Front, Headers};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use tracing::{Collector, Tracing};
+pub use udp::Udp;
 
 /// What a process runs: immutable, shared by all threads.
 #[derive(Debug)]
@@ -136,6 +138,14 @@ impl Plan {
         }
     }
 
+    /// Its listeners for datagrams, with what is particular to them.
+    pub fn datagrams(&self) -> impl Iterator<Item = (&Listener, &Udp)> {
+        self.listeners.iter().filter_map(|listener| match &listener.protocol {
+            Protocol::Udp(udp) => Some((&**listener, udp)),
+            Protocol::Tcp { .. } | Protocol::Http(_) => None,
+        })
+    }
+
     /// The names of its listeners, in their order.
     pub fn listener_names(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|listener| listener.name.as_str())
@@ -143,11 +153,18 @@ impl Plan {
 }
 
 impl Listener {
+    /// Whether datagrams come to it.
+    pub fn is_udp(&self) -> bool {
+        matches!(self.protocol, Protocol::Udp(_))
+    }
+
     /// Whether who came in by `old` may stay: what was agreed on with them is what would be agreed on now.
     pub fn continues(&self, old: &Self) -> bool {
         let same_speech = matches!(
             (&self.protocol, &old.protocol),
-            (Protocol::Tcp { .. }, Protocol::Tcp { .. }) | (Protocol::Http(_), Protocol::Http(_))
+            (Protocol::Tcp { .. }, Protocol::Tcp { .. })
+                | (Protocol::Udp(_), Protocol::Udp(_))
+                | (Protocol::Http(_), Protocol::Http(_))
         );
         let same_tls = match (&self.tls, &old.tls) {
             (None, None) => true,
@@ -166,6 +183,8 @@ pub enum Protocol {
         /// Position of the pool; `None`: only what a route passes on gets anywhere.
         pool: Option<usize>,
     },
+    /// Datagrams to one pool.
+    Udp(Udp),
     /// HTTP/1.
     Http(Http),
 }

@@ -1,4 +1,4 @@
-//! L4: a client's bytes to a target and back.
+//! L4: a client's bytes to a target and back, or its datagrams.
 //!
 //! What always holds: each side's end of stream reaches the other side as such, a broken side breaks the other, and what
 //! is held of either direction is one buffer while it moves.
@@ -14,6 +14,7 @@ mod queue;
 mod secure;
 mod serve;
 mod sticky;
+pub mod udp;
 
 pub use announce::announce;
 pub use front::{Lead, Passage, pass_front};

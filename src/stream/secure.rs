@@ -51,6 +51,7 @@ pub(super) fn log_refusal(lane: &Lane, seat: &Seat, accepted: &Accepted, started
         pool: "",
         target: "",
         http: None,
+        datagrams: None,
         tls: None,
         bytes_in: 0,
         bytes_out: 0,

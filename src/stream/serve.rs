@@ -248,6 +248,7 @@ impl Session<'_> {
             pool: &pool.name,
             target: target.map_or("", |target| &target.name),
             http: None,
+            datagrams: None,
             tls: self.tls.map(Facts::record).or_else(|| Some(Tls { version: "", cipher: "", name: self.name()? })),
             bytes_in: done.sent,
             bytes_out: done.received,

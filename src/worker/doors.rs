@@ -4,6 +4,7 @@
 //! shut, once its queue is empty.
 
 use super::accept::{Admission, accept};
+use super::datagrams;
 use super::{DoorId, Place, Vital};
 use crate::lane::{Gate, Lane};
 use crate::net::{self, Signal};
@@ -97,6 +98,10 @@ impl Doors {
         // A plan that came in between may have shut it.
         let Some(door) = self.open.borrow().get(&place.door).cloned() else { return };
         let vital = Vital { ended: vec![door.shut.clone(), stop.clone()], lost: self.lost.clone() };
+        if place.slot.is_datagrams() {
+            let receiving = datagrams::receive(self.lane.clone(), door, place.slot, stop.clone(), vital);
+            return net::spawn("datagrams", receiving);
+        }
         net::spawn("accept", accept(self.lane.clone(), door, place.slot, self.admission.clone(), stop.clone(), vital));
     }
 }

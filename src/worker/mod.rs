@@ -7,6 +7,7 @@
 //! May depend on `stream`, `http`, `lane` and what is below them.
 
 mod accept;
+mod datagrams;
 mod doors;
 
 use crate::http;

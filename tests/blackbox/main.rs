@@ -50,4 +50,5 @@ mod takeover;
 mod tcp;
 mod tls;
 mod tracing;
+mod udp;
 mod upgrade;

@@ -17,6 +17,7 @@ pub mod servers;
 pub mod target;
 pub mod tls;
 pub mod toml;
+pub mod udp;
 pub mod wire;
 
 pub use client::Client;

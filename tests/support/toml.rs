@@ -22,6 +22,11 @@ pub fn tcp_with<A: Display>(listener: &str, targets: &[A], pool: &str) -> String
     balancer("tcp", listener, targets, pool)
 }
 
+/// A udp listener in front of these targets, with further keys as [`http_with`].
+pub fn udp_with<A: Display>(listener: &str, targets: &[A], pool: &str) -> String {
+    balancer("udp", listener, targets, pool)
+}
+
 /// One more pool.
 pub fn pool<A: Display>(name: &str, targets: &[A], lines: &str) -> String {
     let targets: Vec<String> = targets.iter().map(|t| format!("\"{t}\"")).collect();

@@ -8,7 +8,7 @@ pub mod request;
 
 use anyhow::{Context, Result};
 use connection::{Connection, Shared, Speech};
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Arguments of `bench backend`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Where to speak HTTP.
+    /// Where to speak HTTP, and to give back every datagram.
     #[arg(long)]
     pub http: SocketAddr,
     /// Where to speak HTTP/2 in clear, and answer all with 128 bytes.
@@ -40,6 +40,9 @@ pub struct Args {
 const HTTP: Token = Token(usize::MAX);
 const ECHO: Token = Token(usize::MAX - 1);
 const H2C: Token = Token(usize::MAX - 2);
+const DATAGRAMS: Token = Token(usize::MAX - 3);
+/// Datagrams that are given back before others have their turn.
+const BATCH: usize = 64;
 
 /// Serves until the process is told to end.
 pub fn run(args: Args) -> Result<()> {
@@ -52,6 +55,9 @@ pub fn run(args: Args) -> Result<()> {
         poll.registry().register(&mut listener, token, Interest::READABLE)?;
         listeners.push((token, listener));
     }
+    let mut datagrams = UdpSocket::bind(args.http).with_context(|| format!("bind {} of UDP", args.http))?;
+    poll.registry().register(&mut datagrams, DATAGRAMS, Interest::READABLE)?;
+    let mut more = false;
     let mut shared = Shared {
         answers: answer::Answers::new(args.name),
         journal: args.journal.as_deref().map(journal::Journal::open).transpose()?,
@@ -61,11 +67,14 @@ pub fn run(args: Args) -> Result<()> {
     let mut free: Vec<usize> = Vec::new();
     let mut events = Events::with_capacity(1024);
     loop {
-        match poll.poll(&mut events, None) {
+        match poll.poll(&mut events, more.then_some(std::time::Duration::ZERO)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
-        for event in &events {
+        if std::mem::take(&mut more) || events.iter().any(|event| event.token() == DATAGRAMS) {
+            more = give_back(&datagrams, &mut shared);
+        }
+        for event in events.iter().filter(|event| event.token() != DATAGRAMS) {
             if let Some((token, listener)) = listeners.iter().find(|(token, _)| *token == event.token()) {
                 while let Ok((mut socket, _)) = listener.accept() {
                     let slot = free.pop().unwrap_or_else(|| {
@@ -94,6 +103,18 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
     }
+}
+
+/// Gives datagrams back. Returns whether there may be more.
+fn give_back(socket: &UdpSocket, shared: &mut Shared) -> bool {
+    for _ in 0..BATCH {
+        let Ok((length, from)) = socket.recv_from(&mut shared.buffer) else { return false };
+        // What the kernel has no room for is lost, as UDP has it.
+        if socket.send_to(&shared.buffer[..length], from).is_ok() {
+            shared.answers.given += 1;
+        }
+    }
+    true
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -51,6 +51,8 @@ pub enum Tool {
     Short,
     /// `bench messages`: WebSocket messages of 128 bytes there and back.
     Messages,
+    /// `bench datagrams`: questions of 28 bytes, each answered with itself.
+    Datagrams,
     /// `bench strict` with plain GETs of 128 bytes, due at fixed times whether or not answers came.
     Strict {
         /// Requests a second.
@@ -178,6 +180,12 @@ impl LoadSpec {
             Tool::Bulk => ours("bulk"),
             Tool::Short => ours("short"),
             Tool::Messages => ours("messages"),
+            Tool::Datagrams => {
+                let (address, seconds) = (address.to_string(), seconds.to_string());
+                let mut command = run(&bench, &["datagrams", "--address", &address]);
+                command.args(["--duration", &seconds, "--connections", &connections]);
+                command
+            }
             Tool::Strict { rate, close } => {
                 let (rate, seconds) = (rate.to_string(), seconds.to_string());
                 let mut command = run(&bench, &["strict", "--url", &url, "--rate", &rate, "--duration", &seconds]);

@@ -91,6 +91,7 @@ impl Peer {
     /// Whether it can do what is asked: `protocol` under `load`, or many connections that mostly idle where there is no load.
     pub fn fits(&self, protocol: Protocol, load: Option<&LoadSpec>, setup: &Setup) -> bool {
         match self.name {
+            _ if protocol == Protocol::Udp => known::WITH_UDP.contains(&self.name),
             known::FLOOR => load.is_some_and(|load| setup.is_plain() && floor_takes(protocol, load)),
             known::BARE => setup.extra.is_some(),
             _ if setup.tls && self.known.tls.is_empty() => false,
@@ -166,7 +167,8 @@ impl Running {
     pub fn listener(&self, protocol: Protocol) -> Option<SocketAddr> {
         match protocol {
             Protocol::Http => Some(self.http),
-            Protocol::Tcp => self.tcp,
+            // Of the same number.
+            Protocol::Tcp | Protocol::Udp => self.tcp,
         }
     }
 

@@ -86,6 +86,8 @@ pub enum Protocol {
     Http,
     /// The TCP listener.
     Tcp,
+    /// The UDP listener.
+    Udp,
 }
 
 /// See [`Scenario::unit`]. An answer of a bulk scenario is 1 MB (2^20 bytes).
@@ -120,7 +122,9 @@ impl Unit {
 impl Scenario {
     /// Fails if it asks for what the runner does not have.
     fn check(&self) -> Result<()> {
-        ensure!(!self.tls || self.protocol == Protocol::Http, "the TCP listener is in clear");
+        ensure!(!self.tls || self.protocol == Protocol::Http, "the TCP and UDP listeners are in clear");
+        let datagrams = self.load == Tool::Datagrams;
+        ensure!(datagrams == (self.protocol == Protocol::Udp), "datagrams are for the UDP listener, and it for them");
         ensure!(!self.tls || !self.paced, "the client at a fixed rate speaks no TLS");
         ensure!(!self.tls || self.kind != Kind::Load || self.load.speaks_tls(), "this load speaks no TLS");
         Ok(())

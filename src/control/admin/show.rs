@@ -41,6 +41,7 @@ pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view
     let pool = |pool: usize| present.plan.pools[pool].shared.name.clone();
     let (protocol, pool, routes) = match &listener.protocol {
         Protocol::Tcp { pool: of } => ("tcp", of.map(pool), 0),
+        Protocol::Udp(udp) => ("udp", Some(pool(udp.pool)), 0),
         Protocol::Http(http) => ("http", http.fallback.as_ref().map(|forward| pool(forward.pool)), http.routes.len()),
     };
     let passing = listener.front.as_ref().map_or(0, |front| front.routes());
@@ -54,6 +55,10 @@ pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view
         connections: sum(present, |worker| worker.listener(index).open.get()),
         accepted: sum(present, |worker| worker.listener(index).accepted.get()),
         requests: sum(present, |worker| worker.listener(index).requests.get().iter().sum()),
+        sessions: listener.is_udp().then(|| sum(present, |worker| worker.listener(index).datagrams.sessions.get())),
+        datagrams_lost: listener
+            .is_udp()
+            .then(|| sum(present, |worker| worker.listener(index).datagrams.lost.get().iter().sum())),
         refused: sum(present, |worker| worker.listener(index).refusals.get().iter().sum()),
         received: sum(present, |worker| worker.listener(index).received.get()),
         sent: sum(present, |worker| worker.listener(index).sent.get()),

@@ -84,7 +84,7 @@ pub struct Listener {
     pub name: String,
     /// What it listens on.
     pub addresses: Vec<String>,
-    /// "http" or "tcp".
+    /// "http", "tcp" or "udp".
     pub protocol: String,
     /// Whether it ends TLS.
     pub tls: bool,
@@ -101,6 +101,12 @@ pub struct Listener {
     pub requests: u64,
     /// Requests and connections refused since the start.
     pub refused: u64,
+    /// Sessions of datagrams; absent: it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+    /// Datagrams that went no further since the start; absent: it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams_lost: Option<u64>,
     /// Bytes received from clients.
     pub received: u64,
     /// Bytes sent to clients.

@@ -41,6 +41,10 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
         text(b",\"referer\":\"", http.referer, out);
         headers(b",\"headers\":{", shown.headers, Shown::request, (shown, record), out);
         headers(b",\"response_headers\":{", shown.response_headers, Shown::response, (shown, record), out);
+    } else if let Some((received, sent)) = record.datagrams {
+        out.extend_from_slice(b",\"protocol\":\"UDP\"");
+        integer(b",\"datagrams_in\":", received, out);
+        integer(b",\"datagrams_out\":", sent, out);
     } else {
         out.extend_from_slice(b",\"protocol\":\"TCP\"");
     }

@@ -45,8 +45,10 @@ pub struct Record<'a> {
     pub pool: &'a str,
     /// The address of the target that was tried last; empty if none was.
     pub target: &'a str,
-    /// The request; `None` for a TCP connection.
+    /// The request; `None` for a TCP connection or a session of datagrams.
     pub http: Option<Http<'a>>,
+    /// Datagrams of the client and of the target, where those are what was sent; `None` for HTTP and TCP.
+    pub datagrams: Option<(u64, u64)>,
     /// What the TLS handshake agreed on, or the name alone where TLS was passed on; `None` in clear.
     pub tls: Option<Tls<'a>>,
     /// Bytes received from the client, heads included.
@@ -383,6 +385,7 @@ pub(super) mod tests {
                 trace: None,
                 cookies: Cookies::default(),
             }),
+            datagrams: None,
             tls: None,
             bytes_in: 120,
             bytes_out: 2750,

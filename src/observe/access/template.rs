@@ -216,7 +216,10 @@ impl Field {
             Self::Uri => http.map_or(&b""[..], |http| http.target),
             Self::Path => http.map_or(&b""[..], |http| split(http.target).0),
             Self::Query => http.map_or(&b""[..], |http| split(http.target).1),
-            Self::Protocol => http.map_or(&b"TCP"[..], |http| http.version.name()),
+            Self::Protocol => match record.datagrams {
+                Some(_) => b"UDP",
+                None => http.map_or(&b"TCP"[..], |http| http.version.name()),
+            },
             Self::Host => http.map_or(&b""[..], |http| http.host),
             Self::TlsVersion => tls.map_or(&b""[..], |tls| tls.version.as_bytes()),
             Self::TlsCipher => tls.map_or(&b""[..], |tls| tls.cipher.as_bytes()),

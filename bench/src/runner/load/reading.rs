@@ -11,7 +11,7 @@ pub fn read(tool: &Tool, text: &str) -> Result<LoadReport> {
         Tool::Wrk { .. } => wrk(text),
         Tool::Oha => oha(text),
         Tool::H2load { .. } => h2load(text),
-        Tool::Bulk | Tool::Short | Tool::Messages => bulk(text),
+        Tool::Bulk | Tool::Short | Tool::Messages | Tool::Datagrams => bulk(text),
         Tool::Strict { .. } => strict(text),
     }
 }

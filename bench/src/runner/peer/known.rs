@@ -54,6 +54,9 @@ pub const MULTIPLEXED: &str = "haproxy-h2";
 /// The least that a forwarder can cost; no proxy.
 pub const FLOOR: &str = "floor";
 
+/// Who has a UDP listener here.
+pub const WITH_UDP: [&str; 2] = ["ringway", "nginx"];
+
 /// Where `cargo build --release` puts Ringway.
 pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway");
 

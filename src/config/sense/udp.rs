@@ -1,0 +1,109 @@
+//! What makes no sense on a udp listener, and of `[listeners.NAME.udp]` on others.
+
+use super::Sense;
+use crate::config::defaults::HTTP_ONLY;
+use crate::config::model::{Address, Listener, Protocol};
+use crate::config::sources::{Fault, KeyPath};
+
+/// Looks at listener `name`, which stands at `at` and is no udp listener.
+pub(super) fn elsewhere(sense: &mut Sense<'_>, protocol: Protocol, at: &KeyPath) {
+    if sense.sources.has_own(&at.child("udp")) {
+        let speaks = if protocol == Protocol::Tcp { "a tcp" } else { "an http" };
+        sense.fault(
+            Fault::new(at.child("udp"), format!("`udp` means nothing on {speaks} listener"))
+                .help("remove it, or set protocol = \"udp\""),
+        );
+    }
+}
+
+/// Looks at udp listener `name`, which stands at `at`.
+pub(super) fn check(sense: &mut Sense<'_>, name: &str, listener: &Listener, at: &KeyPath) {
+    if !sense.has(at, "pool") {
+        sense.fault(Fault::new(at.clone(), format!("udp listener `{name}` has no pool")).help("add pool = \"…\""));
+    }
+    for key in HTTP_ONLY {
+        if sense.sources.has_own(&at.child(key)) {
+            sense.fault(
+                Fault::new(at.child(key), format!("`{key}` means nothing on a udp listener"))
+                    .help("remove it, or set protocol = \"http\""),
+            );
+        }
+    }
+    if sense.sources.has_own(&at.child("tls")) {
+        sense.fault(
+            Fault::new(at.child("tls"), "`tls` means nothing on a udp listener")
+                .help("remove it: QUIC and DTLS pass through to the targets as they are; TLS is for http and tcp"),
+        );
+    }
+    if sense.sources.has_own(&at.child("proxy_protocol")) {
+        sense.fault(
+            Fault::new(at.child("proxy_protocol"), "`proxy_protocol` means nothing on a udp listener")
+                .help("remove it: a datagram has the address that it comes from"),
+        );
+    }
+    if sense.sources.has_own(&at.child("timeouts")) {
+        sense.fault(
+            Fault::new(at.child("timeouts"), "`timeouts` mean nothing on a udp listener")
+                .help("remove them: how long a session lasts is said by udp = { idle = \"2m\" }"),
+        );
+    }
+    addresses(sense, listener, at);
+    let udp = at.child("udp");
+    if listener.udp.responses == Some(0) && sense.is_sound(&udp, "responses") {
+        for key in ["idle", "requests", "max_sessions"] {
+            if sense.sources.has_own(&udp.child(key)) {
+                sense.fault(
+                    Fault::new(udp.child(key), format!("`{key}` means nothing where `responses` is 0"))
+                        .also(udp.child("responses"), "no answers, so there are no sessions")
+                        .help("remove one of them"),
+                );
+            }
+        }
+    }
+    if let Some(pool) = &listener.pool {
+        targets(sense, name, pool);
+    }
+}
+
+fn addresses(sense: &mut Sense<'_>, listener: &Listener, at: &KeyPath) {
+    if !sense.is_sound(at, "listen") {
+        return;
+    }
+    for (index, address) in listener.listen.iter().enumerate() {
+        if let Address::Unix(_) = address {
+            sense.fault(
+                Fault::new(at.child("listen").child(index), format!("a udp listener cannot listen on `{address}`"))
+                    .help("write an IP address and a port, as in \"0.0.0.0:53\""),
+            );
+        }
+    }
+}
+
+/// What a pool cannot have that datagrams go to.
+fn targets(sense: &mut Sense<'_>, listener: &str, name: &str) {
+    let at = KeyPath::from(["pools", name]);
+    let here = KeyPath::from(["listeners", listener, "pool"]);
+    let Some(pool) = sense.config.pools.get(name) else { return };
+    if sense.sources.has_own(&at.child("tls")) {
+        sense.fault(
+            Fault::new(at.child("tls"), format!("pool `{name}` has TLS, and datagrams go to it"))
+                .also(here.clone(), "named by a udp listener")
+                .help("give the udp listener a pool of its own, without `tls`"),
+        );
+    }
+    if !sense.is_sound(&at, "targets") {
+        return;
+    }
+    for (index, target) in pool.targets.iter().enumerate() {
+        if let Address::Unix(_) = target.address {
+            sense.fault(
+                Fault::new(
+                    at.child("targets").child(index),
+                    format!("datagrams of UDP cannot be sent to `{}`", target.address),
+                )
+                .also(here.clone(), "named by a udp listener")
+                .help("write an IP address and a port"),
+            );
+        }
+    }
+}
