@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+/// A datagram, and who sent it.
+pub type Seen = (SocketAddr, Vec<u8>);
+
 /// A target of datagrams. It ends when it is dropped.
 pub struct UdpTarget {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     ended: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -66,7 +69,7 @@ impl UdpTarget {
     }
 
     /// What it got, and from whom.
-    pub fn seen(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
