@@ -126,7 +126,7 @@ fn an_agent_that_is_the_check_must_be_there() {
     eventually("it is up", || up(&proxy, &spoken.target));
     spoken.agent.kill();
     eventually("nobody says that all is well", || !up(&proxy, &spoken.target));
-    proxy.log.wait(&["target is down", "connection refused"]);
+    eventually("and why is shown", || spoken.shown(&proxy)["check"]["detail"] == "connection refused");
 }
 
 #[test]
