@@ -232,10 +232,10 @@ impl Target {
         self.passes_checks() && !self.is_in_maintenance()
     }
 
-    /// Whether the last check left it up, and no agent says otherwise.
+    /// Whether the last check left it up, and no agent says otherwise, nor what it follows.
     #[inline]
     pub fn passes_checks(&self) -> bool {
-        self.state.passes() && self.leads.iter().all(Patient::passes)
+        self.state.passes() && self.leads.iter().all(|lead| lead.passes() && !lead.0.is_in_maintenance())
     }
 
     /// What an agent says of it.

@@ -269,3 +269,21 @@ fn a_target_on_a_unix_socket_is_named_by_its_encoded_path() {
     desk.operator.told("DELETE", path, "", 200);
     assert_eq!(who(&desk.proxy), ["a"]);
 }
+
+/// HAProxy's `track`: what operators want of a target holds for those that follow it.
+#[test]
+fn who_follows_a_target_drains_and_rests_with_it() {
+    let (a, b) = (Target::echo("a"), Target::echo("b"));
+    let config = http_with("", &[&a, &b], "balance = \"round-robin\"\ntrack = \"lead\"")
+        + "[routes.lead]\npaths = [\"/lead/\"]\npool = \"lead\"\n"
+        + &pool("lead", &[&a, &b], "health = { type = \"tcp\", interval = \"100ms\" }");
+    let desk = start(&config);
+    let lead = format!("/v1/pools/lead/targets/{}", a.address);
+    for (state, up) in [("drain", true), ("maintenance", false)] {
+        desk.operator.told("PATCH", &lead, &format!("{{\"state\":\"{state}\"}}"), 200);
+        assert_eq!(who(&desk.proxy), ["b"], "{state}");
+        assert_eq!(desk.operator.get(&at(&a))["up"], up, "{state}");
+        desk.operator.told("PATCH", &lead, "{\"state\":\"ready\"}", 200);
+        assert_eq!(who(&desk.proxy), ["a", "b"]);
+    }
+}
