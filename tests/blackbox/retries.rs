@@ -210,6 +210,6 @@ fn no_idempotent_request_fails_while_one_of_three_targets_is_reset_at_random() {
     result.assert_clean();
     assert_eq!(result.sent(), count);
     let reset = resets.load(Ordering::SeqCst);
-    assert!(restarts >= 5 && reset >= count / 100 && seen > reset, "{restarts} restarts, {reset} resets, {seen} seen");
+    assert!(restarts >= 2 && reset >= count / 100 && seen > reset, "{restarts} restarts, {reset} resets, {seen} seen");
     assert!(proxy.metric("ringway_pool_retries_total", &[]) >= reset as f64 / 2.0);
 }
