@@ -116,14 +116,19 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
             };
             let failing = target.errors.saturating_mul(100) > target.requests;
             let errors = Cell::new(target.errors, if failing { Tone::Bad } else { Tone::Plain });
-            let backup = if target.backup { "backup" } else { "" };
-            let origin = if target.origin == "override" { "overridden" } else { "" };
-            let noted = target.sticky.and_then(|sticky| sticky.noted);
-            let noted = noted.map(|noted| format!("{noted} sticky")).unwrap_or_default();
-            let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said)).unwrap_or_default();
-            let follows = target.follows.as_ref().map(|other| format!("follows {other}")).unwrap_or_default();
-            let notes = [backup, origin, &agent, &follows, &noted];
-            let notes = notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ");
+            let ejected = target.ejected.as_ref().map(|ejected| match ejected.left {
+                0 => format!("ejected for {}, to be tried", ejected.reason),
+                left => format!("ejected for {}, {} left", ejected.reason, span(left)),
+            });
+            let slow_start = target.slow_start.map(|percent| format!("slow start, at {percent}%"));
+            let backup = target.backup.then(|| "backup".to_owned());
+            let panic = pool.panic.then(|| "panic: health is not believed".to_owned());
+            let origin = (target.origin == "override").then(|| "overridden".to_owned());
+            let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said));
+            let follows = target.follows.as_ref().map(|other| format!("follows {other}"));
+            let noted = target.sticky.and_then(|sticky| sticky.noted).map(|noted| format!("{noted} sticky"));
+            let notes = [backup, origin, agent, follows, noted, ejected, slow_start, panic];
+            let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let in_flight = match target.max_in_flight {
                 Some(most) => {
                     let tone = if target.in_flight >= u64::from(most) { Tone::Warn } else { Tone::Plain };
@@ -147,6 +152,7 @@ fn state_of(target: &view::Target) -> Cell {
         (State::Maintenance, _) => Cell::new("maintenance", Tone::Warn),
         (_, false) => Cell::new(if target.state == State::Drain { "down, drain" } else { "down" }, Tone::Bad),
         (State::Drain, true) => Cell::new("drain", Tone::Warn),
+        (State::Ready, true) if target.ejected.is_some() => Cell::new("ejected", Tone::Bad),
         (State::Ready, true) => Cell::new("up", Tone::Good),
     }
 }
@@ -207,6 +213,8 @@ mod tests {
             }),
             agent: up.then(|| view::Agent { said: "up 75%".into(), limit: None, asked: None }),
             follows: (!up).then(|| "web/10.0.0.1:80".into()),
+            ejected: None,
+            slow_start: None,
             in_flight: 1,
             max_in_flight: Some(10).filter(|_| state == State::Ready),
             requests: 1000,
@@ -221,6 +229,7 @@ mod tests {
             tls: false,
             checked: true,
             up: 1,
+            panic: false,
             in_flight: 2,
             max_in_flight: None,
             queue: Some(view::Queue { waiting: 3, length: 1024, queued: 8 }),

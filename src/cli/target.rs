@@ -74,6 +74,15 @@ enum Command {
         #[arg(long, value_enum, default_value = "forever")]
         until: UntilWord,
     },
+    /// Have a target come back at once that live traffic has ejected.
+    Return {
+        #[command(flatten)]
+        asked: Asked,
+        /// The pool.
+        pool: String,
+        /// The target's address.
+        target: String,
+    },
     /// Make a target what the configuration says.
     Reset {
         #[command(flatten)]
@@ -164,6 +173,15 @@ pub fn target(arguments: &Arguments) -> Result<ExitCode, Trouble> {
         Command::Remove { asked, pool, target, until } => {
             let until = if matches!(until, UntilWord::Restart) { "?until=restart" } else { "" };
             asked.line()?.ask(Method::DELETE, &format!("{}{until}", at(pool, target)), None::<&()>)?
+        }
+        Command::Return { asked, pool, target } => {
+            let path = format!("{}/ejection", at(pool, target));
+            let answer = asked.line()?.ask(Method::DELETE, &path, None::<&()>)?;
+            if answer.status != 204 {
+                return Err(answer.trouble());
+            }
+            say(&format!("{target} of pool {pool} is no longer ejected\n"));
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Reset { asked, pool, target, .. } => {
             let path = match (pool, target) {

@@ -116,6 +116,7 @@ fn same(one: &Node, other: &Node) -> bool {
     match (&one.value, &other.value) {
         (Value::Text { text: one, .. }, Value::Text { text: other, .. }) => one == other,
         (Value::Integer(one), Value::Integer(other)) => one == other,
+        (Value::Fraction(one), Value::Fraction(other)) => one == other,
         (Value::Boolean(one), Value::Boolean(other)) => one == other,
         (Value::List(one), Value::List(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
@@ -135,6 +136,7 @@ fn show(node: &Node, files: &[File]) -> String {
         Value::Text { secret: true, .. } | Value::Lost => node.shown(files).to_owned(),
         Value::Text { text, .. } => format!("{text:?}"),
         Value::Integer(number) => number.to_string(),
+        Value::Fraction(number) => number.clone(),
         Value::Boolean(boolean) => boolean.to_string(),
         Value::List(items) => {
             format!("[{}]", items.iter().map(|item| show(item, files)).collect::<Vec<_>>().join(", "))

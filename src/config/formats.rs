@@ -4,7 +4,7 @@
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::patterns;
-use super::units::{Invalid, Share, Size, Span};
+use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
 use super::words::{RETRY_ON, StatusRanges};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -83,6 +83,9 @@ formats! {
         measure bytes, words &["unlimited"];
     "share" ["string"] type Share, "a share", "a share is a percentage: \"20%\"",
         |text, _| text.parse::<Share>().map(|s| s.to_string());
+    "factor" ["number", "integer", "string"] mark FactorRange, "a factor", "a factor is a number: 3.0",
+        |text, _| text.parse::<Factor>().map(|f| f.to_string()),
+        measure |text| text.parse::<Factor>().ok().map(|f| (f.0 * 1000.0).round() as u128);
     "count-or-auto" ["string", "integer"] mark CountOrAuto, "a number or \"auto\"", "write a whole number or \"auto\"",
         |text, _| if text == "auto" { Ok(text.into()) } else { count(text).map(|n| n.to_string()) },
         measure |text| text.parse().ok(), words &["auto"];

@@ -5,6 +5,7 @@
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
 mod health;
+mod live;
 mod log;
 mod pool;
 mod proxy;
@@ -19,6 +20,7 @@ mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use health::*;
+pub use live::*;
 pub use log::*;
 pub use pool::*;
 pub use proxy::*;

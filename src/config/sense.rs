@@ -3,6 +3,7 @@
 
 mod expect;
 mod health;
+mod live;
 mod log;
 mod passage;
 mod proxy;
@@ -316,6 +317,7 @@ impl Sense<'_> {
         secure::check_pool(self, name, pool, &at);
         health::check(self, name, pool, &at);
         sticky::check(self, name, pool, &at);
+        live::check(self, name, pool, &at);
     }
 
     fn targets(&mut self, name: &str, pool: &Pool, at: &KeyPath) {

@@ -28,13 +28,15 @@ pub enum Value {
     Text { text: String, secret: bool },
     /// An integer, cut to what fits.
     Integer(i64),
+    /// A number with a fraction, as text.
+    Fraction(String),
     /// `true`, `false`.
     Boolean(bool),
     /// An array.
     List(Vec<Node>),
     /// A table.
     Table(Table),
-    /// What no key takes: a date, a fraction.
+    /// What no key takes: a date.
     Other(&'static str),
     /// A string whose placeholders could not be replaced; that was reported.
     Lost,
@@ -46,6 +48,7 @@ impl Node {
         match &self.value {
             Value::Text { .. } => "a string",
             Value::Integer(_) => "a number",
+            Value::Fraction(_) => "a fraction",
             Value::Boolean(_) => "a boolean",
             Value::List(_) => "an array",
             Value::Table(_) => "a table",
@@ -133,7 +136,7 @@ impl Planter<'_> {
             DeValue::String(text) => self.string(&text, &at),
             DeValue::Integer(number) => Value::Integer(integer(&number)),
             DeValue::Boolean(boolean) => Value::Boolean(boolean),
-            DeValue::Float(_) => Value::Other("a fraction"),
+            DeValue::Float(number) => Value::Fraction(number.as_str().to_owned()),
             DeValue::Datetime(_) => Value::Other("a date"),
             DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(None, item)).collect()),
             DeValue::Table(table) => Value::Table(self.table(table)),

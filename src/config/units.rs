@@ -19,6 +19,10 @@ pub struct Span(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Share(pub f64);
 
+/// How many times something is: `3`, `2.5`. Its resolution is a thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Factor(pub f64);
+
 /// What is wrong with a text, and what would be right. `what` continues the sentence "… is not a duration: ".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
@@ -195,6 +199,33 @@ impl fmt::Display for Share {
     }
 }
 
+impl FromStr for Factor {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return Err(Invalid::new("it is no number"));
+        }
+        if fraction.len() > 3 {
+            return Err(Invalid::new("it has more than three decimals"));
+        }
+        if whole.len() > 9 {
+            return Err(Invalid::new("it is too large"));
+        }
+        text.parse().map(Self).map_err(|_| Invalid::new("it is no number"))
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", self.0);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 fn split_number(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
@@ -230,7 +261,7 @@ macro_rules! text_form {
 }
 pub(super) use text_form;
 
-text_form!(Size, Span, Share);
+text_form!(Factor, Size, Span, Share);
 
 #[cfg(test)]
 mod tests {
@@ -302,6 +333,25 @@ mod tests {
             ("1.00001%", "it has more than four decimals"),
         ] {
             assert_eq!(what::<Share>(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_factor_is_a_number_with_few_decimals() {
+        for (text, factor) in [("3", 3.0), ("3.0", 3.0), ("2.5", 2.5), ("1.125", 1.125)] {
+            assert_eq!(text.parse(), Ok(Factor(factor)), "{text}");
+            assert_eq!(Factor(factor).to_string().parse(), Ok(Factor(factor)));
+        }
+        for (text, expected) in [
+            ("", "it is no number"),
+            ("-1", "it is no number"),
+            ("1e3", "it is no number"),
+            ("inf", "it is no number"),
+            ("1.", "it is no number"),
+            ("1.0001", "it has more than three decimals"),
+            ("1234567890", "it is too large"),
+        ] {
+            assert_eq!(what::<Factor>(text), expected, "{text}");
         }
     }
 

@@ -189,6 +189,7 @@ impl<'a> Walker<'a> {
             Value::Text { text, .. } => text.clone(),
             Value::Integer(number) if admits(schema, "integer") => number.to_string(),
             Value::Integer(number) if format.name == "duration" => number.to_string(),
+            Value::Fraction(number) if admits(schema, "number") => number.clone(),
             _ => return self.wrong_type(node, format.noun, Some(format.help.into()), path),
         };
         let folder = self.files[node.at.file].path.parent().unwrap_or(Path::new(""));
@@ -256,6 +257,7 @@ impl<'a> Walker<'a> {
             Value::List(_) => "array",
             Value::Boolean(_) => "boolean",
             Value::Integer(_) => "integer",
+            Value::Fraction(_) => "number",
             Value::Text { .. } | Value::Lost => "string",
             Value::Other(_) => "nothing",
         };

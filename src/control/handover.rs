@@ -7,6 +7,7 @@
 use super::sockets::DoorText;
 use crate::net::parcel;
 use crate::tls::KeptRing;
+use crate::upstream::LiveText;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -50,6 +51,9 @@ pub struct Letter {
     /// Where clients belong, in pools that are sticky by a table.
     #[serde(default)]
     pub sticky: Vec<TableText>,
+    /// How they are by live traffic.
+    #[serde(default)]
+    pub live: Vec<LiveTarget>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
 }
@@ -106,6 +110,17 @@ pub struct TableText {
     pub under: String,
     /// The entries in a binary form, in base64.
     pub entries: String,
+}
+
+/// How a target is by live traffic.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LiveTarget {
+    /// Its pool's name.
+    pub pool: String,
+    /// Its address as text.
+    pub target: String,
+    /// What is known of it.
+    pub live: LiveText,
 }
 
 /// What the new process says.

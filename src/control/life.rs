@@ -7,6 +7,7 @@ use super::crew::{Crew, Trial};
 use super::edits::Ready;
 use super::files::Places;
 use super::handover::{self, Answer};
+use super::live::{self, Overseer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
 use super::present::{Present, Shared};
@@ -47,6 +48,7 @@ pub(super) struct Control {
     pub(super) places: watch::Sender<Places>,
     pub(super) backend: Backend,
     pub(super) checks: Checks,
+    pub(super) overseer: Overseer,
     pub(super) keepers: Keepers,
     pub(super) traces: Traces,
     /// Makes the certificate files be looked at now.
@@ -141,6 +143,7 @@ impl Control {
                         }
                         self.past.retain(|past| Arc::strong_count(&past.plan) > 1);
                         self.crew.bans().sweep(net::coarse_now());
+                        self.overseer.look(&self.present.load().plan, net::coarse_now());
                         self.say_that_it_is_well();
                         self.judge().await;
                     } else if self.crew.is_ready() {
@@ -349,6 +352,7 @@ impl Control {
         let present = Arc::new(old.succeed(Arc::new(plan)));
         let plan = &present.plan;
         self.crew.sockets().add(bound);
+        live::welcome(&old.plan, plan, net::coarse_now());
         self.reader.overrides().set_modes(plan);
         let (log, file) = match opened {
             Opened::AsBefore => (None, None),
@@ -391,6 +395,7 @@ impl Control {
         told.result = Reloaded::Trying;
         let Prepared { plan, loaded, .. } = prepared;
         self.reader.overrides().set_modes(&plan);
+        live::welcome(&self.present.load().plan, &plan, net::coarse_now());
         let candidate = Arc::new(self.present.load().succeed(Arc::new(plan)));
         let trial = Trial { candidate, share: Share::of(stage.share), tallies: Default::default() };
         self.crew.try_out(&trial);

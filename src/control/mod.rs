@@ -19,6 +19,7 @@ mod handover;
 mod keep;
 mod life;
 mod limits;
+mod live;
 mod logs;
 mod otlp;
 pub mod overrides;

@@ -3,6 +3,7 @@
 use super::admin::AdminState;
 use super::certificates;
 use super::crew::Crew;
+use super::live;
 use super::overrides::Overrides;
 use super::present::{self, Present};
 use super::queues;
@@ -10,7 +11,7 @@ use super::reload::{History, Told, now};
 use super::sticky;
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
-use crate::net::Post;
+use crate::net::{self, Post};
 use crate::observe::file::FileThread;
 use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::log;
@@ -240,6 +241,7 @@ impl AdminState for Report {
             queues: &queues::of(&present.plan),
             sticky_pools: &sticky::pools(&present.plan),
             datagrams: &udp,
+            live: &live::shown(&present.plan, net::coarse_now()),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),

@@ -6,9 +6,10 @@ use super::certificates;
 use super::command::{Command, Commands};
 use super::crew::Crew;
 use super::end::Retired;
-use super::handover::{self, Answer, Inheritance, TableText, TargetText};
+use super::handover::{self, Answer, Inheritance, LiveTarget, TableText, TargetText};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
+use super::live::Overseer;
 use super::otlp::Traces;
 use super::overrides::Overrides;
 use super::present::Present;
@@ -18,7 +19,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, files, limits, logs, sticky};
+use super::{checks, files, limits, live, logs, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -120,7 +121,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     if let Some(error) = refused {
         tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
     }
-    let Heritage { mut sockets, admin, targets, bans, sticky, number, elders, elder } =
+    let Heritage { mut sockets, admin, targets, live: known, bans, sticky, number, elders, elder } =
         Heritage::of(&plan, inheritance);
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
     let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;
@@ -131,6 +132,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     checks::inherit(&present, &targets);
     sticky::inherit(&present.plan, &sticky);
     drop(sticky);
+    live::inherit(&present, &known);
     let (queue, spans) = trace::queue();
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
@@ -159,6 +161,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         reader,
         backend,
         checks,
+        overseer: Overseer::default(),
         keepers,
         traces,
         look,
@@ -182,6 +185,7 @@ struct Heritage {
     sockets: Sockets,
     admin: Inherited,
     targets: Vec<TargetText>,
+    live: Vec<LiveTarget>,
     bans: Option<String>,
     sticky: Vec<TableText>,
     /// The number of its first plan.
@@ -195,8 +199,8 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, bans, sticky, elders) = Default::default();
-            return Self { sockets, admin, targets, bans, sticky, number: 1, elders, elder: None };
+            let (admin, targets, live, bans, sticky, elders) = Default::default();
+            return Self { sockets, admin, targets, live, bans, sticky, number: 1, elders, elder: None };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
         let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last, false).ok());
@@ -207,6 +211,7 @@ impl Heritage {
             sockets,
             admin,
             targets: letter.targets,
+            live: letter.live,
             bans: letter.bans,
             sticky: letter.sticky,
             number: letter.plan + 1,

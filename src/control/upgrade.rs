@@ -5,6 +5,7 @@
 
 use super::checks;
 use super::handover::{Letter, Operators, Successor};
+use super::live;
 use super::present::Present;
 use super::sockets::Sockets;
 use super::sticky::Tables;
@@ -59,6 +60,7 @@ impl Origin {
         letter.rings = present.plan.rings.hand_over();
         letter.targets = checks::hand_over(present);
         let tables = Tables::of(&present.plan);
+        letter.live = live::hand_over(present);
         letter.elders = self.elders.iter().copied().filter(|&elder| is_alive(elder)).collect();
         letter.elders.push(std::process::id());
         let mut successor = Successor::new().map_err(failed)?;

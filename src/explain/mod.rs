@@ -11,6 +11,7 @@
 mod explanation;
 pub mod har;
 mod listener;
+mod live;
 mod notes;
 mod onward;
 mod passage;

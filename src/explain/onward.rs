@@ -1,6 +1,7 @@
 //! What there is to tell of a request that is forwarded.
 
 use super::explanation::readable;
+use super::live;
 use super::sticky::{self, Belonging};
 use crate::config::model::RetryOn;
 use crate::config::units::Span;
@@ -47,6 +48,8 @@ pub struct Onward {
     pub retries: Retries,
     /// After which time without an answer a second target is asked as well; null: never.
     pub hedge: Option<String>,
+    /// What becomes of targets that fail or come and go, in sentences.
+    pub health: Vec<String>,
     /// Whether it becomes a tunnel, if the target agrees.
     pub websocket: bool,
 }
@@ -157,6 +160,7 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         },
         retries: retries(&rule.retry, onward.repeatable),
         hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket).map(span),
+        health: live::tell(shared),
         websocket: onward.websocket,
     }
 }

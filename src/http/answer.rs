@@ -55,6 +55,19 @@ pub(super) enum Broken {
     Cut(Failure),
 }
 
+impl Broken {
+    /// The same of a connection that was ended as its target is down.
+    pub(super) fn by_its_end(self) -> Self {
+        match self {
+            Self::Target { failure: Failure::Reset, answered, unsent } => {
+                Self::Target { failure: Failure::Down, answered, unsent }
+            }
+            Self::Cut(Failure::Reset) => Self::Cut(Failure::Down),
+            other => other,
+        }
+    }
+}
+
 /// An answer on its way.
 pub(super) struct Answer<'a> {
     pub(super) transfer: &'a Transfer<'a>,
@@ -329,6 +342,7 @@ impl<'a> Answer<'a> {
         }
         exchange.outcome.status = exchange.heads.response.status;
         exchange.heads.trace.answered(exchange.outcome.status);
+        self.transfer.attempt.begins_to_answer(exchange.outcome.status, coarse_now());
         self.stage.set(Stage::Final);
         let passed = Passed {
             reusable: false,

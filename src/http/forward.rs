@@ -136,7 +136,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
             let now = net::coarse_now();
             self.begin(&attempt, &tries);
             let twice = self.may_be_sent_twice();
-            let lost = match self.reach_within(&attempt, !(twice && body.is_ended()), tries.fresh, now).await {
+            let mut lost = match self.reach_within(&attempt, !(twice && body.is_ended()), tries.fresh, now).await {
                 Err(failure) => Lost { failure, on: Way::None, repeatable: true },
                 Ok(leased) => {
                     let mut on = if leased.reused { Way::Reused } else { Way::Fresh };
@@ -168,6 +168,12 @@ impl<'e, 'a> Forwarding<'e, 'a> {
                     }
                 }
             };
+            if attempt.untie() && lost.failure == Failure::Reset {
+                lost.failure = Failure::Down;
+            }
+            if lost.is_its_fault(tries.fresh, self.exchange.hurried) {
+                attempt.failed(lost.failure, net::coarse_now());
+            }
             self.failed(&attempt, lost.failure);
             match tries.after(&lost, retry, attempt.index()) {
                 Next::Same => again = Some(attempt),
@@ -329,6 +335,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
                 None
             }
             Broken::Cut(failure) => {
+                attempt.failed(failure, net::coarse_now());
                 self.count_failure(attempt, failure);
                 None
             }
@@ -377,6 +384,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
         'e: 't,
         'a: 't,
     {
+        attempt.tie(self.local(), target.handle());
         Transfer {
             connection: self.exchange.connection,
             target,
@@ -416,9 +424,16 @@ impl<'e, 'a> Forwarding<'e, 'a> {
         let connection = self.exchange.connection;
         let local = &connection.era.pools[self.rule.pool];
         let now = net::coarse_now();
+        let cut = attempt.untie();
         let passed = match passed {
             Ok(passed) => passed,
+            Err(broken) if cut => return Err(broken.by_its_end()),
+            Err(Broken::GivenUp { reusable, keep_alive }) if !reusable => {
+                attempt.gave(self.exchange.heads.response.status, now);
+                return Err(Broken::GivenUp { reusable, keep_alive });
+            }
             Err(Broken::GivenUp { reusable: true, keep_alive }) => {
+                attempt.gave(self.exchange.heads.response.status, now);
                 if let Some((kept, header)) = link.into_kept() {
                     local.keep(attempt.index(), kept, header, keep_alive, now);
                 }
@@ -427,12 +442,14 @@ impl<'e, 'a> Forwarding<'e, 'a> {
             Err(broken) => return Err(broken),
         };
         local.observe(attempt.index(), passed.first_byte, now);
+        attempt.answered(self.exchange.outcome.status, passed.first_byte, now);
         let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
         connection.era.latencies.first_byte(self.rule.pool, first_byte);
         match passed {
             Passed { switched: Some(received), .. } => {
                 let sent = std::mem::replace(body.beyond(), Lease::empty());
                 let stall = connection.listener.timeouts.write_stall;
+                attempt.tie(local, link.channel().handle());
                 return Ok(Some(Switched::new(link, attempt.pool().timeouts.tunnel, stall, sent, received)));
             }
             Passed { reusable: true, keep_alive, .. } => {

@@ -177,6 +177,9 @@ impl Forwarding<'_, '_> {
             }
         };
         if let Some((attempt, failure)) = failed {
+            if failure != Failure::Reset {
+                attempt.failed(failure, net::coarse_now());
+            }
             self.failed(&attempt, failure);
             self.exchange.outcome.recovered();
             tries.tried.add(attempt.index());
@@ -241,6 +244,10 @@ impl Forwarding<'_, '_> {
     fn fails(&mut self, attempt: &Attempt, failure: Failure, is_first: bool) {
         if is_first {
             self.exchange.heads.trace.swap_last();
+        }
+        // A reset may be that of a connection which had just been closed.
+        if failure != Failure::Reset {
+            attempt.failed(failure, net::coarse_now());
         }
         self.failed(attempt, failure);
         if is_first {

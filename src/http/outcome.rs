@@ -279,6 +279,7 @@ impl Outcome {
             Failure::ResponseTimeout | Failure::IdleTimeout | Failure::TunnelTimeout | Failure::WriteStall => {
                 (Cause::TargetTimeout, self.phase())
             }
+            Failure::Down => (Cause::Down, self.phase()),
             // What must not go on to a client is held back.
             Failure::BadResponse => (Cause::Proxy, self.phase()),
             Failure::Internal => (Cause::Internal, self.phase()),

@@ -70,6 +70,7 @@ impl Reply {
         let status = match failure {
             Failure::NoTarget
             | Failure::StickyTarget
+            | Failure::Down
             | Failure::QueueFull
             | Failure::QueueTimeout
             | Failure::Unprocessed => 503,

@@ -112,8 +112,8 @@ impl Switched {
         if early.await.is_err() {
             return outcome.target_failed(Failure::Reset);
         }
-        let ending = &lane.ending;
-        let done = tunnel(Tunnel { client, target, silence, stall, ending, websocket: true }).await;
+        let (ending, attempt) = (&lane.ending, self.attempt.as_ref());
+        let done = tunnel(Tunnel { client, target, silence, stall, ending, websocket: true, attempt }).await;
         outcome.bytes_in += early_sent + done.sent;
         outcome.bytes_out += early_received + done.received;
         if done.end == End::Ours {

@@ -61,6 +61,14 @@ pub(super) enum Next {
 /// How often a target that has not looked at a request is asked once more. One that lets few requests begin on a connection may
 /// say so to many at a time.
 const UNPROCESSED: u32 = 8;
+impl Lost {
+    /// Whether it says something about the target: a connection that it had just closed does not, nor does a client that gives it
+    /// no time. `fresh`: it was to go out on a connection that has carried nothing.
+    pub(super) fn is_its_fault(&self, fresh: bool, hurried: bool) -> bool {
+        let closed_before = self.failure == Failure::Reset && self.on == Way::Reused && !fresh;
+        !(closed_before || hurried && self.failure == Failure::ResponseTimeout)
+    }
+}
 
 impl Tries {
     /// A target is about to be chosen.
@@ -100,7 +108,7 @@ impl Tries {
         self.tried.add(target);
         let (wanted, why) = match (lost.on, lost.failure) {
             (Way::None, _) => (retry.on.connect, Retried::Connect),
-            (_, Failure::Reset) => (retry.on.reset, Retried::Reset),
+            (_, Failure::Reset | Failure::Down) => (retry.on.reset, Retried::Reset),
             (_, Failure::Unprocessed) => (retry.on.reset, Retried::Unprocessed),
             (_, Failure::ResponseTimeout) => (retry.on.timeout, Retried::Timeout),
             (_, Failure::BadResponse) => (retry.on.bad_response, Retried::BadResponse),
@@ -204,6 +212,7 @@ mod tests {
         assert_eq!(after(Failure::Reset, Way::Fresh, &retry), Next::Other);
         assert_eq!(after(Failure::ResponseTimeout, Way::Fresh, &retry), Next::Nothing);
         assert_eq!(after(Failure::BadResponse, Way::Fresh, &retry), Next::Nothing);
+        assert_eq!(after(Failure::Down, Way::Reused, &retry), Next::Other, "one that went down is not asked once more");
         (retry.on.connect, retry.on.reset, retry.on.timeout, retry.on.bad_response) = (false, false, true, true);
         assert_eq!(after(Failure::ConnectTimeout, Way::None, &retry), Next::Nothing);
         assert_eq!(after(Failure::Reset, Way::Fresh, &retry), Next::Nothing);
@@ -225,5 +234,14 @@ mod tests {
         assert!(may(&Methods::Idempotent, b"GET") && !may(&Methods::Idempotent, b"POST"));
         assert!(may(&Methods::All, b"POST") && may(&Methods::All, b"BREW"));
         assert!(may(&list, b"POST") && !may(&list, b"GET") && !may(&list, b"BREW"));
+    }
+
+    #[test]
+    fn what_a_client_or_an_idle_connection_does_is_not_the_targets_fault() {
+        assert!(lost(Failure::Connect, Way::None).is_its_fault(false, false));
+        assert!(!lost(Failure::Reset, Way::Reused).is_its_fault(false, false));
+        assert!(lost(Failure::Reset, Way::Reused).is_its_fault(true, false));
+        assert!(!lost(Failure::ResponseTimeout, Way::Fresh).is_its_fault(false, true));
+        assert!(lost(Failure::ResponseTimeout, Way::Fresh).is_its_fault(false, false));
     }
 }

@@ -165,6 +165,8 @@ words! {
         Status = "status",
         /// The client left before the response was complete.
         ClientAbort = "client-abort",
+        /// The connection was ended as its target is down.
+        Down = "target-down",
         /// An operator has ended the connection.
         Operator = "closed-by-operator",
         /// A session of datagrams ended for others' sake: there were too many, or too few sockets.
@@ -223,6 +225,20 @@ words! {
         Status = "status",
         /// No head of an answer had come yet: a second target was asked as well.
         Hedge = "hedge",
+    }
+}
+
+words! {
+    /// Why a target is ejected.
+    Ejected {
+        /// Errors in a row.
+        Errors = "errors",
+        /// Its share of errors.
+        Rate = "rate",
+        /// Its latency beside that of the others.
+        Latency = "latency",
+        /// The request that tried it after its time has failed.
+        Trial = "trial",
     }
 }
 

@@ -2,10 +2,12 @@
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
 mod datagrams;
+mod live;
 mod queues;
 mod sticky;
 
 pub use datagrams::UdpListener;
+pub use live::{LivePool, LiveTarget};
 pub use queues::Queue;
 pub use sticky::{StickyPool, StickyTable};
 
@@ -45,6 +47,8 @@ pub struct Scrape<'a> {
     pub sticky_pools: &'a [StickyPool],
     /// The listeners for datagrams.
     pub datagrams: &'a [UdpListener],
+    /// The pools that go by live traffic.
+    pub live: &'a [LivePool],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -100,6 +104,7 @@ impl Scrape<'_> {
         self.write_sticky(&mut page);
         self.write_targets(&mut page);
         self.write_health(&mut page);
+        self.write_live(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);
         self.write_process(&mut page);
@@ -538,6 +543,15 @@ mod tests {
                 table: Some(StickyTable { size: 100, evictions: 1, entries: vec![2, 3] }),
             }],
             datagrams: &[UdpListener { listener: 1, pool: 0 }],
+            live: &[LivePool {
+                pool: 0,
+                doubted: Some(true),
+                outliers: vec![
+                    LiveTarget::default(),
+                    LiveTarget { ejected: true, ejections: [3, 2, 1, 0], withheld: 4 },
+                ],
+                shares: vec![1.0, 0.25],
+            }],
             access_log: Some(&Lines::default()),
             tracing: true,
             log_lines_dropped: 1,
@@ -556,6 +570,12 @@ mod tests {
         assert_eq!(get("ringway_udp_datagrams_lost_total", &[("reason", "late")]), 18.0);
         assert_eq!(get("ringway_target_up", &[("target", "10.0.0.1:80")]), 1.0);
         assert_eq!(get("ringway_target_up", &[("target", "10.0.0.2:80")]), 0.0);
+        assert_eq!(get("ringway_target_ejected", &[("target", "10.0.0.2:80")]), 1.0);
+        let by_rate = &[("target", "10.0.0.2:80"), ("reason", "rate")];
+        assert_eq!(get("ringway_target_ejections_total", by_rate), 2.0);
+        assert_eq!(get("ringway_target_ejections_withheld_total", &[("target", "10.0.0.2:80")]), 4.0);
+        assert_eq!(get("ringway_target_slow_start_share", &[("target", "10.0.0.2:80")]), 0.25);
+        assert_eq!(get("ringway_pool_panic", &[("pool", "a")]), 1.0);
         assert_eq!(get("ringway_worker_longest_turn_seconds", &[("worker", "1")]), 0.002);
         assert_eq!(get("ringway_access_log_lines_lost_total", &[("where", "queue")]), 8.0);
         assert_eq!(get("ringway_trace_spans_total", &[("result", "dropped")]), 11.0);

@@ -1,5 +1,6 @@
 //! From the configuration to the plan.
 
+use super::live;
 use super::router::{Conditions, Router};
 use super::sticky;
 use super::tracing;
@@ -13,6 +14,7 @@ use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::observe::counters::Shape;
 use crate::tls::Rings;
+use crate::upstream::outlier::Outlier;
 use crate::upstream::queue::{Limits as QueueLimits, Queue};
 use crate::upstream::{self, balance::Kind};
 use std::collections::BTreeMap;
@@ -175,6 +177,10 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
     let sticky_before = before.and_then(|before| before.sticky.as_ref());
     let sticky =
         pool.sticky.as_ref().map(|sticky| sticky::compile(name, sticky, &targets, sticky_before)).transpose()?;
+    let outlier = pool.outlier.as_ref().map(live::outlier);
+    if outlier.as_ref().is_some_and(Outlier::judges) {
+        targets.iter().for_each(upstream::Target::count_traffic);
+    }
     let tls_before = before.and_then(|before| before.tls.as_ref());
     let tls = pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls, tls_before)).transpose()?;
     let shared = Arc::new(upstream::Pool {
@@ -183,6 +189,11 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         targets,
         sticky,
         open_when_down: pool.all_down == model::AllDown::Open,
+        outlier,
+        panic: pool.panic.map(|share| share.0),
+        slow_start: pool.slow_start.map(|span| span.0),
+        on_down: live::on_down(pool.on_down),
+        on_up: live::on_up(pool.on_up),
         timeouts: upstream::Timeouts {
             connect: pool.timeouts.connect.0,
             queue: pool.timeouts.queue.0,

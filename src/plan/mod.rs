@@ -9,6 +9,7 @@ mod compile;
 mod edge;
 mod front;
 pub mod host;
+mod live;
 mod passage;
 pub mod path;
 mod probes;

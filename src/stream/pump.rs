@@ -1,9 +1,10 @@
 //! Bytes both ways between two streams.
 
 use super::frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED};
-use crate::net::{Either, Lease, Signal, race, try_join};
+use crate::net::{Either, Lease, Signal, coarse_now, race, try_join};
 use crate::observe::reason::Failure;
 use crate::tls::Channel;
+use crate::upstream::Attempt;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Tunnel<'a> {
     pub ending: &'a Signal,
     /// Whether it is a WebSocket, whose sides are told so before it ends.
     pub websocket: bool,
+    /// The target's turn. It learns when the target has said its first word, unless that was before.
+    pub attempt: Option<&'a Attempt>,
 }
 
 /// How a tunnel went.
@@ -34,6 +37,8 @@ pub struct Done {
     pub received: u64,
     /// What ended it.
     pub end: End,
+    /// Whether the client had ended its side before.
+    pub client_ended: bool,
 }
 
 /// What ended a tunnel.
@@ -49,6 +54,8 @@ pub enum End {
     Silence,
     /// The process ends.
     Ours,
+    /// It was ended as its target is down.
+    Down,
     /// An operator has ended it.
     Cut,
     /// There was no target to talk to.
@@ -66,6 +73,7 @@ impl End {
             Self::Client(_) => Some(Failure::ClientAbort),
             Self::Target(ErrorKind::TimedOut) => Some(Failure::WriteStall),
             Self::Target(_) => Some(Failure::Reset),
+            Self::Down => Some(Failure::Down),
             Self::Cut => Some(Failure::Operator),
             Self::Silence => Some(Failure::TunnelTimeout),
             Self::Unreached(failure) => Some(*failure),
@@ -75,11 +83,17 @@ impl End {
 
 /// Pumps until both sides have ended, one is broken, or it has to end. A broken side makes the other's close a reset.
 pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
-    let [up, down] =
-        [true, false].map(|up| Half { tunnel: &tunnel, up, count: Cell::new(0), frames: RefCell::default() });
+    let [up, down] = [true, false].map(|up| Half {
+        tunnel: &tunnel,
+        up,
+        count: Cell::new(0),
+        ended: Cell::new(false),
+        frames: RefCell::default(),
+    });
     let (client, target) = (tunnel.client, tunnel.target);
     let end = match try_join(up.run(), down.run()).await {
         _ if client.is_cut() => End::Cut,
+        _ if tunnel.attempt.is_some_and(Attempt::is_cut) => End::Down,
         Ok(()) => End::Both,
         Err(Broken { cut: true, .. }) => End::Ours,
         Err(Broken { kind: ErrorKind::TimedOut, reading: true, .. }) => End::Silence,
@@ -90,7 +104,7 @@ pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
     match end {
         End::Both | End::Silence | End::Unreached(_) => {}
         End::Client(_) | End::Cut => target.reset_on_close(),
-        End::Target(_) => client.reset_on_close(),
+        End::Target(_) | End::Down => client.reset_on_close(),
         End::Ours => {
             if tunnel.websocket {
                 // What is under way of either direction is seen to its end before the last word.
@@ -101,7 +115,7 @@ pub async fn tunnel(tunnel: Tunnel<'_>) -> Done {
             }
         }
     }
-    Done { sent: up.count.get(), received: down.count.get(), end }
+    Done { sent: up.count.get(), received: down.count.get(), end, client_ended: up.ended.get() }
 }
 
 struct Broken {
@@ -117,6 +131,8 @@ struct Half<'a> {
     tunnel: &'a Tunnel<'a>,
     up: bool,
     count: Cell<u64>,
+    /// Whether whom it comes from has said that this was all.
+    ended: Cell<bool>,
     frames: RefCell<Frames>,
 }
 
@@ -134,8 +150,16 @@ impl Half<'_> {
                 Either::Right(()) => return Err(Broken { kind: ErrorKind::Interrupted, reading: true, up, cut: true }),
             };
             if bytes.is_empty() {
+                self.ended.set(true);
                 to.shutdown().await;
                 return Ok(());
+            }
+            if !up
+                && !tunnel.websocket
+                && self.count.get() == 0
+                && let Some(attempt) = tunnel.attempt
+            {
+                attempt.has_spoken(coarse_now());
             }
             self.send(bytes).await.map_err(broken(false))?;
             from.follow(to);

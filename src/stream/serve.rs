@@ -64,9 +64,10 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
             let _in_flight = InFlight::enter(session.counters.own());
             let silence = session.local.pool().timeouts.tunnel;
             let target = Channel::new(&target, secure.as_deref());
-            let mut done =
-                Box::pin(tunnel(Tunnel { client, target, silence, stall, ending: &lane.ending, websocket: false }))
-                    .await;
+            attempt.tie(&session.local, target.handle());
+            let ending = &lane.ending;
+            let joined = Tunnel { client, target, silence, stall, ending, websocket: false, attempt: Some(&attempt) };
+            let mut done = Box::pin(tunnel(joined)).await;
             // With TLS 1.3 a target refuses our certificate after the handshake.
             if done.received == 0
                 && let Some(error) = target.failure()
@@ -74,12 +75,21 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
                 attempt.tell_trouble(error);
                 done.end = End::Unreached(Failure::Handshake);
             }
+            match done.end {
+                // One that took the connection and broke it before it had said a word is as good as one that took none.
+                End::Target(_) if done.received == 0 && !done.client_ended => {
+                    attempt.failed(Failure::Reset, net::coarse_now());
+                }
+                End::Unreached(failure) => attempt.failed(failure, net::coarse_now()),
+                End::Both if done.received == 0 => attempt.has_spoken(net::coarse_now()),
+                _ => {}
+            }
             session.count(&attempt, &done);
             done
         }
         Err(failure) => {
             client.reset_on_close();
-            Done { sent: 0, received: 0, end: End::Unreached(failure) }
+            Done { sent: 0, received: 0, end: End::Unreached(failure), client_ended: false }
         }
     };
     session.log(&end);
@@ -172,6 +182,7 @@ impl Session<'_> {
                     }
                     let took = started.elapsed();
                     local.observe(attempt.index(), took, net::coarse_now());
+                    attempt.joined(took);
                     era.latencies.connect(pool, nanos(took));
                     self.connected = Some(self.started.elapsed());
                     belonging.connected(attempt.index(), retry > 0);
@@ -180,6 +191,7 @@ impl Session<'_> {
                 }
                 Err(failure) => {
                     target.failures.inc();
+                    attempt.failed(failure, net::coarse_now());
                     last = failure;
                     self.counters.failures.failed(failure);
                     tried.add(attempt.index());
@@ -279,7 +291,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         if !self.told {
             let end = if std::thread::panicking() { End::Unreached(Failure::Internal) } else { End::Ours };
-            self.log(&Done { sent: 0, received: 0, end });
+            self.log(&Done { sent: 0, received: 0, end, client_ended: false });
         }
     }
 }
@@ -292,6 +304,7 @@ fn ending(end: &End) -> (&'static str, Termination) {
     let Some(failure) = end.failure() else { return ("", Termination::DONE) };
     let (word, cause, phase) = match (end, failure) {
         (End::Cut, _) => (failure.word(), Cause::Killed, Phase::Data),
+        (End::Down, _) => (failure.word(), Cause::Down, Phase::Data),
         (End::Client(ErrorKind::TimedOut), _) => (Reason::WriteStall.word(), Cause::ClientTimeout, Phase::Data),
         (End::Client(_), _) => (failure.word(), Cause::Client, Phase::Data),
         (End::Silence | End::Target(ErrorKind::TimedOut), _) => (failure.word(), Cause::TargetTimeout, Phase::Data),

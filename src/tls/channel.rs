@@ -4,7 +4,7 @@
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
 use super::session::{Facts, Session};
-use crate::net::{Lease, Stream, timeout};
+use crate::net::{Handle, Lease, Stream, timeout};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -91,6 +91,14 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.is_cut(),
             Self::Multiplexed(stream) => stream.is_cut(),
+        }
+    }
+
+    /// Names its stream for whoever does not own it, if it has one for itself.
+    pub fn handle(self) -> Option<Handle> {
+        match self {
+            Self::Clear(stream) | Self::Secure(stream, _) => Some(stream.handle()),
+            Self::Multiplexed(_) => None,
         }
     }
 

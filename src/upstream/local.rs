@@ -8,6 +8,7 @@ use super::ask::Ask;
 use super::balance::{Balancer, Seed, Targets};
 use super::errand::Errand;
 use super::target::{Pool, Target};
+use super::ties::{Sight, Tie, Ties};
 use super::trunk::Trunks;
 use crate::net::proxy_protocol::Header;
 use crate::net::{self, Address, Stream};
@@ -35,13 +36,21 @@ pub struct Local {
     workers: usize,
     /// Connections that carry several exchanges at a time, where targets are asked by HTTP/2.
     pub trunks: Trunks,
+    /// Connections that end with their targets.
+    pub(super) ties: Rc<Ties>,
+    pub(super) sight: Sight,
+    /// Whether health is not believed, as of the last sweep.
+    doubted: Cell<bool>,
 }
 
 /// A target's turn in an exchange or tunnel: counted as in flight until it is dropped.
 pub struct Attempt {
     pool: Arc<Pool>,
-    target: usize,
-    worker: usize,
+    target: u32,
+    worker: u32,
+    /// The place of who tries an ejected target; 0: it is not ejected.
+    trial: Cell<u64>,
+    tie: Cell<Option<Box<Tie>>>,
 }
 
 struct Idle {
@@ -90,13 +99,15 @@ impl Local {
     /// The side of worker `worker` of `workers`.
     pub fn new(pool: Arc<Pool>, worker: usize, workers: usize) -> Self {
         let seed = Seed { worker, workers, random: fastrand::u64(..) };
-        let view = View { pool: &pool, tried: &Tried::default(), ignore_health: true };
+        let now = net::coarse_now();
+        let view = View { pool: &pool, tried: &Tried::default(), ignore_health: true, now };
         let balancer = Rc::new(RefCell::new(Balancer::new(pool.balance, &view, seed)));
         let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
         let hasty = vec![Cell::new(Duration::ZERO); pool.targets.len()];
         let trunks = Trunks::new(pool.targets.len());
-        Self { balancer, idle, hasty, max_idle, worker, workers, trunks, pool }
+        let (ties, sight, doubted) = (Rc::default(), Sight::default(), Cell::new(pool.is_doubted()));
+        Self { balancer, idle, hasty, max_idle, worker, workers, trunks, ties, sight, doubted, pool }
     }
 
     /// This side under another plan: what it knows of the targets that both have, and the connections to them where they
@@ -107,7 +118,9 @@ impl Local {
         let same = |a: &Target, b: &Target| a.address == b.address && a.backup == b.backup;
         let same_targets =
             old.targets.len() == new.targets.len() && old.targets.iter().zip(&new.targets).all(|(a, b)| same(a, b));
-        if old.balance == new.balance && same_targets {
+        // Weights have other steps with a slow start than without.
+        let same_steps = old.slow_start.is_some() == new.slow_start.is_some();
+        if old.balance == new.balance && same_targets && same_steps {
             next.balancer = self.balancer.clone();
         }
         let same_tls = match (&old.tls, &new.tls) {
@@ -115,9 +128,11 @@ impl Local {
             (None, None) => true,
             _ => false,
         };
+        next.ties = self.ties.clone();
+        let places: HashMap<&Address, usize> =
+            old.targets.iter().enumerate().map(|(place, target)| (&target.address, place)).collect();
+        self.hand_sight(&next, |place| places.get(&new.targets[place].address).copied());
         if same_tls && old.protocol == new.protocol && old.send_proxy == new.send_proxy {
-            let places: HashMap<&Address, usize> =
-                old.targets.iter().enumerate().map(|(place, target)| (&target.address, place)).collect();
             for (place, target) in new.targets.iter().enumerate() {
                 let Some(&before) = places.get(&target.address) else { continue };
                 next.idle[place].replace(self.idle[before].take());
@@ -138,12 +153,16 @@ impl Local {
         if let Some(queue) = &self.pool.queue {
             return self.choose_with_room(queue, ask, now);
         }
-        let view = |ignore_health| View { pool: &self.pool, tried: ask.tried, ignore_health };
-        let target = match ask.owner {
+        let view = |ignore_health| View { pool: &self.pool, tried: ask.tried, ignore_health, now };
+        let mut target = match ask.owner {
             None => self.pick(ask.key, view, now)?,
             Some(owner) => self.of_owner(owner, ask, view, now)?,
         };
-        Some(Attempt::begin(&self.pool, target, self.worker))
+        let mut trial = 0;
+        if self.pool.targets[target].ejection().is_ejected() {
+            (target, trial) = self.to_try(target, ask, now)?;
+        }
+        Some(Attempt::new(&self.pool, target, self.worker, trial))
     }
 
     /// The worker whose side it is.
@@ -151,13 +170,46 @@ impl Local {
         self.worker
     }
 
+    /// Takes the place of who tries an ejected target, or finds another target, if somebody else has just taken it. Returns the
+    /// target, and the place.
+    #[cold]
+    fn to_try(&self, mut target: usize, ask: &Ask<'_>, now: Duration) -> Option<(usize, u64)> {
+        let limit = self.pool.trial_limit();
+        let mut passed = ask.tried.clone();
+        for _ in 0..=self.pool.targets.len() {
+            let ejection = self.pool.targets[target].ejection();
+            if !ejection.is_ejected() {
+                return Some((target, 0));
+            }
+            if let Some(place) = ejection.begin_trial(limit, now) {
+                return Some((target, place));
+            }
+            if self.ignores_health() {
+                return Some((target, 0));
+            }
+            if ask.only_owner {
+                return None;
+            }
+            passed.add(target);
+            let view = |ignore_health| View { pool: &self.pool, tried: &passed, ignore_health, now };
+            target = self.pick(ask.key, view, now)?;
+        }
+        None
+    }
+
+    /// Whether work goes to targets whatever their health is.
+    pub(super) fn ignores_health(&self) -> bool {
+        self.doubted.get() || self.pool.is_open() && !self.pool.any_up()
+    }
+
     #[inline]
     pub(super) fn pick<T: Targets>(&self, key: u64, view: impl Fn(bool) -> T, now: Duration) -> Option<usize> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let mut balancer = self.balancer.borrow_mut();
         let mut pick = |ignore_health| balancer.pick(&view(ignore_health), key, now);
-        match pick(false) {
-            None if self.pool.open_when_down && !self.pool.any_up() => pick(true),
+        let doubted = self.doubted.get();
+        match pick(doubted) {
+            None if !doubted && self.pool.is_open() && !self.pool.any_up() => pick(true),
             picked => picked,
         }
     }
@@ -171,7 +223,7 @@ impl Local {
         now: Duration,
     ) -> Option<usize> {
         let usable = |ignore_health| owner < self.pool.targets.len() && view(ignore_health).usable(owner);
-        if usable(false) || self.pool.open_when_down && !self.pool.any_up() && usable(true) {
+        if usable(false) || self.ignores_health() && usable(true) {
             return Some(owner);
         }
         if ask.only_owner { None } else { self.pick(ask.key, view, now) }
@@ -180,10 +232,10 @@ impl Local {
     /// Whether any target but those that were tried can be used.
     pub fn has_other(&self, tried: &Tried) -> bool {
         let any = |ignore_health| {
-            let view = View { pool: &self.pool, tried, ignore_health };
+            let view = View { pool: &self.pool, tried, ignore_health, now: net::coarse_now() };
             (0..view.len()).any(|index| view.weight(index) > 0 && view.usable(index))
         };
-        any(false) || self.pool.open_when_down && !self.pool.any_up() && any(true)
+        any(false) || self.ignores_health() && any(true)
     }
 
     /// Tells the balancer how long `target` took to its first byte.
@@ -288,9 +340,12 @@ impl Local {
     pub fn sweep(&self) {
         let now = net::coarse_now();
         let state = self.pool.tls.as_ref().map_or(0, |tls| tls.state());
+        self.doubted.set(self.pool.is_doubted());
+        self.cut_ties();
+        let open = self.pool.is_open();
         for (index, target) in self.pool.targets.iter().enumerate() {
             let mut idle = self.idle[index].borrow_mut();
-            let up = target.is_up() || self.pool.open_when_down && !target.is_in_maintenance();
+            let up = target.is_up() || open && !target.is_in_maintenance();
             let ended = idle.extract_if(.., |entry| {
                 let quiet = entry.is_quiet();
                 if !quiet {
@@ -309,7 +364,7 @@ impl Local {
         let targets = &self.pool.targets;
         let gone = |target: usize| {
             let target = &targets[target];
-            !target.is_up() && (target.is_in_maintenance() || !self.pool.open_when_down)
+            !target.is_up() && (target.is_in_maintenance() || !open)
         };
         self.trunks.sweep(self.pool.keepalive.idle, state, gone);
     }
@@ -353,8 +408,18 @@ impl Idle {
 impl Attempt {
     /// Begins at a target; where the pool has limits, with a slot that was taken for it.
     pub(super) fn begin(pool: &Arc<Pool>, target: usize, worker: usize) -> Self {
+        let ejection = pool.targets[target].ejection();
+        let place =
+            ejection.is_ejected().then(|| ejection.begin_trial(pool.trial_limit(), net::coarse_now())).flatten();
+        Self::new(pool, target, worker, place.unwrap_or(0))
+    }
+
+    /// The same, with the place of who tries an ejected target.
+    fn new(pool: &Arc<Pool>, target: usize, worker: usize, trial: u64) -> Self {
         pool.targets[target].enter(worker);
-        Self { pool: pool.clone(), target, worker }
+        // There are fewer targets and workers than that.
+        let (target, worker) = (target as u32, worker as u32);
+        Self { pool: pool.clone(), target, worker, trial: Cell::new(trial), tie: Cell::new(None) }
     }
 
     /// The pool.
@@ -364,20 +429,46 @@ impl Attempt {
 
     /// The target's position in its pool.
     pub fn index(&self) -> usize {
-        self.target
+        self.target as usize
     }
 
     /// The target.
     pub fn target(&self) -> &Target {
-        &self.pool.targets[self.target]
+        &self.pool.targets[self.index()]
+    }
+
+    pub(super) fn worker(&self) -> usize {
+        self.worker as usize
+    }
+
+    /// Whether it tries a target that is ejected.
+    #[inline]
+    pub(super) fn is_trial(&self) -> bool {
+        self.trial.get() != 0
+    }
+
+    /// It tries it no more. Returns the place that it had for it.
+    pub(super) fn end_trial(&self) -> Option<u64> {
+        Some(self.trial.take()).filter(|&place| place != 0)
+    }
+
+    pub(super) fn take_tie(&self) -> Option<Box<Tie>> {
+        self.tie.take()
+    }
+
+    pub(super) fn set_tie(&self, tie: Option<Box<Tie>>) {
+        self.tie.set(tie);
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.target().leave(self.worker);
+        self.target().leave(self.worker());
+        if let Some(place) = self.end_trial() {
+            self.target().ejection().abandon_trial(place);
+        }
         if let Some(queue) = &self.pool.queue {
-            queue.give_back(self.target(), self.worker);
+            queue.give_back(self.target(), self.worker());
         }
     }
 }
@@ -387,6 +478,7 @@ pub(super) struct View<'a> {
     pub(super) pool: &'a Pool,
     pub(super) tried: &'a Tried,
     pub(super) ignore_health: bool,
+    pub(super) now: Duration,
 }
 
 impl Targets for View<'_> {
@@ -395,7 +487,7 @@ impl Targets for View<'_> {
     }
 
     fn weight(&self, index: usize) -> u32 {
-        self.pool.targets[index].weight()
+        self.pool.share(index, self.now)
     }
 
     fn backup(&self, index: usize) -> bool {

@@ -2,10 +2,13 @@
 
 use super::agent::{Said, Word};
 use super::balance;
+use super::live::Live;
+use super::outlier::{Ejection, Outlier, Traffic};
 use super::queue::{Queue, Room};
 use super::sticky::Sticky;
-use crate::net::Address;
+use super::ties::{OnDown, OnUp};
 use crate::net::proxy_protocol::Form;
+use crate::net::{self, Address};
 use crate::tls::Outbound;
 use crossbeam::utils::CachePadded;
 use std::sync::Arc;
@@ -28,6 +31,16 @@ pub struct Pool {
     pub open_when_down: bool,
     /// Bounds on what targets may take.
     pub timeouts: Timeouts,
+    /// When targets are ejected for what live traffic shows of them; `None`: never.
+    pub outlier: Option<Outlier>,
+    /// The share of the targets that must be usable, 0 to 1, or their health is not believed; `None`: it always is.
+    pub panic: Option<f64>,
+    /// How long a target that came up takes until it has its whole share; `None`: it has it at once.
+    pub slow_start: Option<Duration>,
+    /// What becomes of the connections of a target that goes down.
+    pub on_down: OnDown,
+    /// What becomes of those of backups when another target comes up.
+    pub on_up: OnUp,
     /// What is kept of idle connections.
     pub keepalive: Keepalive,
     /// What targets speak.
@@ -85,6 +98,8 @@ struct State {
     weight: AtomicU32,
     /// What an agent says.
     agent: Word,
+    /// What live traffic says of it.
+    live: Live,
     /// One count per worker, which alone writes it.
     in_flight: Box<[CachePadded<AtomicU32>]>,
     room: CachePadded<Room>,
@@ -121,7 +136,7 @@ impl Patient {
 
     /// Takes it into or out of balancing.
     pub fn set_up(&self, up: bool) {
-        self.0.up.store(up, Ordering::Relaxed);
+        self.0.set_up(up);
     }
 
     /// Whether nothing that looks at it keeps it from being used: neither checks nor an agent.
@@ -136,11 +151,29 @@ impl Patient {
 
     /// An agent says this.
     pub fn hear(&self, said: Said) {
+        let before = self.0.passes();
         self.0.agent.set(said);
+        if !before && self.0.passes() {
+            self.0.live.rises(net::coarse_now());
+        }
     }
 }
 
 impl State {
+    fn set_up(&self, up: bool) {
+        if !self.up.swap(up, Ordering::Relaxed) && up {
+            // Checks that had failed and pass again say more than what went wrong before.
+            self.live.rises(net::coarse_now());
+        }
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        let before = self.mode.swap(mode as u8, Ordering::Relaxed);
+        if before == Mode::Maintenance as u8 && mode != Mode::Maintenance {
+            self.live.comes_up(net::coarse_now());
+        }
+    }
+
     #[inline]
     fn passes(&self) -> bool {
         self.up.load(Ordering::Relaxed) && !self.agent.forbids()
@@ -191,6 +224,7 @@ impl Target {
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(NO_WEIGHT),
             agent: Word::default(),
+            live: Live::new(workers),
             in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
             room: CachePadded::new(Room::new(workers)),
         });
@@ -226,10 +260,49 @@ impl Target {
         }
     }
 
-    /// Whether it may be used: the last check left it up, and neither an operator nor an agent has it down or in maintenance.
+    /// Whether it may be used: the last check left it up, neither an operator nor an agent has it down or in maintenance, and it is not
+    /// ejected or may be tried.
     #[inline]
     pub fn is_up(&self) -> bool {
-        self.passes_checks() && !self.is_in_maintenance()
+        !self.is_down() && self.state.live.ejection.admits(net::coarse_now)
+    }
+
+    /// Whether it is down: by its last check, or as an operator has it in maintenance. One that is ejected is not.
+    #[inline]
+    pub fn is_down(&self) -> bool {
+        !self.passes_checks() || self.is_in_maintenance()
+    }
+
+    /// Where it stands with those that are ejected.
+    #[inline]
+    pub fn ejection(&self) -> &Ejection {
+        &self.state.live.ejection
+    }
+
+    /// What the workers count of it, if they do.
+    #[inline]
+    pub fn traffic(&self) -> Option<&Traffic> {
+        self.state.live.traffic.get()
+    }
+
+    /// Has the workers count what becomes of its requests from now on.
+    pub fn count_traffic(&self) {
+        self.state.live.count();
+    }
+
+    /// It takes requests again from now on, or for the first time: what it takes is to grow slowly, where its pool wants that.
+    pub fn comes_up(&self, now: Duration) {
+        self.state.live.comes_up(now);
+    }
+
+    /// How long ago it came up.
+    pub fn up_for(&self, now: Duration) -> Duration {
+        self.state.live.up_for(now)
+    }
+
+    /// What is to be remembered of live traffic.
+    pub fn live(&self) -> &Live {
+        &self.state.live
     }
 
     /// Whether the last check left it up, and no agent says otherwise, nor what it follows.
@@ -256,7 +329,7 @@ impl Target {
 
     /// Takes it into or out of balancing, as its checks say.
     pub fn set_up(&self, up: bool) {
-        self.state.up.store(up, Ordering::Relaxed);
+        self.state.set_up(up);
     }
 
     /// What an operator wants of it.
@@ -270,7 +343,7 @@ impl Target {
 
     /// Says what an operator wants of it, and its weight if that is not the configuration's.
     pub fn set_mode(&self, mode: Mode, weight: Option<u32>) {
-        self.state.mode.store(mode as u8, Ordering::Relaxed);
+        self.state.set_mode(mode);
         self.state.weight.store(weight.unwrap_or(NO_WEIGHT), Ordering::Relaxed);
     }
 

@@ -19,6 +19,8 @@ pub trait Trunk {
     fn is_over(&self) -> bool;
     /// Begins an exchange. Fails if the connection is broken or the target lets nothing more begin on it.
     fn open(&self) -> io::Result<Box<dyn Multiplexed>>;
+    /// Ends it at once, and what it carries.
+    fn cut(&self);
 }
 
 /// A worker's connections of this kind, by target.
@@ -109,6 +111,13 @@ impl Trunks {
         self.0.get(target)?.speaks_h2.get()
     }
 
+    /// Ends those to `target` at once, and what they carry.
+    pub(super) fn cut(&self, target: usize) {
+        if let Some(target) = self.0.get(target) {
+            target.held.borrow().iter().for_each(|held| held.trunk.cut());
+        }
+    }
+
     /// Lets go of those that are over, have carried nothing for `idle`, or were verified by another `state` of the files
     /// than the present one; of `gone` targets of all.
     pub(super) fn sweep(&self, idle: Duration, state: u64, is_gone: impl Fn(usize) -> bool) {
@@ -171,6 +180,10 @@ mod tests {
 
         fn open(&self) -> io::Result<Box<dyn Multiplexed>> {
             Err(io::ErrorKind::NotConnected.into())
+        }
+
+        fn cut(&self) {
+            self.0.set(None);
         }
     }
 

@@ -33,6 +33,7 @@ mod http_reuse;
 mod http_routing;
 mod http_timeouts;
 mod lifecycle;
+mod live;
 mod logs;
 mod observe;
 mod passthrough;

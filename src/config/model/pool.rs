@@ -1,7 +1,7 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, Agent, Health, PoolTls, Queue, SendProxy, Sticky, Track};
-use crate::config::units::Span;
+use super::{Address, Agent, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track};
+use crate::config::units::{Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,18 @@ pub struct Pool {
     pub agent: Option<Agent>,
     /// The pool, or the target of one as "pool/10.0.0.1:80", that the targets are as healthy as. Absent: they are checked themselves.
     pub track: Option<Track>,
+    /// Takes targets out of balancing for a while that fail live traffic. Absent: none is.
+    pub outlier: Option<Outlier>,
+    /// The share of the targets that must be usable, or their health is not believed and work goes to all; backups that are usable
+    /// go first. Absent: `all_down` decides, once none is.
+    pub panic: Option<Share>,
+    /// How long a target that came up takes from a small share of the work to the whole of its own. Absent: it has it at once.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub slow_start: Option<Span>,
+    /// What becomes of the connections of a target that goes down.
+    pub on_down: OnDown,
+    /// What becomes of the connections of backups when a target comes up that is none.
+    pub on_up: OnUp,
     /// Connections kept for the next request.
     pub keepalive: Keepalive,
     /// Requests, or connections of tcp listeners, that all targets together may have in hand; more wait. Absent: any.
@@ -54,6 +66,11 @@ impl Default for Pool {
             health: None,
             agent: None,
             track: None,
+            outlier: None,
+            panic: None,
+            slow_start: None,
+            on_down: OnDown::Keep,
+            on_up: OnUp::Keep,
             keepalive: Keepalive::default(),
             max_in_flight: None,
             queue: Queue::default(),

@@ -71,6 +71,23 @@ pub(super) async fn set_target(
     edited(&desk, caller, edit, &headers, 200).await
 }
 
+pub(super) async fn return_target(
+    State(desk): From,
+    Extension(caller): By,
+    Path((pool, target)): Path<(String, String)>,
+) -> Answer {
+    let name = canonical(&target)?;
+    let present = desk.report.present();
+    let absent = || Problem::not_found(format!("there is no target `{name}` in a pool `{pool}`"));
+    let known = &present.plan.pool(&pool).ok_or_else(absent)?.shared;
+    let target = known.targets.iter().find(|target| target.name == name).ok_or_else(absent)?;
+    let by = caller.asker().to_string();
+    if !known.give_back(target, &format!("{by} has it return"), net::coarse_now()) {
+        return Err(Problem::new(StatusCode::CONFLICT, format!("target `{name}` of pool `{pool}` is not ejected")));
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 pub(super) async fn add_target(
     State(desk): From,
     Extension(caller): By,

@@ -181,6 +181,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
         "Forgets where clients of a pool belong: all, those of a target, or one.")
         .query::<view::Forgotten>()
         .answer::<view::Forgot>(),
+    operation!(delete "/v1/pools/{pool}/targets/{target}/ejection", change::return_target,
+        "Has an ejected target come back at once: 409 if it is not ejected.")
+        .status(204),
     operation!(delete "/v1/overrides/{pool}/{target}", change::reset_target,
         "Makes a target what the configuration says.")
         .answer::<view::Changed>()

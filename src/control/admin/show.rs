@@ -6,6 +6,7 @@ use crate::control::overrides::{Key, Overrides, State};
 use crate::control::present::Present;
 use crate::control::reload::Told;
 use crate::control::report::Report;
+use crate::net;
 use crate::observe::counters::{LastCheck, WorkerCounters};
 use crate::observe::reason::Class;
 use crate::plan::{Action, Listener, Protocol};
@@ -108,6 +109,7 @@ pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> vi
         protocol: word(written.and_then(|pool| serde_json::to_value(pool.protocol).ok())),
         tls: pool.tls.is_some(),
         checked: written.is_some_and(|pool| pool.health.is_some() || pool.agent.is_some()),
+        panic: pool.is_doubted(),
         up: pool.targets.iter().filter(|target| target.is_up() && target.weight() > 0).count(),
         in_flight: sum(present, |worker| worker.pool(index).in_flight.get()),
         max_in_flight: pool.queue.as_ref().and_then(Queue::limit),
@@ -150,6 +152,12 @@ pub(super) fn target(
             asked: asked.as_deref().map(check),
         }),
         follows: follows(present, pool, index),
+        ejected: target.ejection().left(net::coarse_now()).map(|left| view::Ejection {
+            reason: target.ejection().why().to_string(),
+            times: target.ejection().times(),
+            left: left.as_millis().div_ceil(1000) as u64,
+        }),
+        slow_start: of.warming(index, net::coarse_now()),
         in_flight: u64::from(target.in_flight()),
         max_in_flight: target.limit(),
         requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),

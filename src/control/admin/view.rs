@@ -152,6 +152,9 @@ pub struct Pool {
     pub checked: bool,
     /// Targets that take new work.
     pub up: usize,
+    /// Whether too few of them are for health to be believed, so that work goes to all.
+    #[serde(default)]
+    pub panic: bool,
     /// Exchanges and connections in flight.
     pub in_flight: u64,
     /// Exchanges and connections that may be, over all targets; absent: any.
@@ -201,6 +204,12 @@ pub struct Target {
     /// The target that it is as healthy as: "pool/address"; absent: it follows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
+    /// Since live traffic has shown it to be unfit; absent: it is not ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected: Option<Ejection>,
+    /// The percentage of its own share that it takes in slow start; absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<u32>,
     /// Tries in flight.
     pub in_flight: u64,
     /// Tries that may be, by what is in force now; absent: any.
@@ -306,6 +315,17 @@ pub struct Agent {
     /// The last time that it was asked, where that is done beside the checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Check>,
+}
+
+/// How a target is ejected.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Ejection {
+    /// "errors", "rate", "latency", or "trial": the request that tried it after its time has failed.
+    pub reason: String,
+    /// Which ejection in a row it is.
+    pub times: u32,
+    /// Seconds until a request tries it; 0: the next one may.
+    pub left: u64,
 }
 
 /// A target's weight.

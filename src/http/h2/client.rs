@@ -3,7 +3,7 @@
 use super::session::{Limits, Role, Session};
 use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
-use crate::net;
+use crate::net::{self, Handle};
 use crate::tls::{Channel, Multiplexed};
 use crate::upstream::Trunk;
 use std::cell::RefCell;
@@ -26,6 +26,18 @@ const HEAD: usize = 64 << 10;
 struct Connected {
     session: Shared,
     scheme: &'static str,
+    stream: Option<Handle>,
+}
+
+/// Held by the task that moves the bytes: whoever comes late finds the connection over.
+struct Moved(Shared);
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        if let Ok(mut session) = self.0.try_borrow_mut() {
+            session.failed = true;
+        }
+    }
 }
 
 /// Begins to speak HTTP/2 on `link`, which `channel` makes of it; a task of its own moves the bytes until either side has
@@ -46,8 +58,9 @@ pub(in crate::http) fn start<L: 'static>(
         websockets: false,
     };
     let session: Shared = Rc::new(RefCell::new(Session::new(Role::Client, limits)));
-    let connected = Connected { session: session.clone(), scheme };
+    let connected = Connected { session: session.clone(), scheme, stream: channel(&link).handle() };
     net::spawn("connection to a target", async move {
+        let _moved = Moved(session.clone());
         let mut wire = Wire::new(channel(&link), session.clone(), stall);
         wire.set_limit(silence);
         drive(&session, &mut wire).await;
@@ -102,6 +115,13 @@ impl Trunk for Connected {
     fn open(&self) -> io::Result<Box<dyn Multiplexed>> {
         let key = self.session.borrow_mut().begin().ok_or(ErrorKind::ConnectionReset)?;
         Ok(Box::new(Held::new(self.session.clone(), key, Kind::Request { scheme: self.scheme }, None)))
+    }
+
+    fn cut(&self) {
+        // The stream is there for as long as its task has not said that it is over.
+        if let Some(stream) = self.stream.filter(|_| !self.session.borrow().failed) {
+            stream.cut();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ impl Local {
     /// Chooses a target that has room and takes a slot. `None`: there is none, or others wait, who go first.
     pub(in crate::upstream) fn choose_with_room(&self, queue: &Queue, ask: &Ask<'_>, now: Duration) -> Option<Attempt> {
         let pool = self.pool();
-        let plain = |ignore_health| View { pool, tried: ask.tried, ignore_health };
+        let plain = |ignore_health| View { pool, tried: ask.tried, ignore_health, now };
         let take = |target: usize| queue.take(pool, &pool.targets[target], self.worker());
         let begin = |target| Attempt::begin(pool, target, self.worker());
         // Who belongs to a target that is busy waits for it.

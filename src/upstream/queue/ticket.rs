@@ -147,7 +147,7 @@ impl Pool {
     ///
     /// Where there is an owner that is up, whatever its weight, no other counts.
     fn best(&self, tried: &Tried, owner: Option<usize>, only_owner: bool) -> Option<Option<usize>> {
-        let ignore_health = self.open_when_down && !self.any_up();
+        let ignore_health = self.is_doubted() || self.is_open() && !self.any_up();
         let is_there = |index: usize, target: &Target| {
             let up = if ignore_health { !target.is_in_maintenance() } else { target.is_up() };
             up && !tried.contains(index)

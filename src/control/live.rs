@@ -1,0 +1,156 @@
+//! What control does by live traffic: it judges shares of errors and latencies, has ejected targets come back that nobody tries,
+//! tells when health is no longer believed, and hands all of it to the process that follows.
+//!
+//! What always holds: a look takes no lock and waits for nothing; what workers find at once does not wait for a look.
+
+use super::handover::LiveTarget;
+use super::present::Present;
+use crate::observe::scrape::{LivePool, LiveTarget as Shown};
+use crate::plan::Plan;
+use crate::upstream::Pool;
+use crate::upstream::outlier::{Judge, Outlier, verdicts};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What control knows of pools beyond what the targets know themselves.
+#[derive(Default)]
+pub(super) struct Overseer {
+    /// In the order of the plan.
+    pools: Vec<Watched>,
+}
+
+struct Watched {
+    pool: Arc<Pool>,
+    /// Of each target.
+    judges: Vec<Judge>,
+    /// When they look again.
+    due: Duration,
+    doubted: bool,
+}
+
+impl Overseer {
+    /// Looks at all pools of a plan. To be called several times a second.
+    pub(super) fn look(&mut self, plan: &Plan, now: Duration) {
+        let same = self.pools.len() == plan.pools.len()
+            && self.pools.iter().zip(&plan.pools).all(|(watched, pool)| Arc::ptr_eq(&watched.pool, &pool.shared));
+        if !same {
+            self.follow(plan);
+        }
+        self.pools.iter_mut().for_each(|pool| pool.look(now));
+    }
+
+    /// Goes on with the pools that are the same.
+    fn follow(&mut self, plan: &Plan) {
+        let mut before = std::mem::take(&mut self.pools);
+        let watched = |pool: &crate::plan::Pool| {
+            let pool = &pool.shared;
+            if let Some(place) = before.iter().position(|watched| Arc::ptr_eq(&watched.pool, pool)) {
+                return before.swap_remove(place);
+            }
+            let judges = pool.targets.iter().map(|_| Judge::default()).collect();
+            let doubted = before.iter().any(|watched| watched.pool.name == pool.name && watched.doubted);
+            Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted }
+        };
+        self.pools = plan.pools.iter().map(watched).collect();
+    }
+}
+
+impl Watched {
+    fn look(&mut self, now: Duration) {
+        let pool = &self.pool;
+        for target in pool.targets.iter().filter(|target| target.ejection().is_ejected()) {
+            if pool.is_left_alone(target, now) {
+                pool.give_back(target, "its time is over, and nothing came to try it with", now);
+            }
+        }
+        if pool.panic.is_some() {
+            let doubted = pool.is_doubted();
+            match (self.doubted, doubted) {
+                (false, true) => {
+                    tracing::warn!(
+                        pool = pool.name,
+                        "too few targets are usable: health is not believed, work goes to all"
+                    );
+                }
+                (true, false) => {
+                    tracing::info!(pool = pool.name, "enough targets are usable: health is believed again")
+                }
+                _ => {}
+            }
+            self.doubted = doubted;
+        }
+        if self.due <= now
+            && let Some(rule) = self.pool.outlier.clone().filter(Outlier::judges)
+        {
+            self.due = now + Judge::step(&rule);
+            self.judge(&rule, now);
+        }
+    }
+
+    fn judge(&mut self, rule: &Outlier, now: Duration) {
+        let seen = |(target, judge): (&crate::upstream::Target, &mut Judge)| {
+            if target.ejection().is_ejected() || target.is_down() {
+                // What it did before says nothing of it when it is back.
+                judge.forget();
+                return None;
+            }
+            Some(judge.look(rule, target.traffic()?.seen(), now))
+        };
+        let all: Vec<_> = self.pool.targets.iter().zip(&mut self.judges).map(seen).collect();
+        for (place, verdict) in verdicts(rule, &all).into_iter().enumerate() {
+            if let Some(why) = verdict {
+                self.pool.eject(rule, place, why, now);
+                self.judges[place].forget();
+            }
+        }
+    }
+}
+
+/// Has targets begin slowly that a pool has not had before.
+pub(super) fn welcome(before: &Plan, plan: &Plan, now: Duration) {
+    for pool in &plan.pools {
+        let Some(known) = before.pool(&pool.shared.name) else { continue };
+        for target in &pool.shared.targets {
+            if known.shared.find(&target.address).is_none() {
+                target.comes_up(now);
+            }
+        }
+    }
+}
+
+/// The pools that go by live traffic, as metrics show them.
+pub(super) fn shown(plan: &Plan, now: Duration) -> Vec<LivePool> {
+    let shown = |(place, pool): (usize, &crate::plan::Pool)| {
+        let pool = &pool.shared;
+        let outliers = pool.targets.iter().filter(|_| pool.outlier.is_some()).map(|target| Shown {
+            ejected: target.ejection().is_ejected(),
+            ejections: target.ejection().ejections(),
+            withheld: target.ejection().withheld(),
+        });
+        let share = |target| pool.warming(target, now).map_or(1.0, |percent| f64::from(percent) / 100.0);
+        let shares = (0..pool.targets.len()).filter(|_| pool.slow_start.is_some()).map(share);
+        let doubted = pool.panic.is_some().then(|| pool.is_doubted());
+        LivePool { pool: place, doubted, outliers: outliers.collect(), shares: shares.collect() }
+    };
+    plan.pools.iter().enumerate().map(shown).collect()
+}
+
+/// What is known of targets, for another process.
+pub(super) fn hand_over(present: &Present) -> Vec<LiveTarget> {
+    let pools = present.plan.pools.iter().map(|pool| &pool.shared);
+    let told = |pool: &str, target: &crate::upstream::Target| {
+        let live = target.live().keep()?;
+        Some(LiveTarget { pool: pool.to_owned(), target: target.name.clone(), live })
+    };
+    pools.flat_map(|pool| pool.targets.iter().filter_map(|target| told(&pool.name, target))).collect()
+}
+
+/// Takes on what another process knows of targets.
+pub(super) fn inherit(present: &Present, targets: &[LiveTarget]) {
+    for LiveTarget { pool, target, live } in targets {
+        let pool = present.plan.pool(pool).map(|pool| &pool.shared);
+        if let Some(target) = pool.and_then(|pool| pool.targets.iter().find(|known| known.name == *target)) {
+            target.live().take_on(*live);
+        }
+    }
+}
