@@ -15,7 +15,7 @@ use crate::net;
 use crate::observe::counters::Shape;
 use crate::tls::Rings;
 use crate::upstream::outlier::Outlier;
-use crate::upstream::queue::{Limits as QueueLimits, Queue};
+use crate::upstream::queue::{Adaptive, AdaptiveSettings, Limits as QueueLimits, Queue};
 use crate::upstream::{self, balance::Kind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
             Some(known) => known.succeed(target.weight, target.backup),
             None => upstream::Target::new(address, target.weight, target.backup, workers),
         };
-        next.limited(target.max_in_flight, known.is_none())
+        next.limited(target.max_in_flight, compile_adaptive(pool, known), known.is_none())
     };
     let targets: Vec<_> = pool.targets.iter().map(target).collect();
     let sticky_before = before.and_then(|before| before.sticky.as_ref());
@@ -220,10 +220,21 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
     Ok(Pool { shared, key, check_tls })
 }
 
+/// What a target's limit has learnt stays with it.
+fn compile_adaptive(pool: &model::Pool, known: Option<&upstream::Target>) -> Option<Arc<Adaptive>> {
+    let model::Adaptive { min, max, tolerance, window, probe } = pool.adaptive.clone()?;
+    let settings = AdaptiveSettings { min, max, tolerance: tolerance.0, window: window.0, probe: probe.0 };
+    let before = known.and_then(|known| known.adaptive.clone()).filter(|before| before.is_by(&settings));
+    Some(before.unwrap_or_else(|| Arc::new(Adaptive::new(settings))))
+}
+
 /// A pool that had limits goes on counting, so that who waits is served when they are gone.
 fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, workers: usize) -> Option<Queue> {
     let limits = QueueLimits { max_in_flight: pool.max_in_flight, length: pool.queue.length };
-    let is_limited = pool.max_in_flight.is_some() || pool.targets.iter().any(|target| target.max_in_flight.is_some());
+    let of_targets = pool.adaptive.is_some() || pool.targets.iter().any(|target| target.max_in_flight.is_some());
+    let asks_agent = |health: &model::Health| health.kind == model::HealthType::Agent;
+    let by_agent = pool.agent.is_some() || pool.health.as_ref().is_some_and(asks_agent);
+    let is_limited = pool.max_in_flight.is_some() || of_targets || by_agent;
     match before.and_then(|before| before.queue.as_ref()) {
         Some(queue) => Some(queue.succeed(limits)),
         None => is_limited.then(|| Queue::new(limits, workers)),

@@ -4,7 +4,7 @@ use super::agent::{Said, Word};
 use super::balance;
 use super::live::Live;
 use super::outlier::{Ejection, Outlier, Traffic};
-use super::queue::{Queue, Room};
+use super::queue::{Adaptive, Queue, Room};
 use super::sticky::Sticky;
 use super::ties::{OnDown, OnUp};
 use crate::net::proxy_protocol::Form;
@@ -84,6 +84,8 @@ pub struct Target {
     pub max_in_flight: Option<u32>,
     /// The targets that this one is as healthy as, where it follows others; they are one after the other.
     pub leads: Box<[Patient]>,
+    /// Its limit that follows its latency; `None`: it has none.
+    pub adaptive: Option<Arc<Adaptive>>,
     /// What plans that follow each other share.
     state: Arc<State>,
 }
@@ -228,23 +230,34 @@ impl Target {
             in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
             room: CachePadded::new(Room::new(workers)),
         });
-        Self { address, name, id, weight, backup, max_in_flight: None, leads: Box::default(), state }
+        Self { address, name, id, weight, backup, max_in_flight: None, adaptive: None, leads: Box::default(), state }
     }
 
     /// The same target under another plan. It follows nobody yet.
     pub fn succeed(&self, weight: u32, backup: bool) -> Self {
         let Self { address, name, id, state, .. } = self;
         let (address, name, state) = (address.clone(), name.clone(), state.clone());
-        Self { address, name, id: *id, weight, backup, max_in_flight: None, leads: Box::default(), state }
+        Self {
+            address,
+            name,
+            id: *id,
+            weight,
+            backup,
+            max_in_flight: None,
+            adaptive: None,
+            leads: Box::default(),
+            state,
+        }
     }
 
-    /// The same with a limit to what it may have in hand. On a target that is new it holds at once, else from when its plan is in
+    /// The same with limits to what it may have in hand. On a target that is new they hold at once, else from when its plan is in
     /// force.
-    pub fn limited(self, max_in_flight: Option<u32>, is_new: bool) -> Self {
+    pub fn limited(self, max_in_flight: Option<u32>, adaptive: Option<Arc<Adaptive>>, is_new: bool) -> Self {
+        let limited = Self { max_in_flight, adaptive, ..self };
         if is_new {
-            self.state.room.set_limit(max_in_flight);
+            limited.take_force();
         }
-        Self { max_in_flight, ..self }
+        limited
     }
 
     /// The target as its checks know it.

@@ -1,6 +1,6 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Address, Agent, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track};
+use super::{Adaptive, Address, Agent, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track};
 use crate::config::units::{Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub struct Pool {
     /// Requests, or connections of tcp listeners, that all targets together may have in hand; more wait. Absent: any.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: Option<u32>,
+    /// Gives each target a limit that follows its latency, below its max_in_flight. Absent: there is none.
+    pub adaptive: Option<Adaptive>,
     /// Those who wait for room at a target.
     pub queue: Queue,
     /// By what a client stays with its target. Absent: each request goes where `balance` says.
@@ -73,6 +75,7 @@ impl Default for Pool {
             on_up: OnUp::Keep,
             keepalive: Keepalive::default(),
             max_in_flight: None,
+            adaptive: None,
             queue: Queue::default(),
             sticky: None,
             timeouts: PoolTimeouts::default(),

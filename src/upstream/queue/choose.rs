@@ -17,7 +17,7 @@ impl Local {
         if let Some(owner) = ask.owner
             && self.of_owner(owner, &Ask { only_owner: true, ..*ask }, plain, now).is_some()
         {
-            return (queue.is_empty() && take(owner)).then(|| begin(owner));
+            return (queue.lets_past() && take(owner)).then(|| begin(owner));
         }
         if ask.only_owner {
             return None;
@@ -31,7 +31,7 @@ impl Local {
         };
         // Another worker may be quicker.
         for _ in 0..=pool.targets.len() {
-            if !queue.is_empty() {
+            if !queue.lets_past() {
                 return None;
             }
             let target = self.pick(ask.key, roomy, now)?;

@@ -7,15 +7,19 @@
 //! What always holds: who waits for nothing that could come is told so at once. A pool without limits has no [`Queue`], and
 //! nothing of this is done for it.
 //!
-//! [`slots`] and [`line`] are pure.
+//! [`slots`], [`line`] and [`gradient`] are pure.
 
+mod adaptive;
 mod choose;
+mod gradient;
 mod line;
 mod room;
 mod slots;
 mod sync;
 mod ticket;
 
+pub use adaptive::Adaptive;
+pub use gradient::Settings as AdaptiveSettings;
 pub(in crate::upstream) use room::Room;
 pub use ticket::Waiting;
 
@@ -73,6 +77,13 @@ impl Queue {
         self.len() == 0
     }
 
+    /// Whether whoever comes may take room without standing in line: nobody waits, or as many as may, who have no use for the room
+    /// that there is.
+    pub(super) fn lets_past(&self) -> bool {
+        let waiting = self.len();
+        waiting == 0 || waiting >= self.limits.length
+    }
+
     /// What may be in flight in the pool by what is in force now; `None`: any.
     pub fn limit(&self) -> Option<u32> {
         Some(self.shared.slots.limit()).filter(|&limit| limit != UNLIMITED)
@@ -112,9 +123,7 @@ impl Pool {
     pub fn take_force(&self) {
         let Some(queue) = &self.queue else { return };
         queue.shared.slots.set_limit(queue.limits.max_in_flight.unwrap_or(UNLIMITED));
-        for target in &self.targets {
-            target.room().set_limit(target.max_in_flight);
-        }
+        self.targets.iter().for_each(Target::take_force);
         queue.shared.line.offer();
     }
 

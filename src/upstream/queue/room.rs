@@ -1,24 +1,28 @@
 //! What a target may have in hand at a time: a part of its state that all plans share.
 
+use super::adaptive::Adaptive;
 use super::slots::{Slots, UNLIMITED};
 use crate::upstream::Target;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What a target has in hand and may have.
 pub(in crate::upstream) struct Room {
     pub(super) slots: Slots,
     /// Whether there may be attempts that took no slot: they began when the pool had no limits.
     uncounted: AtomicBool,
+    /// The limit that follows its latency.
+    ceiling: AtomicU32,
 }
 
 impl Room {
     pub(in crate::upstream) fn new(workers: usize) -> Self {
-        Self { slots: Slots::new(workers, UNLIMITED), uncounted: AtomicBool::new(false) }
+        let (uncounted, ceiling) = (AtomicBool::new(false), AtomicU32::new(UNLIMITED));
+        Self { slots: Slots::new(workers, UNLIMITED), uncounted, ceiling }
     }
 
-    pub(in crate::upstream) fn set_limit(&self, limit: Option<u32>) {
-        self.slots.set_limit(limit.unwrap_or(UNLIMITED));
+    pub(super) fn set_ceiling(&self, limit: u32) {
+        self.ceiling.store(limit, Ordering::Relaxed);
     }
 
     /// Gives back all that worker `worker` has: it is gone.
@@ -41,7 +45,14 @@ impl Target {
 
     /// The same as a number.
     fn bound(&self) -> u32 {
-        self.room().slots.limit()
+        let said = self.agent_limit().filter(|&limit| limit > 0).unwrap_or(UNLIMITED);
+        self.room().slots.limit().min(self.room().ceiling.load(Ordering::Relaxed)).min(said)
+    }
+
+    /// From now on its limits are those that hold.
+    pub(in crate::upstream) fn take_force(&self) {
+        self.room().slots.set_limit(self.max_in_flight.unwrap_or(UNLIMITED));
+        self.room().set_ceiling(self.adaptive.as_deref().map_or(UNLIMITED, Adaptive::limit));
     }
 
     /// Whether it may take one more.

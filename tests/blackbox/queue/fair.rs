@@ -1,11 +1,13 @@
 //! Whoever waits is served, in the order of coming, on whichever worker it is.
 
+use super::limits::{asking, wait_for_waiting};
 use super::{Busy, config, limited};
-use crate::support::client::{Client, request};
+use crate::support::client::Client;
 use crate::support::{Proxy, Target, eventually, rounds};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,51 +105,52 @@ fn nobody_is_left_waiting_while_targets_are_idle() {
     assert!((0.7..1.4).contains(&(a / b)), "{a} and {b}: who is free takes the next");
 }
 
-#[test]
-fn who_came_first_is_served_first_whatever_worker_it_is_on() {
-    let busy = Busy::working("a", Duration::from_millis(20));
-    let proxy = Proxy::start(config("http", &[limited(&busy.target, 1)], "timeouts = { queue = \"30s\" }"));
-    let length = || proxy.metric("ringway_pool_queue_length", &[("pool", "site")]);
-    let mut clients = Vec::new();
-    for number in 0..20 {
-        let mut client = proxy.client();
-        client.send(request("GET", &format!("/{number}"), &[]));
-        clients.push(client);
-        // Each is in line before the next one comes.
-        thread::sleep(Duration::from_millis(3));
-    }
-    assert!(length() > 0.0);
-    clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
-    let order: Vec<usize> = busy.target.seen().iter().map(|seen| seen.path[1..].parse().unwrap()).collect();
-    let swapped = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    // Two that come within a moment of each other on two workers have no order.
-    assert!(swapped <= 2, "{order:?}");
-}
-
-#[test]
-fn a_lower_class_goes_first() {
-    // The first request is worked on until all others wait.
-    let target = Target::with("a", |peer| {
+/// A target that holds "/first" until it is let go.
+fn gated() -> (Target, Arc<AtomicBool>) {
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = open.clone();
+    let target = Target::with("a", move |peer| {
         while let Some(seen) = peer.request() {
-            if seen.path == "/first" {
-                thread::sleep(Duration::from_millis(500));
+            while seen.path == "/first" && !gate.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(2));
             }
             if peer.echo(&seen).is_none() {
                 return;
             }
         }
     });
+    (target, open)
+}
+
+#[test]
+fn who_came_first_is_served_first_whatever_worker_it_is_on() {
+    let (target, open) = gated();
+    let proxy = Proxy::start(config("http", &[limited(&target, 1)], "timeouts = { queue = \"30s\" }"));
+    let mut clients = vec![asking(&proxy, "/first")];
+    target.wait_for(1);
+    for number in 1..=12 {
+        clients.push(asking(&proxy, &format!("/{number}")));
+        // Each is in line before the next one comes.
+        wait_for_waiting(&proxy, number);
+    }
+    open.store(true, Ordering::SeqCst);
+    clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    let order: Vec<String> = target.seen().into_iter().skip(1).map(|seen| seen.path).collect();
+    assert_eq!(order, (1..=12).map(|number| format!("/{number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lower_class_goes_first() {
+    let (target, open) = gated();
     let routes = "\n[routes.urgent]\npaths = [\"/urgent\"]\npool = \"site\"\npriority_class = -5\n\
                   [routes.late]\npaths = [\"/late\"]\npool = \"site\"\npriority_class = 5\n";
-    let proxy = Proxy::start(config("http", &[limited(&target, 1)], "") + routes);
-    let ask = |path: &str| {
-        let mut client = proxy.client();
-        client.send(request("GET", path, &[]));
-        client
-    };
-    let mut clients = vec![ask("/first")];
+    let pool = "timeouts = { queue = \"30s\" }";
+    let proxy = Proxy::start(config("http", &[limited(&target, 1)], pool) + routes);
+    let mut clients = vec![asking(&proxy, "/first")];
     target.wait_for(1);
-    clients.extend(["/late", "/plain", "/urgent"].map(ask));
+    clients.extend(["/late", "/plain", "/urgent"].map(|path| asking(&proxy, path)));
+    wait_for_waiting(&proxy, 3);
+    open.store(true, Ordering::SeqCst);
     clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
     let order: Vec<String> = target.seen().into_iter().map(|seen| seen.path).collect();
     assert_eq!(order, ["/first", "/urgent", "/plain", "/late"]);

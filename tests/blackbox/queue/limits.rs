@@ -198,3 +198,28 @@ fn explain_tells_where_a_request_would_wait() {
     assert!(told.contains("at most 7 in flight"), "{told}");
     assert!(told.contains("queue      9 in flight in the pool; up to 1024 wait for 5s"), "{told}");
 }
+
+#[test]
+fn those_who_wait_for_their_own_target_take_no_room_from_others() {
+    let targets = [Target::with("a", hold), Target::with("b", hold)];
+    let tables: Vec<String> = targets.iter().map(|target| limited(target, 1)).collect();
+    let pool = "sticky = { cookie = \"S\" }\nqueue = { length = 1 }\ntimeouts = { queue = \"20s\" }";
+    let proxy = Proxy::start(config("http", &tables, pool));
+    let first = proxy.get("/");
+    let (own, cookie) = (first.target(), first.field("set-cookie").unwrap());
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    let ask = |path: &str| {
+        let mut client = proxy.client();
+        client.send(request("GET", path, &[&cookie]));
+        client
+    };
+    let mut holder = ask("/hold");
+    eventually("it is held", || targets.iter().any(|target| !target.requests_for("/hold").is_empty()));
+    let mut waits = ask("/waits");
+    wait_for_waiting(&proxy, 1);
+    let other = proxy.get("/other");
+    assert_eq!(other.status, 200, "the other target has room");
+    assert_ne!(other.target(), own);
+    assert_eq!(holder.response().target(), own);
+    assert_eq!(waits.response().target(), own, "and who belongs to a target waits for it");
+}

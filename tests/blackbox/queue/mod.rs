@@ -1,6 +1,7 @@
 //! Limits of what is in flight, and who waits for room. Protects balance/balance-hash-maxconn, http-messaging/http_abortonclose
 //! and the case "queued request left waiting while servers idle".
 
+mod adaptive;
 mod fair;
 mod leaving;
 mod limits;
