@@ -109,7 +109,7 @@ mod tests {
         let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
         let (code, out, err) = run(example, Vec::new());
         assert_eq!(code, format!("{:?}", ExitCode::SUCCESS));
-        assert_eq!((out.as_str(), err.as_str()), ("ok: 3 listeners, 4 routes, 3 pools (7 targets)\n", ""));
+        assert_eq!((out.as_str(), err.as_str()), ("ok: 5 listeners, 5 routes, 4 pools (9 targets)\n", ""));
 
         let tie = Fault::new(["routes", "api"], "routes `api` and `hello` tie");
         let (code, out, err) = run(example, vec![tie]);

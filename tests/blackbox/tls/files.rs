@@ -203,7 +203,7 @@ fn the_example_runs_with_its_tls_uncommented() {
     let (code, out, err) = ringway(&["check", "-c", file.to_str().unwrap()]);
     assert_eq!(
         (code, out.as_str()),
-        (Some(0), "ok: 5 listeners, 4 routes, 3 pools (7 targets)\n3 tests passed\n"),
+        (Some(0), "ok: 6 listeners, 5 routes, 4 pools (9 targets)\n3 tests passed\n"),
         "{err}"
     );
 }
