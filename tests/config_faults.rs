@@ -275,7 +275,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[orchard]\ndrain = '24h'",
             &[
-                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `defaults`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`, `tracing`, `upgrade`"#,
+                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `defaults`, `dns`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`, `tracing`, `upgrade`"#,
             ],
         ),
         (
@@ -412,7 +412,7 @@ respond = { status = 200, content_type = "a\n" }"#,
         (
             "[pools.b]\ntargets = ['app.local:80', '10.0.0.1:0', 5]",
             &[
-                r#"2:12 'app.local:80' is not a target's address: names are not resolved; write the IP address in place of the name"#,
+                r#"2:12 'app.local:80' is not a target's address: names are not resolved in `targets`; write discover = { dns = "app.local", port = 80 } in place of it"#,
                 r#"2:28 '10.0.0.1:0' is not a target's address: nothing can be reached on port 0; write "10.0.0.1:8080", "[fd00::1]:8080", or "unix:/path"; names are not resolved"#,
                 r#"2:42 an element of `targets` must be a string or a table, not a number"#,
             ],
@@ -457,7 +457,7 @@ respond = { status = 200, content_type = "a\n" }"#,
         (
             "[pools.b]",
             &[
-                r#"1:8 `pools.b` has no `targets`; `targets`: the targets: "10.0.0.1:8080", or tables with weight and backup"#,
+                r#"1:8 pool `b` has no targets; write targets = ["127.0.0.1:9000"], or discover = { dns = "api.local", port = 8080 }"#,
             ],
         ),
         (

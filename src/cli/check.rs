@@ -74,7 +74,12 @@ fn summary(loaded: &Loaded) -> String {
     if !config.routes.is_empty() {
         parts.push(count(config.routes.len(), "route"));
     }
-    parts.push(format!("{} ({})", count(config.pools.len(), "pool"), count(targets, "target")));
+    let found = match config.pools.values().filter(|pool| pool.discover.is_some()).count() {
+        0 => String::new(),
+        1 => "; 1 pool finds its own".to_owned(),
+        found => format!("; {found} pools find their own"),
+    };
+    parts.push(format!("{} ({}{found})", count(config.pools.len(), "pool"), count(targets, "target")));
     if !loaded.warnings.is_empty() {
         parts.push(count(loaded.warnings.len(), "warning"));
     }

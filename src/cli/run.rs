@@ -1,6 +1,7 @@
 //! `ringway run`: reads the configuration and runs it.
 
 use crate::config::{self, Report};
+use crate::control::discovery;
 use crate::control::overrides::Overrides;
 use crate::control::{self, Inheritance, Keep, Start};
 use crate::net;
@@ -42,6 +43,9 @@ pub fn run(path: &Path) -> ExitCode {
         None => (kept, None),
     };
     let mut config = loaded.config.clone();
+    let found = inheritance.as_mut().and_then(|inheritance| inheritance.letter.discovered.take());
+    let board = discovery::recall(&config, found);
+    board.lay_over(&mut config);
     overrides.lay_over(&mut config);
     let workers = loaded.config.runtime.workers.unwrap_or_else(|| net::allowed_cores().len());
     let kept =
@@ -65,7 +69,7 @@ pub fn run(path: &Path) -> ExitCode {
     }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let result = control::run(Start { path: path.to_owned(), loaded, overrides, keep, plan, inheritance });
+    let result = control::run(Start { path: path.to_owned(), loaded, overrides, keep, board, plan, inheritance });
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,

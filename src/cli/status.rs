@@ -102,7 +102,26 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
         let name = Cell::from(&listener.name);
         table.row([name, protocol.into()].into_iter().chain(counts).chain([listener.addresses.join(" ").into()]));
     }
-    format!("{text}\n{}\n{}", table.text(colour), targets(pools, colour))
+    format!("{text}\n{}\n{}{}", table.text(colour), targets(pools, colour), sources(pools, colour))
+}
+
+/// Where targets are found, a row for each pool that looks for them; nothing where none does.
+pub fn sources(pools: &[view::Pool], colour: bool) -> String {
+    let mut table = Table::new(&["POOL", "DISCOVERY", "TARGETS", "ANSWER", "NEXT", ""]);
+    let found = pools.iter().filter_map(|pool| Some((pool, pool.discovery.as_ref()?)));
+    for (pool, source) in found.clone() {
+        let count = source.targets.map_or("none yet".to_owned(), |targets| targets.to_string());
+        let tone = if source.targets.is_none_or(|targets| targets == 0) { Tone::Bad } else { Tone::Plain };
+        let age = source.age.map_or("never".to_owned(), |age| format!("{} ago", span(age)));
+        let next = source.next.map_or(String::new(), |next| format!("in {}", span(next)));
+        let trouble = Cell::new(source.trouble.clone().unwrap_or_default(), Tone::Bad);
+        let row = [Cell::from(&pool.name), Cell::from(&source.source), Cell::new(count, tone), age.into(), next.into()];
+        table.row(row.into_iter().chain([trouble]));
+    }
+    match found.count() {
+        0 => String::new(),
+        _ => format!("\n{}", table.text(colour)),
+    }
 }
 
 /// The targets of pools, a row each.
@@ -123,7 +142,11 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
             let slow_start = target.slow_start.map(|percent| format!("slow start, at {percent}%"));
             let backup = target.backup.then(|| "backup".to_owned());
             let panic = pool.panic.then(|| "panic: health is not believed".to_owned());
-            let origin = (target.origin == "override").then(|| "overridden".to_owned());
+            let origin = match target.origin.as_str() {
+                "override" => Some("overridden".to_owned()),
+                "discovery" => Some("discovered".to_owned()),
+                _ => None,
+            };
             let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said));
             let follows = target.follows.as_ref().map(|other| format!("follows {other}"));
             let noted = target.sticky.and_then(|sticky| sticky.noted).map(|noted| format!("{noted} sticky"));
@@ -236,6 +259,7 @@ mod tests {
             requests: 9,
             errors: 0,
             targets: vec![target("10.0.0.1:81", State::Drain, true), target("10.0.0.1:82", State::Ready, false)],
+            discovery: None,
         };
         let status = view::Status {
             version: "1.2.3".into(),
@@ -263,6 +287,22 @@ api   10.0.0.1:81  drain  L4OK in 3ms       0 (3)   1          1000      0      
 api   10.0.0.1:82  down   L7STS/503 in 3ms  3       1 of 10    1000      0       backup, follows web/10.0.0.1:80
 ";
         assert_eq!(page(&status, &[], std::slice::from_ref(&pool), false), expected);
+        let discovery = view::Discovery {
+            source: "srv _http._tcp.a.test".into(),
+            targets: Some(2),
+            since: Some(1),
+            age: Some(61),
+            next: Some(3),
+            trouble: Some("no answer in time".into()),
+        };
+        let found = view::Pool { discovery: Some(discovery), ..pool.clone() };
+        let expected = format!(
+            "{expected}
+POOL  DISCOVERY              TARGETS  ANSWER     NEXT
+api   srv _http._tcp.a.test  2        1m 1s ago  in 3s  no answer in time
+"
+        );
+        assert_eq!(page(&status, &[], &[found], false), expected);
         assert!(page(&status, &[], &[pool], true).contains("\u{1b}[1;31mdown"));
     }
 

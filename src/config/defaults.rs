@@ -10,6 +10,9 @@ pub const HTTP_ONLY: [&str; 4] = ["redirect", "trusted_proxies", "forwarded", "u
 /// The keys of a route of which one says what becomes of a request.
 pub const OUTCOMES: [&str; 3] = ["pool", "respond", "redirect"];
 
+/// The keys of `discover` that say where targets are found.
+pub const SOURCES: [&str; 4] = ["dns", "srv", "file", "http"];
+
 /// Gives each thing what it does not say itself. The defaults stay in the tree, so that they are checked once even where
 /// nothing takes them.
 pub fn apply(root: &mut Table) {
@@ -73,6 +76,11 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
             };
             if way(thing).is_some_and(|own| way(&fitting) != Some(own)) {
                 fitting.remove("sticky");
+            }
+            match (thing.contains_key("discover"), fitting.get_mut("discover").map(|node| &mut node.value)) {
+                // It says how targets are looked for, not where.
+                (true, Some(Value::Table(discover))) => SOURCES.iter().for_each(|key| drop(discover.remove(*key))),
+                _ => drop(fitting.remove("discover")),
             }
         }
         _ => {}

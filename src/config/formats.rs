@@ -3,6 +3,7 @@
 
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
+use super::names;
 use super::patterns;
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
@@ -94,7 +95,14 @@ formats! {
         |text, folder| text.parse::<Address>()?.based_on(folder).map(|a| a.to_string());
     "target-address" ["string"] type Address, "a target's address",
         "write \"10.0.0.1:8080\", \"[fd00::1]:8080\", or \"unix:/path\"; names are not resolved",
-        |text, folder| Address::parse_target(text)?.based_on(folder).map(|a| a.to_string());
+        names::target;
+    "dns-name" ["string"] mark DnsName, "a name of DNS", "write \"api.example.com\"", |text, _| names::dns_name(text);
+    "service-name" ["string"] mark ServiceName, "a service's name", "write \"_http._tcp.example.com\"",
+        |text, _| names::service_name(text);
+    "dns-server" ["string"] mark DnsServer, "a server of DNS", "write \"127.0.0.1\", or \"127.0.0.1:8600\" with a port",
+        |text, _| names::dns_server(text);
+    "source-url" ["string"] mark SourceUrl, "a URL", "write \"https://registry.example.com/targets\"",
+        |text, _| patterns::http_url(text);
     "admin-address" ["string"] mark AdminAddress, "an address for the admin listener",
         "write an address and a port: \"127.0.0.1:9901\"", |text, _| Address::parse_tcp(text).map(|a| a.to_string());
     "socket-path" ["string"] mark SocketPath, "the path of a socket", "write \"/run/ringway/admin.sock\"",

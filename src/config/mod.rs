@@ -13,6 +13,7 @@ mod formats;
 mod glob;
 mod logs;
 pub mod model;
+mod names;
 mod patterns;
 mod read;
 mod report;

@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod discover;
 mod health;
 mod live;
 mod log;
@@ -19,6 +20,7 @@ mod tracing;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use discover::*;
 pub use health::*;
 pub use live::*;
 pub use log::*;
@@ -57,6 +59,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Who is told of requests as traces. Absent: nobody, and traces pass through as they are.
     pub tracing: Option<Tracing>,
+    /// Who is asked for the names of targets.
+    pub dns: Dns,
     /// What a client may send.
     pub limits: Limits,
     /// Where connections come from, by name.
@@ -112,8 +116,8 @@ pub struct Runtime {
     pub max_connections: Option<usize>,
     /// Whether the files of the configuration are read again when they change, as on SIGHUP.
     pub watch: bool,
-    /// Where is kept what outlives the process: accounts and certificates of ACME, what operators have overridden. Made when it is
-    /// needed.
+    /// Where is kept what outlives the process: accounts and certificates of ACME, what operators have overridden, targets
+    /// that were found. Made when it is needed.
     #[schemars(with = "FilePath")]
     pub state_dir: PathBuf,
 }

@@ -127,6 +127,14 @@ pub fn otlp_url(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// A URL of HTTP.
+pub fn http_url(text: &str) -> Result<String, Invalid> {
+    let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+        return Err(Invalid::new("it begins with neither `http://` nor `https://`"));
+    };
+    check_url(text, rest).map(|()| text.to_owned())
+}
+
 /// A line of text that is not empty.
 pub fn plain_text(text: &str) -> Result<String, Invalid> {
     match text.chars().any(char::is_control) {

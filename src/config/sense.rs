@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod discover;
 mod expect;
 mod health;
 mod live;
@@ -307,6 +308,7 @@ impl Sense<'_> {
         if self.sources.has(&targets) && self.outcome.is_sound(&targets) {
             self.targets(name, pool, &targets);
         }
+        discover::check(self, name, pool, &at);
         if self.sources.has_own(&at.child("key")) && pool.balance != Balance::Hash && self.is_sound(&at, "balance") {
             self.fault(
                 Fault::new(at.child("key"), "`key` means nothing unless the balance is \"hash\"")
@@ -321,6 +323,9 @@ impl Sense<'_> {
     }
 
     fn targets(&mut self, name: &str, pool: &Pool, at: &KeyPath) {
+        if pool.targets.is_empty() && self.has(&KeyPath::from(["pools", name]), "discover") {
+            return;
+        }
         if pool.targets.is_empty() {
             let what = format!("pool `{name}` is empty");
             return self.fault(Fault::new(at.clone(), what).help("write targets = [\"127.0.0.1:9000\"]"));

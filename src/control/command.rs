@@ -22,6 +22,8 @@ pub enum Asker {
     Signal,
     /// A change of the files.
     Watch,
+    /// Targets were found, or are gone.
+    Discovery,
     /// An operator, by the admin API: from where.
     Admin(String),
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Asker {
         match self {
             Self::Signal => f.write_str("signal"),
             Self::Watch => f.write_str("watch"),
+            Self::Discovery => f.write_str("discovery"),
             Self::Admin(from) => write!(f, "admin {from}"),
         }
     }
@@ -86,6 +89,8 @@ pub enum Job {
     },
     /// Change the overrides of targets.
     Edit(Box<Editing>),
+    /// Put into force what was found of targets.
+    Discover,
     /// Hand over to a new process; who waits is told its number, or why there is none.
     Upgrade(oneshot::Sender<Result<u32, String>>),
     /// Refuse clients from now on, or no more.

@@ -108,7 +108,8 @@ impl Control {
                     );
                     return Err(Refused::Conflict(what));
                 }
-                let file = &self.reader.loaded().config;
+                let mut file = self.reader.loaded().config.clone();
+                self.discovery.board.lay_over(&mut file);
                 let in_file = file
                     .pools
                     .get(&key.pool)
@@ -187,7 +188,8 @@ impl Control {
         };
         let overrides = tell("what is overridden", self.reader.overrides().to_text());
         let bans = tell("bans", self.crew.bans().to_text(net::coarse_now()));
-        Operators { tcp, socket, overrides, bans }
+        let discovered = tell("targets that were found", self.discovery.board.found().1.to_text());
+        Operators { tcp, socket, overrides, bans, discovered }
     }
 
     /// Changes who is refused.

@@ -104,6 +104,7 @@ impl Control {
             admin.stop();
         }
         self.keepers.stop();
+        self.discovery.stop();
         if !spare.is_empty() {
             // Nobody else will ever take who waits there.
             self.crew.sockets().close_some(&spare);
@@ -183,6 +184,7 @@ impl Control {
         self.settle().await;
         self.report.reach(&self.crew);
         self.keepers.set(&present, &self.look, &self.again);
+        self.discovery.set(&present.plan.config);
         if let Some(admin) = &mut self.admin {
             admin.start();
         }

@@ -44,6 +44,9 @@ pub struct Letter {
     /// Who is banned, likewise.
     #[serde(default)]
     pub bans: Option<String>,
+    /// What was found of targets, likewise.
+    #[serde(default)]
+    pub discovered: Option<String>,
     /// The keys of tickets.
     pub rings: Vec<KeptRing>,
     /// How targets are by their checks.
@@ -69,6 +72,8 @@ pub struct Operators {
     pub overrides: Option<String>,
     /// Whom they have banned.
     pub bans: Option<String>,
+    /// What was found of targets.
+    pub discovered: Option<String>,
 }
 
 /// How a target is by its checks.

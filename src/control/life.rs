@@ -4,6 +4,7 @@ use super::acme::Keepers;
 use super::admin::Served;
 use super::command::{Asker, Command, Job, Refused};
 use super::crew::{Crew, Trial};
+use super::discovery::Discovery;
 use super::edits::Ready;
 use super::files::Places;
 use super::handover::{self, Answer};
@@ -50,6 +51,7 @@ pub(super) struct Control {
     pub(super) checks: Checks,
     pub(super) overseer: Overseer,
     pub(super) keepers: Keepers,
+    pub(super) discovery: Discovery,
     pub(super) traces: Traces,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
@@ -109,6 +111,8 @@ pub(super) enum Step {
     Prepared(Result<Box<Prepared>, String>),
     /// What it listens on is bound, or cannot be.
     Bound(Box<Prepared>, Result<Bound, BindError>),
+    /// What was found of targets could be put into force, or cannot be.
+    Found(Result<Box<Prepared>, String>),
     /// A change of targets could be put into force, or cannot be.
     Edited(Result<Box<Ready>, Refused>),
 }
@@ -146,6 +150,7 @@ impl Control {
                         self.overseer.look(&self.present.load().plan, net::coarse_now());
                         self.say_that_it_is_well();
                         self.judge().await;
+                        self.follow_sources().await;
                     } else if self.crew.is_ready() {
                         announced = true;
                         tick = tokio::time::interval(TICK);
@@ -314,6 +319,7 @@ impl Control {
                 }
                 Err(why) => self.fail(wanted, why),
             },
+            Step::Found(prepared) => self.end_discovery(&wanted.by, prepared).await,
             Step::Edited(ready) => self.end_edit(wanted, ready).await,
         }
         self.begin_waiting();
@@ -348,7 +354,7 @@ impl Control {
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
         let traces = self.traces.prepare(Some(&old.plan), &prepared.plan)?;
         let mut told = self.told(by, &prepared);
-        let Prepared { plan, loaded, .. } = prepared;
+        let Prepared { plan, loaded, revision, .. } = prepared;
         let present = Arc::new(old.succeed(Arc::new(plan)));
         let plan = &present.plan;
         self.crew.sockets().add(bound);
@@ -367,6 +373,8 @@ impl Control {
         self.crew.sockets().retain(plan);
         self.checks.set(checks::wanted(&present, false));
         self.keepers.set(&present, &self.look, &self.again);
+        self.discovery.set(&present.plan.config);
+        self.discovery.is_applied(revision);
         self.traces.follow(traces);
         if let Some(file) = file
             && let Some(before) = self.report.log_by(file)
@@ -428,6 +436,7 @@ impl Control {
         }
         let old = self.present.swap(present.clone());
         self.settle().await;
+        self.discovery.set(&present.plan.config);
         self.checks.set(checks::wanted(&present, false));
         self.past.push(old);
         self.take(tried.loaded);
@@ -483,7 +492,7 @@ impl Control {
         });
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.present.load().number
     }
 

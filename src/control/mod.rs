@@ -1,5 +1,5 @@
-//! Sockets and workers' lives, reloads, the schedule of health checks, certificate files and authorities, the admin listener,
-//! the delivery of spans, signals. Runs on one tokio thread.
+//! Sockets and workers' lives, reloads, the schedule of health checks, targets that are found, certificate files and authorities,
+//! the admin listener, the delivery of spans, signals. Runs on one tokio thread.
 //!
 //! What always holds: control owns every listening socket for as long as its listener exists; a worker that stands still
 //! or is gone has its slots accepted from by its siblings within a second, and a gone one is started again.
@@ -12,6 +12,7 @@ mod certificates;
 mod checks;
 pub mod command;
 mod crew;
+pub mod discovery;
 mod edits;
 mod end;
 mod files;

@@ -4,6 +4,7 @@
 //! What always holds: one that has a fault, or needs what cannot be had, changes nothing.
 
 use super::command::Asker;
+use super::discovery::{self, Board};
 use super::keep::Keep;
 use super::overrides::Overrides;
 use super::present::Present;
@@ -79,6 +80,8 @@ pub struct Reader {
     overrides: Arc<Overrides>,
     /// Where that is kept.
     keep: Keep,
+    /// What is found of targets.
+    board: Arc<Board>,
 }
 
 /// A configuration that could be put into force.
@@ -91,6 +94,8 @@ pub struct Prepared {
     pub changes: Vec<Change>,
     /// Keys that differ and cannot be changed while the process runs.
     pub deferred: Vec<String>,
+    /// The last change of what was found that is in the plan.
+    pub revision: u64,
 }
 
 impl History {
@@ -107,9 +112,9 @@ impl History {
 }
 
 impl Reader {
-    /// Reads `path`, of which `loaded` is in force under `overrides`, which are kept in `keep`.
-    pub fn new(path: PathBuf, loaded: Loaded, overrides: Overrides, keep: Keep) -> Self {
-        Self { path, loaded, overrides: Arc::new(overrides), keep }
+    /// Reads `path`, of which `loaded` is in force with what is on `board` and under `overrides`, which are kept in `keep`.
+    pub fn new(path: PathBuf, loaded: Loaded, overrides: Overrides, keep: Keep, board: Arc<Board>) -> Self {
+        Self { path, loaded, overrides: Arc::new(overrides), keep, board }
     }
 
     /// The files and folders that a change of the configuration would be seen in, if it is to be looked for.
@@ -151,12 +156,27 @@ impl Reader {
         present: Arc<Present>,
     ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
         let (path, before, overrides) = (self.path.clone(), self.loaded.clone(), self.overrides.clone());
-        compiling(move || {
-            let loaded = config::load(&path, &|name| std::env::var(name).ok()).map_err(|report| report.to_string())?;
-            let changes = diff::changes(&before.sources, &loaded.sources);
-            let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
-            compile(config, &overrides, loaded, &present, (changes, deferred))
-        })
+        let board = self.board.clone();
+        async move {
+            let load = move || config::load(&path, &|name| std::env::var(name).ok());
+            let loaded = blocking(move || load().map_err(|report| report.to_string())).await?;
+            // A pool that is new has its targets from its first request on.
+            discovery::ask_first(&board, &loaded.config, false).await;
+            blocking(move || {
+                let changes = diff::changes(&before.sources, &loaded.sources);
+                let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
+                compile(config, (&board, &overrides), loaded, &present, (changes, deferred))
+            })
+            .await
+        }
+    }
+
+    /// Compiles what is in force with what is found of targets now, without reading anything.
+    pub fn prepare_again(
+        &self,
+        present: Arc<Present>,
+    ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
+        self.prepare_under(self.overrides.clone(), present)
     }
 
     /// Compiles what is in force under other overrides, without reading anything.
@@ -165,31 +185,33 @@ impl Reader {
         overrides: Arc<Overrides>,
         present: Arc<Present>,
     ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
-        let (loaded, before) = (self.loaded.clone(), self.overrides.clone());
-        compiling(move || {
+        let (loaded, before, board) = (self.loaded.clone(), self.overrides.clone(), self.board.clone());
+        blocking(move || {
             let changes = overrides.changes_since(&before);
             let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
-            compile(config, &overrides, loaded, &present, (changes, deferred))
+            compile(config, (&board, &overrides), loaded, &present, (changes, deferred))
         })
     }
 }
 
 fn compile(
     mut config: Config,
-    overrides: &Overrides,
+    (board, overrides): (&Board, &Overrides),
     loaded: Loaded,
     present: &Present,
     (changes, deferred): (Vec<Change>, Vec<String>),
 ) -> std::result::Result<Prepared, String> {
+    let (revision, found) = board.found();
+    found.lay_over(&mut config);
     overrides.lay_over(&mut config);
     let plan = plan::succeed(&config, &present.plan).map_err(|faults| loaded.sources.report(&faults).to_string())?;
-    Ok(Prepared { plan, loaded, changes, deferred })
+    Ok(Prepared { plan, loaded, changes, deferred, revision })
 }
 
 /// Does what takes its time where it holds up nobody.
-fn compiling(
-    work: impl FnOnce() -> std::result::Result<Prepared, String> + Send + 'static,
-) -> impl Future<Output = std::result::Result<Prepared, String>> {
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::result::Result<T, String> + Send + 'static,
+) -> impl Future<Output = std::result::Result<T, String>> {
     let work = tokio::task::spawn_blocking(work);
     async move { work.await.unwrap_or_else(|error| Err(format!("the configuration could not be compiled: {error}"))) }
 }

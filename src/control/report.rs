@@ -3,6 +3,7 @@
 use super::admin::AdminState;
 use super::certificates;
 use super::crew::Crew;
+use super::discovery::Board;
 use super::live;
 use super::overrides::Overrides;
 use super::present::{self, Present};
@@ -37,6 +38,7 @@ pub struct Report {
     /// What was read, without what is laid over it.
     loaded: ArcSwap<Loaded>,
     overrides: ArcSwap<Overrides>,
+    board: Arc<Board>,
     /// What each listener listens on, by its position in the plan.
     addresses: ArcSwap<Vec<(usize, String)>>,
     bans: Arc<Bans>,
@@ -60,6 +62,7 @@ impl Report {
         file: Option<Arc<FileThread>>,
         loaded: Loaded,
         overrides: Arc<Overrides>,
+        board: Arc<Board>,
     ) -> Self {
         let addresses = crew.sockets().addresses(&present.load().plan);
         let reloads = Reloads::default();
@@ -72,6 +75,7 @@ impl Report {
             history: ArcSwap::default(),
             loaded: ArcSwap::from_pointee(loaded),
             overrides: ArcSwap::new(overrides),
+            board,
             addresses: ArcSwap::from_pointee(addresses),
             bans: crew.bans().clone(),
             admission: crew.admission().clone(),
@@ -127,6 +131,11 @@ impl Report {
     /// What is laid over it.
     pub fn overrides(&self) -> Arc<Overrides> {
         self.overrides.load_full()
+    }
+
+    /// What is found of targets.
+    pub fn board(&self) -> &Board {
+        &self.board
     }
 
     /// What each listener listens on, by its position in the plan.
@@ -242,6 +251,7 @@ impl AdminState for Report {
             sticky_pools: &sticky::pools(&present.plan),
             datagrams: &udp,
             live: &live::shown(&present.plan, net::coarse_now()),
+            discovered: &self.board.discovered(),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             log_lines_dropped: log::dropped(),

@@ -5,6 +5,7 @@ use super::admin::{Doors, Inherited, Served};
 use super::certificates;
 use super::command::{Command, Commands};
 use super::crew::Crew;
+use super::discovery::{Board, Discovery};
 use super::end::Retired;
 use super::handover::{self, Answer, Inheritance, LiveTarget, TableText, TargetText};
 use super::keep::Keep;
@@ -42,7 +43,9 @@ pub struct Start {
     pub overrides: Overrides,
     /// Where that is kept.
     pub keep: Keep,
-    /// What was compiled from both.
+    /// What was found of targets.
+    pub board: Arc<Board>,
+    /// What was compiled from all of them.
     pub plan: Plan,
     /// What the process before handed over, if there is one.
     pub inheritance: Option<Inheritance>,
@@ -114,7 +117,7 @@ fn refuse_all(commands: &mut mpsc::Receiver<Command>) {
 
 /// Binds, starts the workers and all that control runs. `asking`: how operators reach the loop.
 async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands) -> Result<Control, String> {
-    let Start { path, loaded, overrides, keep, plan, .. } = start;
+    let Start { path, loaded, overrides, keep, board, plan, .. } = start;
     let plan = Arc::new(plan);
     let (backend, refused) = net::probe(plan.runtime.driver)
         .map_err(|error| format!("runtime.driver = \"io_uring\", but this system refuses a ring: {error}"))?;
@@ -143,8 +146,11 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     if let Some(Err(why)) = bans.map(|bans| crew.bans().take_text(&bans, net::coarse_now())) {
         tracing::error!("the bans of the process before are lost: {why}");
     }
-    let reader = Reader::new(path, loaded, overrides, keep);
-    let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone());
+    let mut discovery = Discovery::new(board.clone(), &present.plan.config.runtime.state_dir);
+    discovery.set(&present.plan.config);
+    let reader = Reader::new(path, loaded, overrides, keep, board.clone());
+    let report =
+        Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone(), board);
     let report = Arc::new(report);
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
@@ -163,6 +169,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         checks,
         overseer: Overseer::default(),
         keepers,
+        discovery,
         traces,
         look,
         again,

@@ -57,6 +57,7 @@ impl Origin {
         descriptors.extend(operators.tcp);
         descriptors.extend(operators.socket);
         (letter.overrides, letter.bans) = (operators.overrides, operators.bans);
+        letter.discovered = operators.discovered;
         letter.rings = present.plan.rings.hand_over();
         letter.targets = checks::hand_over(present);
         let tables = Tables::of(&present.plan);

@@ -26,10 +26,12 @@ pub struct Onward {
     pub target: Option<String>,
     /// How the client stays with its target; null where it does not.
     pub sticky: Option<Belonging>,
-    /// All targets.
+    /// All targets that are written down.
     pub targets: Vec<Target>,
     /// By which PROXY header the target is told of the client: "v1", "v2", "v2-crc32c"; null if by none.
     pub send_proxy: Option<&'static str>,
+    /// Where a running process finds more of them; null: nowhere.
+    pub discovery: Option<String>,
     /// The path that the target gets, without the query.
     pub target_path: String,
     /// The request line that it gets, if it speaks HTTP/1.1.
@@ -141,6 +143,12 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         }),
         targets: targets(shared),
         send_proxy: form(shared.send_proxy),
+        discovery: plan
+            .config
+            .pools
+            .get(&shared.name)
+            .and_then(|pool| pool.discover.as_ref())
+            .map(|discover| discover.shown()),
         target_path: readable(&onward.path),
         request_line: line,
         target_host: host.filter(|_| rule.host != plan::Host::Target),

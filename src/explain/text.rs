@@ -200,6 +200,10 @@ impl Page {
             self.explained("sticky", Ink::Bold, &sticky.by, &sticky.why);
         }
         self.targets(targets, target.as_deref(), belongs);
+        if let Some(source) = &forward.discovery {
+            let label = if targets.is_empty() { "targets" } else { "" };
+            self.row(label, &format!("  found by {}", shown(source)));
+        }
         self.announced(forward.send_proxy);
         self.row("sends", &self.ink(Ink::Bold, &shown(&forward.request_line)));
         self.row("", &shown(&format!("Host: {}", forward.target_host.as_deref().unwrap_or("the target's address"))));

@@ -8,6 +8,7 @@ pub mod access;
 pub mod checked;
 pub mod counters;
 pub mod datagrams;
+pub mod discovery;
 pub mod file;
 pub mod latency;
 pub mod log;

@@ -49,6 +49,8 @@ pub struct Scrape<'a> {
     pub datagrams: &'a [UdpListener],
     /// The pools that go by live traffic.
     pub live: &'a [LivePool],
+    /// The pools whose targets are found.
+    pub discovered: &'a [super::discovery::Discovered],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -103,6 +105,7 @@ impl Scrape<'_> {
         self.write_secure_pools(&mut page);
         self.write_sticky(&mut page);
         self.write_targets(&mut page);
+        super::discovery::write(&mut page, self.discovered);
         self.write_health(&mut page);
         self.write_live(&mut page);
         self.write_logs(&mut page);
@@ -552,6 +555,7 @@ mod tests {
                 ],
                 shares: vec![1.0, 0.25],
             }],
+            discovered: &[],
             access_log: Some(&Lines::default()),
             tracing: true,
             log_lines_dropped: 1,

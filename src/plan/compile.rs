@@ -17,7 +17,7 @@ use crate::tls::Rings;
 use crate::upstream::outlier::Outlier;
 use crate::upstream::queue::{Adaptive, AdaptiveSettings, Limits as QueueLimits, Queue};
 use crate::upstream::{self, balance::Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Compiles a configuration. Fails with every fault that concerns several of its values, such as routes that tie.
@@ -164,9 +164,11 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         model::HashKey::Cookie(name) => Key::Cookie(name.clone()),
         model::HashKey::Query(name) => Key::Query(name.clone()),
     });
+    let known: HashMap<&net::Address, &upstream::Target> =
+        before.iter().flat_map(|before| &before.targets).map(|target| (&target.address, target)).collect();
     let target = |target: &model::Target| {
         let address = address(&target.address);
-        let known = before.and_then(|before| before.find(&address));
+        let known = known.get(&address).copied();
         let next = match known {
             Some(known) => known.succeed(target.weight, target.backup),
             None => upstream::Target::new(address, target.weight, target.backup, workers),

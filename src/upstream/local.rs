@@ -28,7 +28,9 @@ pub struct Tried(SmallVec<[u16; 4]>);
 pub struct Local {
     pool: Arc<Pool>,
     balancer: Rc<RefCell<Balancer>>,
-    idle: Vec<RefCell<Vec<Idle>>>,
+    /// Shared with the sides before and after this one, so that an exchange that began under another plan leaves its connection
+    /// to the present one.
+    idle: Vec<Rc<RefCell<Vec<Idle>>>>,
     /// Until when each target counts as one that closes connections although it said that it would not.
     hasty: Vec<Cell<Duration>>,
     max_idle: usize,
@@ -102,7 +104,7 @@ impl Local {
         let now = net::coarse_now();
         let view = View { pool: &pool, tried: &Tried::default(), ignore_health: true, now };
         let balancer = Rc::new(RefCell::new(Balancer::new(pool.balance, &view, seed)));
-        let idle = pool.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
+        let idle = pool.targets.iter().map(|_| Rc::default()).collect();
         let max_idle = if pool.keepalive.max_idle == 0 { 0 } else { pool.keepalive.max_idle.div_ceil(workers.max(1)) };
         let hasty = vec![Cell::new(Duration::ZERO); pool.targets.len()];
         let trunks = Trunks::new(pool.targets.len());
@@ -135,7 +137,7 @@ impl Local {
         if same_tls && old.protocol == new.protocol && old.send_proxy == new.send_proxy {
             for (place, target) in new.targets.iter().enumerate() {
                 let Some(&before) = places.get(&target.address) else { continue };
-                next.idle[place].replace(self.idle[before].take());
+                next.idle[place].clone_from(&self.idle[before]);
                 next.hasty[place].set(self.hasty[before].get());
                 next.trunks.take_over(place, &self.trunks, before);
             }

@@ -9,6 +9,7 @@ pub mod collector;
 pub mod h2;
 pub mod hurt;
 pub mod load;
+pub mod nameserver;
 pub mod ocsp;
 pub mod pebble;
 pub mod proxy;
@@ -21,6 +22,7 @@ pub mod udp;
 pub mod wire;
 
 pub use client::Client;
+pub use nameserver::Nameserver;
 pub use proxy::Proxy;
 pub use target::Target;
 

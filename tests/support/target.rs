@@ -71,6 +71,21 @@ pub enum Leave {
 impl Target {
     /// A target that does `act` with each connection.
     pub fn with(name: &str, act: impl Fn(&mut Peer) + Send + Sync + 'static) -> Target {
+        Target::on(0, name, act)
+    }
+
+    /// An echo on the same port as this one, at an address of its own.
+    pub fn beside(&self, name: &str) -> Target {
+        Target::on(self.address.port(), name, |peer| {
+            while let Some(seen) = peer.request() {
+                if peer.echo(&seen).is_none() {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn on(port: u16, name: &str, act: impl Fn(&mut Peer) + Send + Sync + 'static) -> Target {
         let inner = Arc::new(Inner {
             name: name.to_owned(),
             act: Box::new(act),
@@ -79,7 +94,7 @@ impl Target {
             listener: Mutex::default(),
             live: Mutex::default(),
         });
-        let mut target = Target { address: SocketAddr::new(own_address().into(), 0), inner };
+        let mut target = Target { address: SocketAddr::new(own_address().into(), port), inner };
         target.revive();
         target
     }

@@ -1,6 +1,8 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
-use super::{Adaptive, Address, Agent, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track};
+use super::{
+    Adaptive, Address, Agent, Discover, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track,
+};
 use crate::config::units::{Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// `[pools.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("required" = ["targets"], "additionalProperties" = false))]
+#[schemars(extend("additionalProperties" = false))]
 pub struct Pool {
     /// What targets speak to http listeners.
     pub protocol: PoolProtocol,
@@ -18,6 +20,8 @@ pub struct Pool {
     pub key: HashKey,
     /// The targets: "10.0.0.1:8080", or tables with weight and backup.
     pub targets: Vec<Target>,
+    /// Where targets are found that come and go by themselves, beside those in `targets`.
+    pub discover: Option<Discover>,
     /// What happens while no target is up.
     pub all_down: AllDown,
     /// Active health checks. Absent: targets are taken to be up.
@@ -64,6 +68,7 @@ impl Default for Pool {
             balance: Balance::Random,
             key: HashKey::ClientIp,
             targets: Vec::new(),
+            discover: None,
             all_down: AllDown::Closed,
             health: None,
             agent: None,

@@ -28,7 +28,7 @@ pub(super) fn check(sense: &mut Sense<'_>, tracing: &Tracing) {
 }
 
 /// Whether what stands behind a URL's scheme names this host.
-fn is_near(rest: &str) -> bool {
+pub(super) fn is_near(rest: &str) -> bool {
     let authority = rest.split('/').next().unwrap_or_default();
     let host = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(host, _)| host);
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

@@ -107,13 +107,13 @@ pub(super) async fn routes(State(desk): From, Query(wanted): Query<view::Part>) 
 pub(super) async fn pools(State(desk): From, Query(wanted): Query<view::Part>) -> Answer {
     let (tag, present, overrides) = (desk.report.tag(), desk.report.present(), desk.report.overrides());
     let name = |index: &usize| present.plan.pools[*index].shared.name.clone();
-    let show = |index| show::pool(&present, &overrides, index);
+    let show = |index| show::pool(&desk.report, &present, &overrides, index);
     answer(200, Some(&tag), &part(0..present.plan.pools.len(), &wanted, name, show))
 }
 
 pub(super) async fn pool(State(desk): From, Path(name): Path<String>) -> Answer {
     let (tag, present, overrides) = (desk.report.tag(), desk.report.present(), desk.report.overrides());
-    answer(200, Some(&tag), &show::pool(&present, &overrides, find_pool(&present, &name)?))
+    answer(200, Some(&tag), &show::pool(&desk.report, &present, &overrides, find_pool(&present, &name)?))
 }
 
 pub(super) async fn targets(State(desk): From, Path(name): Path<String>, Query(wanted): Query<view::Part>) -> Answer {
@@ -123,7 +123,7 @@ pub(super) async fn targets(State(desk): From, Path(name): Path<String>, Query(w
     let mut order: Vec<usize> = (0..targets.len()).collect();
     order.sort_by(|&a, &b| targets[a].name.cmp(&targets[b].name));
     let belonging = sticky::belonging(&present, pool);
-    let show = |index| show::target(&present, &overrides, (pool, index), &belonging);
+    let show = |index| show::target(&desk.report, &present, &overrides, (pool, index), &belonging);
     answer(200, Some(&tag), &part(order, &wanted, |index| targets[*index].name.clone(), show))
 }
 
@@ -134,12 +134,14 @@ pub(super) async fn target(State(desk): From, Path((pool, target)): Path<(String
     let absent = || Problem::not_found(format!("pool `{pool}` has no target `{target}`"));
     let index = targets.iter().position(|known| known.name == target).ok_or_else(absent)?;
     let belonging = sticky::belonging(&present, place);
-    answer(200, Some(&tag), &show::target(&present, &overrides, (place, index), &belonging))
+    answer(200, Some(&tag), &show::target(&desk.report, &present, &overrides, (place, index), &belonging))
 }
 
 pub(super) async fn overrides(State(desk): From) -> Answer {
     let (tag, present, overrides) = (desk.report.tag(), desk.report.present(), desk.report.overrides());
-    let items = overrides.rows(&desk.report.loaded().config, &present.plan.config);
+    let mut written = desk.report.loaded().config.clone();
+    desk.report.board().lay_over(&mut written);
+    let items = overrides.rows(&written, &present.plan.config);
     answer(200, Some(&tag), &view::Overrides { revision: overrides.revision, items })
 }
 

@@ -2,9 +2,10 @@
 
 use super::sticky;
 use super::view::{self, Used, Weight};
+use crate::control::discovery::Source;
 use crate::control::overrides::{Key, Overrides, State};
 use crate::control::present::Present;
-use crate::control::reload::Told;
+use crate::control::reload::{Told, now};
 use crate::control::report::Report;
 use crate::net;
 use crate::observe::counters::{LastCheck, WorkerCounters};
@@ -99,7 +100,7 @@ pub(super) fn route(present: &Present, index: usize) -> view::Route {
     }
 }
 
-pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> view::Pool {
+pub(super) fn pool(report: &Report, present: &Present, overrides: &Overrides, index: usize) -> view::Pool {
     let pool = &present.plan.pools[index].shared;
     let written = present.plan.config.pools.get(&pool.name);
     let word = |value: Option<Value>| value.and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default();
@@ -122,13 +123,29 @@ pub(super) fn pool(present: &Present, overrides: &Overrides, index: usize) -> vi
         errors: sum(present, |worker| worker.pool(index).failures.get().iter().sum()),
         targets: {
             let belonging = sticky::belonging(present, index);
-            (0..pool.targets.len()).map(|place| target(present, overrides, (index, place), &belonging)).collect()
+            let show = |place| target(report, present, overrides, (index, place), &belonging);
+            (0..pool.targets.len()).map(show).collect()
         },
+        discovery: report.board().sources().get(&pool.name).map(|source| discovery(report, source)),
+    }
+}
+
+fn discovery(report: &Report, source: &Source) -> view::Discovery {
+    let (_, found) = report.board().found();
+    let (state, answer) = (source.state(), found.get(&source.key));
+    view::Discovery {
+        source: source.shown.clone(),
+        targets: answer.map(|answer| answer.targets.len()),
+        since: answer.map(|answer| answer.since),
+        age: state.answered.map(|at| now().saturating_sub(at)),
+        next: state.next.map(|at| at.saturating_sub(now())),
+        trouble: state.trouble.clone(),
     }
 }
 
 /// `belonging`: as [`sticky::belonging`] has it for the pool.
 pub(super) fn target(
+    report: &Report,
     present: &Present,
     overrides: &Overrides,
     (pool, index): (usize, usize),
@@ -162,8 +179,22 @@ pub(super) fn target(
         max_in_flight: target.limit(),
         requests: sum(present, |worker| worker.pool(pool).target(index).requests.get()),
         errors: sum(present, |worker| worker.pool(pool).target(index).failures.get()),
-        origin: if overrides.concerns(&key) { "override" } else { "config" }.to_owned(),
+        origin: origin(report, overrides, &key).to_owned(),
         sticky: belonging.get(index).copied(),
+    }
+}
+
+/// Who says that a target is there, and how.
+fn origin(report: &Report, overrides: &Overrides, key: &Key) -> &'static str {
+    let loaded = report.loaded();
+    let is_written = || {
+        let pool = loaded.config.pools.get(&key.pool);
+        pool.is_some_and(|pool| pool.targets.iter().any(|target| target.address.to_string() == key.target))
+    };
+    match overrides.concerns(key) {
+        true => "override",
+        false if report.board().sources().contains_key(&key.pool) && !is_written() => "discovery",
+        false => "config",
     }
 }
 

@@ -169,6 +169,31 @@ pub struct Pool {
     pub errors: u64,
     /// Its targets, in the order of the configuration.
     pub targets: Vec<Target>,
+    /// Where targets are found that come and go by themselves; absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+}
+
+/// A source of targets.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Discovery {
+    /// Where they are found: "dns api.example.com:8080".
+    pub source: String,
+    /// How many it has told of last; absent: it has told nothing yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<usize>,
+    /// Since when it tells of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// How long ago it said something that could be used; absent: it has not since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u64>,
+    /// In how long it is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+    /// What came of asking it last, if that was not targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// Those who wait for a target with room.
@@ -219,7 +244,7 @@ pub struct Target {
     pub requests: u64,
     /// Tries that failed since the start.
     pub errors: u64,
-    /// "config", or "override" where an operator has changed anything of it.
+    /// "config", "discovery" where its pool's source has told of it, or "override" where an operator has changed anything of it.
     pub origin: String,
     /// Who belongs to it, in a pool that is sticky.
     #[serde(default)]
