@@ -7,6 +7,9 @@ use super::tree::{Node, Table, Value};
 /// The keys of a listener that mean something only for HTTP.
 pub const HTTP_ONLY: [&str; 4] = ["redirect", "trusted_proxies", "forwarded", "upgrades"];
 
+/// The keys of a listener that mean something only where there are connections.
+pub const STREAMS_ONLY: [&str; 2] = ["limits", "on_refuse"];
+
 /// The keys of a route of which one says what becomes of a request.
 pub const OUTCOMES: [&str; 3] = ["pool", "respond", "redirect"];
 
@@ -42,7 +45,9 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
             }
             if text("protocol") == Some("udp") {
                 fitting.retain(|key, _| {
-                    ![&HTTP_ONLY[..], &["proxy_protocol", "timeouts", "tls"]].concat().contains(&key.as_str())
+                    ![&HTTP_ONLY[..], &STREAMS_ONLY, &["proxy_protocol", "timeouts", "tls"]]
+                        .concat()
+                        .contains(&key.as_str())
                 });
             } else {
                 fitting.remove("udp");

@@ -5,6 +5,7 @@ use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::names;
 use super::patterns;
+use super::rate::Rate;
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
 use super::words::{RETRY_ON, StatusRanges};
@@ -82,6 +83,8 @@ formats! {
         "write a size (\"10MiB\") or \"unlimited\"",
         |text, _| if text == "unlimited" { Ok(text.into()) } else { text.parse::<Size>().map(|s| s.to_string()) },
         measure bytes, words &["unlimited"];
+    "rate" ["string"] type Rate, "a rate", "a rate is a number and a unit of time: \"20/s\", \"600/m\", \"100/h\"",
+        |text, _| text.parse::<Rate>().map(|r| r.to_string());
     "share" ["string"] type Share, "a share", "a share is a percentage: \"20%\"",
         |text, _| text.parse::<Share>().map(|s| s.to_string());
     "factor" ["number", "integer", "string"] mark FactorRange, "a factor", "a factor is a number: 3.0",

@@ -15,6 +15,7 @@ mod logs;
 pub mod model;
 mod names;
 mod patterns;
+pub mod rate;
 mod read;
 mod report;
 pub mod schema;

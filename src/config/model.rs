@@ -5,6 +5,7 @@
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
 mod discover;
+mod guard;
 mod health;
 mod live;
 mod log;
@@ -21,6 +22,7 @@ mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use discover::*;
+pub use guard::*;
 pub use health::*;
 pub use live::*;
 pub use log::*;
@@ -241,6 +243,16 @@ pub struct Listener {
     pub upgrades: Vec<String>,
     /// Clients' addresses come by the PROXY protocol, versions 1 and 2, before anything else. Absent: nobody's header counts.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Address ranges of clients that may connect; the others may not. Empty: all may.
+    #[schemars(with = "Vec<Network>")]
+    pub allow: Vec<IpNet>,
+    /// Address ranges of clients that may not connect, whatever `allow` says.
+    #[schemars(with = "Vec<Network>")]
+    pub deny: Vec<IpNet>,
+    /// How many connections a client may have and make. Absent: any.
+    pub limits: Option<ClientLimits>,
+    /// What becomes of a connection that `allow`, `deny` or `limits` keep out.
+    pub on_refuse: OnRefuse,
     /// How long clients may take.
     pub timeouts: ListenerTimeouts,
     /// Ends TLS here. Absent: clients speak in clear.
@@ -260,6 +272,10 @@ impl Default for Listener {
             forwarded: Forwarded::Xff,
             upgrades: vec!["websocket".into()],
             proxy_protocol: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            limits: None,
+            on_refuse: OnRefuse::Reject,
             timeouts: ListenerTimeouts::default(),
             tls: None,
             udp: Udp::default(),

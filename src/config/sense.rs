@@ -3,6 +3,7 @@
 
 mod discover;
 mod expect;
+mod guard;
 mod health;
 mod live;
 mod log;
@@ -106,6 +107,7 @@ impl Sense<'_> {
         if !self.is_sound(&at, "protocol") || !self.is_complete(at.clone()) {
             return;
         }
+        guard::check(self, listener, &at);
         proxy::check(self, listener, &at);
         if let Some(tls) = listener.tls.as_ref().filter(|_| listener.protocol != Protocol::Udp) {
             secure::check(self, name, listener.protocol, tls, &at.child("tls"));

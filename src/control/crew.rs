@@ -10,6 +10,7 @@ use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
 use crate::observe::tally::Tally;
 use crate::observe::trace;
+use crate::plan::guard::Table;
 use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Place, Pulse};
 use std::collections::HashSet;
 use std::io;
@@ -334,6 +335,7 @@ impl Crew {
         let closed = net::abandon(index);
         self.present.workers[index].clear_gauges();
         self.present.plan.pools.iter().for_each(|pool| pool.shared.forget(index));
+        self.present.plan.guards().filter_map(|(_, guard)| guard.table()).for_each(Table::forget_open);
         tracing::error!(worker = index, closed, "the worker is gone; it is started again");
         match self.hire(index) {
             Ok(member) => {

@@ -16,6 +16,7 @@ pub mod discovery;
 mod edits;
 mod end;
 mod files;
+mod guards;
 mod handover;
 mod keep;
 mod life;

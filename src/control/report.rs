@@ -7,9 +7,9 @@ use super::discovery::Board;
 use super::live;
 use super::overrides::Overrides;
 use super::present::{self, Present};
-use super::queues;
 use super::reload::{History, Told, now};
 use super::sticky;
+use super::{guards, queues};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -248,6 +248,7 @@ impl AdminState for Report {
             certificates: &certificates::of(&present.plan),
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
+            guards: &guards::of(&present.plan, net::coarse_now()),
             sticky_pools: &sticky::pools(&present.plan),
             datagrams: &udp,
             live: &live::shown(&present.plan, net::coarse_now()),

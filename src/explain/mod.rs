@@ -9,6 +9,7 @@
 //! May depend on `http`, `plan`, `upstream`, `config`, `net` (addresses) and `observe` (reasons).
 
 mod explanation;
+mod guard;
 pub mod har;
 mod listener;
 mod live;
@@ -39,7 +40,7 @@ pub fn explain(plan: &Plan, request: &Request) -> Result<Explanation, Unclear> {
     let url = request.parts()?;
     let name = request.sni.clone().or_else(|| name_to_ask_for(&url));
     if let Some(passed) = passage::explain(plan, &url, request, name.as_deref()) {
-        return Ok(passed);
+        return Ok(guard::look(plan, request, passed));
     }
     let chosen = listener::choose(plan, &url, request.listener.as_deref())?;
     let text = request.head(&url)?;
@@ -54,7 +55,8 @@ pub fn explain(plan: &Plan, request: &Request) -> Result<Explanation, Unclear> {
         multiplexed: request.http2,
     };
     let course = dry::run(&question);
-    Ok(explanation::tell(request, &url, &question, &chosen.why, &course))
+    let explanation = explanation::tell(request, &url, &question, &chosen.why, &course);
+    Ok(guard::look(plan, request, explanation))
 }
 
 /// What a client asks for in its handshake: a name, never an address (RFC 6066 §3).

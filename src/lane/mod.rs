@@ -13,6 +13,7 @@
 pub mod bans;
 mod era;
 mod gate;
+mod guard;
 mod register;
 
 pub use era::Era;

@@ -25,6 +25,7 @@ mod listener;
 mod mailbox;
 pub mod parcel;
 pub mod proxy_protocol;
+mod quiet;
 mod race;
 mod runtime;
 mod signal;

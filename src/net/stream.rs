@@ -272,6 +272,11 @@ impl Stream {
         let _ = set_socket_linger(&self.watch, Some(Duration::ZERO));
     }
 
+    /// Makes the close one that the peer hears nothing of, as far as that can be had.
+    pub fn vanish_on_close(&self) {
+        super::quiet::hush(&self.watch);
+    }
+
     /// Names it for whoever may end it from elsewhere on the worker.
     pub fn handle(&self) -> Handle {
         self.watch.handle()

@@ -89,6 +89,12 @@ words! {
         ClientCertificate = "client-certificate",
         /// An operator has banned the client (403, or no connection at all).
         Banned = "banned",
+        /// The client's address is denied, or not allowed, on the listener.
+        Denied = "denied",
+        /// The client has open as many connections as it may have.
+        ClientConnections = "client-connections",
+        /// The client makes more connections than it may.
+        ConnectionRate = "connection-rate",
         /// The connection limit was reached.
         ConnectionLimit = "connection-limit",
         /// The process is stopping.

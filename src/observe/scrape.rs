@@ -2,11 +2,14 @@
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
 mod datagrams;
+mod guards;
 mod live;
 mod queues;
+mod reloads;
 mod sticky;
 
 pub use datagrams::UdpListener;
+pub use guards::Guard;
 pub use live::{LivePool, LiveTarget};
 pub use queues::Queue;
 pub use sticky::{StickyPool, StickyTable};
@@ -41,6 +44,8 @@ pub struct Scrape<'a> {
     pub certificates: &'a [Certificates],
     /// The pools that have TLS.
     pub secure_pools: &'a [SecurePool],
+    /// The listeners that count clients.
+    pub guards: &'a [Guard],
     /// The pools that have limits.
     pub queues: &'a [Queue],
     /// The pools that are sticky.
@@ -96,6 +101,7 @@ impl Scrape<'_> {
         self.write_workers(&mut page);
         self.write_listeners(&mut page);
         self.write_datagrams(&mut page);
+        self.write_guards(&mut page);
         self.write_h2(&mut page);
         self.write_tls(&mut page);
         self.write_acme(&mut page);
@@ -176,28 +182,6 @@ impl Scrape<'_> {
         self.per_pool(page.counter("ringway_pool_h2_connections_total", help), |p| p.h2_connections.get());
         let help = "Streams begun on connections to targets.";
         self.per_pool(page.counter("ringway_pool_h2_streams_total", help), |p| p.h2_streams.get());
-    }
-
-    fn write_reloads(&self, page: &mut Page) {
-        let Reloads { applied, unchanged, failed, rolled_back, upgrades, upgrades_failed, .. } = self.reloads;
-        let Reloads { trying, last_failed, last_success, .. } = self.reloads;
-        let help = "The number of the plan in force: 1 at the start, one more with each reload that changed something.";
-        page.gauge("ringway_config_plan_number", help).sample(&[], self.plan);
-        let mut total = page.counter("ringway_config_reloads_total", "Reloads by what became of them.");
-        for (result, count) in
-            [("applied", applied), ("unchanged", unchanged), ("failed", failed), ("rolled-back", rolled_back)]
-        {
-            total.sample(&[("result", result)], count.get());
-        }
-        let help = "1 while a plan is tried out beside the one in force.";
-        page.gauge("ringway_config_trying", help).sample(&[], trying.get());
-        let help = "1 unless the last reload failed.";
-        page.gauge("ringway_config_last_reload_successful", help).sample(&[], 1 - last_failed.get().min(1));
-        let help = "When a plan was last put into force, seconds since 1970.";
-        page.gauge("ringway_config_last_reload_success_timestamp_seconds", help).sample(&[], last_success.get());
-        let mut total = page.counter("ringway_upgrades_total", "Upgrades of this process by what became of them.");
-        total.sample(&[("result", "taken-over")], upgrades.get());
-        total.sample(&[("result", "failed")], upgrades_failed.get());
     }
 
     /// Nothing without TLS.
@@ -539,6 +523,7 @@ mod tests {
             control: &control,
             latencies: &latencies,
             certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
+            guards: &[Guard { listener: 1, clients: 4, evictions: 5, uncounted: 6, size: 1000 }],
             queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
             sticky_pools: &[StickyPool {
@@ -568,6 +553,7 @@ mod tests {
         let get = |name, labels: &[(&str, &str)]| value(&samples, name, labels);
         assert_eq!(get("ringway_http_requests_total", &[("listener", "we\"b\\2"), ("code_class", "2xx")]), 2.0);
         assert_eq!(get("ringway_refused_total", &[("listener", "we\"b\\2"), ("reason", "no-route")]), 2.0);
+        assert_eq!(get("ringway_listener_clients", &[("listener", "we\"b\\2")]), 4.0);
         assert_eq!(get("ringway_pool_errors_total", &[("pool", "a"), ("kind", "reset")]), 2.0);
         assert_eq!(get("ringway_target_received_bytes_total", &[("target", "10.0.0.2:80")]), 14.0);
         assert_eq!(get("ringway_target_datagrams_sent_total", &[("target", "10.0.0.2:80")]), 16.0);

@@ -8,7 +8,7 @@ use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
     Retry, Route, Runtime, Udp,
 };
-use super::{edge, front, probes};
+use super::{edge, front, guard, probes};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -391,6 +391,10 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
+        guard: guard::compile(
+            listener,
+            previous.and_then(|plan| plan.listener(name)).and_then(|before| before.guard.as_deref()),
+        ),
         front: front::compile(name, listener, config)?,
         tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared, previous)).transpose()?,
     })

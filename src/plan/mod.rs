@@ -8,6 +8,7 @@
 mod compile;
 mod edge;
 mod front;
+pub mod guard;
 pub mod host;
 mod live;
 mod passage;
@@ -34,6 +35,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::{compile, inherit, succeed};
 pub use front::{Front, Headers};
+pub use guard::Guard;
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use tracing::{Collector, Tracing};
@@ -111,6 +113,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Bounds on what clients may take.
     pub timeouts: ListenerTimeouts,
+    /// Who may connect; `None`: everybody.
+    pub guard: Option<Box<Guard>>,
     /// What precedes TLS and the protocol; `None`: nothing does.
     pub front: Option<Box<Front>>,
     /// What ends TLS here; `None`: clients speak in clear.
@@ -145,6 +149,11 @@ impl Plan {
             Protocol::Udp(udp) => Some((&**listener, udp)),
             Protocol::Tcp { .. } | Protocol::Http(_) => None,
         })
+    }
+
+    /// Who may connect, by the positions of listeners where not everybody may.
+    pub fn guards(&self) -> impl Iterator<Item = (usize, &Guard)> {
+        self.listeners.iter().filter_map(|listener| Some((listener.index, listener.guard.as_deref()?)))
     }
 
     /// The names of its listeners, in their order.

@@ -6,6 +6,7 @@ use crate::lane::Visit;
 use crate::net::proxy_protocol::{self, LONGEST, Malformed, Read, Told};
 use crate::net::{self, Accepted, Lease, Peer, Stream};
 use crate::observe::reason::Reason;
+use crate::plan::guard::Held;
 use crate::plan::{Action, Front, Headers, Protocol};
 use crate::tls::hello::Hello;
 use std::fmt;
@@ -31,14 +32,15 @@ pub struct Passage {
     pub name: Option<Box<str>>,
 }
 
-/// Takes what precedes TLS and the protocol, notes whose connection it is, and finds where it goes.
-pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted) -> Lead {
+/// Takes what precedes TLS and the protocol, notes whose connection it is, and finds where it goes. The connection is counted among those
+/// of its client for as long as `held` lives.
+pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted, held: &mut Option<Held>) -> Lead {
     let seat = visit.seat();
     let Some(front) = &seat.listener().front else { return Lead::Own };
     let started = net::now();
     accepted.stream.set_deadline(Some(front.limit));
     accepted.stream.expect_now();
-    let result = lead(visit, accepted, front).await;
+    let result = lead(visit, accepted, front, held).await;
     accepted.stream.set_deadline(None);
     let refusal = match result {
         Ok(lead) => return lead,
@@ -53,9 +55,14 @@ pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted) -> Lead {
     Lead::Nowhere
 }
 
-async fn lead(visit: &mut Visit, accepted: &mut Accepted, front: &Front) -> Result<Lead, Refusal> {
+async fn lead(
+    visit: &mut Visit,
+    accepted: &mut Accepted,
+    front: &Front,
+    held: &mut Option<Held>,
+) -> Result<Lead, Refusal> {
     if let Some(headers) = &front.header {
-        announced(visit, accepted, headers).await?;
+        announced(visit, accepted, headers, held).await?;
     }
     // Another plan may be tried out on the client that was named.
     let seat = visit.seat();
@@ -101,6 +108,8 @@ enum Refusal {
     Elsewhere,
     /// An operator has banned whom the header names.
     Banned,
+    /// Whom the header names may not come in.
+    Kept(Reason),
     /// A client that begins with something else than TLS, where nothing else gets anywhere.
     NoHello,
     /// A client's first message that did not come to its end.
@@ -110,7 +119,12 @@ enum Refusal {
 }
 
 /// Reads the header that a connection may begin with. What comes behind it stays to be received.
-async fn announced(visit: &mut Visit, accepted: &mut Accepted, headers: &Headers) -> Result<(), Refusal> {
+async fn announced(
+    visit: &mut Visit,
+    accepted: &mut Accepted,
+    headers: &Headers,
+    held: &mut Option<Held>,
+) -> Result<(), Refusal> {
     if !headers.count_from(accepted.peer) {
         return if headers.required { Err(Refusal::Elsewhere) } else { Ok(()) };
     }
@@ -127,6 +141,7 @@ async fn announced(visit: &mut Visit, accepted: &mut Accepted, headers: &Headers
     if visit.lane.bans.holds(source.ip(), net::coarse_now()) {
         return Err(Refusal::Banned);
     }
+    *held = visit.seat().look_at(accepted).map_err(Refusal::Kept)?;
     Ok(())
 }
 
@@ -167,6 +182,7 @@ impl Refusal {
             Self::Left | Self::Malformed(_) | Self::Missing => Some(Reason::ProxyHeader),
             Self::Elsewhere => Some(Reason::ProxyAddress),
             Self::Banned => Some(Reason::Banned),
+            Self::Kept(reason) => Some(*reason),
         }
     }
 }
@@ -181,6 +197,7 @@ impl fmt::Display for Refusal {
             Self::Missing => f.write_str("a PROXY header is required, and there is none"),
             Self::Elsewhere => f.write_str("a PROXY header is required, and the peer is not in `proxy_protocol.from`"),
             Self::Banned => f.write_str("an operator has banned the client"),
+            Self::Kept(reason) => write!(f, "the client that the PROXY header names may not come in: {reason}"),
             Self::NoHello => f.write_str("the client speaks no TLS, and no route and no pool is for anything else"),
             Self::Torn => f.write_str("the client's first message of TLS has no end"),
             Self::Unrouted(Some(name)) => write!(f, "no route passes on TLS for `{name}`, and there is no pool"),

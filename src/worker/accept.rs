@@ -7,6 +7,7 @@ use crate::net::{self, Accepted, Either, Listener as Socket, Signal, Slot, race}
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::reason::Reason;
 use crate::plan::Protocol;
+use crate::plan::guard::Held;
 use crate::stream::Lead;
 use crate::tls::{Channel, Clear, Session};
 use crate::{http, stream};
@@ -119,8 +120,15 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
                 door.gate().seat(0).counters().refusals.refused(Reason::Banned);
             }
             Ok(Some(accepted)) => {
-                let visit = Visit::begin(lane.clone(), door.gate(), &accepted);
-                net::spawn("connection of a client", serve(visit, accepted));
+                let gate = door.gate();
+                let seat = gate.seat(u32::MAX);
+                let Ok(held) = seat.admit(&accepted) else { continue };
+                drop(seat);
+                let visit = Visit::begin(lane.clone(), gate, &accepted);
+                match held {
+                    None => net::spawn("connection of a client", serve(visit, accepted)),
+                    Some(held) => net::spawn("connection of a client", serve_counted(visit, accepted, held)),
+                }
             }
             Ok(None) => return Ok(taken),
             Err(error) if taken == 0 => return Err(error.to_string()),
@@ -148,9 +156,19 @@ fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
     }
 }
 
+/// Serves a connection that is counted among those of its client.
+#[expect(clippy::manual_async_fn, reason = "as above")]
+fn serve_counted(visit: Visit, accepted: Accepted, held: Held) -> impl Future<Output = ()> {
+    async move {
+        serve(visit, accepted).await;
+        drop(held);
+    }
+}
+
 /// Serves a connection where something may precede TLS and the protocol.
 async fn serve_fronted(mut visit: Visit, mut accepted: Accepted, secure: bool, tcp: bool) {
-    match Box::pin(stream::pass_front(&mut visit, &mut accepted)).await {
+    let mut held = None;
+    match Box::pin(stream::pass_front(&mut visit, &mut accepted, &mut held)).await {
         Lead::Own => {}
         Lead::Passage(passage) => return Box::pin(stream::serve(&visit, &accepted, None, Some(passage))).await,
         Lead::Nowhere => return,

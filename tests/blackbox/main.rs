@@ -21,6 +21,7 @@ mod config_tests;
 mod discovery;
 mod drivers;
 mod explain;
+mod guards;
 mod h2;
 mod h2_goaway;
 mod h2_heads;

@@ -8,6 +8,7 @@ use crate::lane::{Gate, InFlight, Lane, Seat, lot};
 use crate::net::{self, Batch, Datagram, Peer, Received};
 use crate::observe::counters::{ListenerSet, Shared};
 use crate::observe::reason::{Failure, Lost, Reason, Retried};
+use crate::plan::Listener;
 use crate::upstream::Tried;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -86,11 +87,14 @@ impl Post {
     }
 
     /// Whether datagrams of a client are passed on at all.
-    fn admits(&self, from: SocketAddr) -> Result<(), Reason> {
+    fn admits(&self, from: SocketAddr, listener: &Listener) -> Result<(), Reason> {
         if self.lane.bans.holds(from.ip().to_canonical(), net::coarse_now()) {
             return Err(Reason::Banned);
         }
-        Ok(())
+        match &listener.guard {
+            Some(guard) if guard.bars(from.ip()).is_some() => Err(Reason::Denied),
+            _ => Ok(()),
+        }
     }
 
     fn arrive(self: &Rc<Self>, gate: &Gate, piece: &Received<'_>) {
@@ -98,7 +102,7 @@ impl Post {
         let Some(terms) = self.terms(&seat) else { return };
         terms.counters.datagrams.received.add(piece.count());
         terms.counters.received.add(piece.bytes.len() as u64);
-        if let Err(reason) = self.admits(piece.from) {
+        if let Err(reason) = self.admits(piece.from, seat.listener()) {
             return terms.counters.refusals.refused(reason);
         }
         if terms.udp.responses == Some(0) {

@@ -1,0 +1,102 @@
+//! How often something may happen, as the configuration writes it: `"20/s"`.
+
+use super::units::{Invalid, text_form};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A count for each second, minute or hour: `"20/s"`, `"600/m"`, `"100/h"`. At least one, and 10,000 a second at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    count: u32,
+    /// Position in [`UNITS`].
+    unit: usize,
+}
+
+const UNITS: [(&str, u32); 3] = [("s", 1), ("m", 60), ("h", 3600)];
+/// The most of a second.
+const MOST: u32 = 10_000;
+
+impl Rate {
+    /// How far apart they are if they are even.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(UNITS[self.unit].1.into()) / self.count
+    }
+
+    /// How many there are in a second, rounded up.
+    pub fn per_second(self) -> u32 {
+        self.count.div_ceil(UNITS[self.unit].1)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
+        let Some((number, unit)) = text.split_once('/') else {
+            let what = if text.is_empty() { "it is empty" } else { "it does not say in which time" };
+            return Err(match text.parse::<u32>() {
+                Ok(_) => Invalid::new(what).help(format!("write \"{text}/s\"")),
+                Err(_) => Invalid::new(what),
+            });
+        };
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let count = match number.parse::<u32>() {
+            Ok(count) if digits => count,
+            _ if digits => return Err(Invalid::new("its number is too large")),
+            _ => return Err(Invalid::new("it does not start with a whole number")),
+        };
+        let Some(unit) = UNITS.iter().position(|(name, _)| *name == unit) else {
+            return Err(Invalid::new(format!("`{unit}` is not a unit")).help("the units are s, m, h"));
+        };
+        let rate = Self { count, unit };
+        match count {
+            0 => Err(Invalid::new("it lets nothing happen")),
+            _ if rate.per_second() > MOST => Err(Invalid::new(format!("it is more than {MOST}/s"))),
+            _ => Ok(rate),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, UNITS[self.unit].0)
+    }
+}
+
+text_form!(Rate);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_and_a_unit() {
+        for (text, micros, second) in
+            [("20/s", 50_000, 20), ("600/m", 100_000, 10), ("1/h", 3_600_000_000, 1), ("10000/s", 100, 10_000)]
+        {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!((rate.interval(), rate.per_second()), (Duration::from_micros(micros), second), "{text}");
+            assert_eq!(rate.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_rate_says_what_is_wrong() {
+        for (text, what) in [
+            ("", "it is empty"),
+            ("20", "it does not say in which time"),
+            ("/s", "it does not start with a whole number"),
+            ("-1/s", "it does not start with a whole number"),
+            ("+1/s", "it does not start with a whole number"),
+            ("1.5/s", "it does not start with a whole number"),
+            ("99999999999/s", "its number is too large"),
+            ("5/d", "`d` is not a unit"),
+            ("0/s", "it lets nothing happen"),
+            ("10001/s", "it is more than 10000/s"),
+        ] {
+            assert_eq!(text.parse::<Rate>().unwrap_err().what, what, "{text}");
+        }
+    }
+}

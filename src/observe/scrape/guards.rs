@@ -1,0 +1,38 @@
+//! What a page tells of listeners that count clients.
+
+use super::{Page, Scrape};
+
+/// A listener that counts clients.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// The listener's position in the shape.
+    pub listener: usize,
+    /// Clients that are counted.
+    pub clients: usize,
+    /// How many there is room for.
+    pub size: usize,
+    /// Clients that gave way to others before their time.
+    pub evictions: u64,
+    /// Connections let in uncounted.
+    pub uncounted: u64,
+}
+
+impl Scrape<'_> {
+    /// Nothing where clients are not counted.
+    pub(super) fn write_guards(&self, page: &mut Page) {
+        if self.guards.is_empty() {
+            return;
+        }
+        let name = |of: &Guard| self.shape.listeners[of.listener].as_str();
+        let mut clients = page.gauge("ringway_listener_clients", "Clients whose connections are counted.");
+        self.guards.iter().for_each(|of| clients.sample(&[("listener", name(of))], of.clients));
+        let mut size = page.gauge("ringway_listener_clients_size", "Clients that there is room to count.");
+        self.guards.iter().for_each(|of| size.sample(&[("listener", name(of))], of.size));
+        let help = "Clients that gave way to others although their rate was still known.";
+        let mut evictions = page.counter("ringway_listener_clients_evictions_total", help);
+        self.guards.iter().for_each(|of| evictions.sample(&[("listener", name(of))], of.evictions));
+        let help = "Connections that were let in uncounted for want of room.";
+        let mut uncounted = page.counter("ringway_listener_uncounted_total", help);
+        self.guards.iter().for_each(|of| uncounted.sample(&[("listener", name(of))], of.uncounted));
+    }
+}
