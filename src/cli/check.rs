@@ -114,7 +114,10 @@ mod tests {
         let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
         let (code, out, err) = run(example, Vec::new());
         assert_eq!(code, format!("{:?}", ExitCode::SUCCESS));
-        assert_eq!((out.as_str(), err.as_str()), ("ok: 5 listeners, 5 routes, 4 pools (9 targets)\n", ""));
+        let written: toml::Table = std::fs::read_to_string(example).unwrap().parse().unwrap();
+        let of = |kind: &str| written[kind].as_table().unwrap().len();
+        let sum = format!("ok: {} listeners, {} routes, {} pools (", of("listeners"), of("routes"), of("pools"));
+        assert!(out.starts_with(&sum) && out.ends_with(" targets)\n") && err.is_empty(), "{out}{err}");
 
         let tie = Fault::new(["routes", "api"], "routes `api` and `hello` tie");
         let (code, out, err) = run(example, vec![tie]);

@@ -40,6 +40,7 @@ fn no_hostile_input_gets_through() {
         }
     }
     assert!(results.len() > 150, "only {} cases ran", results.len());
+    assert!(results.contains_key("pp2-tlv"), "the cases of the PROXY protocol did not run");
     assert!(bad.is_empty(), "{} of {} cases fail:\n{}", bad.len(), results.len(), bad.join("\n"));
     for (id, _) in BY_DECISION {
         assert!(results.get(*id).is_none_or(|faults| !faults.is_empty()), "{id} passes: take it off the list");
