@@ -74,6 +74,14 @@ impl Client {
         Wire::connect(address, None).map(Client)
     }
 
+    /// Whether a connection ends before a byte has come, which may be before we have even heard that it stands.
+    pub fn is_refused(address: &str) -> bool {
+        match Client::try_to(address) {
+            Ok(mut client) => client.exact(1).is_err(),
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
     /// Connects from one of this machine's own addresses, such as "127.0.0.2".
     #[track_caller]
     pub fn from(source: &str, address: &str) -> Client {

@@ -2,6 +2,7 @@
 
 use super::limits::wait_for_waiting;
 use super::{config, limited};
+use crate::support::client::Client;
 use crate::support::{Proxy, Target, eventually};
 
 #[test]
@@ -43,8 +44,7 @@ fn a_connection_that_leaves_frees_its_place() {
     assert_eq!(first.exact(1).unwrap(), b"a");
     let waits = proxy.client();
     wait_for_waiting(&proxy, 1);
-    let mut refused = proxy.client();
-    assert!(refused.exact(1).is_err(), "there is no place");
+    assert!(Client::is_refused(&proxy.web()), "there is no place");
     proxy.out.wait(&["\"reason\":\"queue-full\"", "\"termination\":\"PQ"]);
     drop(waits);
     proxy.out.wait(&["\"reason\":\"client-abort\"", "\"termination\":\"CQ"]);

@@ -56,10 +56,15 @@ fn one_way_traffic_goes_on_to_the_targets_that_are_there() {
         client.send("x");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let before = total(&targets);
-    assert!(before >= 45, "what was on its way when it went is lost, and little else: {before}");
+    eventually("what was on its way when it went is lost, and little else", || total(&targets) >= 45);
+    let mut before = 0;
+    eventually("all have arrived", || {
+        std::thread::sleep(Duration::from_millis(100));
+        std::mem::replace(&mut before, total(&targets)) == total(&targets)
+    });
     (0..30).for_each(|_| client.send("x"));
-    eventually("they arrive", || total(&targets) == before + 30);
+    // One may have been sent to see whether somebody listens there again.
+    eventually("they arrive", || total(&targets) >= before + 29);
 }
 
 #[test]
