@@ -34,7 +34,7 @@ fn limits_that_limit_nothing_are_faults() {
         told("listen = [':1']\nlimits = { rate = '20' }"),
         ["4:19 '20' is not a rate: it does not say in which time; write \"20/s\""]
     );
-    let udp = "; remove it: there are no connections; `allow` and `deny` say whose datagrams are dropped";
+    let udp = "; remove it: datagrams come without connections";
     assert_eq!(
         told("listen = [':1']\nprotocol = 'udp'\nlimits = { connections = 3 }\non_refuse = 'silent'\ndeny = ['::1']"),
         [
@@ -46,6 +46,19 @@ fn limits_that_limit_nothing_are_faults() {
     assert_eq!(wrong.len(), 3, "{wrong:?}");
     let wrong = told("listen = [':1']\ndeny = ['10.0.0.1/8']\non_refuse = 'silence'");
     assert!(wrong.len() == 2 && wrong[0].starts_with("4:9 '10.0.0.1/8' is not an address range"), "{wrong:?}");
+}
+
+#[test]
+fn sources_that_no_target_can_be_connected_to_from_are_faults() {
+    let told = |source: &str| {
+        let rest = REST.replace("[pools.site]", &format!("[pools.site]\nsource = {source}"));
+        brief(&Folder::with(&[("ring.toml", &rest)]).faults())
+    };
+    assert_eq!(told("[]"), ["6:10 there is no source address; write source = [\"10.0.0.5\"]"]);
+    assert_eq!(told("['::1']"), ["7:12 no source address is of IPv4, and this target is"]);
+    for fine in ["['::1', '127.0.0.1']", "'client'"] {
+        load(&REST.replace("[pools.site]", &format!("[pools.site]\nsource = {fine}")));
+    }
 }
 
 #[test]

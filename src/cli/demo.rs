@@ -47,7 +47,7 @@ struct Ports {
 /// The port of the user's expectation, or any that is free.
 fn free_port(wanted: u16) -> io::Result<u16> {
     let address = |port| Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    if net::probe_bind(&address(wanted)).is_ok() {
+    if net::probe_bind(&address(wanted), &net::Binding::default()).is_ok() {
         return Ok(wanted);
     }
     match net::bind(&address(0), false)?.address() {

@@ -8,7 +8,7 @@ use super::tree::{Node, Table, Value};
 pub const HTTP_ONLY: [&str; 4] = ["redirect", "trusted_proxies", "forwarded", "upgrades"];
 
 /// The keys of a listener that mean something only where there are connections.
-pub const STREAMS_ONLY: [&str; 2] = ["limits", "on_refuse"];
+pub const STREAMS_ONLY: [&str; 6] = ["interface", "limits", "on_refuse", "tcp", "transparent", "v6only"];
 
 /// The keys of a route of which one says what becomes of a request.
 pub const OUTCOMES: [&str; 3] = ["pool", "respond", "redirect"];

@@ -83,6 +83,8 @@ formats! {
         "write a size (\"10MiB\") or \"unlimited\"",
         |text, _| if text == "unlimited" { Ok(text.into()) } else { text.parse::<Size>().map(|s| s.to_string()) },
         measure bytes, words &["unlimited"];
+    "interface" ["string"] mark InterfaceName, "an interface", "write its name: \"eth0\"",
+        |text, _| patterns::printable(text, 15).map(str::to_owned);
     "rate" ["string"] type Rate, "a rate", "a rate is a number and a unit of time: \"20/s\", \"600/m\", \"100/h\"",
         |text, _| text.parse::<Rate>().map(|r| r.to_string());
     "share" ["string"] type Share, "a share", "a share is a percentage: \"20%\"",

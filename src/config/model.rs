@@ -14,6 +14,7 @@ mod proxy;
 mod queue;
 mod retry;
 mod route;
+mod sockets;
 mod sticky;
 mod test;
 mod tls;
@@ -31,13 +32,16 @@ pub use proxy::*;
 pub use queue::*;
 pub use retry::*;
 pub use route::*;
+pub use sockets::*;
 pub use sticky::*;
 pub use test::*;
 pub use tls::*;
 pub use tracing::*;
 pub use udp::*;
 
-use super::formats::{AdminAddress, CountOrAuto, FilePath, ListenAddress, Name, Network, SizeOrUnlimited, SocketPath};
+use super::formats::{
+    AdminAddress, CountOrAuto, FilePath, InterfaceName, ListenAddress, Name, Network, SizeOrUnlimited, SocketPath,
+};
 use super::units::{Size, Span};
 use super::words;
 use ipnet::IpNet;
@@ -253,6 +257,15 @@ pub struct Listener {
     pub limits: Option<ClientLimits>,
     /// What becomes of a connection that `allow`, `deny` or `limits` keep out.
     pub on_refuse: OnRefuse,
+    /// The interface that connections come in by. Absent: any.
+    #[schemars(with = "Option<InterfaceName>")]
+    pub interface: Option<String>,
+    /// How connections with clients are.
+    pub tcp: ListenerTcp,
+    /// Whether connections to addresses of other hosts may come in, as TPROXY diverts them; needs CAP_NET_ADMIN.
+    pub transparent: bool,
+    /// Whether an address of IPv6 is for IPv6 alone; else "[::]:80" takes IPv4, too.
+    pub v6only: bool,
     /// How long clients may take.
     pub timeouts: ListenerTimeouts,
     /// Ends TLS here. Absent: clients speak in clear.
@@ -276,6 +289,10 @@ impl Default for Listener {
             deny: Vec::new(),
             limits: None,
             on_refuse: OnRefuse::Reject,
+            interface: None,
+            tcp: ListenerTcp::default(),
+            transparent: false,
+            v6only: true,
             timeouts: ListenerTimeouts::default(),
             tls: None,
             udp: Udp::default(),

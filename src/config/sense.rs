@@ -11,6 +11,7 @@ mod passage;
 mod proxy;
 mod queue;
 mod secure;
+mod sockets;
 pub(in crate::config) mod sticky;
 mod tracing;
 mod udp;
@@ -108,6 +109,7 @@ impl Sense<'_> {
             return;
         }
         guard::check(self, listener, &at);
+        sockets::check(self, listener, &at);
         proxy::check(self, listener, &at);
         if let Some(tls) = listener.tls.as_ref().filter(|_| listener.protocol != Protocol::Udp) {
             secure::check(self, name, listener.protocol, tls, &at.child("tls"));
@@ -319,6 +321,7 @@ impl Sense<'_> {
         }
         queue::check(self, name, pool, &at);
         secure::check_pool(self, name, pool, &at);
+        sockets::check_pool(self, pool, &at);
         health::check(self, name, pool, &at);
         sticky::check(self, name, pool, &at);
         live::check(self, name, pool, &at);

@@ -19,7 +19,7 @@ use super::sockets::{BindError, Bound};
 use super::systemd::{self, Watchdog};
 use super::trial::{self, Verdict};
 use super::upgrade::{Origin, Risen, Rising};
-use super::{checks, limits};
+use super::{checks, egress, limits};
 use crate::config::Loaded;
 use crate::lane::Share;
 use crate::net::{self, Backend};
@@ -226,6 +226,7 @@ impl Control {
         self.report.reloads().upgrades_failed.inc();
         // The new process may have been told to end, and have ended what it was to take over.
         self.crew.sockets().revive();
+        self.crew.sockets().tune(&self.present.load().plan);
         tracing::error!("the upgrade failed, this process goes on as it was: {why}");
         self.upgraders.drain(..).for_each(|reply| drop(reply.send(Err(why.to_owned()))));
         self.begin_waiting();
@@ -352,6 +353,7 @@ impl Control {
     ) -> Result<Told, String> {
         let old = self.present.load_full();
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
+        egress::look(&prepared.plan)?;
         let traces = self.traces.prepare(Some(&old.plan), &prepared.plan)?;
         let mut told = self.told(by, &prepared);
         let Prepared { plan, loaded, revision, .. } = prepared;
@@ -371,6 +373,7 @@ impl Control {
         self.present.store(present.clone());
         self.settle().await;
         self.crew.sockets().retain(plan);
+        self.crew.sockets().tune(plan);
         self.checks.set(checks::wanted(&present, false));
         self.keepers.set(&present, &self.look, &self.again);
         self.discovery.set(&present.plan.config);

@@ -14,6 +14,7 @@ pub mod command;
 mod crew;
 pub mod discovery;
 mod edits;
+mod egress;
 mod end;
 mod files;
 mod guards;

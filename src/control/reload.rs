@@ -239,6 +239,18 @@ fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     keep(before.runtime.driver != config.runtime.driver, "runtime.driver");
     keep(before.runtime.state_dir != config.runtime.state_dir, "runtime.state_dir");
     keep(before.admin != config.admin, "admin");
+    for (name, listener) in &mut config.listeners {
+        // What is bound stays as it was bound.
+        let before = before.listeners.get(name);
+        let Some(old) = before.filter(|old| old.listen.iter().any(|address| listener.listen.contains(address))) else {
+            continue;
+        };
+        keep(old.interface != listener.interface, &format!("listeners.{name}.interface"));
+        keep(old.transparent != listener.transparent, &format!("listeners.{name}.transparent"));
+        keep(old.v6only != listener.v6only, &format!("listeners.{name}.v6only"));
+        listener.interface.clone_from(&old.interface);
+        (listener.transparent, listener.v6only) = (old.transparent, old.v6only);
+    }
     config.runtime.workers = before.runtime.workers;
     config.runtime.driver = before.runtime.driver;
     config.runtime.state_dir.clone_from(&before.runtime.state_dir);

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, files, limits, live, logs, sticky};
+use super::{checks, egress, files, limits, live, logs, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -126,7 +126,9 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     }
     let Heritage { mut sockets, admin, targets, live: known, bans, sticky, number, elders, elder } =
         Heritage::of(&plan, inheritance);
+    egress::look(&plan)?;
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
+    sockets.tune(&plan);
     let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;
     let (log, file) = logs::open(plan.config.access_log.as_ref(), backend)?;
     let max_connections = limits::max_connections(&plan);

@@ -4,7 +4,7 @@
 //! its queue; a plan finds the slots of every address that it has in common with the one before.
 
 use crate::net::{self, Address, Slot};
-use crate::plan::Plan;
+use crate::plan::{Plan, SocketSetup};
 use crate::worker::{DoorId, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl std::fmt::Display for BindError {
             io::ErrorKind::AddrInUse => {
                 write!(f, "\n  help: another process has it; `ss -ltunp` shows which")
             }
-            io::ErrorKind::PermissionDenied => {
+            io::ErrorKind::PermissionDenied if matches!(self.address, Address::Ip(ip) if ip.port() < 1024) => {
                 write!(
                     f,
                     "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service+ep` on the program)"
@@ -100,10 +100,11 @@ impl Sockets {
         let mut spare = Vec::new();
         for (place, text) in doors.iter().enumerate() {
             let slots: Vec<OwnedFd> = descriptors.by_ref().take(text.slots).collect();
-            let key = wanted.iter().map(|(key, _)| key).find(|key| text.is(key));
+            let found = wanted.iter().find(|(key, _)| text.is(key));
+            let setup = setup(plan, found);
             let adopted: io::Result<Vec<Slot>> = slots.into_iter().map(|slot| Slot::adopt(slot, text.lent)).collect();
-            match (key, adopted.and_then(|slots| complete(slots, workers))) {
-                (Some(key), Ok(slots)) => sockets.insert(key.clone(), slots),
+            match (found, adopted.and_then(|slots| complete(slots, workers, &setup))) {
+                (Some((key, _)), Ok(slots)) => sockets.insert(key.clone(), slots),
                 _ => spare.push(place),
             }
         }
@@ -116,10 +117,10 @@ impl Sockets {
         let wanted = keys(plan);
         for slot in slots {
             let address = slot.address().clone();
-            let fits = |key: &&Key| key.address == address && key.datagrams == slot.is_datagrams();
-            let key = wanted.iter().map(|(key, _)| key).find(fits);
-            match (key, complete(vec![slot], workers)) {
-                (Some(key), Ok(slots)) => {
+            let datagrams = slot.is_datagrams();
+            let found = wanted.iter().find(|(key, _)| key.address == address && key.datagrams == datagrams);
+            match (found, complete(vec![slot], workers, &setup(plan, found))) {
+                (Some((key, _)), Ok(slots)) => {
                     tracing::info!(%address, "listening on a socket of the supervisor's");
                     sockets.insert(key.clone(), slots);
                 }
@@ -183,17 +184,33 @@ impl Sockets {
     /// What a plan needs that is not bound yet, to be bound by [`Missing::bind`].
     pub fn missing(&self, plan: &Plan) -> Missing {
         let wanted = keys(plan).into_iter().filter(|(key, _)| !self.doors.contains_key(key));
-        let wanted = wanted.map(|(key, listener)| (key, plan.listeners[listener].name.clone())).collect();
+        let wanted = wanted.map(|(key, listener)| {
+            let listener = &plan.listeners[listener];
+            (key, listener.name.clone(), listener.sockets.clone())
+        });
         let own = self.doors.iter().filter_map(|(key, door)| match door.slots.first()?.address() {
             Address::Ip(ip) => Some((*ip, key.datagrams)),
             Address::Unix(_) => None,
         });
-        Missing { wanted, workers: self.workers, own: own.collect() }
+        Missing { wanted: wanted.collect(), workers: self.workers, own: own.collect() }
     }
 
     /// Adds what was bound.
     pub fn add(&mut self, bound: Bound) {
         bound.0.into_iter().for_each(|(key, slots)| self.insert(key, slots));
+    }
+
+    /// Has all of them listen as a plan has it.
+    pub fn tune(&self, plan: &Plan) {
+        for (key, listener) in keys(plan) {
+            let listener = &plan.listeners[listener];
+            for slot in self.doors.get(&key).into_iter().flat_map(|door| &door.slots) {
+                if let Err(error) = slot.tune(&listener.sockets.listening) {
+                    let address = slot.address();
+                    tracing::error!(listener = listener.name, %address, %error, "not all options of its sockets can be set");
+                }
+            }
+        }
     }
 
     /// Which listener of a plan each door is.
@@ -244,18 +261,23 @@ impl DoorText {
 }
 
 /// These slots and as many more as it takes for each worker to have one.
-fn complete(mut slots: Vec<Slot>, workers: usize) -> io::Result<Vec<Slot>> {
+fn complete(mut slots: Vec<Slot>, workers: usize, setup: &SocketSetup) -> io::Result<Vec<Slot>> {
     let Some(first) = slots.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
     let (address, own_queues, datagrams) = (first.address().clone(), first.is_shared(), first.is_datagrams());
     for _ in slots.len()..workers {
         let next = match &address {
             Address::Ip(ip) if own_queues && datagrams => net::bind_datagrams(*ip, true)?,
-            Address::Ip(_) if own_queues => net::bind(&address, true)?,
+            Address::Ip(_) if own_queues => net::bind_by(&address, true, &setup.binding, &setup.listening)?,
             _ => slots[0].share()?,
         };
         slots.push(next);
     }
     Ok(slots)
+}
+
+/// How the sockets of what a plan listens on there are set up.
+fn setup(plan: &Plan, found: Option<&(Key, usize)>) -> SocketSetup {
+    found.map(|(_, listener)| plan.listeners[*listener].sockets.clone()).unwrap_or_default()
 }
 
 fn remove_file(door: &Door) {
@@ -280,7 +302,7 @@ fn keys(plan: &Plan) -> Vec<(Key, usize)> {
 
 /// Addresses that are to be bound.
 pub struct Missing {
-    wanted: Vec<(Key, String)>,
+    wanted: Vec<(Key, String, SocketSetup)>,
     workers: usize,
     /// What this process listens on already, and whether for datagrams.
     own: Vec<(SocketAddr, bool)>,
@@ -290,9 +312,9 @@ impl Missing {
     /// Binds all of them. Fails at the first that cannot be had, leaving nothing bound.
     pub async fn bind(self) -> Result<Bound, BindError> {
         let mut bound = Vec::new();
-        for (key, listener) in self.wanted {
+        for (key, listener, setup) in self.wanted {
             let fail = |error| BindError { listener: listener.clone(), address: key.address.clone(), error };
-            let slots = bind_patiently(&key, self.workers, &self.own).await.map_err(fail)?;
+            let slots = bind_patiently(&key, &setup, self.workers, &self.own).await.map_err(fail)?;
             if let Some(slot) = slots.first() {
                 tracing::info!(listener, address = %slot.address(), "listening");
             }
@@ -304,22 +326,28 @@ impl Missing {
 
 /// Binds, waiting a moment for an address that is taken: the rings of a process that was killed give its sockets back a
 /// little after its end.
-async fn bind_patiently(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Result<Vec<Slot>> {
+async fn bind_patiently(
+    key: &Key,
+    setup: &SocketSetup,
+    workers: usize,
+    own: &[(SocketAddr, bool)],
+) -> io::Result<Vec<Slot>> {
     for _ in 0..BIND_TRIES {
-        match bind_group(key, workers, own) {
+        match bind_group(key, setup, workers, own) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_PAUSE).await,
             result => return result,
         }
     }
-    bind_group(key, workers, own)
+    bind_group(key, setup, workers, own)
 }
 
 const BIND_TRIES: usize = 9;
 const BIND_PAUSE: Duration = Duration::from_millis(100);
 
 /// One slot per worker. A Unix socket cannot be bound twice, so all workers accept from one.
-fn bind_group(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Result<Vec<Slot>> {
+fn bind_group(key: &Key, setup: &SocketSetup, workers: usize, own: &[(SocketAddr, bool)]) -> io::Result<Vec<Slot>> {
     let Key { address, datagrams, .. } = key;
+    let SocketSetup { binding, listening } = setup;
     // One of our own on this port would be taken for somebody else.
     let is_own = |ip: &SocketAddr| own.iter().any(|(own, of_udp)| own.port() == ip.port() && of_udp == datagrams);
     let first = match address {
@@ -331,9 +359,9 @@ fn bind_group(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Resu
         }
         Address::Ip(ip) => {
             if !is_own(ip) {
-                net::probe_bind(address)?;
+                net::probe_bind(address, binding)?;
             }
-            net::bind(address, true)?
+            net::bind_by(address, true, binding, listening)?
         }
         Address::Unix(_) => net::bind(address, false)?,
     };
@@ -341,7 +369,7 @@ fn bind_group(key: &Key, workers: usize, own: &[(SocketAddr, bool)]) -> io::Resu
     for _ in 1..workers {
         let next = match group[0].address() {
             Address::Ip(ip) if *datagrams => net::bind_datagrams(*ip, true)?,
-            Address::Ip(_) => net::bind(group[0].address(), true)?,
+            Address::Ip(_) => net::bind_by(group[0].address(), true, binding, listening)?,
             Address::Unix(_) => group[0].share()?,
         };
         group.push(next);

@@ -117,6 +117,7 @@ impl Forwarding<'_, '_> {
         let Connection { lane, ticket, peer, client, .. } = self.exchange.connection;
         let errand = Errand {
             purpose: local.pool().tls.as_ref().map(|tls| tls.purpose(self.host(attempt))),
+            client: local.pool().source_for(peer),
             header: local.pool().send_proxy.map(|form| announce(form, lane, ticket, peer, client, None)),
         };
         match local.pool().protocol {

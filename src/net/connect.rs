@@ -11,8 +11,19 @@ use std::time::Duration;
 /// How long to wait for room in a Unix socket's queue.
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Connects to `address` within `limit`. Fails with `TimedOut` after that; dropping the future closes the socket.
-pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
+/// A socket to connect with, set up as an [`Egress`](super::Egress) has it.
+pub struct Prepared(pub(super) Socket);
+
+impl Prepared {
+    /// The same for control's own connections: not connected yet, and not blocking.
+    pub fn into_std(self) -> std::net::TcpStream {
+        self.0.into()
+    }
+}
+
+/// Connects to `address` within `limit`, by a socket that was prepared for it if there is one. Fails with `TimedOut` after that;
+/// dropping the future closes the socket.
+pub async fn connect(address: &Address, limit: Duration, prepared: Option<Prepared>) -> io::Result<Stream> {
     let (domain, protocol, target) = match address {
         Address::Ip(address) => {
             let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
@@ -20,7 +31,10 @@ pub async fn connect(address: &Address, limit: Duration) -> io::Result<Stream> {
         }
         Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
     };
-    let socket = Socket::new(domain, Type::STREAM.nonblocking(), protocol)?;
+    let socket = match prepared {
+        Some(Prepared(socket)) => socket,
+        None => Socket::new(domain, Type::STREAM.nonblocking(), protocol)?,
+    };
     if protocol.is_some() {
         socket.set_tcp_nodelay(true)?;
     }

@@ -1,20 +1,15 @@
 //! Leaving a peer without telling it.
 
+use super::options::set;
 use socket2::SockRef;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Makes the close of a TCP connection one that its peer hears nothing of: by TCP_REPAIR (tcp(7)), which needs CAP_NET_ADMIN. Without it
 /// the reset that the close sends gets as far as the first router. What the peer sends later is answered by the kernel in either case, as
 /// nobody is there.
 pub(super) fn hush(socket: &impl AsFd) {
-    let on: libc::c_int = 1;
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = socket.as_fd().as_raw_fd();
-    // SAFETY: the pointer is to a local of `len` bytes that outlives the call, and the descriptor is borrowed for as long.
-    let repaired =
-        unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_REPAIR, (&raw const on).cast(), len) == 0 };
-    if repaired {
+    if set(socket, libc::IPPROTO_TCP, libc::TCP_REPAIR, 1).is_ok() {
         return;
     }
     // Each of them fails on sockets of another kind, or for a peer that has gone already.

@@ -1,5 +1,6 @@
 //! Listening sockets, and those for datagrams: slots that control binds and owns, and the addresses they have.
 
+use super::options::{Binding, Listening};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -97,6 +98,17 @@ impl Slot {
         Self { socket, address: Address::Ip(address), lent: false, datagrams: true }
     }
 
+    /// Listens as it is said from now on: for what it accepts from then on. Who waits in the queue stays. Nothing where it does not listen for
+    /// TCP.
+    pub fn tune(&self, listening: &Listening) -> io::Result<()> {
+        if self.datagrams || matches!(self.address, Address::Unix(_)) {
+            return Ok(());
+        }
+        listening.apply(&self.socket)?;
+        // How many wait at the supervisor's is for the supervisor to say.
+        if self.lent { Ok(()) } else { self.socket.listen(listening.backlog) }
+    }
+
     /// Listens again, where a process has ended that for all who have the socket.
     pub fn revive(&self) -> io::Result<()> {
         if self.lent || self.datagrams || matches!(self.address, Address::Unix(_)) {
@@ -174,8 +186,13 @@ const BACKLOG: i32 = 4096;
 ///
 /// A Unix socket's file that nobody listens on is replaced. Fails with the kernel's reason.
 pub fn bind(address: &Address, shared: bool) -> io::Result<Slot> {
+    bind_by(address, shared, &Binding::default(), &Listening::default())
+}
+
+/// The same, set up as it is said.
+pub fn bind_by(address: &Address, shared: bool, binding: &Binding, listening: &Listening) -> io::Result<Slot> {
     match address {
-        Address::Ip(ip) => bind_ip(*ip, shared),
+        Address::Ip(ip) => bind_ip(*ip, shared, binding, listening),
         Address::Unix(path) => bind_unix(path, false),
     }
 }
@@ -186,9 +203,9 @@ pub fn bind_private(path: &Path) -> io::Result<Slot> {
 }
 
 /// Fails with `AddrInUse` if another process listens on `address`: binding with `SO_REUSEPORT` would not tell.
-pub fn probe(address: &Address) -> io::Result<()> {
+pub fn probe(address: &Address, binding: &Binding) -> io::Result<()> {
     match address {
-        Address::Ip(ip) if ip.port() != 0 => open_ip(*ip, false).map(drop),
+        Address::Ip(ip) if ip.port() != 0 => open_ip(*ip, false, binding).map(drop),
         _ => Ok(()),
     }
 }
@@ -210,19 +227,18 @@ pub fn file_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-fn bind_ip(ip: SocketAddr, shared: bool) -> io::Result<Slot> {
-    let socket = open_ip(ip, shared)?;
-    socket.listen(BACKLOG)?;
+fn bind_ip(ip: SocketAddr, shared: bool, binding: &Binding, listening: &Listening) -> io::Result<Slot> {
+    let socket = open_ip(ip, shared, binding)?;
+    listening.apply(&socket)?;
+    socket.listen(listening.backlog)?;
     let address = socket.local_addr()?.as_socket().unwrap_or(ip);
     Ok(Slot { socket, address: Address::Ip(address), lent: false, datagrams: false })
 }
 
-fn open_ip(ip: SocketAddr, shared: bool) -> io::Result<Socket> {
+fn open_ip(ip: SocketAddr, shared: bool, binding: &Binding) -> io::Result<Socket> {
     let domain = if ip.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
     let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    if ip.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
+    binding.apply(&socket, ip.is_ipv6())?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     // Accepted sockets inherit it, which saves a call for each.
@@ -265,7 +281,7 @@ mod tests {
     fn a_taken_port_is_found_by_the_probe_and_not_by_a_shared_bind() {
         let any = Address::Ip("127.0.0.1:0".parse().unwrap());
         let first = bind(&any, true).unwrap();
-        assert_eq!(probe(first.address()).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(probe(first.address(), &Binding::default()).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert!(bind(first.address(), true).is_ok());
     }
 

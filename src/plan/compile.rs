@@ -8,7 +8,7 @@ use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
     Retry, Route, Runtime, Udp,
 };
-use super::{edge, front, guard, probes};
+use super::{edge, front, guard, probes, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -185,6 +185,7 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
     }
     let tls_before = before.and_then(|before| before.tls.as_ref());
     let tls = pool.tls.as_ref().map(|tls| edge::compile_outbound(name, pool, tls, tls_before)).transpose()?;
+    let by_client = pool.source == Some(model::SourceAddress::Client);
     let shared = Arc::new(upstream::Pool {
         name: name.to_owned(),
         balance,
@@ -210,8 +211,16 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         },
         tls,
         send_proxy: pool.send_proxy.map(front::form),
-        is_plain: pool.tls.is_none() && pool.protocol == model::PoolProtocol::H1 && pool.send_proxy.is_none(),
-        keepalive: upstream::Keepalive { max_idle: pool.keepalive.max_idle, idle: pool.keepalive.idle.0 },
+        egress: sockets::egress(pool),
+        is_plain: pool.tls.is_none()
+            && pool.protocol == model::PoolProtocol::H1
+            && pool.send_proxy.is_none()
+            && !by_client,
+        keepalive: upstream::Keepalive {
+            // One client's connections are of no use to another.
+            max_idle: if by_client { 0 } else { pool.keepalive.max_idle },
+            idle: pool.keepalive.idle.0,
+        },
         queue: compile_queue(pool, before, workers),
     });
     if before.is_some_and(|before| before.queue.is_none()) {
@@ -391,6 +400,7 @@ fn compile_listener(
             write_stall: listener.timeouts.write_stall.0,
             idle: listener.timeouts.idle.0,
         },
+        sockets: sockets::compile(listener),
         guard: guard::compile(
             listener,
             previous.and_then(|plan| plan.listener(name)).and_then(|before| before.guard.as_deref()),

@@ -16,6 +16,7 @@ pub mod path;
 mod probes;
 mod retry;
 pub mod router;
+mod sockets;
 mod sticky;
 mod tracing;
 mod udp;
@@ -38,6 +39,7 @@ pub use front::{Front, Headers};
 pub use guard::Guard;
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
+pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
 pub use udp::Udp;
 
@@ -113,6 +115,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Bounds on what clients may take.
     pub timeouts: ListenerTimeouts,
+    /// How they are bound and listened on.
+    pub sockets: SocketSetup,
     /// Who may connect; `None`: everybody.
     pub guard: Option<Box<Guard>>,
     /// What precedes TLS and the protocol; `None`: nothing does.

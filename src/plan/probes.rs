@@ -20,7 +20,10 @@ pub(super) fn compile(config: &Config, pools: &[Pool]) -> Vec<Check> {
     let mut checks = Vec::new();
     for (pool, (_, model)) in config.pools.iter().enumerate() {
         for (target, entry) in pools[pool].shared.targets.iter().enumerate() {
-            let of = CheckSpec::of(&pools[pool].shared.name, &entry.name, address(&entry.address, None, None));
+            let of = CheckSpec {
+                egress: pools[pool].shared.egress.clone(),
+                ..CheckSpec::of(&pools[pool].shared.name, &entry.name, address(&entry.address, None, None))
+            };
             let followers = || followers.of_target(pool, target);
             if let Some(health) = &model.health {
                 let spec = CheckSpec {

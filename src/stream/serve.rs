@@ -173,7 +173,7 @@ impl Session<'_> {
                 let asked = self.tls.and_then(|facts| facts.name.as_deref()).map(str::as_bytes);
                 tls.purpose(asked.unwrap_or(attempt.target().authority()))
             });
-            let errand = Errand { purpose, header: header.clone() };
+            let errand = Errand { purpose, header: header.clone(), client: local.pool().source_for(self.peer) };
             match attempt.open(&errand, Cargo::Bytes(agreed.as_deref())).await {
                 Ok(opened) => {
                     target.connects.inc();

@@ -2,6 +2,7 @@
 
 use crate::net::proxy_protocol::Header;
 use crate::tls::Purpose;
+use std::net::IpAddr;
 
 /// What a connection to a target is for: it is used again for the very same alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,4 +11,6 @@ pub struct Errand {
     pub purpose: Option<Purpose>,
     /// What the target is told of the client.
     pub header: Option<Header>,
+    /// From which address the target is connected to; `None`: from no client's.
+    pub client: Option<IpAddr>,
 }

@@ -134,7 +134,7 @@ impl Local {
         let places: HashMap<&Address, usize> =
             old.targets.iter().enumerate().map(|(place, target)| (&target.address, place)).collect();
         self.hand_sight(&next, |place| places.get(&new.targets[place].address).copied());
-        if same_tls && old.protocol == new.protocol && old.send_proxy == new.send_proxy {
+        if same_tls && old.protocol == new.protocol && old.send_proxy == new.send_proxy && old.egress == new.egress {
             for (place, target) in new.targets.iter().enumerate() {
                 let Some(&before) = places.get(&target.address) else { continue };
                 next.idle[place].clone_from(&self.idle[before]);

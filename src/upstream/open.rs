@@ -6,7 +6,7 @@ use crate::net::{self, Lease, Stream};
 use crate::observe::reason::Failure;
 use crate::tls::{self, Cargo, Session, Trouble};
 use std::fmt::Display;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 impl Attempt {
     /// Opens a connection to the target within the pool's connect timeout; with a header before anything else,
@@ -15,10 +15,16 @@ impl Attempt {
         let pool = self.pool();
         let limit = pool.timeouts.connect;
         let due = net::coarse_now().saturating_add(limit);
-        let stream = net::connect(&self.target().address, limit).await.map_err(|error| {
+        let address = &self.target().address;
+        let failed = |error: io::Error| {
             tracing::debug!(pool = pool.name, target = self.target().name, %error, "cannot connect");
             if error.kind() == ErrorKind::TimedOut { Failure::ConnectTimeout } else { Failure::Connect }
-        })?;
+        };
+        let prepared = match &pool.egress {
+            Some(egress) => egress.prepare(address, errand.client).map_err(failed)?,
+            None => None,
+        };
+        let stream = net::connect(address, limit, prepared).await.map_err(failed)?;
         if let Some(header) = &errand.header {
             let mut bytes = Lease::new();
             bytes.buffer().extend_from_slice(header.bytes());

@@ -8,9 +8,10 @@ use super::queue::{Adaptive, Queue, Room};
 use super::sticky::Sticky;
 use super::ties::{OnDown, OnUp};
 use crate::net::proxy_protocol::Form;
-use crate::net::{self, Address};
+use crate::net::{self, Address, Peer};
 use crate::tls::Outbound;
 use crossbeam::utils::CachePadded;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
@@ -49,7 +50,9 @@ pub struct Pool {
     pub tls: Option<Arc<Outbound>>,
     /// By which headers targets are told of clients, if they are.
     pub send_proxy: Option<Form>,
-    /// Whether it is HTTP/1.1 in clear without headers, which asks for nothing before a connection is used.
+    /// How targets are connected to; `None`: as the kernel has it.
+    pub egress: Option<Arc<net::Egress>>,
+    /// Whether it is HTTP/1.1 in clear without headers, and not by the client's address, which asks for nothing before a connection is used.
     pub is_plain: bool,
     /// Where requests wait for room; `None`: the pool has no limits.
     pub queue: Option<Queue>,
@@ -409,6 +412,12 @@ impl Target {
 }
 
 impl Pool {
+    /// From which address its targets are connected to for a client: `None` if from no client's.
+    pub fn source_for(&self, client: Peer) -> Option<IpAddr> {
+        let by_client = self.egress.as_ref().is_some_and(|egress| egress.source == net::Origin::Client);
+        client.address().filter(|_| by_client).map(|address| address.ip())
+    }
+
     /// Whether any target that takes traffic is up.
     pub fn any_up(&self) -> bool {
         self.targets.iter().any(|target| target.weight() > 0 && target.is_up())

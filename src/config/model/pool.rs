@@ -1,8 +1,10 @@
 //! `[pools.NAME]`: targets, how one is chosen, whether it is up.
 
 use super::{
-    Adaptive, Address, Agent, Discover, Health, OnDown, OnUp, Outlier, PoolTls, Queue, SendProxy, Sticky, Track,
+    Adaptive, Address, Agent, Discover, Health, OnDown, OnUp, Outlier, PoolTcp, PoolTls, Queue, SendProxy,
+    SourceAddress, Sticky, Track,
 };
+use crate::config::formats::InterfaceName;
 use crate::config::units::{Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,14 @@ pub struct Pool {
     pub timeouts: PoolTimeouts,
     /// Has targets told whose connection it is by the PROXY protocol, before anything else, TLS included. Absent: they are not.
     pub send_proxy: Option<SendProxy>,
+    /// The addresses of this host that targets are connected to from, in no order, or "client" for the client's own, which needs CAP_NET_ADMIN
+    /// and that answers are routed back to this host. Absent: as the kernel chooses.
+    pub source: Option<SourceAddress>,
+    /// The interface that targets are connected to by. Absent: as routes have it.
+    #[schemars(with = "Option<InterfaceName>")]
+    pub interface: Option<String>,
+    /// How connections with targets are.
+    pub tcp: PoolTcp,
     /// TLS with the targets. Absent: they are spoken to in clear.
     pub tls: Option<PoolTls>,
 }
@@ -85,6 +95,9 @@ impl Default for Pool {
             sticky: None,
             timeouts: PoolTimeouts::default(),
             send_proxy: None,
+            source: None,
+            interface: None,
+            tcp: PoolTcp::default(),
             tls: None,
         }
     }

@@ -36,7 +36,7 @@ fn datagrams(sense: &mut Sense<'_>, listener: &Listener, at: &KeyPath) {
     for key in STREAMS_ONLY.into_iter().filter(|key| sense.sources.has_own(&at.child(key))).collect::<Vec<_>>() {
         sense.fault(
             Fault::new(at.child(key), format!("`{key}` means nothing on a udp listener"))
-                .help("remove it: there are no connections; `allow` and `deny` say whose datagrams are dropped"),
+                .help("remove it: datagrams come without connections"),
         );
     }
     never_let_in(sense, listener, at);

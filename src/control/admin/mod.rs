@@ -169,7 +169,7 @@ fn is_at(slot: &Slot, wanted: SocketAddr) -> bool {
 
 fn bind_tcp(listen: SocketAddr) -> Result<Slot, String> {
     let address = Address::Ip(listen);
-    net::probe_bind(&address)
+    net::probe_bind(&address, &net::Binding::default())
         .and_then(|()| net::bind(&address, false))
         .map_err(|error| format!("the admin listener cannot listen on {address}: {error}"))
 }

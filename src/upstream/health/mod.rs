@@ -24,6 +24,7 @@ pub use schedule::{Intervals, Schedule};
 
 use super::agent::Said;
 use super::target::Patient;
+use crate::net::Egress;
 use crate::net::proxy_protocol::Form;
 use crate::observe::counters::{Peak, TargetHealth};
 use crate::tls::Outbound;
@@ -44,6 +45,8 @@ pub struct CheckSpec {
     pub address: Address,
     /// By which PROXY header the target is told that the connection is for nobody else, if it expects one.
     pub send_proxy: Option<Form>,
+    /// How to connect; `None`: as the kernel has it.
+    pub egress: Option<Arc<Egress>>,
     /// What TLS is done with, if it is.
     pub tls: Option<Arc<Outbound>>,
     /// What to ask.
@@ -110,6 +113,7 @@ impl CheckSpec {
             target: target.to_owned(),
             address,
             send_proxy: None,
+            egress: None,
             tls: None,
             probe: Probe::Tcp,
             intervals: Intervals::even(Duration::from_secs(2)),

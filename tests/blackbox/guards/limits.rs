@@ -132,7 +132,8 @@ fn a_flood_from_many_addresses_stays_within_its_memory() {
     });
     assert!(proxy.metric("ringway_listener_clients", &[]) <= 1600.0);
     let grown = proxy.resident().saturating_sub(before);
-    assert!(grown < 4 << 20, "{grown} bytes");
+    // What is open at a time has its buffers, too.
+    assert!(grown < 16 << 20, "{grown} bytes");
     assert!(comes("127.0.0.1", &proxy).is_none(), "who has connections is not forgotten");
     drop((held, more));
 }

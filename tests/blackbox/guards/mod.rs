@@ -2,6 +2,7 @@
 
 mod access;
 mod limits;
+mod sockets;
 
 use crate::support::wire::Wire;
 use crate::support::{Client, Proxy};
@@ -14,7 +15,12 @@ fn served(mut client: Client) -> Option<Client> {
 
 /// From an address of this machine's to "web".
 fn comes(from: &str, proxy: &Proxy) -> Option<Client> {
+    comes_to(from, &proxy.web())
+}
+
+/// From an address of this machine's.
+fn comes_to(from: &str, address: &str) -> Option<Client> {
     // It may be reset before the client has seen that it stands.
-    let wire = Wire::connect(&proxy.web(), Some(format!("{from}:0").parse().unwrap())).ok()?;
+    let wire = Wire::connect(address, Some(format!("{from}:0").parse().unwrap())).ok()?;
     served(Client::over(wire))
 }

@@ -7,7 +7,7 @@ use crate::net::proxy_protocol::Header;
 use crate::observe::reason::Outcome;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -29,7 +29,17 @@ pub(super) struct Dialled {
 /// Connects to the target, sends a PROXY header if it expects one, and shakes hands for `host` if there is TLS.
 pub(super) async fn dial(spec: &CheckSpec, host: &str, deadline: Instant) -> Result<Dialled, Finding> {
     let mut wire: Box<dyn Wire> = match &spec.address {
-        Address::Ip(ip) => Box::new(connect(TcpStream::connect(ip), deadline).await?),
+        Address::Ip(ip) => {
+            let connecting = async {
+                match &spec.egress {
+                    None => TcpStream::connect(ip).await,
+                    Some(egress) => {
+                        TcpSocket::from_std_stream(egress.prepare_ip(*ip, None)?.into_std()).connect(*ip).await
+                    }
+                }
+            };
+            Box::new(connect(connecting, deadline).await?)
+        }
         Address::Unix(path) => Box::new(connect(UnixStream::connect(path), deadline).await?),
     };
     if let Some(form) = spec.send_proxy {
