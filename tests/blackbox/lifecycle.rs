@@ -71,8 +71,15 @@ fn a_port_is_free_again_right_after_a_stop() {
 #[test]
 fn ipv6_serves_and_leaves_the_same_port_to_ipv4() {
     let target = Target::echo("a");
-    let proxy = Proxy::start(http_with("listen = [\"[::]:0\"]", &[&target], ""));
-    let port = proxy.web().rsplit_once(':').unwrap().1.to_owned();
+    // The port that it picks may be some other test's over IPv4.
+    let free = |port: &str| std::net::TcpListener::bind(format!("0.0.0.0:{port}")).is_ok();
+    let (proxy, port) = (0..20)
+        .find_map(|_| {
+            let proxy = Proxy::start(http_with("listen = [\"[::]:0\"]", &[&target], ""));
+            let port = proxy.web().rsplit_once(':').unwrap().1.to_owned();
+            free(&port).then_some((proxy, port))
+        })
+        .expect("[::] leaves the port to IPv4");
     let mut client = Client::to(&format!("[::1]:{port}"));
     assert_eq!(client.get("/").status, 200);
     assert_eq!(target.last().field("x-forwarded-for").as_deref(), Some("::1"));
