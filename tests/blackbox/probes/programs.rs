@@ -60,7 +60,7 @@ fn a_program_that_hangs_is_killed_with_what_it_started_and_few_run_at_a_time() {
         "health = {{ type = \"command\", command = [\"{}\"], interval = \"100ms\", timeout = \"300ms\", fall = 1 }}",
         program.display()
     );
-    let proxy = setup.with(tcp_with("", &targets, &health)).start();
+    let mut proxy = setup.with(tcp_with("", &targets, &health)).start();
     let sleeping = || {
         let processes = std::fs::read_dir("/proc")
             .unwrap()
@@ -75,5 +75,7 @@ fn a_program_that_hangs_is_killed_with_what_it_started_and_few_run_at_a_time() {
     });
     assert!((1..=20).contains(&most), "{most} at a time");
     proxy.log.wait(&["target is down", "the program took too long"]);
-    drop(proxy);
+    proxy.signal(libc::SIGTERM);
+    assert_eq!(proxy.exit().code(), Some(0));
+    eventually("nothing of it is left", || sleeping() == 0);
 }
