@@ -73,7 +73,7 @@ fn ipv6_serves_and_leaves_the_same_port_to_ipv4() {
     let target = Target::echo("a");
     // The port that it picks may be some other test's over IPv4.
     let free = |port: &str| std::net::TcpListener::bind(format!("0.0.0.0:{port}")).is_ok();
-    let (proxy, port) = (0..20)
+    let (_v6, port) = (0..20)
         .find_map(|_| {
             let proxy = Proxy::start(http_with("listen = [\"[::]:0\"]", &[&target], ""));
             let port = proxy.web().rsplit_once(':').unwrap().1.to_owned();
