@@ -213,8 +213,18 @@ async fn ask_on(board: Arc<Board>, source: Arc<Source>, (discover, dns): (Discov
                 told = Some(why.clone());
             }
             Heard::Nothing(what) | Heard::Closed(what) if told.as_ref() != Some(what) => {
-                let held = verdict.held.then_some(discover.hold.0);
-                tracing::warn!(pool, source = shown, what, ?held, "the source says that there is no target");
+                if verdict.held {
+                    let hold = discover.hold.0;
+                    tracing::warn!(
+                        pool,
+                        source = shown,
+                        what,
+                        ?hold,
+                        "the source says that there is no target: the last ones stay for now"
+                    );
+                } else {
+                    tracing::warn!(pool, source = shown, what, "the source says that there is no target");
+                }
                 told = Some(what.clone());
             }
             Heard::Targets(..) | Heard::Same(_) => {

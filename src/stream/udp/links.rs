@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// How long a socket rests between two sessions.
 pub(super) const REST: Duration = Duration::from_millis(250);
+/// The same where there are more than a few: what comes twice comes close together, and each further socket costs its memory.
+const LEAST_REST: Duration = Duration::from_millis(20);
+/// Sockets to a target, on one worker, up to which one more is made rather than one taken early.
+const FEW: usize = 256;
 /// How long one that nobody needs is kept.
 const KEPT: Duration = Duration::from_secs(10);
 /// Sockets that are made in search of a port that no answer may come to.
@@ -80,7 +84,8 @@ impl Links {
 
     /// A socket for a session, of at most `most`. New ones whose port may still get answers to others are handed to `rest`.
     pub(super) fn take(self: &Rc<Self>, most: usize, now: Duration, mut rest: impl FnMut(&Rc<Link>)) -> Had {
-        if let Some(link) = self.take_rested(now) {
+        let early = if self.count.get() < FEW.min(most) { Duration::ZERO } else { REST - LEAST_REST };
+        if let Some(link) = self.take_rested(now + early) {
             return Had::Rested(link);
         }
         for _ in 0..TRIES {
@@ -260,15 +265,29 @@ mod tests {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         let links = Rc::new(Links::new(target.local_addr().unwrap()));
         let first = new(&links, 1, at(0));
+        first.rest(at(100));
+        let second = new(&links, 2, at(349));
+        assert!(Rc::ptr_eq(&first, &rested(&links, 3, at(350)).unwrap()));
+        first.rest(at(400));
+        first.disturbed(at(600));
+        let third = new(&links, 3, at(849));
+        assert!(Rc::ptr_eq(&first, &rested(&links, 4, at(850)).unwrap()));
+        assert_eq!((second.closed.get(), third.closed.get(), links.count()), (false, false, 3));
+    }
+
+    #[test]
+    fn where_no_more_can_be_made_one_rests_for_less_but_rests() {
+        let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let links = Rc::new(Links::new(target.local_addr().unwrap()));
+        let first = new(&links, 1, at(0));
         assert!(rested(&links, 1, at(0)).is_none(), "there may be one");
         first.rest(at(100));
-        assert!(rested(&links, 1, at(349)).is_none());
-        let again = rested(&links, 1, at(350)).unwrap();
-        assert!(Rc::ptr_eq(&first, &again));
-        again.rest(at(400));
-        again.disturbed(at(600));
-        assert!(rested(&links, 1, at(800)).is_none());
-        assert!(rested(&links, 1, at(850)).is_some());
+        assert!(rested(&links, 1, at(119)).is_none());
+        assert!(rested(&links, 1, at(120)).is_some());
+        first.rest(at(200));
+        first.disturbed(at(300));
+        assert!(rested(&links, 1, at(319)).is_none());
+        assert!(rested(&links, 1, at(320)).is_some());
     }
 
     #[test]
@@ -279,8 +298,8 @@ mod tests {
         first.rest(at(0));
         second.rest(at(10));
         first.disturbed(at(240));
-        assert!(Rc::ptr_eq(&rested(&links, 2, at(300)).unwrap(), &second));
-        assert!(rested(&links, 2, at(300)).is_none());
+        assert!(Rc::ptr_eq(&rested(&links, 3, at(260)).unwrap(), &second));
+        assert!(links.take_rested(at(260)).is_none());
     }
 
     #[test]
