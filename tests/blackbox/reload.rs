@@ -12,7 +12,10 @@ use std::time::Duration;
 pub fn rewrite(proxy: &Proxy, change: impl Fn(&str) -> String) {
     let path = proxy.config_file();
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, change(&text)).unwrap();
+    // As editors do it: a reload that is under way must not find half a file.
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, change(&text)).unwrap();
+    std::fs::rename(&draft, &path).unwrap();
 }
 
 /// Sends SIGHUP and waits until the reload has had its end.
@@ -256,9 +259,14 @@ fn no_request_is_lost_to_many_reloads_under_load() {
         proxy.signal(libc::SIGHUP);
         thread::sleep(Duration::from_millis(5));
     }
-    reload(&proxy, "unchanged");
+    // Signals that come while one is under way are served together, so that a single one more may find what is applied just now.
+    let unchanged = || proxy.metric("ringway_config_reloads_total", &[("result", "unchanged")]);
+    let before = unchanged();
+    eventually("all of it is in force", || {
+        proxy.signal(libc::SIGHUP);
+        unchanged() > before
+    });
     load.stop().assert_clean();
-    // Signals that come while one is under way are served together.
     assert!(proxy.metric("ringway_config_plan_number", &[]) > 3.0);
     eventually("descriptors are given back", || proxy.descriptors() <= descriptors + 20);
 }
