@@ -4,9 +4,9 @@ use crate::support::client::{self, Client};
 use crate::support::load::Load;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::target::Target;
-use crate::support::{eventually, rounds};
+use crate::support::{PATIENCE, eventually, free_port, rounds};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The configuration lies where the proxy reads it again.
 pub fn rewrite(proxy: &Proxy, change: impl Fn(&str) -> String) {
@@ -141,7 +141,7 @@ fn whoever_gets_in_at_a_listener_that_goes_is_served() {
 #[test]
 fn a_listener_moves_from_one_address_to_all() {
     let (a, b) = (Target::echo("a"), Target::echo("b"));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = two(&a, &b).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let proxy = Proxy::start(config);
     assert_eq!(proxy.get("/").status, 200);
@@ -249,7 +249,11 @@ fn no_request_is_lost_to_many_reloads_under_load() {
     let proxy = Proxy::start(two(&a, &b));
     let load = Load::start(&proxy.web(), 8, Duration::from_millis(1));
     let descriptors = proxy.descriptors();
-    for n in 0..rounds(200, 40) {
+    let plans = || proxy.metric("ringway_config_plan_number", &[]);
+    let (begun, mut n) = (Instant::now(), 0);
+    // Signals that come while a reload is under way are served together: on a busy machine, many.
+    while n < rounds(200, 40) || (plans() <= 3.0 && begun.elapsed() < PATIENCE) {
+        n += 1;
         rewrite(&proxy, |text| match n % 2 {
             0 => text
                 .replace("listen = [\"127.0.0.1:0\"]\npool = \"site\"", "listen = [\"127.0.0.1:0\"]\npool = \"other\""),
@@ -259,7 +263,7 @@ fn no_request_is_lost_to_many_reloads_under_load() {
         proxy.signal(libc::SIGHUP);
         thread::sleep(Duration::from_millis(5));
     }
-    // Signals that come while one is under way are served together, so that a single one more may find what is applied just now.
+    // A single signal more may find what is applied just now.
     let unchanged = || proxy.metric("ringway_config_reloads_total", &[("result", "unchanged")]);
     let before = unchanged();
     eventually("all of it is in force", || {
@@ -267,6 +271,6 @@ fn no_request_is_lost_to_many_reloads_under_load() {
         unchanged() > before
     });
     load.stop().assert_clean();
-    assert!(proxy.metric("ringway_config_plan_number", &[]) > 3.0);
+    assert!(plans() > 3.0);
     eventually("descriptors are given back", || proxy.descriptors() <= descriptors + 20);
 }

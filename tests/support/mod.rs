@@ -26,6 +26,8 @@ pub use nameserver::Nameserver;
 pub use proxy::Proxy;
 pub use target::Target;
 
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must happen. Long, because a busy machine is no fault of the product.
@@ -57,6 +59,30 @@ pub fn within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
 /// Lengthens a load when the whole suite runs, shortens it in the inner loop (`RINGWAY_TEST_QUICK`).
 pub fn rounds(full: usize, quick: usize) -> usize {
     if std::env::var_os("RINGWAY_TEST_QUICK").is_some() { quick } else { full }
+}
+
+/// A port that is free on all addresses, below those that the kernel gives out by itself, so that no other test gets it meanwhile.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let place = NEXT.fetch_add(1, Ordering::Relaxed) as u32 + std::process::id() * 64;
+        let port = 15_000 + (place % 15_000) as u16;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until a process that was told to stop (SIGSTOP) has: the signal returns before all of its threads stand still.
+#[track_caller]
+pub fn wait_until_stopped(pid: i32) {
+    eventually("it stands still", || {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+        threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default()).all(|stat| {
+            // The name of the program, in parentheses, may hold anything.
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    });
 }
 
 /// Bytes that show any loss, swap or repetition: no two places within 16 MiB look alike.

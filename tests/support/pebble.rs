@@ -1,13 +1,12 @@
 //! Pebble, Let's Encrypt's own test server (Debian's package pebble), with its random failures on: it refuses one good nonce
 //! in five, waits before it looks, looks three times, and forgets some of what it saw. All names lead to 127.0.0.1.
 
-use super::eventually;
 use super::proxy::Directory;
 use super::tls::{Authority, Dial, Kind};
+use super::{eventually, free_port};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 /// An authority, which may not run yet.
 pub struct Pebble {
@@ -109,18 +108,6 @@ impl Drop for Pebble {
         self.stop();
         if std::thread::panicking() {
             eprintln!("pebble's log:\n{}", self.log());
-        }
-    }
-}
-
-/// A port below those that the kernel gives out by itself, so that no other test gets it meanwhile.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let place = NEXT.fetch_add(1, Ordering::Relaxed) as u32 + std::process::id() * 64;
-        let port = 15_000 + (place % 15_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every test binds port 0. `RINGWAY_TEST_DRIVER` ("io_uring" or "epoll") chooses the driver for the whole suite.
 
-use super::{PATIENCE, client, eventually, within};
+use super::{PATIENCE, client, eventually, wait_until_stopped, within};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,9 @@ impl Proxy {
     pub fn signal(&self, signal: i32) {
         // SAFETY: the child is ours and not yet waited for, so that its pid is its own.
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+        if signal == libc::SIGSTOP {
+            wait_until_stopped(self.pid());
+        }
     }
 
     /// Waits for it to end by itself.

@@ -3,7 +3,7 @@
 
 use super::proxy::Directory;
 use super::target::own_address;
-use super::{PATIENCE, within};
+use super::{PATIENCE, wait_until_stopped, within};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ impl Server {
 
     /// Stops it in the middle of everything (SIGSTOP): the kernel goes on accepting for it.
     pub fn freeze(&self) {
-        self.signal(libc::SIGSTOP);
+        wait_until_stopped(self.signal(libc::SIGSTOP));
     }
 
     /// Lets it go on.
@@ -119,10 +119,11 @@ impl Server {
         self.complaints(&["ready to accept connections", "ready for connections", "Ready to accept connections"]).len()
     }
 
-    fn signal(&self, signal: i32) {
+    fn signal(&self, signal: i32) -> i32 {
         let pid = self.child.as_ref().expect("it runs").id() as i32;
         // SAFETY: the child is ours and not yet waited for, so that its pid is its own.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        pid
     }
 
     fn command(&self) -> Command {

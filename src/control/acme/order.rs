@@ -178,24 +178,27 @@ async fn explain(order: &mut Order, ready: Result<OrderStatus, Error>) -> Failur
     {
         return Failure::ours(format!("the authority did not come to a decision: {}", chain(error)));
     }
-    let mut words = Vec::new();
-    let mut authorizations = order.authorizations();
-    while let Some(Ok(mut authorization)) = authorizations.next().await {
-        let name = authorization.identifier().to_string();
-        let Ok(state) = authorization.refresh().await else { continue };
-        words.extend(
-            state
-                .challenges
-                .iter()
-                .filter_map(|challenge| challenge.error.as_ref())
-                .map(|problem| format!("`{name}`: {}", said(problem))),
-        );
-    }
+    // Without these, nobody could tell what to mend: one answer that is lost must not cost them.
+    let words = stubbornly(order, |order| Box::pin(words(order))).await.unwrap_or_default();
     match ready {
         Err(error) if words.is_empty() => error.into(),
         _ if words.is_empty() => refused("the order became invalid".to_owned()),
         _ => refused(format!("the authority does not see that the name is ours: {}", words.join("; "))),
     }
+}
+
+/// What is wrong with each name whose challenge has failed.
+async fn words(order: &mut Order) -> Result<Vec<String>, Error> {
+    let mut words = Vec::new();
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization?;
+        let name = authorization.identifier().to_string();
+        let challenges = &authorization.refresh().await?.challenges;
+        let problems = challenges.iter().filter_map(|challenge| challenge.error.as_ref());
+        words.extend(problems.map(|problem| format!("`{name}`: {}", said(problem))));
+    }
+    Ok(words)
 }
 
 fn refused(what: String) -> Failure {

@@ -1,10 +1,10 @@
 //! Certificates that an authority issues: every challenge, restarts, renewal, refusals, and an authority that is down.
 
 use crate::support::client::fetch;
-use crate::support::pebble::{Pebble, free_port};
+use crate::support::pebble::Pebble;
 use crate::support::proxy::{Directory, Proxy, Setup, value};
 use crate::support::tls::{Authority, Kind, shown};
-use crate::support::{Client, Target, eventually, within};
+use crate::support::{Client, Target, eventually, free_port, within};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

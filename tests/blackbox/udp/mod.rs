@@ -7,7 +7,7 @@ mod targets;
 
 use crate::support::toml::udp_with;
 use crate::support::udp::{UdpClient, UdpTarget, by};
-use crate::support::{GLANCE, Proxy, Target, eventually, pattern};
+use crate::support::{GLANCE, Proxy, Target, eventually, free_port, pattern};
 use std::net::UdpSocket;
 
 /// A client of the listener "web".
@@ -51,7 +51,7 @@ fn both_families_are_served_beside_tcp_on_the_same_port() {
              [pools.site]\nbalance = \"round-robin\"\ntargets = [\"{four}\", \"{six}\"]\n[pools.tcp]\ntargets = [\"{tcp}\"]\n"
         )
     };
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let proxy = Proxy::start(config(port));
     for ip in ["127.0.0.1", "::1"] {
         // Whatever the family of the client, both targets take their turn.
