@@ -122,7 +122,7 @@ fn a_stopped_process_leaves_no_unix_socket_behind() {
 
 #[test]
 fn sigterm_and_sigint_let_live_exchanges_finish_and_exit_0() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    let ends_well = |signal| {
         let target = Target::slow("a", Duration::from_secs(4));
         let mut proxy = Proxy::start(http(&[&target]));
         let mut busy = proxy.client();
@@ -140,7 +140,12 @@ fn sigterm_and_sigint_let_live_exchanges_finish_and_exit_0() {
         assert_eq!(busy.ending(), Broken::Closed);
         assert_ne!(idle.ending(), Broken::TimedOut);
         assert_eq!(proxy.exit().code(), Some(0));
-    }
+    };
+    thread::scope(|scope| {
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            scope.spawn(move || ends_well(signal));
+        }
+    });
 }
 
 #[test]

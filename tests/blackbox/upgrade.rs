@@ -233,7 +233,7 @@ fn an_upgrade_needs_get_and_no_body() {
 #[test]
 fn no_other_way_makes_a_tunnel() {
     let target = Target::echo("a");
-    let proxy = Proxy::start(http(&[&target]));
+    let proxy = Proxy::start(http_with("timeouts = { request_head = \"2s\", idle = \"2s\" }", &[&target], ""));
     for start in ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n"] {
         let mut client = proxy.client();
         client.send(start);

@@ -4,7 +4,7 @@ use super::Edge;
 use crate::support::ocsp::Says;
 use crate::support::tls::{Authority, Kind, Made, listener};
 use crate::support::toml::http_with;
-use crate::support::{Proxy, Target, eventually};
+use crate::support::{Proxy, Target, eventually, rounds};
 use rustls::version::{TLS12, TLS13};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -120,7 +120,7 @@ fn a_good_response_outlives_a_bad_file_but_not_its_end_nor_a_revocation() {
     assert_eq!(at.stapled(), good);
     at.put(&at.authority.answers(&at.made, Says::Revoked, DAY));
     eventually("one that was revoked is not stapled", || at.stapled().is_empty());
-    at.put(&at.good(Some(Duration::from_secs(8))));
+    at.put(&at.good(Some(Duration::from_secs(rounds(8, 4) as u64))));
     eventually("it is stapled", || !at.stapled().is_empty());
     eventually("it ends", || at.stapled().is_empty());
     at.proxy.log.wait(&["not stapled", "holds no longer"]);

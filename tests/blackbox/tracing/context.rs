@@ -5,6 +5,8 @@ use crate::support::h2;
 use crate::support::toml::{http, http_with};
 use crate::support::{Proxy, Target, eventually};
 use serde_json::Value;
+use std::thread;
+use std::time::Duration;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
@@ -39,10 +41,16 @@ fn a_valid_trace_is_continued_and_any_other_is_replaced() {
         format!("{}\r\ntraceparent: 00-{}1-{SPAN}-01", parent("01"), &TRACE[1..]),
         format!("Connection: traceparent\r\n{}", parent("01")),
     ];
-    for (number, (line, valid)) in good.iter().map(|l| (l, true)).chain(bad.iter().map(|l| (l, false))).enumerate() {
-        let path = format!("/{number}");
-        client.ask("GET", &path, &[line, "tracestate: a=1", &format!("TraceState: {STATE}")]);
-        let seen = target.last();
+    let lines = good.iter().map(|line| (line, true)).chain(bad.iter().map(|line| (line, false)));
+    let asked: Vec<_> = lines
+        .enumerate()
+        .map(|(number, (line, valid))| {
+            let path = format!("/{number}");
+            client.ask("GET", &path, &[line, "tracestate: a=1", &format!("TraceState: {STATE}")]);
+            (path, line, valid, target.last())
+        })
+        .collect();
+    for (path, line, valid, seen) in asked {
         let told = seen.head.lines("traceparent");
         let [told] = told[..] else { panic!("{line}: {told:?}") };
         let (trace, span, flags) = parts(told);
@@ -73,7 +81,7 @@ fn without_tracing_a_trace_passes_as_it_is() {
 #[test]
 fn the_sampled_flag_counts_from_those_who_are_trusted() {
     let trusting = "trusted_proxies = [\"127.0.0.0/8\"]";
-    for (listener, lines, flag, continued, sampled) in [
+    let cases = [
         ("", "sample = \"0%\"", "01", true, false),
         ("", "sample = \"100%\"", "00", true, true),
         (trusting, "sample = \"0%\"", "01", true, true),
@@ -81,7 +89,8 @@ fn the_sampled_flag_counts_from_those_who_are_trusted() {
         ("", "sample = \"0%\"\ntrust = \"all\"", "01", true, true),
         (trusting, "sample = \"0%\"\ntrust = \"none\"", "01", false, false),
         (trusting, "sample = \"100%\"\ntrust = \"none\"", "00", false, true),
-    ] {
+    ];
+    let check = |(listener, lines, flag, continued, sampled): (&str, &str, &str, bool, bool)| {
         let (target, collector) = (Target::echo("a"), Collector::start());
         let proxy = Proxy::start(http_with(listener, &[&target], "") + &collector.config(lines));
         proxy.client().ask("GET", "/x", &[&parent(flag), "tracestate: a=1"]);
@@ -93,10 +102,16 @@ fn the_sampled_flag_counts_from_those_who_are_trusted() {
         if sampled {
             collector.exchange("/x");
         } else {
-            std::thread::sleep(std::time::Duration::from_millis(1500));
+            thread::sleep(Duration::from_millis(1500));
             assert!(collector.spans().is_empty(), "{case}");
         }
-    }
+    };
+    // At once: who is not sampled is waited for.
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || check(case));
+        }
+    });
 }
 
 /// Two Ringways, one behind the other, HTTP/2 between them: one trace, each span within the one that caused it.
