@@ -51,7 +51,7 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
         let ended = done.clone();
         net::spawn("bench", async move {
             let gate = lane.gate(0).unwrap();
-            let visit = Visit::begin(lane, gate, accepted.peer);
+            let visit = Visit::begin(lane, gate, &accepted);
             http::serve(&visit, &accepted, Clear).await;
             ended.raise();
         });
