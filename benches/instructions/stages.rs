@@ -94,7 +94,8 @@ pub fn attribute(profile: &Profile, blame: impl Fn(&Site) -> Option<String>) -> 
             None => *left.entry(&site.function).or_default() += cost,
         }
     }
-    let mut callers: HashMap<&Function, Vec<(&Site, f64, Option<String>)>> = HashMap::new();
+    type Call<'a> = (&'a Site, f64, Option<String>);
+    let mut callers: HashMap<&Function, Vec<Call<'_>>> = HashMap::new();
     for ((site, callee), calls) in &profile.arcs {
         // A function that calls itself has no other caller by that.
         if calls.cost > 0.0 && site.function != *callee {
