@@ -18,6 +18,7 @@ pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
         spec: check.spec.clone(),
         patient: present.plan.pools[check.pool].shared.targets[check.target].patient(),
         counters: counters(check.pool, check.target),
+        of_pool: present.control.pool(check.pool).clone(),
         beside: check.beside,
         followers: check.followers.iter().map(follower).collect(),
         known,

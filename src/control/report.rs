@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// The state behind the admin listener.
 pub struct Report {
@@ -51,8 +51,10 @@ pub struct Report {
     draining: AtomicBool,
 }
 
-/// How long a scrape waits for the histograms of the workers.
+/// How long a scrape waits for the histograms of a worker, and for all workers to go by the same plan.
 const SNAPSHOT: Duration = Duration::from_millis(500);
+/// After how long workers are asked again that are about to go by another plan.
+const AGAIN: Duration = Duration::from_millis(5);
 
 impl Report {
     /// Tells about what `crew` runs, with the access log's thread if there is one.
@@ -207,36 +209,48 @@ impl Report {
         }
     }
 
-    /// The histograms of all workers that go by `plan`. One that stands still costs the scrape its own, not its answer.
-    async fn latencies(&self, plan: &Arc<Plan>) -> LatenciesSnapshot {
+    /// What runs now, and the histograms of all workers. A worker goes by a plan a little later than control does, so that it may be asked
+    /// again; if one says nothing of its own there are none at all, as the sum of some is no count that only grows.
+    async fn measured(&self) -> (Arc<Present>, LatenciesSnapshot) {
+        let started = Instant::now();
+        loop {
+            let present = self.present.load_full();
+            if let Some(latencies) = self.latencies(&present.plan).await {
+                return (present, latencies);
+            }
+            if started.elapsed() >= SNAPSHOT {
+                return (present, LatenciesSnapshot::default());
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// The histograms of all workers; `None`: one stands still, or does not go by `plan`.
+    async fn latencies(&self, plan: &Arc<Plan>) -> Option<LatenciesSnapshot> {
         let posts = self.posts.load_full();
         let mut merged = LatenciesSnapshot::default();
-        let collect = async {
-            for post in posts.iter() {
-                let mut next = Some(0);
-                while let Some(from) = next {
-                    let (sender, answer) = oneshot::channel();
-                    let reply = move |page| drop(sender.send(page));
-                    // A full mailbox is that of a worker that stands still.
-                    let _ = post.send(Message::Snapshot(from, Box::new(reply)));
-                    let Ok(Ok(page)) = timeout(SNAPSHOT, answer).await else { break };
-                    if !Arc::ptr_eq(&page.plan, plan) {
-                        break;
-                    }
-                    merged.merge(&page.latencies);
-                    next = page.next;
+        for post in posts.iter() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let (sender, answer) = oneshot::channel();
+                let reply = move |page| drop(sender.send(page));
+                // A full mailbox is that of a worker that stands still.
+                let _ = post.send(Message::Snapshot(from, Box::new(reply)));
+                let page = timeout(SNAPSHOT, answer).await.ok()?.ok()?;
+                if !Arc::ptr_eq(&page.plan, plan) {
+                    return None;
                 }
+                merged.merge(&page.latencies);
+                next = page.next;
             }
-        };
-        collect.await;
-        merged
+        }
+        Some(merged)
     }
 }
 
 impl AdminState for Report {
     async fn metrics(&self) -> String {
-        let present = self.present.load_full();
-        let latencies = self.latencies(&present.plan).await;
+        let (present, latencies) = self.measured().await;
         let file = self.file.load_full();
         let udp = present.plan.datagrams();
         let udp: Vec<_> = udp.map(|(of, udp)| UdpListener { listener: of.index, pool: udp.pool }).collect();

@@ -32,12 +32,17 @@ pub struct TargetHealth {
     pub failed: Counter,
     /// Changes from up to down and back.
     pub changes: Counter,
-    /// Checks by what came of them; of agents beside them as well.
-    pub outcomes: Counters<{ Outcome::COUNT }>,
     /// The last check; `None`: there was none yet.
     pub last: ArcSwapOption<LastCheck>,
     /// The last time that an agent was asked beside it.
     pub last_agent: ArcSwapOption<LastCheck>,
+}
+
+/// What came of the checks of all targets that a pool has or had. Control alone writes it.
+#[derive(Debug, Default)]
+pub struct PoolHealth {
+    /// Checks by what came of them; of agents beside them as well.
+    pub outcomes: Counters<{ Outcome::COUNT }>,
 }
 
 impl Default for TargetHealth {
@@ -50,7 +55,6 @@ impl Default for TargetHealth {
             passed: Counter::default(),
             failed: Counter::default(),
             changes: Counter::default(),
-            outcomes: Counters::default(),
             last: ArcSwapOption::empty(),
             last_agent: ArcSwapOption::empty(),
         }
@@ -60,7 +64,6 @@ impl Default for TargetHealth {
 impl TargetHealth {
     /// Counts a check, or an agent that is asked `beside` it, and shows what it found.
     pub fn note(&self, last: LastCheck, beside: bool) {
-        self.outcomes.checked(last.outcome);
         if beside {
             return self.last_agent.store(Some(Arc::new(last)));
         }

@@ -8,11 +8,13 @@
 //! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
 //! sets of the names that both have, so that what counts under an old plan counts on.
 
+mod control;
 mod stuck;
 
-pub use super::checked::{LastCheck, TargetHealth};
+pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
+pub use control::{CertificateFiles, ControlCounters};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -421,80 +423,6 @@ impl ListenerSet {
     pub fn flooded(&self, kind: Flood) {
         self.refusals.refused(Reason::Flood);
         self.floods.flooded(kind);
-    }
-}
-
-/// What the control thread counts under one plan; it is the only writer.
-#[derive(Debug)]
-pub struct ControlCounters {
-    /// How late checks started, ns: the longest recent delay.
-    pub check_lateness: Arc<Peak>,
-    /// What became of the spans that the workers handed over.
-    pub spans: Arc<Counters<{ Delivered::COUNT }>>,
-    listeners: Box<[Arc<CertificateFiles>]>,
-    pools: Box<[Arc<CertificateFiles>]>,
-    targets: Box<[Box<[Arc<TargetHealth>]>]>,
-}
-
-/// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
-#[derive(Debug, Default)]
-pub struct CertificateFiles {
-    /// Certificates that were replaced, added or taken away.
-    pub changes: Counter,
-    /// Files that could not be used, so that what was there before stayed in service, and OCSP responses not stapled.
-    pub failures: Counter,
-    /// Certificates that an authority issued.
-    pub issued: Counter,
-    /// When it did so last, in seconds since 1970; 0: never.
-    pub last_issued: Gauge,
-    /// Times that asking for one came to nothing.
-    pub refused: Counter,
-    /// When it did so last, in seconds since 1970; 0: never.
-    pub last_refused: Gauge,
-}
-
-impl ControlCounters {
-    /// No check has run and every target of `shape` is up.
-    pub fn new(shape: &Shape) -> Self {
-        Self {
-            check_lateness: Arc::default(),
-            spans: Arc::default(),
-            listeners: zeroed(shape.listeners.len()),
-            pools: zeroed(shape.pools.len()),
-            targets: shape.pools.iter().map(|(_, targets)| zeroed(targets.len())).collect(),
-        }
-    }
-
-    /// For `next`, as [`WorkerCounters::succeed`] does it.
-    pub fn succeed(&self, last: &Shape, next: &Shape) -> Self {
-        let names = |shape: &Shape| -> Vec<String> { shape.pools.iter().map(|(name, _)| name.clone()).collect() };
-        let pools: HashMap<&str, usize> = places(last.pools.iter().map(|(name, _)| name));
-        let targets = |(name, targets): &(String, Vec<String>)| match pools.get(name.as_str()) {
-            None => zeroed(targets.len()),
-            Some(&old) => taken_over(&last.pools[old].1, targets, &self.targets[old]),
-        };
-        Self {
-            check_lateness: self.check_lateness.clone(),
-            spans: self.spans.clone(),
-            listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
-            pools: taken_over(&names(last), &names(next), &self.pools),
-            targets: next.pools.iter().map(targets).collect(),
-        }
-    }
-
-    /// The files of listener `i` of the shape; panics as [`WorkerCounters::listener`] does.
-    pub fn certificates(&self, i: usize) -> &Arc<CertificateFiles> {
-        &self.listeners[i]
-    }
-
-    /// The files of pool `i` of the shape; panics as [`WorkerCounters::listener`] does.
-    pub fn pool_certificates(&self, i: usize) -> &CertificateFiles {
-        &self.pools[i]
-    }
-
-    /// Target `target` of pool `pool` of the shape; panics as [`WorkerCounters::listener`] does.
-    pub fn target(&self, pool: usize, target: usize) -> &Arc<TargetHealth> {
-        &self.targets[pool][target]
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Discovered {
     pub lookups: [u64; 3],
     /// Changes of the targets.
     pub changes: u64,
+    /// Targets of the last answer beyond those that there may be.
+    pub left_out: u64,
 }
 
 /// What can come of a question.
@@ -39,6 +41,9 @@ pub(super) fn write(page: &mut Page, pools: &[Discovered]) {
     }
     let mut targets = page.gauge("ringway_discovery_targets", "Targets that the pool's source has told of last.");
     pools.iter().for_each(|of| targets.sample(&[("pool", &of.pool)], of.targets));
+    let help = "Targets of the last answer beyond max_targets, which are left out.";
+    let mut left_out = page.gauge("ringway_discovery_left_out_targets", help);
+    pools.iter().for_each(|of| left_out.sample(&[("pool", &of.pool)], of.left_out));
     let mut changes = page.counter("ringway_discovery_changes_total", "Changes of the pool's targets by its source.");
     pools.iter().for_each(|of| changes.sample(&[("pool", &of.pool)], of.changes));
 }
@@ -50,8 +55,14 @@ mod tests {
 
     #[test]
     fn each_pool_has_its_series_and_an_age_once_it_has_been_answered() {
-        let of =
-            |pool: &str, age| Discovered { pool: pool.to_owned(), targets: 2, age, lookups: [5, 1, 3], changes: 1 };
+        let of = |pool: &str, age| Discovered {
+            pool: pool.to_owned(),
+            targets: 2,
+            age,
+            lookups: [5, 1, 3],
+            changes: 1,
+            left_out: 4,
+        };
         let mut page = Page::default();
         write(&mut page, &[of("a", Some(9)), of("b", None)]);
         let samples = parse(&page.into_text());
@@ -62,5 +73,6 @@ mod tests {
         assert_eq!(get("ringway_discovery_answer_age_seconds", "a"), [9.0]);
         assert!(get("ringway_discovery_answer_age_seconds", "b").is_empty());
         assert_eq!(get("ringway_discovery_targets", "b"), [2.0]);
+        assert_eq!(get("ringway_discovery_left_out_targets", "b"), [4.0]);
     }
 }

@@ -343,10 +343,10 @@ impl Scrape<'_> {
         let help = "Health checks failed.";
         self.per_health(page.counter("ringway_target_checks_failed_total", help), |h| h.failed.get());
         let mut outcomes = page.counter("ringway_pool_checks_total", "Health checks by what came of them.");
-        for (i, (pool, targets)) in self.shape.pools.iter().enumerate() {
-            let all = || (0..targets.len()).map(|target| self.control.target(i, target).outcomes.get());
+        for (i, (pool, _)) in self.shape.pools.iter().enumerate() {
+            let counts = self.control.pool(i).outcomes.get();
             for outcome in Outcome::ALL {
-                let count: u64 = all().map(|counts| counts[outcome.index()]).sum();
+                let count = counts[outcome.index()];
                 // Most pools ever see only a few of them.
                 if count > 0 {
                     outcomes.sample(&[("pool", pool), ("outcome", outcome.word())], count);

@@ -18,6 +18,7 @@ mod behaviours;
 mod clients;
 mod config;
 mod config_tests;
+mod counts;
 mod discovery;
 mod drivers;
 mod explain;

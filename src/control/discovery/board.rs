@@ -4,7 +4,7 @@ use super::found::{Answer, Found, Key};
 use super::pace::Heard;
 use crate::config::model::{Config, Target};
 use crate::control::reload::now;
-use crate::observe::counters::Counter;
+use crate::observe::counters::{Counter, Gauge};
 use crate::observe::discovery::Discovered;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub struct Source {
     counts: [Counter; 3],
     /// Changes of the targets.
     pub changes: Counter,
+    /// Targets of the last answer that are left out, as there are more than there may be.
+    pub(super) left_out: Gauge,
 }
 
 /// How a source is.
@@ -50,7 +52,8 @@ pub struct State {
 impl Source {
     /// One that nobody has asked yet.
     pub(super) fn new(key: Key, shown: String) -> Self {
-        Self { key, shown, state: ArcSwap::default(), counts: Default::default(), changes: Counter::default() }
+        let (changes, left_out) = (Counter::default(), Gauge::default());
+        Self { key, shown, state: ArcSwap::default(), counts: Default::default(), changes, left_out }
     }
 
     /// How it is.
@@ -124,6 +127,7 @@ impl Board {
             age: source.state().answered.map(|at| now().saturating_sub(at)),
             lookups: [0, 1, 2].map(|kind| source.counts[kind].get()),
             changes: source.changes.get(),
+            left_out: source.left_out.get(),
         };
         self.sources().iter().map(of).collect()
     }

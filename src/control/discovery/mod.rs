@@ -198,6 +198,7 @@ async fn ask_on(board: Arc<Board>, source: Arc<Source>, (discover, dns): (Discov
     let mut way = Way::to(&discover, &dns);
     let (begun, pool, shown) = (Instant::now(), &source.key.pool, &source.shown);
     let (mut told, mut nothing, mut left_out): (Option<String>, Option<String>, usize) = Default::default();
+    source.left_out.set(0);
     loop {
         let (heard, beyond) = way.ask(discover.max_targets).await;
         let heard = match (heard, &nothing) {
@@ -239,6 +240,7 @@ async fn ask_on(board: Arc<Board>, source: Arc<Source>, (discover, dns): (Discov
             && std::mem::replace(&mut left_out, beyond) != beyond
         {
             let taken = targets.len();
+            source.left_out.set(beyond as u64);
             tracing::warn!(
                 pool,
                 source = shown,

@@ -26,7 +26,7 @@ use super::agent::Said;
 use super::target::Patient;
 use crate::net::Egress;
 use crate::net::proxy_protocol::Form;
-use crate::observe::counters::{Peak, TargetHealth};
+use crate::observe::counters::{Peak, PoolHealth, TargetHealth};
 use crate::tls::Outbound;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,6 +70,8 @@ pub struct Wanted {
     pub patient: Patient,
     /// Where its checks are counted.
     pub counters: Arc<TargetHealth>,
+    /// Where the checks of its whole pool are.
+    pub of_pool: Arc<PoolHealth>,
     /// Whether this is an agent that is asked beside the checks of the target: what it says counts, and not whether it is there.
     pub beside: bool,
     /// The targets of other pools that are as this one is.
@@ -284,6 +286,7 @@ mod tests {
             spec,
             patient: target.patient(),
             counters: Arc::default(),
+            of_pool: Arc::default(),
             beside: false,
             followers: Vec::new(),
             known: false,

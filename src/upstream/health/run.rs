@@ -62,6 +62,7 @@ impl Wanted {
             took,
             at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs()),
         };
+        self.of_pool.outcomes.checked(last.outcome);
         self.counters.note(last, self.beside);
         tracing::debug!(
             pool = self.spec.pool,

@@ -169,6 +169,7 @@ fn more_targets_than_there_may_be_are_left_out_and_told_of() {
     let proxy = setup.start();
     assert_eq!(targets(&proxy), ["10.0.0.1:80 1", "10.0.0.2:80 1"]);
     proxy.log.wait(&["more targets than `max_targets`", "beyond=1"]);
+    assert_eq!(proxy.metric("ringway_discovery_left_out_targets", &[("pool", "site")]), 1.0);
 }
 
 /// They read the configuration alone: no name is looked up, no file of targets is read.
