@@ -17,6 +17,7 @@ mod report;
 mod runner;
 mod short;
 mod strict;
+mod succession;
 mod tls;
 
 use clap::Parser;

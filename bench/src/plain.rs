@@ -124,6 +124,19 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
+/// The same, by TCP and UDP, and one that stays free while nobody is there: the kernel gives its port to no socket of its own accord.
+pub fn lasting_address() -> Result<SocketAddr> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let first: u16 = range.split_whitespace().next().context("no range of ports")?.parse()?;
+    for _ in 0..1000 {
+        let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(10_000.min(first / 2)..first)));
+        if std::net::TcpListener::bind(address).is_ok() && std::net::UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free below {first}")
+}
+
 /// The length of the answer's head at the front of `input`, and the framing of the body after it; `None` if it is not
 /// whole. Fails on any status but 200.
 pub fn head(input: &[u8]) -> Result<Option<(usize, Body)>> {

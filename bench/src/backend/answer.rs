@@ -43,7 +43,7 @@ impl Answers {
     /// Appends the answer to `out`, and returns how many bytes must follow it by [`Answers::write_bulk`].
     pub fn render(&mut self, wanted: Wanted, bodiless: bool, close: bool, upload: &Upload, out: &mut Vec<u8>) -> usize {
         let close = if close { "connection: close\r\n" } else { "" };
-        self.given += u64::from(!matches!(wanted, Wanted::Count | Wanted::Health));
+        self.given += u64::from(!matches!(wanted, Wanted::Count | Wanted::Health | Wanted::Reset));
         // Writing to a Vec cannot fail.
         let mut whole = |status: &str, body: &[u8]| {
             let _ = write!(out, "HTTP/1.1 {status}\r\n{close}content-length: {}\r\n\r\n", body.len());
@@ -56,7 +56,7 @@ impl Answers {
                 0
             }
             Wanted::Count => whole("200 OK", self.given.to_string().as_bytes()),
-            Wanted::Health => whole("200 OK", b"ok"),
+            Wanted::Health | Wanted::Reset => whole("200 OK", b"ok"),
             Wanted::Unknown => whole("404 Not Found", b"no such path"),
             Wanted::Fixed(size) if size <= COPIED => whole("200 OK", &self.bulk[..size]),
             Wanted::Fixed(size) => {

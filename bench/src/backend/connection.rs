@@ -22,6 +22,8 @@ pub struct Shared {
     pub journal: Option<Journal>,
     /// For reads.
     pub buffer: Vec<u8>,
+    /// Whether all connections are to be reset.
+    pub reset: bool,
 }
 
 /// A connection.
@@ -60,6 +62,11 @@ impl Connection {
     pub fn new(socket: TcpStream, speech: Speech) -> Self {
         let (input, out) = (Vec::new(), Vec::new());
         Self { socket, speech, messages: false, input, current: None, out, written: 0, bulk: 0, closing: false }
+    }
+
+    /// Ends it by a reset.
+    pub fn reset(self) {
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(std::time::Duration::ZERO));
     }
 
     /// Does what can be done without waiting; `false` when the connection is over. `peer_ended` says that the peer sends
@@ -157,6 +164,7 @@ impl Connection {
             let Some((request, upload)) = self.current.take() else { break };
             let Request { wanted, bodiless, close, .. } = request;
             self.messages = wanted == Wanted::WebSocket;
+            shared.reset |= wanted == Wanted::Reset;
             self.bulk = shared.answers.render(wanted, bodiless, close, &upload, &mut self.out);
             self.closing = close;
         }

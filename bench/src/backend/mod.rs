@@ -62,6 +62,7 @@ pub fn run(args: Args) -> Result<()> {
         answers: answer::Answers::new(args.name),
         journal: args.journal.as_deref().map(journal::Journal::open).transpose()?,
         buffer: vec![0; 64 << 10],
+        reset: false,
     };
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
@@ -100,6 +101,14 @@ pub fn run(args: Args) -> Result<()> {
             if over {
                 connections[slot] = None;
                 free.push(slot);
+            }
+        }
+        if std::mem::take(&mut shared.reset) {
+            for (slot, connection) in connections.iter_mut().enumerate() {
+                if let Some(connection) = connection.take() {
+                    connection.reset();
+                    free.push(slot);
+                }
             }
         }
     }

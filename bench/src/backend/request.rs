@@ -35,6 +35,8 @@ pub enum Wanted {
     Count,
     /// `/health`.
     Health,
+    /// `/reset`: an answer, and then the end of all connections by a reset.
+    Reset,
     /// Any other path.
     Unknown,
 }
@@ -100,6 +102,7 @@ fn wanted(target: &str) -> Result<Wanted> {
         "/ws" => Wanted::WebSocket,
         "/count" => Wanted::Count,
         "/health" => Wanted::Health,
+        "/reset" => Wanted::Reset,
         _ => match path.strip_prefix("/strict/") {
             Some(id) => {
                 Wanted::Strict { id: u64::from_str_radix(id, 16)?, size, chunked: value("chunked") == Some("1") }

@@ -31,7 +31,7 @@ pub fn run(proxy: &mut Proxy, checks: &mut Checks) -> Result<()> {
     write!(answer, "GET /?size={} HTTP/1.1\r\nhost: slow\r\n\r\n", slow::SIZE)?;
     answer.read_exact(&mut [0; 1 << 16])?;
 
-    proxy.upgrade()?;
+    proxy.processes.upgrade()?;
     let since = Instant::now();
     let served = plain::get(at.http, "/128").is_ok_and(|body| body.len() == 128);
     checks.add("the new process serves at once", served, String::new());
@@ -46,7 +46,7 @@ pub fn run(proxy: &mut Proxy, checks: &mut Checks) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     checks.add("WebSockets and tunnels live on meanwhile", sound, String::new());
-    let left = proxy.wait_for_elders(LIMIT + SLACK);
+    let left = proxy.processes.wait_for_elders(LIMIT + SLACK);
     let took = since.elapsed();
     let detail = format!("gone after {took:?}, left: {left:?}");
     checks.add("the old process is gone when upgrade.drain is over", left.is_empty() && took > LIMIT / 2, detail);

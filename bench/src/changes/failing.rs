@@ -2,8 +2,9 @@
 
 use super::ledger::{Loss, Sum};
 use super::load::Load;
-use super::proxy::{self, Proxy};
+use super::proxy::Proxy;
 use crate::checks::Checks;
+use crate::succession;
 use anyhow::Result;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -22,24 +23,24 @@ const UNSEEN: Duration = Duration::from_millis(100);
 pub fn kill(proxy: &mut Proxy, load: &Load, count: usize, checks: &mut Checks) -> Result<Vec<Rise>> {
     let (mut rises, mut still_there) = (Vec::new(), true);
     let (back, as_it_was) = ("this one accepts again", "this process goes on as it was");
-    let before = (proxy.said(back), proxy.said(as_it_was));
+    let before = (proxy.processes.said(back), proxy.processes.said(as_it_was));
     for number in 0..count {
-        proxy.forget_log()?;
+        proxy.processes.forget_log()?;
         load.moment();
         let from = Instant::now();
-        let pid = proxy.begin_upgrade()?;
+        let pid = proxy.processes.begin_upgrade()?;
         // It accepts after some tens of milliseconds: many are killed before, as many after.
         let share = number as f64 / count as f64;
         std::thread::sleep(Duration::from_secs_f64(0.15 * share * share + 0.01 * fastrand::f64()));
         load.moment();
-        proxy::signal(pid, Signal::KILL)?;
+        succession::signal(pid, Signal::KILL)?;
         rises.push(Rise { from, to: Instant::now() + UNSEEN });
-        proxy.wait_until_back()?;
+        proxy.processes.wait_until_back()?;
         load.moment();
         std::thread::sleep(Duration::from_millis(300));
-        still_there &= proxy.metric("ringway_config_plan_number").is_ok();
+        still_there &= proxy.processes.metric("ringway_config_plan_number").is_ok();
     }
-    let (returned, never_left) = (proxy.said(back) - before.0, proxy.said(as_it_was) - before.1);
+    let (returned, never_left) = (proxy.processes.said(back) - before.0, proxy.processes.said(as_it_was) - before.1);
     println!("  {count} new processes killed: {never_left} before they accepted, {returned} after");
     checks.add("the process before is there each time", still_there, String::new());
     Ok(rises)

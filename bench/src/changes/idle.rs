@@ -64,7 +64,7 @@ fn kept(orders: &Orders, link: Option<Link>) -> Option<Link> {
 
 async fn exchange(orders: &Orders, mut link: Link, host: &str, prefix: &str) -> Option<Link> {
     let (request, mut wire) = (Request::new(orders.number(), &mix()), Vec::new());
-    request.render(host, prefix, &mut wire);
+    request.render(host, prefix, None, &mut wire);
     let (opened, sent) = (link.opened, Instant::now());
     let mut trace = Trace { opened, previous: None, target: None };
     let ended = tokio::time::timeout(PATIENCE, link.exchange(&request, &wire, &mut trace)).await;

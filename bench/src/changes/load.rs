@@ -72,6 +72,7 @@ impl Load {
                 rate,
                 duration: 86_400.0,
                 timeout: PATIENCE.as_secs_f64(),
+                sticky: false,
                 mix: mix(),
             };
             let over = over.clone();

@@ -20,6 +20,7 @@ use crate::checks::Checks;
 use crate::plain;
 use crate::process::{self, Place, Process};
 use crate::runner::{Directory, peer, progress};
+use crate::succession;
 use anyhow::{Context, Result};
 use ledger::{Loss, Sum};
 use load::Load;
@@ -65,7 +66,7 @@ const TOLD: usize = 12;
 /// Runs it and prints the report; fails if anything did not hold.
 pub fn run(args: Args) -> Result<()> {
     process::raise_file_limit()?;
-    proxy::adopt_orphans()?;
+    succession::adopt_orphans()?;
     let (directory, at) = (Directory::new()?, Addresses::free()?);
     let _backend = backend(&at, &directory.0)?;
     let mut checks = Checks::default();
@@ -93,7 +94,7 @@ fn first_part(args: &Args, at: Addresses, directory: &Path, checks: &mut Checks)
     let (start, mut times, mut number) = (Instant::now(), Vec::new(), 0);
     for upgrade in 1..=args.upgrades {
         change(&format!("upgrade {upgrade} of {}", args.upgrades), &load);
-        times.push(proxy.upgrade()?);
+        times.push(proxy.processes.upgrade()?);
         load.moment();
         for _ in 0..BETWEEN {
             number += 1;
@@ -103,11 +104,11 @@ fn first_part(args: &Args, at: Addresses, directory: &Path, checks: &mut Checks)
     }
     let took = start.elapsed().as_secs_f64();
     println!("{} upgrades with {number} reloads in {took:.0} s{}", args.upgrades, spread(&mut times));
-    let alive = proxy.wait_for_elders(Duration::ZERO).len();
+    let alive = proxy.processes.wait_for_elders(Duration::ZERO).len();
     progress("waiting for the last answers");
     add(&mut sums, load.end()?);
     progress("waiting for the old processes");
-    let (since, left) = (Instant::now(), proxy.wait_for_elders(AFTERGLOW));
+    let (since, left) = (Instant::now(), proxy.processes.wait_for_elders(AFTERGLOW));
     println!("  {alive} old processes at the end of the load, {} of them {:.0?} later", left.len(), since.elapsed());
     let newest = rest(&mut proxy, number)?;
     println!("  the last process at rest: {newest}\n");
@@ -175,7 +176,7 @@ fn rest(proxy: &mut Proxy, number: usize) -> Result<Held> {
     if !number.is_multiple_of(variety::PERIOD) {
         proxy.reload(0)?;
     }
-    Held::at_rest(proxy.pid, CALM, 4 * CALM)
+    Held::at_rest(proxy.processes.pid, CALM, 4 * CALM)
 }
 
 /// Adds what another load came to.
@@ -187,10 +188,10 @@ fn add(sums: &mut [Sum], more: Vec<Sum>) {
 
 /// Ends what is left.
 fn end(proxy: &mut Proxy, checks: &mut Checks) -> Result<()> {
-    let panicked =
-        proxy.metric("ringway_worker_panics_total").map_or(0.0, |count| count) + proxy.said("panicked at") as f64;
+    let panicked = proxy.processes.metric("ringway_worker_panics_total").map_or(0.0, |count| count)
+        + proxy.processes.said("panicked at") as f64;
     checks.add("nothing panicked", panicked == 0.0, panicked.to_string());
-    let ended = proxy.terminate(Duration::from_secs(40))?;
+    let ended = proxy.processes.terminate(Duration::from_secs(40))?;
     checks.add("SIGTERM ends the last process", ended, String::new());
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Chaos: full load through Ringway while targets are killed and clients misbehave, the strict client verifying all along.
+//! Then [`upstreams`]: all that has to do with targets at once.
 //!
 //! The load runs twice, for a fifth of the time and for the rest; after each Ringway is let come to rest. What it holds
 //! at rest must be the same both times.
 
 pub mod rude;
 pub mod targets;
+pub mod upstreams;
 pub mod verdict;
 pub mod watch;
 
@@ -25,9 +27,12 @@ use watch::Held;
 /// Arguments of `bench chaos`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Minutes of load.
+    /// Minutes of load; 0: only what comes after it.
     #[arg(long, default_value_t = 5.0)]
     pub minutes: f64,
+    /// Minutes after it in which all that has to do with targets is on; 0: none.
+    #[arg(long, default_value_t = 1.0)]
+    pub upstreams: f64,
     /// Targets; all but the first flap.
     #[arg(long, default_value_t = 4)]
     pub targets: usize,
@@ -60,6 +65,17 @@ struct Stretch {
 /// Runs it and prints the report; fails if anything did not hold.
 pub fn run(args: Args) -> Result<()> {
     process::raise_file_limit()?;
+    if args.minutes > 0.0 {
+        load_and_kills(&args)?;
+    }
+    if args.upstreams > 0.0 {
+        upstreams::run(&args)?;
+    }
+    println!("chaos passed");
+    Ok(())
+}
+
+fn load_and_kills(args: &Args) -> Result<()> {
     let directory = Directory::new()?;
     let mut targets: Vec<Target> =
         (0..args.targets).map(|number| Target::start(number, &directory.0)).collect::<Result<_>>()?;
@@ -67,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
     let seconds = args.minutes * 60.0;
     let mut stretches = Vec::new();
     for (name, share) in [("first", 0.2), ("second", 0.8)] {
-        stretches.push(stretch(name, &args, Duration::from_secs_f64(seconds * share), &proxy, &mut targets)?);
+        stretches.push(stretch(name, args, Duration::from_secs_f64(seconds * share), &proxy, &mut targets)?);
     }
     progress("");
     let log = std::fs::read_to_string(directory.0.join("ringway.log")).unwrap_or_default();
@@ -88,9 +104,7 @@ pub fn run(args: Args) -> Result<()> {
     checks.add("no panic in the log", !log.contains("panicked at"), log_end(&log));
     let code = proxy.process.terminate(Duration::from_secs(40));
     checks.add("SIGTERM ends it with 0", matches!(code, Ok(Some(0))), format!("{code:?}"));
-    checks.finish()?;
-    println!("chaos passed");
-    Ok(())
+    checks.finish()
 }
 
 /// A stretch of load, and the rest after it.
@@ -140,10 +154,12 @@ fn load(address: SocketAddr, connections: usize, length: Duration) -> strict::Ar
         rate: 0.0,
         duration: length.as_secs_f64(),
         timeout: 15.0,
+        sticky: false,
         mix,
     }
 }
 
+/// What a thread of the harness came to.
 fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
     result.unwrap_or_else(|_| Err(anyhow!("a thread of the harness panicked")))
 }
@@ -208,6 +224,7 @@ fn panics(admin: SocketAddr) -> Result<f64> {
     series.iter().map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<f64>()?)).sum()
 }
 
+/// The last lines of a log.
 fn log_end(log: &str) -> String {
     log.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n    ")
 }

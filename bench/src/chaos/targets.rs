@@ -38,7 +38,7 @@ pub struct Target {
 impl Target {
     /// Starts target number `number`, with its files in `directory`.
     pub fn start(number: usize, directory: &Path) -> Result<Self> {
-        let (name, address) = (format!("t{number}"), plain::free_address()?);
+        let (name, address) = (format!("t{number}"), plain::lasting_address()?);
         let (journal, log) = (directory.join(format!("{name}.journal")), directory.join("targets.log"));
         let process = launch(&name, address, &journal, &log)?;
         Ok(Self { name, address, journal, log, process })
@@ -54,19 +54,43 @@ impl Target {
                 return Ok(kills);
             }
             std::thread::sleep(Duration::from_millis(up));
-            if fastrand::u8(..4) == 0 {
-                self.process.signal(Signal::STOP)?;
-                std::thread::sleep(Duration::from_millis(down / 3));
-                self.process.signal(Signal::CONT)?;
-                continue;
+            match fastrand::u8(..4) {
+                0 => self.freeze(Duration::from_millis(down / 3))?,
+                _ => kills.push(self.kill(Duration::from_millis(down))?),
             }
-            let from = Instant::now();
-            self.process.kill();
-            let to = Instant::now();
-            std::thread::sleep(Duration::from_millis(down));
-            self.process = launch(&self.name, self.address, &self.journal, &self.log)?;
-            kills.push(Kill { target: self.name.clone(), from, to, back: Instant::now() });
         }
+    }
+
+    /// Kills it (SIGKILL), and starts it again after `down`.
+    pub fn kill(&mut self, down: Duration) -> Result<Kill> {
+        let from = Instant::now();
+        self.process.kill();
+        let to = Instant::now();
+        std::thread::sleep(down);
+        self.process = launch(&self.name, self.address, &self.journal, &self.log)?;
+        Ok(Kill { target: self.name.clone(), from, to, back: Instant::now() })
+    }
+
+    /// Stops it for `time`: what it had accepted stays, and the kernel goes on accepting for it.
+    pub fn freeze(&mut self, time: Duration) -> Result<()> {
+        self.process.signal(Signal::STOP)?;
+        std::thread::sleep(time);
+        self.process.signal(Signal::CONT)
+    }
+
+    /// Lets it work for a small part of `time` alone.
+    pub fn slow(&mut self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.freeze(Duration::from_millis(fastrand::u64(20..150)))?;
+            std::thread::sleep(Duration::from_millis(fastrand::u64(1..10)));
+        }
+        Ok(())
+    }
+
+    /// Has it reset all of its connections.
+    pub fn reset(&mut self) -> Result<()> {
+        plain::get(self.address, "/reset").map(drop)
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Reader {
     at: usize,
     /// The target that the current answer names, as soon as its head is there.
     pub target: Option<String>,
+    /// The cookie that the current answer sets, name and value.
+    pub cookie: Option<String>,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,7 @@ struct Head {
     status: u16,
     id: Option<u64>,
     target: Option<String>,
+    cookie: Option<String>,
     received: Option<u64>,
     body: Body,
     close: bool,
@@ -32,7 +35,7 @@ struct Head {
 impl Reader {
     /// Reads the answer to `request`; whether the connection stays open after it.
     pub async fn read(&mut self, from: &mut (impl AsyncRead + Unpin), request: &Request) -> Result<bool, Fault> {
-        self.target = None;
+        (self.target, self.cookie) = (None, None);
         let mut head = loop {
             match self.head(request)? {
                 Some(head) if head.status < 200 => self.at += head.length,
@@ -50,7 +53,7 @@ impl Reader {
             }
         };
         self.at += head.length;
-        self.target = head.target.take();
+        (self.target, self.cookie) = (head.target.take(), head.cookie.take());
         let mut check = Check::new(request.id, Side::Answer);
         while !head.body.is_complete() {
             self.at += head.body.feed(&self.input[self.at..], |piece| check.feed(piece)).map_err(malformed)?;
@@ -87,8 +90,8 @@ impl Reader {
             return Ok(None);
         };
         let status = parsed.code.unwrap_or(0);
-        let mut head =
-            Head { length, status, id: None, target: None, received: None, body: Body::UntilClose, close: false };
+        let (id, target, cookie, received, close) = (None, None, None, None, false);
+        let mut head = Head { length, status, id, target, cookie, received, body: Body::UntilClose, close };
         let mut framed = false;
         for header in parsed.headers.iter() {
             let value = std::str::from_utf8(header.value).map_err(malformed)?;
@@ -103,6 +106,7 @@ impl Reader {
                 "x-strict-id" => head.id = u64::from_str_radix(value, 16).ok(),
                 "x-received" => head.received = value.parse().ok(),
                 "x-target" => head.target = Some(value.to_owned()),
+                "set-cookie" => head.cookie = value.split(';').next().map(str::to_owned),
                 _ => {}
             }
         }

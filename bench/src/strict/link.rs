@@ -18,6 +18,8 @@ pub struct Link {
     pub opened: Instant,
     /// The target that its last answer named.
     target: Option<String>,
+    /// The cookie that it was given last.
+    cookie: Option<String>,
 }
 
 /// How a connection is between two requests.
@@ -43,7 +45,12 @@ impl Link {
         })?;
         // It fails if the connection has been reset already, which the request will find out.
         let _ = stream.set_nodelay(true);
-        Ok(Self { stream, reader: Reader::default(), opened, target: None })
+        Ok(Self { stream, reader: Reader::default(), opened, target: None, cookie: None })
+    }
+
+    /// The cookie that it was given last, as it is to be given back.
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
 
     /// How the proxy left it.
@@ -74,6 +81,9 @@ impl Link {
             }
         };
         trace.target = reader.target.take();
+        if let Some(cookie) = reader.cookie.take() {
+            self.cookie = Some(cookie);
+        }
         let open = open?;
         self.target.clone_from(&trace.target);
         if self.reader.extra() > 0 {

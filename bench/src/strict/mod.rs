@@ -35,6 +35,9 @@ pub struct Args {
     /// Seconds from sending a request until it counts as failed.
     #[arg(long, default_value_t = 10.0)]
     pub timeout: f64,
+    /// Give back the cookie that a connection was given, and see that it leads to the same target.
+    #[arg(long)]
+    pub sticky: bool,
     /// How requests vary.
     #[command(flatten)]
     pub mix: Mix,
@@ -86,14 +89,22 @@ async fn connection(run: Rc<Run>) {
     let (mut link, mut wire) = (None, Vec::new());
     while let Some((number, due)) = run.pace.wait(&run.number).await {
         let request = Request::new(run.first + number, &run.args.mix);
-        request.render(&run.host, &run.prefix, &mut wire);
+        let cookie = link.as_ref().and_then(Link::cookie).filter(|_| run.args.sticky);
+        request.render(&run.host, &run.prefix, cookie, &mut wire);
+        let belongs = cookie.is_some();
         run.tally.borrow_mut().issued += 1;
         let sent = Instant::now();
         let mut trace = Trace { opened: sent, previous: None, target: None };
         let limit = Duration::from_secs_f64(run.args.timeout);
         let ended = tokio::time::timeout(limit, run.exchange(&mut link, &request, &wire, &mut trace)).await;
         match ended.unwrap_or(Err(Fault::Timeout)) {
-            Ok(()) => run.tally.borrow_mut().pass(due),
+            Ok(()) => {
+                let mut tally = run.tally.borrow_mut();
+                tally.pass(due);
+                if belongs && let (Some(before), Some(now)) = (trace.previous, trace.target) {
+                    tally.belonged(&before, &now);
+                }
+            }
             Err(fault) => {
                 link = None;
                 let (id, method) = (request.id, request.method);

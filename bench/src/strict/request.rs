@@ -79,14 +79,17 @@ impl Request {
         format!("{prefix}/strict/{:x}?size={}{chunked}", self.id, self.answer)
     }
 
-    /// The whole message.
-    pub fn render(&self, host: &str, prefix: &str, out: &mut Vec<u8>) {
+    /// The whole message, with a cookie if there is one.
+    pub fn render(&self, host: &str, prefix: &str, cookie: Option<&str>, out: &mut Vec<u8>) {
         let Self { id, method, .. } = self;
         let path = self.path(prefix);
         out.clear();
         // Writing to a Vec cannot fail.
         let _ = write!(out, "{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
         let _ = write!(out, "x-strict-id: {id:x}\r\n{}", if self.close { "connection: close\r\n" } else { "" });
+        if let Some(cookie) = cookie {
+            let _ = write!(out, "cookie: {cookie}\r\n");
+        }
         match self.body {
             None => out.extend_from_slice(b"\r\n"),
             Some(size) if !self.chunked => {
@@ -128,7 +131,7 @@ mod tests {
         let mut wire = Vec::new();
         for id in 1..500 {
             let request = Request::new(id, &mix);
-            request.render("h", "", &mut wire);
+            request.render("h", "", Some("a=b"), &mut wire);
             let mut read = parse(&wire).unwrap().unwrap();
             let wanted = Wanted::Strict { id, size: request.answer, chunked: request.answer_chunked };
             assert_eq!((read.wanted, read.close, read.idempotent), (wanted, request.close, request.is_idempotent()));

@@ -99,6 +99,10 @@ pub struct Tally {
     pub connects: u64,
     /// Connections that were reset between two requests.
     pub resets: u64,
+    /// Answers of the target that the client belonged to.
+    pub kept: u64,
+    /// Answers of another one, by the one that it belonged to.
+    pub strayed: BTreeMap<String, u64>,
     /// Microseconds from when a passed request was due to the last byte of its answer.
     pub latency: Histogram<u64>,
 }
@@ -110,8 +114,18 @@ impl Tally {
     /// Nothing yet.
     pub fn new() -> anyhow::Result<Self> {
         let latency = Histogram::new_with_bounds(1, 120_000_000, 3)?;
-        let (faults, failures) = (BTreeMap::new(), Vec::new());
-        Ok(Self { issued: 0, passed: 0, failed: 0, faults, failures, connects: 0, resets: 0, latency })
+        let (faults, failures, strayed) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let (issued, passed, failed, connects, resets, kept) = (0, 0, 0, 0, 0, 0);
+        Ok(Self { issued, passed, failed, faults, failures, connects, resets, kept, strayed, latency })
+    }
+
+    /// A client that belonged to `before` has an answer of `now`.
+    pub fn belonged(&mut self, before: &str, now: &str) {
+        if before == now {
+            self.kept += 1;
+        } else {
+            *self.strayed.entry(before.to_owned()).or_default() += 1;
+        }
     }
 
     /// Counts a passed request.
