@@ -25,6 +25,12 @@ pub enum Mood {
     Silent,
     /// With bytes that are no answer.
     Garbage,
+    /// Under another number than the question's.
+    OtherNumber,
+    /// With an address of another name.
+    OtherName,
+    /// With a name that is an alias of itself.
+    Loop,
 }
 
 /// What happens to an answer that does not fit into a datagram.
@@ -72,6 +78,7 @@ struct State {
 }
 
 const A: u16 = 1;
+const CNAME: u16 = 5;
 const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const OPT: u16 = 41;
@@ -215,6 +222,7 @@ impl Inner {
             Mood::Silent => return None,
             Mood::Garbage => return Some(vec![0xff; 40]),
             Mood::Code(code) => code,
+            Mood::OtherNumber | Mood::OtherName | Mood::Loop => 0,
             Mood::Well if state.refuses_edns && payload.is_some() => 1,
             Mood::Well if state.names.contains_key(&name) => 0,
             Mood::Well => 3,
@@ -226,6 +234,13 @@ impl Inner {
             fastrand::shuffle(&mut records);
         }
         let mut answers: Vec<Vec<u8>> = records.iter().map(|record| record.encode(&name, ttl)).collect();
+        match state.mood {
+            Mood::OtherName => {
+                answers = vec![Record::Address(Ipv4Addr::new(203, 0, 113, 66).into()).encode("other.test", 1)]
+            }
+            Mood::Loop => answers = vec![record(&name, CNAME, 1, &labels(&name))],
+            _ => {}
+        }
         let mut beside = Vec::new();
         if state.additional {
             for target in records.iter().filter_map(Record::target) {
@@ -245,6 +260,9 @@ impl Inner {
             }
         }
         let mut message = question[..end].to_vec();
+        if state.mood == Mood::OtherNumber {
+            message[0] ^= 0xff;
+        }
         message[2] = 0x84 | (question[2] & 1) | if truncated { 2 } else { 0 };
         message[3] = 0x80 | code;
         message[6..8].copy_from_slice(&(answers.len() as u16).to_be_bytes());
@@ -281,14 +299,19 @@ impl Record {
                 [&numbers.concat()[..], &labels(target)].concat()
             }
         };
-        let mut record = labels(name);
-        record.extend(self.kind().to_be_bytes());
-        record.extend(1u16.to_be_bytes());
-        record.extend(ttl.to_be_bytes());
-        record.extend((data.len() as u16).to_be_bytes());
-        record.extend(data);
-        record
+        record(name, self.kind(), ttl, &data)
     }
+}
+
+/// A record on the wire.
+fn record(name: &str, kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let mut record = labels(name);
+    record.extend(kind.to_be_bytes());
+    record.extend(1u16.to_be_bytes());
+    record.extend(ttl.to_be_bytes());
+    record.extend((data.len() as u16).to_be_bytes());
+    record.extend(data);
+    record
 }
 
 /// A name on the wire, uncompressed.

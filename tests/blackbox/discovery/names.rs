@@ -66,6 +66,35 @@ fn whatever_fails_changes_nothing() {
     assert!(proxy.log.count(&["does not answer"]) < 20, "a failure is told once");
 }
 
+/// An answer under another number is none, and what is said of other names, or in a circle, is no address.
+#[test]
+fn answers_that_lie_are_not_believed() {
+    let (server, a) = (Nameserver::start(), Target::echo("a"));
+    server.addresses("api.test", 0, &[ip(&a)]);
+    let quick = server.config().replace("500ms", "100ms");
+    let config = by_name(&server, &a, ", max_ttl = \"100ms\"", "").replace(&server.config(), &quick);
+    let proxy = start(config);
+    let in_vain = || {
+        let of = |result| proxy.metric("ringway_discovery_lookups_total", &[("result", result)]);
+        of("failed") + of("nothing")
+    };
+    for mood in [Mood::OtherNumber, Mood::OtherName, Mood::Loop] {
+        let before = in_vain();
+        server.is(mood);
+        eventually("it is asked in vain", || in_vain() >= before + 2.0);
+        assert_eq!(targets(&proxy), [plain(&a)], "{mood:?}");
+        assert_eq!(proxy.get("/").status, 200, "{mood:?}");
+    }
+    server.is(Mood::Well);
+    // A TTL with its first bit set counts as none (RFC 2181 §8), and one of years no longer than is said.
+    for ttl in [1 << 31, u32::MAX, i32::MAX as u32] {
+        server.addresses("api.test", ttl, &[ip(&a)]);
+        let before = server.asked_for("api.test");
+        eventually("it is asked again", || server.asked_for("api.test") >= before + 3);
+    }
+    assert_eq!(targets(&proxy), [plain(&a)]);
+}
+
 #[test]
 fn that_there_is_no_such_name_must_be_said_for_a_while() {
     let (server, a) = (Nameserver::start(), Target::echo("a"));

@@ -101,10 +101,23 @@ fn an_agent_that_is_gone_or_talks_nonsense_changes_nothing_beside_checks() {
     let lines = format!("{}{}", spoken.table(), health("\"tcp\""));
     let proxy = Proxy::start(http_with("", &[&spoken.target], &lines));
     spoken.is_heard(&proxy, "up 50%");
-    spoken.says("sideways");
-    eventually("nonsense is shown", || {
-        spoken.shown(&proxy)["agent"]["asked"]["detail"].as_str().is_some_and(|d| d.contains("no word of an agent"))
-    });
+    let endless = "up ".repeat(3000);
+    for (nonsense, shown) in [
+        ("sideways", "`sideways` is no word of an agent"),
+        ("weight 999999999%", "`weight` is no word of an agent"),
+        ("99999999999%", "`99999999999%` has no number"),
+        ("up -5%", "`-5%` has no number"),
+        ("down maxconn:99999999999", "`maxconn:99999999999` has no number"),
+        ("down\0", "is no word of an agent"),
+        (&endless, "the line is too long"),
+        ("", "closed without an answer"),
+    ] {
+        spoken.says(nonsense);
+        eventually(&format!("{shown} is shown"), || {
+            spoken.shown(&proxy)["agent"]["asked"]["detail"].as_str().is_some_and(|detail| detail.contains(shown))
+        });
+        assert_eq!(spoken.shown(&proxy)["agent"]["said"], "up 50%", "{nonsense:.40}");
+    }
     spoken.agent.kill();
     eventually("its absence is shown", || spoken.shown(&proxy)["agent"]["asked"]["result"] == "L4CON");
     assert!(up(&proxy, &spoken.target));

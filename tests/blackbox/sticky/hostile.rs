@@ -75,3 +75,24 @@ fn of_several_the_first_that_names_a_target_counts_and_none_goes_on() {
     assert_eq!(response.target(), first.target());
     assert_eq!(named(&targets, &first.target()).last().head.lines("cookie"), ["a=1", "b=2"]);
 }
+
+/// A cookie is good for the pool that set it: where another one has the same name for it, it means no target there.
+#[test]
+fn a_cookie_of_another_pool_is_replaced_and_reaches_no_target() {
+    let (targets, others) = (echoes(2), echoes(2));
+    let lines = "sticky = { cookie = \"RWSRV\" }\n";
+    let list: Vec<String> = others.iter().map(|target| format!("\"{target}\"")).collect();
+    let config = super::config(&targets, "cookie = \"RWSRV\"")
+        + "\n[routes.other]\npaths = [\"/other/\"]\npool = \"other\"\n"
+        + &format!("[pools.other]\ntargets = [{}]\n{lines}", list.join(", "));
+    let proxy = crate::support::Proxy::start(config);
+    let value = set(&proxy.get("/")).unwrap();
+    let mut client = proxy.client();
+    let response = client.ask("GET", "/other/", &[&format!("Cookie: a=1; RWSRV={value}")]);
+    let new = set(&response).expect("the client belongs to nobody here");
+    assert_ne!(new, value);
+    assert_eq!(named(&others, &response.target()).last().field("cookie").as_deref(), Some("a=1"));
+    let response = client.ask("GET", "/other/", &[&format!("Cookie: RWSRV={new}")]);
+    assert_eq!(set(&response), None);
+    proxy.settles("ringway_pool_sticky_total", &[("pool", "other"), ("result", "unknown")], 1.0);
+}

@@ -224,3 +224,26 @@ fn other_keys_begin_with_an_empty_table() {
     reload(&proxy, "applied");
     assert_eq!(proxy.metric("ringway_target_sticky_entries", &[]), 0.0);
 }
+
+/// lb-services: services with tables of their own, in which the same key may lead to different targets.
+#[test]
+fn pools_note_the_same_session_each_for_itself() {
+    let (ours, others) = (echoes(3), echoes(3));
+    let list: Vec<String> = others.iter().map(|target| format!("\"{target}\"")).collect();
+    let other = format!(
+        "balance = \"round-robin\"\nsticky = {{ learn = {{ cookie = \"SID\" }} }}\ntargets = [{}]",
+        list.join(", ")
+    );
+    let config = config(&ours, "learn = { cookie = \"SID\" }")
+        + &format!("\n[routes.other]\npaths = [\"/other/\"]\npool = \"other\"\n[pools.other]\n{other}\n");
+    let proxy = Proxy::start(config);
+    let ask = |path: &str, n: usize| proxy.client().ask("GET", path, &[&format!("Cookie: SID=s{n}")]).target();
+    let places = |path: &str| -> Vec<String> { (0..6).map(|n| ask(path, n)).collect() };
+    let here = places("/");
+    let there = places("/other/");
+    for _ in 0..2 {
+        assert_eq!((places("/"), places("/other/")), (here.clone(), there.clone()));
+    }
+    assert_eq!(proxy.metric("ringway_pool_sticky_total", &[("pool", "site"), ("result", "kept")]), 12.0);
+    assert_eq!(proxy.metric("ringway_target_sticky_entries", &[("pool", "other")]), 6.0);
+}
