@@ -61,6 +61,37 @@ fn a_pool_that_datagrams_cannot_go_to_is_a_fault() {
 }
 
 #[test]
+fn what_a_pool_has_for_connections_alone_is_a_fault_where_only_datagrams_go() {
+    let far =
+        "[listeners.dns]\nlisten = [':1']\nprotocol = 'udp'\npool = 'far'\n[pools.far]\ntargets = ['127.0.0.1:1']\n";
+    told(
+        &format!("{far}source = 'client'\non_down = 'close'\nkeepalive = {{ max_idle = 3 }}\ntcp = {{ mss = 500 }}"),
+        &[
+            "7:10 datagrams cannot be sent from the client's own address; a socket serves one client after the other: name addresses of this host, or remove it",
+            "8:11 `on_down` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+            "9:1 `keepalive` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+            "10:1 `tcp` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+        ],
+    );
+    told(
+        &format!("{far}outlier = {{ statuses = '500' }}\nqueue = {{ length = 1 }}\nsticky = {{ cookie = 'id' }}"),
+        &[
+            "7:24 `statuses` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+            "8:1 `queue` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+            "9:1 `sticky` means nothing for datagrams, and nothing else goes to pool `far`; remove it",
+        ],
+    );
+    let good = "source = ['127.0.0.2']\ninterface = 'lo'\non_up = 'close-backups'\nslow_start = '5s'\npanic = '50%'\n";
+    load(
+        &format!("{far}{good}health = {{ type = 'tcp' }}\ntcp = {{ mss = 500 }}\n{REST}")
+            .replace("['127.0.0.1:1']", "['127.0.0.1:1', { address = '127.0.0.1:2', backup = true }]"),
+    );
+    let both = "[listeners.tcp]\nlisten = [':1']\nprotocol = 'tcp'\npool = 'far'\n";
+    load(&format!("{both}{far}on_down = 'close'\ntimeouts = {{ connect = '1s' }}\n{REST}"));
+    load(&format!("[defaults.pool]\ntimeouts = {{ connect = '1s' }}\n{far}{REST}"));
+}
+
+#[test]
 fn routes_are_not_on_udp_listeners() {
     told(
         &format!("[routes.a]\npool = 'site'\nlisteners = ['dns']\n{DNS}"),

@@ -29,7 +29,7 @@ pub struct Upgrade {
     asked: Asked,
 }
 
-/// Which connections.
+/// Which connections and sessions of datagrams.
 #[derive(Args)]
 pub struct Conns {
     #[command(flatten)]
@@ -145,16 +145,27 @@ pub fn conns(arguments: &Conns) -> Result<ExitCode, Trouble> {
         say(&format!("{closed} connection{} closed{more}\n", if closed == 1 { "" } else { "s" }));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["ID", "CLIENT", "LISTENER", "PROTOCOL", "AGE", "WORKER", "TARGET"]);
+    let mut table =
+        Table::new(&["ID", "CLIENT", "LISTENER", "PROTOCOL", "AGE", "WORKER", "TARGET", "DATAGRAMS", "BYTES"]);
+    // What has passed is known of sessions of datagrams.
+    let both = |[of_client, of_target]: [Option<u64>; 2]| match (of_client, of_target) {
+        (Some(of_client), Some(of_target)) => format!("{of_client} in, {of_target} out"),
+        _ => String::new(),
+    };
     let (mut shown, mut after) = (0, String::new());
     while shown < arguments.limit {
         let limit = (arguments.limit - shown).min(1000);
         let part: Page<view::Connection> = line.get(&format!("/v1/connections?limit={limit}{query}{after}"))?;
         shown += part.items.len();
         for connection in part.items {
-            let view::Connection { id, client, listener, worker, age, protocol, target } = connection;
+            let (datagrams, bytes) = (
+                both([connection.datagrams_in, connection.datagrams_out]),
+                both([connection.bytes_in, connection.bytes_out]),
+            );
+            let view::Connection { id, client, listener, worker, age, protocol, target, .. } = connection;
             let (age, target) = (span(age), target.unwrap_or_default());
-            table.row([id, client, listener, protocol, age, worker.to_string(), target].map(Into::into));
+            let row = [id, client, listener, protocol, age, worker.to_string(), target, datagrams, bytes];
+            table.row(row.map(Into::into));
         }
         match part.next {
             Some(next) => after = format!("&after={}", encoded(&next)),

@@ -95,10 +95,11 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
     let mut table = Table::new(&["LISTENER", "PROTOCOL", "CONNECTIONS", "REQUESTS", "REFUSED", "ADDRESS"]);
     for listener in listeners {
         let protocol = format!("{}{}", listener.protocol, if listener.tls { "+tls" } else { "" });
-        // Of datagrams those that went no further, and the sessions that they make.
+        // Of datagrams those that came, those of them that went no further, and the sessions that they make.
         let refused = listener.refused + listener.datagrams_lost.unwrap_or(0);
         let refused = Cell::new(refused, if refused > 0 { Tone::Warn } else { Tone::Plain });
-        let counts = [listener.sessions.unwrap_or(listener.connections).into(), listener.requests.into(), refused];
+        let (open, came) = (listener.sessions, listener.datagrams);
+        let counts = [open.unwrap_or(listener.connections).into(), came.unwrap_or(listener.requests).into(), refused];
         let name = Cell::from(&listener.name);
         table.row([name, protocol.into()].into_iter().chain(counts).chain([listener.addresses.join(" ").into()]));
     }

@@ -15,10 +15,12 @@ mod era;
 mod gate;
 mod guard;
 mod register;
+mod rooms;
 
 pub use era::Era;
 pub use gate::{Gate, Seat, Share, Visit, lot};
-pub use register::{Choice, Guest, GuestId, Speech, Ticket, piece};
+pub use register::{AT_ONCE, Choice, Guest, GuestId, LOOKED_AT, Passed, Speech, Ticket, piece};
+pub use rooms::Sessions;
 
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
@@ -28,9 +30,10 @@ use crate::observe::trace::{self, Tracer};
 use crate::plan::{Plan, Respond};
 use bans::Bans;
 use register::Register;
+use rooms::Rooms;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -49,6 +52,7 @@ pub struct Lane {
     /// Who is refused.
     pub bans: Arc<Bans>,
     register: Register,
+    rooms: Rooms,
     era: RefCell<Rc<Era>>,
     /// One that is tried out beside it.
     trial: RefCell<Option<Rc<Era>>>,
@@ -94,6 +98,7 @@ impl Lane {
             cut: Cell::new(false),
             bans,
             register: Register::default(),
+            rooms: Rooms::default(),
             era: RefCell::new(era),
             trial: RefCell::default(),
             gates: RefCell::new(gates),
@@ -210,19 +215,28 @@ impl Lane {
         self.register.destination(ticket)
     }
 
-    /// Some of the connections that are meant, from this place on, and where to go on.
+    /// Shows the sessions of an address beside the connections, for as long as they are there.
+    pub fn shows(&self, sessions: Weak<dyn Sessions>) {
+        self.rooms.add(sessions);
+    }
+
+    /// Some of the connections and sessions that are meant, from this place on, and where to go on.
     pub fn guests(&self, choice: &Choice, from: usize) -> (Vec<Guest>, Option<usize>) {
-        self.register.page(choice, from)
+        let first = |from| self.register.page(choice, from);
+        let (mut guests, next) = self.rooms.visit(from, first, |sessions, from| sessions.page(choice, from));
+        rooms::name(from, &mut guests);
+        (guests, next)
     }
 
-    /// Ends some of the connections that are meant, from this place on. Returns how many, and where to go on.
+    /// Ends some of those that are meant, from this place on. Returns how many, and where to go on.
     pub fn cut_all(&self, choice: &Choice, from: usize) -> (usize, Option<usize>) {
-        self.register.cut_all(choice, from)
+        let first = |from| self.register.cut_all(choice, from);
+        self.rooms.visit(from, first, |sessions, from| sessions.cut_all(choice, from))
     }
 
-    /// Ends a connection. False: it is not there any more.
+    /// Ends one. False: it is not there any more.
     pub fn cut_one(&self, id: GuestId) -> bool {
-        self.register.cut(id)
+        self.rooms.with(id, |id| self.register.cut(id), |sessions, id| sessions.cut(id)).unwrap_or(false)
     }
 
     /// Marks the start of an exchange or tunnel; its end is when the guard is dropped.

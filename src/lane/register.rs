@@ -52,6 +52,8 @@ pub enum Speech {
     Http2,
     /// Bytes both ways: TCP, or what an Upgrade has made of HTTP.
     Tunnel,
+    /// Datagrams, which make a session.
+    Datagrams,
 }
 
 /// One connection as it is shown.
@@ -71,13 +73,24 @@ pub struct Guest {
     pub speech: Speech,
     /// A piece of the hash of its target, as [`piece`] has it.
     pub target: u32,
+    /// What has passed, where it is a session of datagrams.
+    pub passed: Option<Passed>,
+}
+
+/// What has passed in a session of datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Datagrams of the client, and those that were sent to it.
+    pub datagrams: [u64; 2],
+    /// Their bytes.
+    pub bytes: [u64; 2],
 }
 
 /// What a connection is known by within its worker: the place, and who of those that had it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GuestId {
     /// The place.
-    pub place: u32,
+    pub place: u64,
     /// When it came, in seconds since the boot of the host.
     pub since: u32,
     /// Which one of that second.
@@ -96,9 +109,9 @@ pub struct Choice {
 }
 
 /// Places looked at in one go: far less than a millisecond's worth.
-const LOOKED_AT: usize = 4096;
+pub const LOOKED_AT: usize = 4096;
 /// Connections shown or ended in one go.
-const AT_ONCE: usize = 256;
+pub const AT_ONCE: usize = 256;
 
 /// The piece of a target's hash that a connection remembers.
 pub fn piece(hash: u64) -> u32 {
@@ -118,7 +131,7 @@ impl Entry {
     }
 
     fn id(&self, place: usize) -> GuestId {
-        GuestId { place: place as u32, since: self.since, serial: self.serial }
+        GuestId { place: place as u64, since: self.since, serial: self.serial }
     }
 
     fn is_meant(&self, choice: &Choice) -> bool {
@@ -199,6 +212,7 @@ impl Register {
                     age: now.saturating_sub(u64::from(entry.since)),
                     speech: entry.speech,
                     target: entry.target,
+                    passed: None,
                 });
             }
             guests.len() < AT_ONCE
@@ -220,12 +234,9 @@ impl Register {
 
     /// Ends one. False: it is not there any more.
     pub(super) fn cut(&self, id: GuestId) -> bool {
-        let stream = self
-            .0
-            .borrow()
-            .entries
-            .get(id.place as usize)
-            .and_then(|entry| (entry.id(id.place as usize) == id).then_some(entry.stream));
+        let place = usize::try_from(id.place).unwrap_or(usize::MAX);
+        let stream =
+            self.0.borrow().entries.get(place).and_then(|entry| (entry.id(place) == id).then_some(entry.stream));
         stream.is_some_and(Handle::cut)
     }
 }

@@ -11,6 +11,7 @@ mod message;
 
 pub use batch::{Batch, Received};
 
+use super::options::Egress;
 use super::socket::{Address, Slot};
 use super::watch::Watch;
 use super::{executor, ledger};
@@ -100,9 +101,13 @@ impl Datagram {
         Ok(Self { watch: Watch::new(socket), kind, streak: Cell::new(0) })
     }
 
-    /// A socket of its own port that talks to `target` alone. Fails if there is no port, no descriptor or no way there.
-    pub fn connect(target: SocketAddr) -> io::Result<Self> {
+    /// A socket of its own port that talks to `target` alone, set up as `egress` has it. Fails if there is no port, no descriptor or
+    /// no way there.
+    pub fn connect(target: SocketAddr, egress: Option<&Egress>) -> io::Result<Self> {
         let socket = open(target.is_ipv4())?;
+        if let Some(egress) = egress {
+            egress.prepare_datagrams(&socket, target.ip())?;
+        }
         socket.connect(&SockAddr::from(target))?;
         take_whole_pieces(socket.as_raw_fd());
         let watch = Watch::new(socket.into());

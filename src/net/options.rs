@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 /// What TCP does beyond its defaults (tcp(7)).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TcpOptions {
     /// When a silent peer is asked whether it is there: after this time, so long from one question to the next, and so often.
     pub keepalive: Option<(Duration, Duration, u32)>,
@@ -48,7 +48,7 @@ pub struct Binding {
 }
 
 /// How targets are connected to, where that is not left to the kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Egress {
     /// From where.
     pub source: Origin,
@@ -59,7 +59,7 @@ pub struct Egress {
 }
 
 /// From which address a connection comes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The one that the kernel chooses.
     #[default]
@@ -168,6 +168,15 @@ impl Egress {
             socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
         }
         Ok(Prepared(socket))
+    }
+
+    /// Sets a socket for datagrams up that is about to be connected with `target`, by no client's address. What is TCP's is not for it.
+    pub(super) fn prepare_datagrams(&self, socket: &Socket, target: IpAddr) -> io::Result<()> {
+        bind_device(socket, self.interface.as_deref())?;
+        match self.source_for(target, None) {
+            Some(source) => socket.bind(&SockAddr::from(SocketAddr::new(source, 0))),
+            None => Ok(()),
+        }
     }
 
     /// What of it cannot be had on this host, as of now.

@@ -445,7 +445,7 @@ impl Attempt {
 
     /// Whether it tries a target that is ejected.
     #[inline]
-    pub(super) fn is_trial(&self) -> bool {
+    pub fn is_trial(&self) -> bool {
         self.trial.get() != 0
     }
 

@@ -10,6 +10,7 @@ mod ask;
 pub mod balance;
 mod budget;
 mod errand;
+mod flow;
 pub mod health;
 mod live;
 mod local;

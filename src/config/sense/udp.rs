@@ -2,7 +2,7 @@
 
 use super::Sense;
 use crate::config::defaults::HTTP_ONLY;
-use crate::config::model::{Address, Listener, Protocol};
+use crate::config::model::{Address, Listener, Protocol, SourceAddress};
 use crate::config::sources::{Fault, KeyPath};
 
 /// Looks at listener `name`, which stands at `at` and is no udp listener.
@@ -91,6 +91,14 @@ fn targets(sense: &mut Sense<'_>, listener: &str, name: &str) {
                 .help("give the udp listener a pool of its own, without `tls`"),
         );
     }
+    if pool.source == Some(SourceAddress::Client) && sense.is_sound(&at, "source") {
+        sense.fault(
+            Fault::new(at.child("source"), "datagrams cannot be sent from the client's own address")
+                .also(here.clone(), "named by a udp listener")
+                .help("a socket serves one client after the other: name addresses of this host, or remove it"),
+        );
+    }
+    without_streams(sense, name, &at, &here);
     if !sense.is_sound(&at, "targets") {
         return;
     }
@@ -105,5 +113,33 @@ fn targets(sense: &mut Sense<'_>, listener: &str, name: &str) {
                 .help("write an IP address and a port"),
             );
         }
+    }
+}
+
+/// The keys of a pool that mean something only where there are connections.
+const FOR_STREAMS: [&str; 8] =
+    ["adaptive", "keepalive", "on_down", "protocol", "queue", "send_proxy", "sticky", "timeouts"];
+
+/// What means nothing for a pool that nothing but datagrams goes to, which stands at `at`.
+fn without_streams(sense: &mut Sense<'_>, name: &str, at: &KeyPath, here: &KeyPath) {
+    let config = sense.config;
+    let of_streams = |listener: &Listener| listener.protocol != Protocol::Udp && listener.pool.as_deref() == Some(name);
+    if config.listeners.values().any(of_streams)
+        || config.routes.values().any(|route| route.pool.as_deref() == Some(name))
+        || !sense.is_complete([])
+    {
+        return;
+    }
+    // Checks go by TCP.
+    let tcp = (!sense.has(at, "health") && !sense.has(at, "agent")).then_some("tcp");
+    let mut keys: Vec<KeyPath> = FOR_STREAMS.into_iter().chain(tcp).map(|key| at.child(key)).collect();
+    keys.push(at.child("outlier").child("statuses"));
+    for key in keys.into_iter().filter(|key| sense.sources.has_own(key)).collect::<Vec<_>>() {
+        let word = key.keys().last().cloned().unwrap_or_default();
+        sense.fault(
+            Fault::new(key, format!("`{word}` means nothing for datagrams, and nothing else goes to pool `{name}`"))
+                .also(here.clone(), "named by a udp listener")
+                .help("remove it"),
+        );
     }
 }

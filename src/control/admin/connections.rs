@@ -38,7 +38,7 @@ pub(super) async fn list(State(desk): From, Query(wanted): Query<view::Connectio
     let limit = limit.unwrap_or(PART);
     let (first, mut from) = match after.as_deref().map(read_id) {
         None => (0, 0),
-        Some(Some((worker, id))) => (worker, id.place as usize + 1),
+        Some(Some((worker, id))) => (worker, (id.place as usize).saturating_add(1)),
         Some(None) => return Err(Problem::invalid("`after` is the `next` of the part before")),
     };
     let _look = desk.looks.acquire().await;
@@ -148,6 +148,7 @@ fn show(worker: usize, guest: Guest, names: &HashMap<u32, &str>) -> view::Connec
         Speech::Http1 => "h1",
         Speech::Http2 => "h2",
         Speech::Tunnel => "tunnel",
+        Speech::Datagrams => "udp",
     };
     let client = match guest.port {
         0 => "unix".to_owned(),
@@ -161,6 +162,10 @@ fn show(worker: usize, guest: Guest, names: &HashMap<u32, &str>) -> view::Connec
         age: guest.age,
         protocol: protocol.to_owned(),
         target: names.get(&guest.target).map(|&name| name.to_owned()),
+        datagrams_in: guest.passed.map(|passed| passed.datagrams[0]),
+        datagrams_out: guest.passed.map(|passed| passed.datagrams[1]),
+        bytes_in: guest.passed.map(|passed| passed.bytes[0]),
+        bytes_out: guest.passed.map(|passed| passed.bytes[1]),
     }
 }
 
@@ -171,8 +176,8 @@ fn write_id(worker: usize, id: GuestId) -> String {
 fn read_id(text: &str) -> Option<(usize, GuestId)> {
     let mut pieces = text.split('-');
     let worker = pieces.next()?.parse().ok()?;
-    let mut hex = || u32::from_str_radix(pieces.next()?, 16).ok();
-    let (place, since, serial) = (hex()?, hex()?, u8::try_from(hex()?).ok()?);
+    let mut hex = || u64::from_str_radix(pieces.next()?, 16).ok();
+    let (place, since, serial) = (hex()?, u32::try_from(hex()?).ok()?, u8::try_from(hex()?).ok()?);
     pieces.next().is_none().then_some((worker, GuestId { place, since, serial }))
 }
 
@@ -184,7 +189,9 @@ mod tests {
     fn an_id_is_read_as_it_was_written_and_nothing_else_is_one() {
         let id = GuestId { place: 4096, since: 77, serial: 255 };
         assert_eq!(read_id(&write_id(3, id)), Some((3, id)));
-        for text in ["", "3", "3-1000-4d", "3-1000-4d-100", "3-1000-4d-ff-0", "x-1-1-1", "3-1ffffffff-1-1", "----"] {
+        let far = GuestId { place: 7 << 32 | 5, ..id };
+        assert_eq!(read_id(&write_id(0, far)), Some((0, far)));
+        for text in ["", "3", "3-1000-4d", "3-1000-4d-100", "3-1000-4d-ff-0", "x-1-1-1", "3-1-1ffffffff-1", "----"] {
             assert_eq!(read_id(text), None, "{text}");
         }
     }

@@ -58,6 +58,7 @@ pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view
         accepted: sum(present, |worker| worker.listener(index).accepted.get()),
         requests: sum(present, |worker| worker.listener(index).requests.get().iter().sum()),
         sessions: listener.is_udp().then(|| sum(present, |worker| worker.listener(index).datagrams.sessions.get())),
+        datagrams: listener.is_udp().then(|| sum(present, |worker| worker.listener(index).datagrams.received.get())),
         datagrams_lost: listener
             .is_udp()
             .then(|| sum(present, |worker| worker.listener(index).datagrams.lost.get().iter().sum())),

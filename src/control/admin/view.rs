@@ -2,12 +2,15 @@
 //!
 //! Times are seconds since 1970, spans whole seconds, sizes bytes. Lists are in a stable order: by name or address.
 
+mod connection;
+
 use crate::config::diff::Change;
 use crate::control::overrides::{Row, State, Until};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::problem::Problem;
+pub use connection::Connection;
 
 /// Part of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +107,9 @@ pub struct Listener {
     /// Sessions of datagrams; absent: it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u64>,
+    /// Datagrams received from clients since the start; absent: it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<u64>,
     /// Datagrams that went no further since the start; absent: it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams_lost: Option<u64>,
@@ -360,26 +366,6 @@ pub struct Weight {
     pub configured: u32,
     /// As of now: 0 while it drains.
     pub in_force: u32,
-}
-
-/// A client's connection.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Connection {
-    /// What it is known by for as long as it is open.
-    pub id: String,
-    /// The client: address and port; "unix" on a Unix socket.
-    pub client: String,
-    /// By which listener it came in.
-    pub listener: String,
-    /// The worker that serves it.
-    pub worker: usize,
-    /// How long it has been open.
-    pub age: u64,
-    /// "h1", "h2" or "tunnel".
-    pub protocol: String,
-    /// The target that was asked last for it; absent: none was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
 }
 
 /// A certificate.

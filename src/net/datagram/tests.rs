@@ -84,7 +84,7 @@ fn an_answer_comes_from_the_address_that_was_asked() {
 #[test]
 fn a_piece_is_sent_as_all_of_its_datagrams() {
     on_each("127.0.0.1", "127.0.0.1", async |socket, client, _| {
-        let near = Datagram::connect(client.local_addr().unwrap()).unwrap();
+        let near = Datagram::connect(client.local_addr().unwrap(), None).unwrap();
         let bytes: Vec<u8> = (0..=255).cycle().take(2500).collect();
         near.send(&bytes, 1000).unwrap();
         let (to, from) = (client.local_addr().unwrap(), Local { ip: [127, 0, 0, 1].into(), interface: 0 });
@@ -106,7 +106,7 @@ fn a_piece_is_sent_as_all_of_its_datagrams() {
 fn a_target_that_is_not_there_is_told_of() {
     on_each("127.0.0.1", "127.0.0.1", async |_, _, _| {
         let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let socket = Datagram::connect(free).unwrap();
+        let socket = Datagram::connect(free, None).unwrap();
         assert_ne!(socket.port(), 0);
         socket.send(b"hello?", 0).unwrap();
         socket.ready().await.unwrap();

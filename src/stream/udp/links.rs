@@ -5,12 +5,15 @@
 //! its port is left alone. So an answer that is late reaches nobody else.
 
 use super::ports::{GIVEN_UP, Ports};
-use crate::net::Datagram;
+use crate::net::{Datagram, Egress};
+use crate::observe::reason::Failure;
+use crate::upstream::Attempt;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a socket rests between two sessions.
@@ -23,6 +26,9 @@ const FEW: usize = 256;
 const KEPT: Duration = Duration::from_secs(10);
 /// Sockets that are made in search of a port that no answer may come to.
 const TRIES: usize = 4;
+/// How long nobody must have refused a datagram that is never answered for its target to be there again. Of a host that is not there the
+/// kernel knows after three seconds.
+const SETTLED: Duration = Duration::from_secs(4);
 /// How long a target that refuses datagrams is left alone: the first time, and at most.
 const SHUNNED: Duration = Duration::from_secs(1);
 const SHUNNED_MOST: u32 = 5;
@@ -30,12 +36,16 @@ const SHUNNED_MOST: u32 = 5;
 /// The sockets to a target.
 pub(super) struct Links {
     pub(super) target: SocketAddr,
+    /// How they are set up; `None`: as the kernel has it.
+    egress: Option<Arc<Egress>>,
     /// Those that serve nobody, the one that has rested for longest first.
     resting: RefCell<VecDeque<Rc<Link>>>,
     /// The one for what is never answered, which all clients share.
     pub(super) shared: RefCell<Option<Rc<Link>>>,
     /// All that there are.
     count: Cell<usize>,
+    /// What tries the target by a datagram that is never answered, and since when.
+    trial: RefCell<Option<(Attempt, Duration)>>,
     /// Until when the target is left alone, as it refused what was sent to it, and how often it did.
     shunned: Cell<Duration>,
     refusals: Cell<u32>,
@@ -66,12 +76,14 @@ pub(super) enum Had {
 }
 
 impl Links {
-    pub(super) fn new(target: SocketAddr) -> Self {
+    pub(super) fn new(target: SocketAddr, egress: Option<Arc<Egress>>) -> Self {
         Self {
             target,
+            egress,
             resting: RefCell::default(),
             shared: RefCell::default(),
             count: Cell::new(0),
+            trial: RefCell::default(),
             shunned: Cell::new(Duration::ZERO),
             refusals: Cell::new(0),
         }
@@ -92,7 +104,13 @@ impl Links {
             if self.count.get() >= most {
                 return Had::None;
             }
-            let Ok(link) = self.open(now) else { return Had::None };
+            let link = match self.open(now) {
+                Ok(link) => link,
+                Err(error) => {
+                    tracing::debug!(target = %self.target, %error, "no socket is to be had for a target");
+                    return Had::None;
+                }
+            };
             match GIVEN_UP.rests(link.port, now) {
                 None => return Had::New(link),
                 Some(left) => {
@@ -126,7 +144,7 @@ impl Links {
     }
 
     fn open(self: &Rc<Self>, now: Duration) -> io::Result<Rc<Link>> {
-        let socket = Datagram::connect(self.target)?;
+        let socket = Datagram::connect(self.target, self.egress.as_deref())?;
         self.count.set(self.count.get() + 1);
         Ok(Rc::new(Link {
             port: socket.port(),
@@ -187,6 +205,25 @@ impl Links {
         if self.refusals.get() > 0 {
             self.refusals.set(0);
             self.shunned.set(Duration::ZERO);
+        }
+    }
+
+    /// A datagram that is never answered has gone to the target to see whether it is there again.
+    pub(super) fn try_by(&self, attempt: Attempt, now: Duration) {
+        self.trial.replace(Some((attempt, now)));
+    }
+
+    /// It was refused. False: none had gone.
+    pub(super) fn try_failed(&self, now: Duration) -> bool {
+        let trial = self.trial.take();
+        trial.inspect(|(attempt, _)| attempt.failed(Failure::Connect, now)).is_some()
+    }
+
+    /// What was tried for long enough has gone well.
+    pub(super) fn settle(&self, now: Duration) {
+        let trial = self.trial.borrow_mut().take_if(|(_, since)| now >= *since + SETTLED);
+        if let Some((attempt, _)) = trial {
+            attempt.has_spoken(now);
         }
     }
 
@@ -263,7 +300,7 @@ mod tests {
     #[test]
     fn a_socket_rests_between_two_sessions_and_longer_if_something_comes() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let links = Rc::new(Links::new(target.local_addr().unwrap()));
+        let links = Rc::new(Links::new(target.local_addr().unwrap(), None));
         let first = new(&links, 1, at(0));
         first.rest(at(100));
         let second = new(&links, 2, at(349));
@@ -278,7 +315,7 @@ mod tests {
     #[test]
     fn where_no_more_can_be_made_one_rests_for_less_but_rests() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let links = Rc::new(Links::new(target.local_addr().unwrap()));
+        let links = Rc::new(Links::new(target.local_addr().unwrap(), None));
         let first = new(&links, 1, at(0));
         assert!(rested(&links, 1, at(0)).is_none(), "there may be one");
         first.rest(at(100));
@@ -293,7 +330,7 @@ mod tests {
     #[test]
     fn one_that_has_rested_is_found_behind_one_that_has_not() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let links = Rc::new(Links::new(target.local_addr().unwrap()));
+        let links = Rc::new(Links::new(target.local_addr().unwrap(), None));
         let (first, second) = (new(&links, 2, at(0)), new(&links, 2, at(0)));
         first.rest(at(0));
         second.rest(at(10));
@@ -305,7 +342,7 @@ mod tests {
     #[test]
     fn what_is_given_up_makes_room_and_what_nobody_needs_is_closed() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let links = Rc::new(Links::new(target.local_addr().unwrap()));
+        let links = Rc::new(Links::new(target.local_addr().unwrap(), None));
         let (first, second) = (new(&links, 2, at(0)), new(&links, 2, at(0)));
         first.give_up(at(0), at(0));
         assert!(first.closed.get() && links.count() == 1);
@@ -316,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_target_that_refuses_is_left_alone_for_longer_each_time() {
-        let links = Links::new("127.0.0.1:9".parse().unwrap());
+        let links = Links::new("127.0.0.1:9".parse().unwrap(), None);
         assert!(links.refused(at(0)) && links.is_shunned(at(999)) && !links.is_shunned(at(1000)));
         assert!(!links.refused(at(1000)) && links.is_shunned(at(2999)) && !links.is_shunned(at(3000)));
         links.answered();

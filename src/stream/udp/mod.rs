@@ -13,10 +13,13 @@
 //!   a [`Post`], and none of them waits while it has borrowed anything of it.
 
 mod links;
+mod one_way;
 mod ports;
 mod post;
+mod refusal;
 mod serve;
 mod session;
+mod shown;
 mod table;
 mod terms;
 

@@ -5,16 +5,16 @@ use super::session::{End, Key, Session};
 use super::table::Table;
 use super::terms::Terms;
 use crate::lane::{Gate, InFlight, Lane, Seat, lot};
-use crate::net::{self, Batch, Datagram, Peer, Received};
+use crate::net::{self, Batch, Datagram, Egress, Peer, Received};
 use crate::observe::counters::{ListenerSet, Shared};
 use crate::observe::reason::{Failure, Lost, Reason, Retried};
 use crate::plan::Listener;
-use crate::upstream::Tried;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where datagrams come in, and all sessions that began there.
@@ -26,18 +26,24 @@ pub(super) struct Post {
     pub(super) socket: Datagram,
     batch: RefCell<Batch>,
     pub(super) sessions: RefCell<Table<Key, Session>>,
-    links: RefCell<HashMap<SocketAddr, Rc<Links>>>,
+    /// By where they go, and from where.
+    pub(super) links: RefCell<HashMap<Way, Rc<Links>>>,
     /// Of the present plan, and of one that is tried out beside it.
-    terms: RefCell<[Option<Rc<Terms>>; 2]>,
+    pub(super) terms: RefCell<[Option<Rc<Terms>>; 2]>,
     /// Whether whoever has no session is let in.
     pub(super) open: Cell<bool>,
     /// Until when a target is left alone that refused datagrams.
-    shunning: Cell<Duration>,
+    pub(super) shunning: Cell<Duration>,
+    /// Tells apart sessions that had a place one after the other within a second.
+    serial: Cell<u8>,
     /// What the kernel had thrown away by the last look.
     overflown: Cell<u32>,
     /// Sockets as they were counted last, and where.
     counted: RefCell<Option<(u64, Shared<ListenerSet>)>>,
 }
+
+/// A target, and how sockets to it are set up.
+type Way = (SocketAddr, Option<Arc<Egress>>);
 
 /// Of the oldest sessions, how many are looked at in search of one with a certain target.
 const LOOKED_AT: usize = 64;
@@ -55,6 +61,7 @@ impl Post {
             terms: RefCell::default(),
             open: Cell::new(true),
             shunning: Cell::default(),
+            serial: Cell::default(),
             counted: RefCell::default(),
         }
     }
@@ -206,12 +213,15 @@ impl Post {
             in_flight: InFlight::enter(terms.pool.own()),
             refused: false,
             gone: false,
+            spoken: false,
             owed: 0,
             requests: 0,
             answers: 0,
             sent: 0,
             received: 0,
             started: net::now(),
+            since: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
+            serial: self.serial.replace(self.serial.get().wrapping_add(1)),
             first_answer: None,
             tries: 1,
         };
@@ -263,7 +273,7 @@ impl Post {
         let old = std::mem::replace(&mut session.link, link);
         old.give_up(now, now);
         (session.attempt, session.target) = (attempt, target);
-        (session.refused, session.gone, session.owed) = (false, false, 0);
+        (session.refused, session.gone, session.spoken, session.owed) = (false, false, false, 0);
         session.tries += 1;
         true
     }
@@ -276,7 +286,7 @@ impl Post {
         address: SocketAddr,
         now: Duration,
     ) -> Option<Rc<Link>> {
-        let links = self.links_to(address);
+        let links = self.links_to(terms, address);
         for last in [false, true] {
             match links.take(terms.udp.max_sockets, now, |link| self.listen(link)) {
                 Had::Rested(link) => return Some(link),
@@ -306,7 +316,7 @@ impl Post {
             link.disturbed(now);
             return self.count_late(count);
         };
-        session.answered(count, piece.bytes.len());
+        session.answered(count, piece.bytes.len(), now);
         let counters = &session.terms.counters;
         match self.socket.send_to(piece.bytes, piece.segment, session.key.client, session.key.local) {
             Ok(()) => {
@@ -325,77 +335,6 @@ impl Post {
         }
     }
 
-    /// Sends each datagram of a client to a target of its own.
-    fn pass_one_way(self: &Rc<Self>, terms: &Rc<Terms>, piece: &Received<'_>) {
-        let now = net::coarse_now();
-        let each = if piece.segment == 0 { piece.bytes.len().max(1) } else { piece.segment };
-        let mut rest = piece.bytes;
-        loop {
-            let (datagram, more) = rest.split_at(each.min(rest.len()));
-            if let Err(why) = self.pass_one(terms, piece.from, datagram, now) {
-                terms.counters.datagrams.lost.lost(why, 1);
-            }
-            rest = more;
-            if rest.is_empty() {
-                return;
-            }
-        }
-    }
-
-    fn pass_one(
-        self: &Rc<Self>,
-        terms: &Rc<Terms>,
-        from: SocketAddr,
-        datagram: &[u8],
-        now: Duration,
-    ) -> Result<(), Lost> {
-        terms.pool.requests.inc();
-        let mut avoided = self.shunned(terms, now);
-        for last in [false, true] {
-            let Some((attempt, address)) = terms.choose(from.ip().to_canonical(), &avoided) else {
-                terms.pool.failures.failed(Failure::NoTarget);
-                return Err(Lost::NoTarget);
-            };
-            let target = terms.pool.target(attempt.index());
-            let links = self.links_to(address);
-            let link = self.shared(&links, terms, now).ok_or(Lost::NoSocket)?;
-            target.requests.inc();
-            match link.socket.send(datagram, 0) {
-                Ok(()) => {
-                    target.sent.add(datagram.len() as u64);
-                    target.datagrams.sent.add(1);
-                    return Ok(());
-                }
-                Err(error) if is_refusal(&error) && !last => {
-                    target.failures.inc();
-                    terms.pool.failures.failed(Failure::Connect);
-                    terms.pool.retries.retried(Retried::Connect);
-                    self.shun(&links, now);
-                    avoided.add(attempt.index());
-                }
-                Err(_) => break,
-            }
-        }
-        Err(Lost::Target)
-    }
-
-    /// The socket to a target that what is never answered is sent by.
-    fn shared(self: &Rc<Self>, links: &Rc<Links>, terms: &Terms, now: Duration) -> Option<Rc<Link>> {
-        if let Some(link) = links.shared_one(now) {
-            return Some(link);
-        }
-        let link = match links.take(terms.udp.max_sockets, now, |link| self.listen(link)) {
-            Had::Rested(link) => link,
-            Had::New(link) => {
-                self.listen(&link);
-                link
-            }
-            Had::None => return None,
-        };
-        links.shared.replace(Some(link.clone()));
-        Some(link)
-    }
-
     /// Ends a session: what is owed to it reaches nobody any more.
     pub(super) fn end(&self, sessions: &mut Table<Key, Session>, place: u32, end: End, now: Duration) {
         let Some((session, heard)) = sessions.remove(place) else { return };
@@ -410,8 +349,10 @@ impl Post {
                 session.target.failures.inc();
                 session.terms.pool.failures.failed(Failure::ResponseTimeout);
             }
+            End::Operator => session.terms.pool.failures.failed(Failure::Operator),
             End::Done | End::NoTarget | End::Ours => {}
         }
+        session.judge(end, now);
         match session.is_square() && !session.refused {
             true => session.link.rest(now),
             false => session.link.give_up(heard, now),
@@ -419,52 +360,10 @@ impl Post {
         session.log(&self.lane, end);
     }
 
-    /// The host of a target has said that nobody receives what was sent by this socket.
-    fn refuse(&self, link: &Rc<Link>) {
-        let mut sessions = self.sessions.borrow_mut();
-        match link.session.get().and_then(|place| sessions.get_mut(place)) {
-            Some(session) => {
-                session.terms.counters.datagrams.lost.lost(Lost::Refused, 1);
-                self.note_refusal(session);
-            }
-            None => self.shun(&link.links, net::coarse_now()),
-        }
-    }
-
-    fn note_refusal(&self, session: &mut Session) {
-        session.refused = true;
-        session.target.failures.inc();
-        session.terms.pool.failures.failed(Failure::Connect);
-        self.shun(&session.link.links, net::coarse_now());
-    }
-
-    fn shun(&self, links: &Links, now: Duration) {
-        let first = links.refused(now);
-        self.shunning.set(self.shunning.get().max(links.shunned_until()));
-        if first {
-            tracing::warn!(
-                target = %links.target,
-                "nobody receives datagrams there (ICMP port unreachable): other targets are preferred for a while"
-            );
-        }
-    }
-
-    /// The targets that refuse datagrams, by their places in the pool.
-    fn shunned(&self, terms: &Terms, now: Duration) -> Tried {
-        let mut shunned = Tried::default();
-        if now >= self.shunning.get() {
-            return shunned;
-        }
-        for links in self.links.borrow().values().filter(|links| links.is_shunned(now)) {
-            if let Some((place, _)) = terms.target(links.target) {
-                shunned.add(place);
-            }
-        }
-        shunned
-    }
-
-    fn links_to(&self, target: SocketAddr) -> Rc<Links> {
-        self.links.borrow_mut().entry(target).or_insert_with(|| Rc::new(Links::new(target))).clone()
+    pub(super) fn links_to(&self, terms: &Terms, target: SocketAddr) -> Rc<Links> {
+        let egress = &terms.local.pool().egress;
+        let mut links = self.links.borrow_mut();
+        links.entry((target, egress.clone())).or_insert_with(|| Rc::new(Links::new(target, egress.clone()))).clone()
     }
 
     /// What those go by who are to go by `seat`; `None` where that is no listener for datagrams.
@@ -508,7 +407,10 @@ impl Post {
         }
         sessions.trim();
         drop(sessions);
-        self.links.borrow_mut().retain(|_, links| links.trim(now) > 0 || links.is_shunned(now));
+        self.links.borrow_mut().retain(|_, links| {
+            links.settle(now);
+            links.trim(now) > 0 || links.is_shunned(now)
+        });
         self.count_sockets(terms.as_deref());
     }
 

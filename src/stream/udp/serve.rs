@@ -2,7 +2,7 @@
 
 use super::Post;
 use super::links::Link;
-use crate::lane::{Gate, Lane};
+use crate::lane::{Gate, Lane, Sessions};
 use crate::net::{self, Datagram, Either, Signal, Slot, race};
 use std::io;
 use std::pin::pin;
@@ -39,6 +39,9 @@ pub async fn serve(entrance: Entrance, slot: Slot) -> io::Result<()> {
     let socket = Datagram::new(&slot)?;
     drop(slot);
     let post = Rc::new(Post::new(lane.clone(), gate, socket));
+    let shown: Rc<dyn Sessions> = post.clone();
+    lane.shows(Rc::downgrade(&shown));
+    drop(shown);
     let over = Over(Signal::default());
     net::spawn("time of datagrams", keep_time(post.clone(), over.0.clone()));
     {

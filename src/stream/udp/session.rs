@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) refused: bool,
     /// Whether the pool has the target no more.
     pub(super) gone: bool,
+    /// Whether the target has shown that it serves.
+    pub(super) spoken: bool,
     /// Answers that are still to come, where it is known how many there will be.
     pub(super) owed: u64,
     /// Datagrams of the client.
@@ -41,6 +43,9 @@ pub(super) struct Session {
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) started: Instant,
+    /// When it began, in seconds since the boot of the host, and which one of that second it is.
+    pub(super) since: u32,
+    pub(super) serial: u8,
     pub(super) first_answer: Option<Duration>,
     pub(super) tries: u32,
 }
@@ -58,6 +63,8 @@ pub(super) enum End {
     NoTarget,
     /// The listener or the process ends.
     Ours,
+    /// An operator has ended it.
+    Operator,
 }
 
 impl Session {
@@ -81,14 +88,30 @@ impl Session {
     }
 
     /// Datagrams of the target have come.
-    pub(super) fn answered(&mut self, datagrams: u64, bytes: usize) {
+    pub(super) fn answered(&mut self, datagrams: u64, bytes: usize, now: Duration) {
         self.answers += datagrams;
         self.received += bytes as u64;
-        self.owed = self.owed.saturating_sub(datagrams);
+        let owed = self.owed;
+        self.owed = owed.saturating_sub(datagrams);
         self.target.received.add(bytes as u64);
         self.target.datagrams.received.add(datagrams);
         if self.first_answer.is_none() {
             self.answered_first();
+        }
+        let first = !std::mem::replace(&mut self.spoken, true);
+        let serves = if self.terms.udp.responses.is_some() { owed > 0 && self.owed == 0 } else { first };
+        if serves {
+            self.attempt.has_spoken(now);
+        }
+    }
+
+    /// What the end says of the target, beyond what was counted before.
+    pub(super) fn judge(&self, end: End, now: Duration) {
+        match end {
+            End::Silence if !self.refused => self.attempt.failed(Failure::ResponseTimeout, now),
+            // Nobody knows whether it was to answer: it has refused nothing.
+            End::Done if self.attempt.is_trial() => self.attempt.has_spoken(now),
+            _ => {}
         }
     }
 
@@ -106,11 +129,7 @@ impl Session {
 
     /// Whether it must go on with another target, if there is one.
     pub(super) fn is_stranded(&self) -> bool {
-        let target = self.attempt.target();
-        let pool = self.terms.local.pool();
-        // Where all are down and work goes to them nevertheless, each is as good as another.
-        let serves = target.is_up() || pool.open_when_down && !target.is_in_maintenance() && !pool.any_up();
-        !serves || self.refused || self.gone || self.link.closed.get()
+        self.refused || self.gone || self.link.closed.get() || !self.terms.local.keeps(&self.attempt)
     }
 
     pub(super) fn log(&self, lane: &Lane, end: End) {
@@ -121,6 +140,7 @@ impl Session {
             End::Evicted => (Failure::Evicted.word(), Cause::Resource, true),
             End::NoTarget => (Failure::NoTarget.word(), Cause::Target, true),
             End::Ours => (Reason::Draining.word(), Cause::Killed, true),
+            End::Operator => (Failure::Operator.word(), Cause::Killed, true),
         };
         let total = nanos(self.started.elapsed());
         era.ended(failed, total);
@@ -169,6 +189,7 @@ impl Session {
     fn answered_first(&mut self) {
         let took = self.started.elapsed();
         self.first_answer = Some(took);
+        self.attempt.joined(took);
         if self.terms.times_answers
             && let Some((place, _)) = self.terms.target(self.link.links.target)
         {

@@ -124,6 +124,16 @@ impl<K: Hash + Eq + Copy, T> Table<K, T> {
         None
     }
 
+    /// The entry at a place.
+    pub(super) fn get(&self, place: u32) -> Option<&T> {
+        self.entries.get(place as usize).map(|entry| &entry.value)
+    }
+
+    /// Places from which on there is nothing.
+    pub(super) fn end(&self) -> usize {
+        self.entries.capacity()
+    }
+
     /// Gives back what a burst has taken, once it is over.
     pub(super) fn trim(&mut self) {
         const SMALL: usize = 1024;

@@ -1,6 +1,7 @@
 //! What an attempt tells of its target.
 
 use super::super::local::Attempt;
+use super::super::target::Pool;
 use super::Outlier;
 use crate::observe::reason::{Ejected, Failure};
 use std::time::Duration;
@@ -83,16 +84,13 @@ impl Attempt {
 
     #[cold]
     fn went_wrong(&self, rule: &Outlier, now: Duration) {
+        let Some(place) = self.end_trial() else { return self.pool().one_more(rule, self.index(), now) };
         let (pool, target) = (self.pool(), self.target());
         let ejection = target.ejection();
-        if let Some(place) = self.end_trial() {
-            if let Some(term) = ejection.trial_failed(rule, place, now) {
-                ejection.count(Ejected::Trial);
-                let (pool, target, reason) = (&pool.name, &target.name, Ejected::Trial);
-                tracing::warn!(pool, target, %reason, ?term, "target is ejected again");
-            }
-        } else if ejection.error(rule, now) && !ejection.is_ejected() {
-            pool.eject(rule, self.index(), Ejected::Errors, now);
+        if let Some(term) = ejection.trial_failed(rule, place, now) {
+            ejection.count(Ejected::Trial);
+            let (pool, target, reason) = (&pool.name, &target.name, Ejected::Trial);
+            tracing::warn!(pool, target, %reason, ?term, "target is ejected again");
         }
     }
 
@@ -100,6 +98,24 @@ impl Attempt {
     fn tried_well(&self, now: Duration) {
         if self.end_trial().is_some() {
             self.pool().give_back(self.target(), "it has served a request", now);
+        }
+    }
+}
+
+impl Pool {
+    /// A target has refused what was sent to it by an attempt that is over: one more error in a row.
+    #[cold]
+    pub fn was_refused(&self, index: usize, now: Duration) {
+        if let Some(rule) = &self.outlier {
+            self.one_more(rule, index, now);
+        }
+    }
+
+    fn one_more(&self, rule: &Outlier, index: usize, now: Duration) {
+        let Some(target) = self.targets.get(index) else { return };
+        let ejection = target.ejection();
+        if ejection.error(rule, now) && !ejection.is_ejected() {
+            self.eject(rule, index, Ejected::Errors, now);
         }
     }
 }

@@ -154,7 +154,7 @@ fn the_plan_shows_everything_but_what_the_environment_gave() {
     assert_eq!(plan["limits"]["headers"], "${SECRET_HEADERS}");
     assert_eq!(plan["limits"]["request_head"], "32KiB", "with its defaults");
     assert_eq!(plan["listeners"]["web"]["protocol"], "http");
-    assert!(!plan.to_string().contains(&secret) && !plan.to_string().contains("77"), "{plan}");
+    assert!(!plan.to_string().contains(&secret) && !plan["limits"].to_string().contains("77"), "{plan}");
     let new = refused().to_string();
     desk.operator.told("POST", "/v1/pools/site/targets", &format!("{{\"address\":\"{new}\"}}"), 201);
     desk.operator.told("DELETE", &format!("/v1/pools/site/targets/{secret}"), "", 200);

@@ -1,8 +1,10 @@
 //! Balancing of datagrams.
 
 mod dns;
+mod ejection;
 mod lifecycle;
 mod sessions;
+mod shown;
 mod targets;
 
 use crate::support::toml::udp_with;

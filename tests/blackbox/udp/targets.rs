@@ -153,3 +153,42 @@ fn a_clients_address_chooses_its_target_where_the_balance_says_so() {
         assert_eq!(client(&proxy).ask("x"), first);
     }
 }
+
+#[test]
+fn targets_see_the_source_addresses_that_are_said_and_a_reload_changes_them() {
+    let target = UdpTarget::echo("a");
+    let proxy = Proxy::start(udp_with("", &[&target], "source = [\"127.0.0.21\", \"127.0.0.22\"]\ninterface = \"lo\""));
+    let sources = |from: usize| {
+        let seen = target.seen();
+        seen[from..].iter().map(|(from, _)| from.ip().to_string()).collect::<std::collections::BTreeSet<String>>()
+    };
+    let clients: Vec<_> = (0..40).map(|_| client(&proxy)).collect();
+    clients.iter().for_each(|client| assert_eq!(client.ask("1"), "a 1"));
+    assert_eq!(sources(0).into_iter().collect::<Vec<_>>(), ["127.0.0.21", "127.0.0.22"]);
+    rewrite(&proxy, |text| text.replace("\"127.0.0.21\", \"127.0.0.22\"", "\"127.0.0.23\""));
+    reload(&proxy, "applied");
+    let before = target.count();
+    clients.iter().for_each(|client| assert_eq!(client.ask("2"), "a 2"));
+    assert!(!sources(before).contains("127.0.0.23"), "sessions keep their sockets");
+    let before = target.count();
+    (0..10).for_each(|_| assert_eq!(client(&proxy).ask("3"), "a 3"));
+    assert_eq!(sources(before).into_iter().collect::<Vec<_>>(), ["127.0.0.23"]);
+}
+
+#[test]
+fn what_is_never_answered_goes_out_by_the_source_that_is_said() {
+    let target = UdpTarget::silent();
+    let proxy = Proxy::start(udp_with("udp = { responses = 0 }", &[&target], "source = [\"127.0.0.24\"]"));
+    client(&proxy).send("x");
+    eventually("it arrives", || target.count() == 1);
+    assert_eq!(target.seen()[0].0.ip().to_string(), "127.0.0.24");
+}
+
+#[test]
+fn a_source_that_this_host_has_not_loses_datagrams_loudly() {
+    let target = UdpTarget::echo("a");
+    let proxy = Proxy::start(udp_with("", &[&target], "source = [\"192.0.2.77\"]"));
+    proxy.log.wait(&["cannot be connected to", "192.0.2.77"]);
+    client(&proxy).send("x");
+    proxy.settles("ringway_udp_datagrams_lost_total", &[("reason", "no-socket")], 1.0);
+}
