@@ -40,6 +40,22 @@ fn a_pool_is_sticky_by_one_thing() {
             "sticky = { learn = { cookie = 'A' }, ipv4_prefix = 24 }",
             "3:52 `ipv4_prefix` means nothing unless `source` is true; remove it",
         ),
+        (
+            "sticky = { cookie = 'A', mode = 'rewrite', preserve = true }",
+            "3:55 `preserve` means nothing where the target sets the cookie; remove it",
+        ),
+        (
+            "sticky = { cookie = 'A', attributes = ['Partitioned', 'samesite=lax'] }",
+            "3:55 `samesite` is no further attribute; write `same_site`",
+        ),
+        (
+            "sticky = { cookie = 'A', attributes = ['partitioned'], secure = false }",
+            "3:65 browsers take a cookie that is partitioned over TLS alone; remove `secure`, or the attribute",
+        ),
+        (
+            "sticky = { cookie = 'A', attributes = ['a; b'] }",
+            "3:40 'a; b' is not an attribute of a cookie: `;` cannot be in an attribute; write \"Partitioned\" or \"Priority=High\"",
+        ),
         ("sticky = { cookie = 'a b' }", r#"3:21 'a b' is not a cookie's name: a blank cannot be in it; write "RWSRV""#),
         (
             "sticky = { cookie = 'A', same_site = 'none', secure = false }",

@@ -169,6 +169,8 @@ formats! {
         |text, _| patterns::header_name(text);
     "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
         |text, _| patterns::header_name(text).map(|_| text.to_owned());
+    "cookie-attribute" ["string"] mark CookieAttribute, "an attribute of a cookie",
+        "write \"Partitioned\" or \"Priority=High\"", |text, _| patterns::cookie_attribute(text);
     "header-value" ["string"] mark HeaderValue, "a header's value", "write it without blanks around it",
         |text, _| patterns::header_value(text);
     "request-url" ["string"] mark RequestUrl, "a URL", "write \"https://www.example.com/path?query\"",

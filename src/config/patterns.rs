@@ -309,6 +309,16 @@ pub fn header_value(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// An attribute of a cookie, without the `;` before it (RFC 6265 §4.1.1).
+pub fn cookie_attribute(text: &str) -> Result<String, Invalid> {
+    let wrong = text.bytes().find(|&byte| !matches!(byte, b' '..=b'~') || matches!(byte, b';' | b','));
+    match wrong {
+        Some(wrong) => Err(Invalid::new(format!("{} cannot be in an attribute", shown(wrong)))),
+        None if text.is_empty() => Err(Invalid::new("it is empty")),
+        None => header_value(text),
+    }
+}
+
 /// A media type: `type/subtype` and parameters.
 pub fn media_type(text: &str) -> Result<String, Invalid> {
     header_value(text)?;

@@ -97,7 +97,7 @@ enum Stage {
 }
 
 /// How long an answer may take before the client is watched for leaving.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 
 impl<'a> Answer<'a> {
     /// The answer to a request that was sent at `sent_at`, with as much of its body as has been received.
@@ -163,8 +163,11 @@ impl<'a> Answer<'a> {
                 }
                 return self.pass_final(exchange, &answer, held).await;
             }
-            // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0.
-            if exchange.heads.request.version == Version::Http11 {
+            let goes_on = exchange.heads.response.status == 100;
+            // RFC 9110 §15.2: interim answers are passed on, but not to a client of HTTP/1.0. Of several targets that are asked one
+            // after the other, the first has told the client to go on.
+            if exchange.heads.request.version == Version::Http11 && !(goes_on && exchange.continued) {
+                exchange.continued |= goes_on;
                 self.stage.set(Stage::Interim);
                 let mut out = Lease::new();
                 h1::encode_interim(out.buffer(), &exchange.heads.response, &held);

@@ -77,6 +77,11 @@ impl Body {
         self.kept = Some(kept);
     }
 
+    /// Whether nothing of it has been read.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.touched && self.first.is_empty()
+    }
+
     /// Whether all that has been read of it is held, so that it can be sent again.
     pub(super) fn is_held(&self) -> bool {
         !self.touched || self.kept.is_some()

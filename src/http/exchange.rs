@@ -33,6 +33,8 @@ pub(super) struct Exchange<'a> {
     pub(super) keep_alive: bool,
     /// Whether it is a call of gRPC.
     pub(super) grpc: bool,
+    /// Whether the client has been told to go on with its body.
+    pub(super) continued: bool,
     /// Whether the target has as long as the client would wait, and no longer.
     pub(super) hurried: bool,
     /// What is to be joined, once the exchange is over.
@@ -77,6 +79,7 @@ pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lea
         outcome: Outcome::begin(&connection),
         keep_alive: false,
         grpc: false,
+        continued: false,
         hurried: false,
         switched: None,
         busy: Some(connection.lane.enter()),

@@ -140,7 +140,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
                 Err(failure) => Lost { failure, on: Way::None, repeatable: true },
                 Ok(leased) => {
                     let mut on = if leased.reused { Way::Reused } else { Way::Fresh };
-                    let ended = if let Some(after) = self.hedges_after(twice) {
+                    let ended = if let Some(after) = self.hedges_after(twice, attempt.index()) {
                         // Rarer than one try at a time, and larger.
                         let ended = self.hedged((attempt, leased, now), (key, after), &mut tries, body);
                         let ended = Box::pin(ended).await;
@@ -159,8 +159,9 @@ impl<'e, 'a> Forwarding<'e, 'a> {
                         }
                         Err(Broken::Target { failure, answered, unsent }) => {
                             let unseen = !answered || failure == Failure::BadResponse;
-                            // Of a body that has not come whole, what is missing could not be made up for.
-                            let whole = twice && body.is_ended();
+                            // Of a body that has not come whole, what is missing could not be made up for; of one that its
+                            // client still holds back, nothing is missing.
+                            let whole = twice && (body.is_ended() || body.is_unread());
                             Lost { failure, on, repeatable: unseen && body.is_held() && (whole || unsent) }
                         }
                         Err(Broken::GivenUp { .. }) => Lost { failure: Failure::Status, on, repeatable: true },
@@ -228,7 +229,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
 
     /// A target that was tried, after a while, where the route has it so; else one that has room again.
     async fn choose_later(&mut self, key: u64, tries: &mut Tries) -> Result<Attempt, Option<Reply>> {
-        let all_tried = !tries.tried.is_empty() && !self.local().has_other(&tries.tried);
+        let all_tried = !tries.tried.is_empty() && (self.is_bound() || !self.local().has_other(&tries.tried));
         if let Some(backoff) = self.rule.retry.backoff.filter(|_| all_tried) {
             self.exchange.outcome.waits();
             let client = self.exchange.connection.client;

@@ -1,21 +1,24 @@
 //! A second target is asked as well where the first is slow, and the first head of an answer wins.
 //!
 //! What always holds: only a request without a body that may be sent twice goes to two targets at a time, and the client sees the
-//! answer of one of them. The other one is let go of at once: its connection is closed, its stream reset.
+//! answer of one of them. The other one is let go of at once: its connection is closed, its stream reset. A client that leaves
+//! leaves none behind, nobody is sent away from the target that it belongs to, and who waits for room goes before a second target.
 
-use super::answer::Broken;
+use super::answer::{Broken, PATIENCE};
 use super::body::Body;
 use super::forward::Forwarding;
 use super::h1::Framing;
 use super::link::Leased;
 use super::switched::Switched;
 use super::transfer::resume;
-use super::tries::{Tries, Way, is_granted};
+use super::tries::{Lost, Tries, Way, is_granted};
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Retried};
+use crate::tls::Channel;
 use crate::upstream::{Ask, Attempt};
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 /// What becomes of a try, at which target, and on what it went out.
@@ -31,8 +34,39 @@ struct Runner {
     held: Lease,
 }
 
+/// Why a second target is of no more use.
+enum Gone {
+    /// The first one has failed.
+    First(io::Error),
+    /// The client has left.
+    Client,
+}
+
+/// The client, watched while targets are waited for.
+struct Watch<'a> {
+    client: Channel<'a>,
+    /// Whether it is there in any case: it has sent more than its request, and can be watched no further.
+    said_more: bool,
+}
+
 /// Bytes that are read for a head before it is looked at as it is.
 const HEAD: usize = 64 << 10;
+
+impl Watch<'_> {
+    /// Waits for `what` while the client is there; `None`: it has left.
+    async fn over<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
+        let mut what = pin!(what);
+        if !self.said_more {
+            self.client.set_deadline(None);
+            match race(what.as_mut(), self.client.closed()).await {
+                Either::Left(done) => return Some(done),
+                Either::Right(true) => return None,
+                Either::Right(false) => self.said_more = true,
+            }
+        }
+        Some(what.await)
+    }
+}
 
 impl Runner {
     /// Waits for the head of an answer. Given up, it loses nothing.
@@ -68,7 +102,12 @@ impl Runner {
     fn lost(self, error: &io::Error) -> Ended {
         let broken =
             Broken::Target { failure: failure(error), answered: !self.held.is_empty(), unsent: is_unseen(error) };
-        (self.attempt, if self.leased.reused { Way::Reused } else { Way::Fresh }, Err(broken))
+        self.ends(broken)
+    }
+
+    fn ends(self, broken: Broken) -> Ended {
+        let way = self.way();
+        (self.attempt, way, Err(broken))
     }
 }
 
@@ -86,10 +125,12 @@ fn failure(error: &io::Error) -> Failure {
 }
 
 impl Forwarding<'_, '_> {
-    /// After which time without an answer a second target is asked, if one ever is. `twice`: the request may be sent again.
-    pub(super) fn hedges_after(&self, twice: bool) -> Option<Duration> {
+    /// After which time without an answer of the target at `target` a second one is asked, if one ever is. `twice`: the request may
+    /// be sent again. What a client has with the target that it belongs to, no other one knows of.
+    pub(super) fn hedges_after(&self, twice: bool, target: usize) -> Option<Duration> {
         let alone = self.incoming.framing == Framing::None && !self.incoming.websocket;
-        self.rule.hedge.filter(|_| twice && alone)
+        let belongs = || self.exchange.heads.sticky.is_some_and(|stuck| stuck.owner == Some(target));
+        self.rule.hedge.filter(|_| twice && alone && !belongs())
     }
 
     /// One try at the target of `attempt`, and at another one if no head of an answer has come `after` the request went out.
@@ -104,16 +145,26 @@ impl Forwarding<'_, '_> {
             Ok(first) => first,
             Err((attempt, way, broken)) => return (attempt, way, Err(broken)),
         };
-        let pause = after.min(self.head_left(&first));
-        match race(first.head(), net::sleep(pause)).await {
-            Either::Left(Ok(())) => return self.win(first, tries, body).await,
-            Either::Left(Err(error)) => return first.lost(&error),
-            Either::Right(()) => {}
+        let mut watch = Watch { client: self.exchange.connection.client, said_more: false };
+        let left = self.head_left(&first);
+        let pause = after.min(left);
+        let came = match net::timeout(pause.min(PATIENCE), first.head()).await {
+            // Rarer than an answer that comes soon.
+            None if pause > PATIENCE => net::timeout(pause - PATIENCE, watch.over(first.head())).await,
+            soon => soon.map(Some),
+        };
+        match came {
+            Some(Some(Ok(()))) => return self.win(first, tries, body).await,
+            Some(Some(Err(error))) => return first.lost(&error),
+            Some(None) => return first.ends(Broken::Client(None)),
+            None if left <= after => return first.lost(&ErrorKind::TimedOut.into()),
+            None => {}
         }
-        match self.second(&mut first, key, tries).await {
-            Ok(Some(second)) => self.outcome_of(first, second, tries, body).await,
+        match self.second(&mut first, &mut watch, key, tries).await {
+            Ok(Some(second)) => self.outcome_of((first, second), watch, tries, body).await,
             Ok(None) => self.win(first, tries, body).await,
-            Err(error) => first.lost(&error),
+            Err(Gone::First(error)) => first.lost(&error),
+            Err(Gone::Client) => first.ends(Broken::Client(None)),
         }
     }
 
@@ -147,13 +198,24 @@ impl Forwarding<'_, '_> {
         }
     }
 
-    /// Asks a second target, if there is one and the budget allows it; none if it came to nothing or the first has answered
-    /// meanwhile. Fails if the first one has failed meanwhile.
-    async fn second(&mut self, first: &mut Runner, key: u64, tries: &mut Tries) -> io::Result<Option<Runner>> {
+    /// Asks a second target, if there is one that has room and the budget allows it; none if it came to nothing or the first has
+    /// answered meanwhile.
+    async fn second(
+        &mut self,
+        first: &mut Runner,
+        watch: &mut Watch<'_>,
+        key: u64,
+        tries: &mut Tries,
+    ) -> Result<Option<Runner>, Gone> {
         let mut tried = tries.tried.clone();
         tried.add(first.attempt.index());
         let now = net::coarse_now();
-        let chosen = self.local().choose(&Ask { tried: &tried, ..self.ask(key, tries) }, now);
+        let chosen = if self.local().pool().has_waiting() {
+            // What room there is is theirs.
+            None
+        } else {
+            self.local().choose(&Ask { tried: &tried, ..self.ask(key, tries) }, now)
+        };
         // What stands by is for when nobody else is left.
         let fits = |second: &Attempt| first.attempt.target().backup || !second.target().backup;
         let Some(attempt) = chosen.filter(fits) else { return Ok(None) };
@@ -163,25 +225,28 @@ impl Forwarding<'_, '_> {
         }
         tries.why = Some(Retried::Hedge);
         self.begin(&attempt, tries);
-        let connected = race(first.head(), Box::pin(self.connect(&attempt, false, false, now))).await;
-        let failed = match connected {
-            Either::Right(Ok(leased)) => match self.send_to(attempt, leased, now).await {
+        let connected = race(first.head(), Box::pin(self.connect(&attempt, false, false, now)));
+        let failed = match watch.over(connected).await {
+            Some(Either::Right(Ok(leased))) => match self.send_to(attempt, leased, now).await {
                 Ok(second) => return Ok(Some(second)),
-                Err((attempt, _, _)) => Some((attempt, Failure::Reset)),
+                Err((attempt, way, broken)) => {
+                    let failure = if let Broken::Target { failure, .. } = broken { failure } else { Failure::Reset };
+                    Some((attempt, way, failure))
+                }
             },
-            Either::Right(Err(failure)) => Some((attempt, failure)),
-            Either::Left(Ok(())) => None,
-            Either::Left(Err(error)) => {
+            Some(Either::Right(Err(failure))) => Some((attempt, Way::None, failure)),
+            Some(Either::Left(Ok(()))) => None,
+            Some(Either::Left(Err(error))) => {
                 self.back_to(&first.attempt);
-                return Err(error);
+                return Err(Gone::First(error));
+            }
+            None => {
+                self.back_to(&first.attempt);
+                return Err(Gone::Client);
             }
         };
-        if let Some((attempt, failure)) = failed {
-            if failure != Failure::Reset {
-                attempt.failed(failure, net::coarse_now());
-            }
-            self.failed(&attempt, failure);
-            self.exchange.outcome.recovered();
+        if let Some((attempt, way, failure)) = failed {
+            self.fails(&attempt, way, failure, false);
             tries.tried.add(attempt.index());
         }
         self.back_to(&first.attempt);
@@ -189,27 +254,18 @@ impl Forwarding<'_, '_> {
     }
 
     /// Both have been asked: one of them wins, or goes on alone when the other fails.
-    async fn outcome_of(&mut self, mut first: Runner, mut second: Runner, tries: &mut Tries, body: &mut Body) -> Ended {
-        let client = self.exchange.connection.client;
-        let mut watched = true;
-        client.set_deadline(None);
+    async fn outcome_of(
+        &mut self,
+        (mut first, mut second): (Runner, Runner),
+        mut watch: Watch<'_>,
+        tries: &mut Tries,
+        body: &mut Body,
+    ) -> Ended {
         let (left, more) = (self.head_left(&first), self.head_left(&second));
         first.leased.link.channel().set_deadline(Some(left));
         second.leased.link.channel().set_deadline(Some(more));
-        let won = loop {
-            let heads = race(first.head(), second.head());
-            if !watched {
-                break heads.await;
-            }
-            match race(heads, client.closed()).await {
-                Either::Left(won) => break won,
-                Either::Right(true) => {
-                    let way = second.way();
-                    return (second.attempt, way, Err(Broken::Client(None)));
-                }
-                // The client has sent more: it is still there, and can be watched no further.
-                Either::Right(false) => watched = false,
-            }
+        let Some(won) = watch.over(race(first.head(), second.head())).await else {
+            return second.ends(Broken::Client(None));
         };
         let (came, by_second) = match won {
             Either::Left(came) => (came, false),
@@ -225,7 +281,7 @@ impl Forwarding<'_, '_> {
         let (winner, loser) = if bad.is_some() { (behind, ahead) } else { (ahead, behind) };
         let second_wins = by_second == bad.is_none();
         if let Some(failure) = bad {
-            self.fails(&loser.attempt, failure, second_wins);
+            self.fails(&loser.attempt, loser.way(), failure, second_wins);
             tries.tried.add(loser.attempt.index());
         } else {
             let now = net::coarse_now();
@@ -241,12 +297,12 @@ impl Forwarding<'_, '_> {
     }
 
     /// One of two has failed while the other goes on. `is_first`: it is not the one that was asked last.
-    fn fails(&mut self, attempt: &Attempt, failure: Failure, is_first: bool) {
+    fn fails(&mut self, attempt: &Attempt, on: Way, failure: Failure, is_first: bool) {
         if is_first {
             self.exchange.heads.trace.swap_last();
         }
-        // A reset may be that of a connection which had just been closed.
-        if failure != Failure::Reset {
+        let lost = Lost { failure, on, repeatable: true };
+        if lost.is_its_fault(false, self.exchange.hurried) {
             attempt.failed(failure, net::coarse_now());
         }
         self.failed(attempt, failure);

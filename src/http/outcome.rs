@@ -6,7 +6,7 @@ use super::head::{Name, RequestHead, Version};
 use super::trace::{self, Origin, Targets};
 use crate::lane::{Era, Lane};
 use crate::net;
-use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Record, Side, Times};
+use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Places, Record, Side, Times};
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
 use crate::observe::trace::Rules;
@@ -87,6 +87,7 @@ pub(super) struct Outcome {
     waited: bool,
     /// Whether it waits for a target with room.
     queueing: bool,
+    places: Places,
     /// How long it took until the answer was out, where more came after it.
     answered: Option<Duration>,
     times: Times,
@@ -117,6 +118,7 @@ impl Outcome {
             started: net::now(),
             waited: false,
             queueing: false,
+            places: Places::default(),
             answered: None,
             times: Times::default(),
             dialled: Duration::ZERO,
@@ -181,9 +183,10 @@ impl Outcome {
         (self.waited, self.queueing) = (true, true);
     }
 
-    /// It has waited for `took`.
-    pub(super) fn queued(&mut self, took: Duration) {
+    /// It has waited for `took`, from this place in line on.
+    pub(super) fn queued(&mut self, took: Duration, places: Places) {
         self.queueing = false;
+        self.places += places;
         self.times.queue = Some(self.times.queue.unwrap_or(0).saturating_add(nanos(took)));
     }
 
@@ -432,6 +435,7 @@ impl Outcome {
                 listener: context.listener.open.get(),
                 pool: context.pool.map_or(0, |pool| pool.in_flight.get()),
                 target: context.target.map_or(0, |target| u64::from(target.in_flight())),
+                places: self.places,
             },
             headers: None,
         }

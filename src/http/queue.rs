@@ -44,7 +44,7 @@ impl Forwarding<'_, '_> {
             self.exchange.outcome.client_left();
             counters.failures.failed(Failure::ClientAbort);
         }
-        self.exchange.outcome.queued(took);
+        self.exchange.outcome.queued(took, waiting.places());
         match turn {
             Some(Some(Ok(attempt))) => Ok(attempt),
             Some(Some(Err(_))) => Err(self.without_target(tries)),

@@ -475,6 +475,8 @@ pub enum CookieSet {
     Inserted = b'I',
     /// We set it anew, as its date was old.
     Updated = b'U',
+    /// The target set it, and it went on as it was.
+    Preserved = b'P',
     /// The target set it, and we changed its value.
     Rewritten = b'R',
     /// The target set one of that name, which we took out.

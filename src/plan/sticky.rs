@@ -75,13 +75,19 @@ fn made(sticky: &model::Sticky, name: &str, secret: Option<&[u8]>, targets: &[Ta
         model::SameSite::Strict => "; SameSite=Strict",
         model::SameSite::None => "; SameSite=None",
     };
-    // Browsers take a cookie for every site over TLS alone, which may end before us.
-    let secure = sticky.secure.or((sticky.same_site == model::SameSite::None).then_some(true));
+    for attribute in &sticky.attributes {
+        attributes += "; ";
+        attributes += attribute;
+    }
+    // Browsers take a cookie for every site over TLS alone, which may end before us, and so one that is partitioned.
+    let partitioned = sticky.attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case("partitioned"));
+    let secure = sticky.secure.or((sticky.same_site == model::SameSite::None || partitioned).then_some(true));
     let mut cookie = sticky::Cookie::new(name, mode, secret, targets);
     cookie.max_idle = sticky.max_idle.map(|span| span.0);
     cookie.max_life = sticky.max_life.map(|span| span.0);
     cookie.attributes = attributes.into();
     cookie.secure = secure;
+    cookie.preserve = sticky.preserve;
     cookie
 }
 

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 /// Waits for its turn for at most `limit`, and while the client is there.
-pub(super) async fn wait(waiting: Waiting, limit: Duration, client: Channel<'_>) -> Result<Attempt, Failure> {
+pub(super) async fn wait(waiting: &mut Waiting, limit: Duration, client: Channel<'_>) -> Result<Attempt, Failure> {
     let mut waiting = pin!(waiting);
     client.set_deadline(None);
     let turn = async {

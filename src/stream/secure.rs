@@ -59,7 +59,7 @@ pub(super) fn log_refusal(lane: &Lane, seat: &Seat, accepted: &Accepted, started
         tries: 0,
         reason: reason.word(),
         termination: Termination { cause, phase: Phase::Request },
-        load: Load { process: lane.worker.connections.get(), listener: seat.counters().open.get(), pool: 0, target: 0 },
+        load: Load { process: lane.worker.connections.get(), listener: seat.counters().open.get(), ..Load::default() },
         headers: None,
     });
 }

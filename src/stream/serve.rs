@@ -8,7 +8,7 @@ use super::sticky::Belonging;
 use crate::lane::{Era, InFlight, Lane, Speech, Visit};
 use crate::net::proxy_protocol::Header;
 use crate::net::{self, Accepted, Peer, Stream};
-use crate::observe::access::{Gist, Load, Record, Times, Tls};
+use crate::observe::access::{Gist, Load, Places, Record, Times, Tls};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Retried, Termination};
 use crate::plan::{Key, Protocol};
@@ -51,6 +51,7 @@ pub async fn serve(visit: &Visit, accepted: &Accepted, secure: Option<&tls::Sess
         tries: 0,
         connected: None,
         queued: None,
+        places: Places::default(),
         target: None,
     };
     let stall = seat.listener().timeouts.write_stall;
@@ -111,6 +112,8 @@ struct Session<'a> {
     connected: Option<Duration>,
     /// How long it waited for a target with room; `None`: it did not.
     queued: Option<Duration>,
+    /// Where it stood in line.
+    places: Places,
     target: Option<usize>,
 }
 
@@ -213,14 +216,15 @@ impl Session<'_> {
         ask: &Ask<'_>,
         client: Channel<'_>,
     ) -> Result<Attempt, Failure> {
-        let waiting = self.local.line_up(ask, 0)?;
+        let mut waiting = self.local.line_up(ask, 0)?;
         let limit = self.local.pool().timeouts.queue;
         self.counters.queued.inc();
         let started = net::now();
-        let turn = Box::pin(queue::wait(waiting, limit, client)).await;
+        let turn = Box::pin(queue::wait(&mut waiting, limit, client)).await;
         let took = started.elapsed();
         era.latencies.queue(pool, nanos(took));
         self.queued = Some(self.queued.unwrap_or_default() + took);
+        self.places += waiting.places();
         turn
     }
 
@@ -280,6 +284,7 @@ impl Session<'_> {
                 listener: counters.open.get(),
                 pool: self.counters.in_flight.get(),
                 target: target.map_or(0, |target| u64::from(target.in_flight())),
+                places: self.places,
             },
             headers: None,
         });

@@ -311,9 +311,10 @@ impl Target {
         self.state.live.comes_up(now);
     }
 
-    /// How long ago it came up.
+    /// How long ago it came up; where it follows others, the last of them or itself.
     pub fn up_for(&self, now: Duration) -> Duration {
-        self.state.live.up_for(now)
+        let leads = self.leads.iter().map(|lead| lead.0.live.up_for(now));
+        leads.fold(self.state.live.up_for(now), Duration::min)
     }
 
     /// What is to be remembered of live traffic.

@@ -16,13 +16,24 @@ enum Then {
     Answers,
     /// Ends the connection, which leaves open what became of them.
     Leaves,
+    /// Answers them, looks at no others, and closes at once.
+    Closes,
+    /// On every second connection, looks at none: the last one is stream 0, with this error, and the connection is closed.
+    Forgets(u32),
+    /// Says first that these are enough, and which was the last once that has been heard. Then none may begin.
+    TwoSteps,
 }
 
 /// A target that says after `streams` streams that these were the last, and counts the requests that it has carried out.
 fn limited(streams: usize, then: Then) -> (Target, Arc<AtomicUsize>) {
     let done = Arc::new(AtomicUsize::new(0));
     let counted = done.clone();
+    let accepted = AtomicUsize::new(0);
     let target = Target::with("limited", move |peer| {
+        let (streams, then) = match then {
+            Then::Forgets(_) if accepted.fetch_add(1, Ordering::SeqCst) % 2 == 1 => (50, Then::Answers),
+            then => (streams, then),
+        };
         let _ = serve(peer, streams, then, &counted);
     });
     (target, done)
@@ -34,7 +45,9 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
     };
     peer.exact(24).ok()?;
     send(peer, SETTINGS, 0, 0, b"")?;
-    let (mut begun, mut last) = (0, u32::MAX);
+    let (mut begun, mut last, mut highest) = (0, u32::MAX, 0);
+    // Streams that are at work, and whether the last one is said.
+    let (mut open, mut heard) = (0, false);
     loop {
         let head = peer.exact(9).ok()?;
         let [a, b, c, kind, flags, d, e, f, g] = head[..].try_into().unwrap();
@@ -42,11 +55,27 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
         let (stream, ends) = (u32::from_be_bytes([d, e, f, g]), flags & 1 != 0);
         match kind {
             SETTINGS | PING if flags & 1 == 0 => send(peer, kind, 1, 0, if kind == PING { &payload } else { b"" })?,
+            PING => {
+                (last, heard) = (highest, true);
+                send(peer, GOAWAY, 0, 0, &goaway(last, 0))?;
+            }
             HEADERS if stream <= last => {
-                begun += 1;
-                if begun == streams {
-                    last = stream;
-                    send(peer, GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat())?;
+                assert!(!heard, "a stream begins on a connection that is ending");
+                (begun, open, highest) = (begun + 1, open + 1, stream);
+                match then {
+                    _ if begun != streams => {}
+                    Then::Forgets(code) => {
+                        send(peer, GOAWAY, 0, 0, &goaway(0, code))?;
+                        return None;
+                    }
+                    Then::TwoSteps => {
+                        send(peer, GOAWAY, 0, 0, &goaway(i32::MAX as u32, 0))?;
+                        send(peer, PING, 0, 0, b"heard it")?;
+                    }
+                    _ => {
+                        last = stream;
+                        send(peer, GOAWAY, 0, 0, &goaway(last, 0))?;
+                    }
                 }
             }
             // The window of the connection is for all, also for what is not looked at.
@@ -60,6 +89,9 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
             _ => {}
         }
         if matches!(kind, HEADERS | DATA) && ends && stream <= last {
+            if matches!(then, Then::Forgets(_)) {
+                continue;
+            }
             done.fetch_add(1, Ordering::SeqCst);
             if then == Then::Leaves && last != u32::MAX {
                 return None;
@@ -67,8 +99,16 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
             // `:status: 200` of the static table.
             send(peer, HEADERS, 4, stream, &[0x88])?;
             send(peer, DATA, 1, stream, b"ok")?;
+            open -= 1;
+            if then == Then::Closes && last != u32::MAX && open == 0 {
+                return None;
+            }
         }
     }
+}
+
+fn goaway(last: u32, code: u32) -> Vec<u8> {
+    [last.to_be_bytes(), code.to_be_bytes()].concat()
 }
 
 fn proxy(target: &Target, retry: &str) -> Proxy {
@@ -78,9 +118,9 @@ fn proxy(target: &Target, retry: &str) -> Proxy {
     )
 }
 
-#[test]
-fn streams_above_the_last_one_are_sent_again_and_nothing_is_carried_out_twice() {
-    let (target, done) = limited(7, Then::Answers);
+/// Clients that send GET, a small and a large POST in turn: each is answered, and carried out once.
+fn all_are_carried_out_once(streams: usize, then: Then) {
+    let (target, done) = limited(streams, then);
     let proxy = proxy(&target, "body = \"256KiB\"");
     let (clients, each) = (12, rounds(40, 12));
     let body = vec![b'x'; 100_000];
@@ -101,8 +141,50 @@ fn streams_above_the_last_one_are_sent_again_and_nothing_is_carried_out_twice() 
         }
     });
     assert_eq!(done.load(Ordering::SeqCst), clients * each);
-    assert!(target.connections() >= clients * each / 7);
     proxy.settles("ringway_worker_retry_bytes", &[], 0.0);
+    proxy.settles("ringway_target_in_flight", &[], 0.0);
+    let fewest = if matches!(then, Then::Forgets(_)) { 4 } else { clients * each / 14 };
+    assert!(target.connections() >= fewest, "{}", target.connections());
+}
+
+#[test]
+fn streams_above_the_last_one_are_sent_again_and_nothing_is_carried_out_twice() {
+    all_are_carried_out_once(7, Then::Answers);
+}
+
+#[test]
+fn the_same_holds_where_the_connection_is_closed_behind_the_last_answer() {
+    all_are_carried_out_once(7, Then::Closes);
+}
+
+#[test]
+fn the_same_holds_where_the_last_stream_is_said_in_two_steps() {
+    all_are_carried_out_once(7, Then::TwoSteps);
+}
+
+/// GOAWAY with stream 0 as the last: nothing of what was sent was looked at, be it for an error or without one.
+#[test]
+fn the_same_holds_where_none_was_looked_at() {
+    for code in [0, 11] {
+        all_are_carried_out_once(1, Then::Forgets(code));
+    }
+}
+
+/// What is idempotent may be sent again although it was at or below the last stream; another target takes it.
+#[test]
+fn what_may_be_sent_twice_moves_on_when_the_connection_ends() {
+    let (target, done) = limited(1, Then::Leaves);
+    let (other, others) = limited(7, Then::Answers);
+    let config = http_with("", &[&target, &other], "protocol = \"h2\"\nbalance = \"round-robin\"");
+    let proxy = crate::support::proxy::Setup::new(config).workers(1).start();
+    for _ in 0..6 {
+        assert_eq!(proxy.get("/").status, 200);
+    }
+    let (lost, answered) = (done.load(Ordering::SeqCst), others.load(Ordering::SeqCst));
+    assert!(lost >= 2 && answered == 6, "{lost} {answered}");
+    let mut statuses: Vec<u16> = (0..2).map(|_| proxy.client().post("/", b"once").status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 502]);
 }
 
 /// Who has begun with a request may have carried it out.

@@ -35,6 +35,8 @@ mod http_framing;
 mod http_reuse;
 mod http_routing;
 mod http_timeouts;
+mod idle_close;
+mod interplay;
 mod lifecycle;
 mod live;
 mod logs;

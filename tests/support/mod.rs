@@ -15,6 +15,7 @@ pub mod pebble;
 pub mod proxy;
 pub mod secure;
 pub mod servers;
+pub mod streams;
 pub mod target;
 pub mod tls;
 pub mod toml;

@@ -1,6 +1,6 @@
 //! `[pools.NAME.sticky]`: by what a client stays with its target.
 
-use crate::config::formats::{CookieName, FilePath, HeaderName, HostName, QueryKey};
+use crate::config::formats::{CookieAttribute, CookieName, FilePath, HeaderName, HostName, QueryKey};
 use crate::config::units::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,12 @@ pub struct Sticky {
     pub http_only: bool,
     /// Whether the cookie is set for TLS alone. Absent: if the request came over TLS, here or at a trusted proxy.
     pub secure: Option<bool>,
+    /// Further attributes of the cookie, such as "Partitioned" or "Priority=High".
+    #[schemars(with = "Vec<CookieAttribute>")]
+    pub attributes: Vec<String>,
+    /// Whether a cookie of that name that a target sets goes on to the client as it is, and none of ours with it: so that an
+    /// application can end a session's stickiness. If not, it is taken out.
+    pub preserve: bool,
     /// How long browsers keep the cookie. Absent: until they are closed.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "400d"))]
     pub max_age: Option<Span>,
@@ -66,6 +72,8 @@ impl Default for Sticky {
             same_site: SameSite::Lax,
             http_only: true,
             secure: None,
+            attributes: Vec::new(),
+            preserve: false,
             max_age: None,
             max_idle: None,
             max_life: None,

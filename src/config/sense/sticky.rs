@@ -7,10 +7,22 @@ use crate::config::sources::{Fault, KeyPath};
 /// The ways in which a client can be known; one of them is wanted.
 pub const WAYS: [&str; 3] = ["cookie", "learn", "source"];
 /// What only goes with a cookie.
-const OF_COOKIE: [&str; 9] =
-    ["mode", "domain", "same_site", "http_only", "secure", "max_age", "max_idle", "max_life", "secret_file"];
+const OF_COOKIE: [&str; 11] = [
+    "mode",
+    "domain",
+    "same_site",
+    "http_only",
+    "secure",
+    "attributes",
+    "preserve",
+    "max_age",
+    "max_idle",
+    "max_life",
+    "secret_file",
+];
 /// What says how a cookie is set, which is the target's affair where it does.
-const OF_INSERT: [&str; 7] = ["domain", "same_site", "http_only", "secure", "max_age", "max_idle", "max_life"];
+const OF_INSERT: [&str; 9] =
+    ["domain", "same_site", "http_only", "secure", "attributes", "preserve", "max_age", "max_idle", "max_life"];
 /// What only goes with an address.
 const OF_SOURCE: [&str; 2] = ["ipv4_prefix", "ipv6_prefix"];
 /// What only goes with a table.
@@ -80,6 +92,17 @@ fn keys(sense: &mut Sense<'_>, sticky: &Sticky, way: &str, at: &KeyPath) {
     }
 }
 
+/// Attributes that have keys of their own, or would not be ours to say.
+const KNOWN: [(&str, &str); 7] = [
+    ("domain", "write `domain`"),
+    ("expires", "write `max_age`"),
+    ("httponly", "write `http_only`"),
+    ("max-age", "write `max_age`"),
+    ("path", "the cookie is for all paths"),
+    ("samesite", "write `same_site`"),
+    ("secure", "write `secure`"),
+];
+
 /// Attributes that browsers would not take together (RFC 6265bis §5.7).
 fn attributes(sense: &mut Sense<'_>, sticky: &Sticky, cookie: &str, at: &KeyPath) {
     let in_clear = sticky.secure == Some(false);
@@ -88,6 +111,20 @@ fn attributes(sense: &mut Sense<'_>, sticky: &Sticky, cookie: &str, at: &KeyPath
             Fault::new(at.child("secure"), "browsers take a cookie for all sites over TLS alone")
                 .also(at.child("same_site"), "for all sites")
                 .help("remove `secure`, or write same_site = \"lax\""),
+        );
+    }
+    for (place, attribute) in sticky.attributes.iter().enumerate() {
+        let name = attribute.split('=').next().unwrap_or_default().trim();
+        if let Some((_, help)) = KNOWN.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+            let at = at.child("attributes").child(place);
+            sense.fault(Fault::new(at, format!("`{name}` is no further attribute")).help(*help));
+        }
+    }
+    if in_clear && sticky.attributes.iter().any(|attribute| attribute.eq_ignore_ascii_case("partitioned")) {
+        sense.fault(
+            Fault::new(at.child("secure"), "browsers take a cookie that is partitioned over TLS alone")
+                .also(at.child("attributes"), "partitioned")
+                .help("remove `secure`, or the attribute"),
         );
     }
     let begins = |prefix: &str| cookie.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));

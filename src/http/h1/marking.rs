@@ -48,15 +48,23 @@ pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
 impl Marking<'_> {
     /// Whether a field of the answer stays as it is.
     pub(super) fn leaves(&self, field: &Field, text: &[u8]) -> bool {
+        self.cookie.preserve || !self.is_of_that_name(field, text)
+    }
+
+    fn is_of_that_name(&self, field: &Field, text: &[u8]) -> bool {
         let named = cookies::set(field.value.of(text));
-        named.is_none_or(|(name, ..)| name != self.cookie.name.as_bytes())
+        named.is_some_and(|(name, ..)| name == self.cookie.name.as_bytes())
     }
 
     /// Appends what the client is to get instead of what does not stay, and beside the rest.
     pub(super) fn push(&self, out: &mut Vec<u8>, head: &ResponseHead, text: &[u8]) {
         let Self { cookie, target, .. } = *self;
-        let ours = head.fields.iter().filter(|field| field.kind == Name::SetCookie && !self.leaves(field, text));
+        let mut ours =
+            head.fields.iter().filter(|field| field.kind == Name::SetCookie && self.is_of_that_name(field, text));
         self.done.set(CookieSet::None);
+        if cookie.preserve && ours.next().is_some() {
+            return self.done.set(CookieSet::Preserved);
+        }
         for field in ours {
             let Some((_, value, rest)) = cookies::set(field.value.of(text)) else { continue };
             self.done.set(if cookie.mode == Mode::Insert { CookieSet::Deleted } else { CookieSet::Rewritten });

@@ -1,5 +1,6 @@
 //! A connection's bytes on their way between the peer and the [`Session`](super::session::Session).
 
+use super::session::Role;
 use super::stream::Shared;
 use crate::net::{Lease, coarse_now, sleep};
 use crate::tls::{Channel, Waiting};
@@ -26,14 +27,20 @@ pub(super) struct Wire<'a> {
     heard: u64,
     /// What was heard when the last ping went out.
     pinged: Option<u64>,
+    /// A target takes nothing any more. What it had said before that is still to be read.
+    mute: bool,
     /// Nothing comes or goes any more.
     pub(super) broken: bool,
 }
 
+/// How long a target that takes no more bytes gets to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 impl<'a> Wire<'a> {
     pub(super) fn new(peer: Channel<'a>, session: Shared, stall: Duration) -> Self {
         let (receiving, sending, sweep) = (None, None, None);
-        Self { peer, session, receiving, sending, limit: stall, stall, sweep, heard: 0, pinged: None, broken: false }
+        let (mute, broken) = (false, false);
+        Self { peer, session, receiving, sending, limit: stall, stall, sweep, heard: 0, pinged: None, mute, broken }
     }
 
     /// Sets how long the peer may be silent from now on.
@@ -64,13 +71,24 @@ impl<'a> Wire<'a> {
                     Poll::Ready(Err(error)) => {
                         self.sending = None;
                         // A peer that takes nothing is as good as gone.
-                        let gone = error.kind() == ErrorKind::TimedOut;
-                        return Poll::Ready(if gone { ErrorKind::ConnectionAborted.into() } else { error });
+                        if error.kind() == ErrorKind::TimedOut {
+                            return Poll::Ready(ErrorKind::ConnectionAborted.into());
+                        }
+                        if self.session.borrow().role == Role::Server {
+                            return Poll::Ready(error);
+                        }
+                        // It may have answered, or said which streams it has not looked at.
+                        self.session.borrow_mut().closing = true;
+                        self.mute = true;
+                        self.set_limit(LAST_WORDS);
                     }
                     Poll::Pending => break,
                 }
             }
             let Some(output) = self.session.borrow_mut().take_output() else { break };
+            if self.mute {
+                break;
+            }
             self.sending = Some(Box::pin(self.peer.send(output, self.stall)));
         }
         if self.receiving.is_none() && self.session.borrow().listens() {
@@ -85,6 +103,9 @@ impl<'a> Wire<'a> {
             Ok(input) => {
                 self.feed(&input);
                 Poll::Pending
+            }
+            Err(error) if self.mute && error.kind() == ErrorKind::TimedOut => {
+                Poll::Ready(ErrorKind::ConnectionAborted.into())
             }
             Err(error) => Poll::Ready(error),
         }

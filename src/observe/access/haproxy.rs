@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Times are whole milliseconds in UTC, -1 for a point that was not reached. Captured cookies show as `-`; headers that lines are to
-//! show stand before the request as captured ones do, `{a|b} {c}`; there are no queues, so theirs are 0.
+//! show stand before the request as captured ones do, `{a|b} {c}`.
 
 use super::stamp::Stamp;
 use super::{Http, Record, Shown, client_ip, escape, number};
@@ -107,7 +107,10 @@ fn load(record: &Record<'_>, out: &mut Vec<u8>) {
         out.push(b'/');
     }
     number(retries, out);
-    out.extend_from_slice(b" 0/0");
+    out.push(b' ');
+    number(u64::from(load.places.target), out);
+    out.push(b'/');
+    number(u64::from(load.places.pool), out);
 }
 
 fn request(http: &Http<'_>, out: &mut Vec<u8>) {
@@ -127,7 +130,7 @@ fn request(http: &Http<'_>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Fields, hostile, http, line, lines_of, tcp};
-    use super::super::{Format, Http, Record, Settings, Times};
+    use super::super::{Format, Http, Load, Places, Record, Settings, Times};
 
     #[test]
     fn an_exchange_is_a_line_of_option_httplog() {
@@ -140,6 +143,12 @@ mod tests {
         let expected =
             "10.0.1.2:33317 [25/Nov/2026:04:26:03.045] web static/10.0.0.1:8080 0/30/109 2750 SD 4/3/2/1/2 0/0\n";
         assert_eq!(line(Format::Haproxy, &tcp()), expected);
+    }
+
+    #[test]
+    fn who_waited_shows_its_places() {
+        let load = Load { places: Places { target: 7, pool: 12 }, ..http().load };
+        assert!(line(Format::Haproxy, &Record { load, ..http() }).contains(" 4/3/2/1/0 7/12 \"GET "));
     }
 
     #[test]

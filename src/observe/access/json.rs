@@ -60,6 +60,8 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
     duration(b",\"connect_ms\":", record.times.connect, out);
     duration(b",\"first_byte_ms\":", record.times.first_byte, out);
     duration(b",\"total_ms\":", Some(record.times.total), out);
+    place(b",\"target_queue\":", record.load.places.target, out);
+    place(b",\"pool_queue\":", record.load.places.pool, out);
     integer(b",\"tries\":", u64::from(record.tries), out);
     text(b",\"reason\":\"", record.reason.as_bytes(), out);
     out.extend_from_slice(b",\"termination\":\"");
@@ -92,6 +94,14 @@ fn duration<const N: usize>(key: &[u8; N], ns: Option<u64>, out: &mut Vec<u8>) {
     if ns.is_some() {
         out.extend_from_slice(key);
         millis(ns, out);
+    }
+}
+
+/// A place in a line; nothing if it stood in none.
+#[inline(always)]
+fn place<const N: usize>(key: &[u8; N], place: u32, out: &mut Vec<u8>) {
+    if place > 0 {
+        integer(key, u64::from(place), out);
     }
 }
 
@@ -142,6 +152,13 @@ mod tests {
             "tries": 1, "termination": "----",
         });
         assert_eq!(read(&http()), expected);
+    }
+
+    #[test]
+    fn who_waited_shows_its_places() {
+        let load = super::super::Load { places: super::super::Places { target: 0, pool: 3 }, ..http().load };
+        let value = read(&Record { load, ..http() });
+        assert_eq!((&value["pool_queue"], value.get("target_queue")), (&json!(3), None));
     }
 
     #[test]

@@ -179,6 +179,24 @@ pub struct Load {
     pub pool: u64,
     /// Exchanges in flight at the target.
     pub target: u64,
+    /// Where it stood in line when it came.
+    pub places: Places,
+}
+
+/// Places in lines: 1 for the first of those who wait; 0 where it did not wait. Who waited several times has the sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Among those who wait for the one target that they belong to.
+    pub target: u32,
+    /// Among those who wait for any target of the pool.
+    pub pool: u32,
+}
+
+impl std::ops::AddAssign for Places {
+    fn add_assign(&mut self, more: Self) {
+        self.target = self.target.saturating_add(more.target);
+        self.pool = self.pool.saturating_add(more.pool);
+    }
 }
 
 /// Headers as a line shows them.
@@ -399,7 +417,7 @@ pub(super) mod tests {
             tries: 1,
             reason: "",
             termination: Termination::DONE,
-            load: Load { process: 4, listener: 3, pool: 2, target: 1 },
+            load: Load { process: 4, listener: 3, pool: 2, target: 1, places: Places::default() },
             headers: None,
         }
     }

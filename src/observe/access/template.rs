@@ -77,6 +77,8 @@ fields! {
     Sni = "tls.sni",
     RequestHeadMs = "request_head_ms",
     QueueMs = "queue_ms",
+    TargetQueue = "target_queue",
+    PoolQueue = "pool_queue",
     ConnectMs = "connect_ms",
     FirstByteMs = "first_byte_ms",
     TotalMs = "total_ms",
@@ -202,6 +204,8 @@ impl Field {
             Self::ConnectMs => return super::millis(times.connect, out),
             Self::FirstByteMs => return super::millis(times.first_byte, out),
             Self::TotalMs => return super::millis(Some(times.total), out),
+            Self::TargetQueue => return super::number(record.load.places.target.into(), out),
+            Self::PoolQueue => return super::number(record.load.places.pool.into(), out),
             Self::Tries => return super::number(record.tries.into(), out),
             Self::Termination => {
                 let letters = record.letters();

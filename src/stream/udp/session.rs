@@ -181,6 +181,7 @@ impl Session {
                 listener: self.terms.counters.datagrams.sessions.get(),
                 pool: self.terms.pool.in_flight.get(),
                 target: u64::from(target.in_flight()),
+                ..Load::default()
             },
             headers: None,
         });

@@ -20,7 +20,7 @@ pub(super) trait Waiter: Sized {
     /// Its worker.
     fn worker(&self) -> usize;
     /// What those have in common who can be served by the same targets.
-    fn kind(&self) -> usize;
+    fn kind(&self) -> (usize, usize);
     /// Tells it that it was served. Called outside of the line.
     fn call(&self);
 }
@@ -103,7 +103,7 @@ struct Order<W> {
     next: u64,
     places: BTreeMap<Place, Arc<W>>,
     /// How many of each kind there are.
-    kinds: Vec<(usize, usize)>,
+    kinds: Vec<((usize, usize), usize)>,
 }
 
 type Place = (i32, u64);

@@ -28,7 +28,7 @@ use line::Line;
 use slots::{Slots, UNLIMITED};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use ticket::Ticket;
 
 /// The limits of a pool as a plan has them.
@@ -53,13 +53,16 @@ struct Shared {
     /// Whether there may be attempts that took no slot.
     uncounted: AtomicBool,
     line: Line<Ticket>,
+    /// How many were let in who had waited for any target, for the log.
+    let_in: AtomicU32,
 }
 
 impl Queue {
     /// A line with nobody in it, for a process of `workers`.
     pub fn new(limits: Limits, workers: usize) -> Self {
         let slots = Slots::new(workers, limits.max_in_flight.unwrap_or(UNLIMITED));
-        Self { limits, shared: Arc::new(Shared { slots, uncounted: AtomicBool::new(false), line: Line::new() }) }
+        let (uncounted, let_in) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { limits, shared: Arc::new(Shared { slots, uncounted, line: Line::new(), let_in }) }
     }
 
     /// The same line under another plan.
@@ -133,6 +136,11 @@ impl Pool {
             queue.shared.uncounted.store(true, Ordering::Relaxed);
             self.targets.iter().for_each(Target::expect_uncounted);
         }
+    }
+
+    /// Whether anybody waits for room.
+    pub fn has_waiting(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
     /// Serves whom it can: targets may have come up or gone down.

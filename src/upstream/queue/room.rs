@@ -13,12 +13,14 @@ pub(in crate::upstream) struct Room {
     uncounted: AtomicBool,
     /// The limit that follows its latency.
     ceiling: AtomicU32,
+    /// How many were let in who had waited for it alone, for the log.
+    pub(super) let_in: AtomicU32,
 }
 
 impl Room {
     pub(in crate::upstream) fn new(workers: usize) -> Self {
         let (uncounted, ceiling) = (AtomicBool::new(false), AtomicU32::new(UNLIMITED));
-        Self { slots: Slots::new(workers, UNLIMITED), uncounted, ceiling }
+        Self { slots: Slots::new(workers, UNLIMITED), uncounted, ceiling, let_in: AtomicU32::new(0) }
     }
 
     pub(super) fn set_ceiling(&self, limit: u32) {

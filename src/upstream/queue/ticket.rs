@@ -3,6 +3,7 @@
 use super::Queue;
 use super::line::{Pass, Served, Waiter};
 use crate::net::{self, Callee, Caller};
+use crate::observe::access::Places;
 use crate::observe::reason::Failure;
 use crate::upstream::Ask;
 use crate::upstream::local::{Attempt, Local, Tried};
@@ -10,6 +11,7 @@ use crate::upstream::target::{Pool, Target};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 /// One who waits, as all workers see it.
@@ -23,6 +25,10 @@ pub(super) struct Ticket {
     worker: usize,
     pass: Pass,
     caller: Caller,
+    /// How many of those who wait for the same had been let in when it came.
+    before: u32,
+    /// Its place among them, once it has been let in; 0 until then.
+    place: AtomicU32,
 }
 
 /// Told in place of a target's position: none is left to wait for.
@@ -47,12 +53,36 @@ impl Local {
             tracing::warn!(pool = pool.name, %error, "nobody can wait in the queue");
             Failure::QueueFull
         })?;
+        let owner = owner.filter(|&owner| !tried.contains(owner));
         let (tried, worker, pass) = (tried.clone(), self.worker(), Pass::new(class));
-        let ticket = Arc::new(Ticket { pool: pool.clone(), tried, owner, only_owner, worker, pass, caller });
+        let before = let_in(pool, queue, owner).load(Relaxed);
+        let (pool, place) = (pool.clone(), AtomicU32::new(0));
+        let ticket = Arc::new(Ticket { pool, tried, owner, only_owner, worker, pass, caller, before, place });
         if !queue.shared.line.enter(ticket.clone(), queue.limits.length) {
             return Err(Failure::QueueFull);
         }
         Ok(Waiting { ticket, called })
+    }
+}
+
+/// What counts those who were let in after they had waited for `owner`, or for any target where there is none.
+fn let_in<'a>(pool: &'a Pool, queue: &'a Queue, owner: Option<usize>) -> &'a AtomicU32 {
+    let owner = owner.and_then(|owner| pool.targets.get(owner));
+    owner.map_or(&queue.shared.let_in, |owner| &owner.room().let_in)
+}
+
+impl Waiting {
+    /// Where it stood in line: 1 and as many as were let in before it, or have been by now if it waits still.
+    pub fn places(&self) -> Places {
+        let Ticket { pool, owner, before, place, .. } = &*self.ticket;
+        let place = match (place.load(Relaxed), &pool.queue) {
+            (0, Some(queue)) => let_in(pool, queue, *owner).load(Relaxed).wrapping_sub(*before).wrapping_add(1),
+            (place, _) => place,
+        };
+        match owner {
+            Some(_) => Places { target: place, pool: 0 },
+            None => Places { target: 0, pool: place },
+        }
     }
 }
 
@@ -97,7 +127,7 @@ impl Ticket {
         for _ in 0..=self.pool.targets.len() {
             let target = match self.pool.best(&self.tried, self.owner, self.only_owner) {
                 None => return if self.pass.grant(NO_TARGET) { Served::Granted } else { Served::Gone },
-                Some(None) if self.tried.is_empty() && self.owner.is_none() => return Served::NoneOfIts,
+                Some(None) if self.tried.is_empty() => return Served::NoneOfIts,
                 Some(None) => return Served::Later,
                 Some(Some(target)) => target,
             };
@@ -106,9 +136,14 @@ impl Ticket {
                 return Served::Nobody;
             }
             if of.take(self.worker) {
+                let let_in = let_in(&self.pool, queue, self.owner);
+                // It may look as soon as it has been let in.
+                self.place.store(let_in.load(Relaxed).wrapping_sub(self.before).wrapping_add(1), Relaxed);
                 if self.pass.grant(target) {
+                    let_in.fetch_add(1, Relaxed);
                     return Served::Granted;
                 }
+                self.place.store(0, Relaxed);
                 of.room().slots.give_back(self.worker);
                 queue.shared.slots.give_back(self.worker);
                 return Served::Gone;
@@ -132,8 +167,14 @@ impl Waiter for Ticket {
         self.worker
     }
 
-    fn kind(&self) -> usize {
-        Arc::as_ptr(&self.pool).addr()
+    fn kind(&self) -> (usize, usize) {
+        let waits_for = match self.owner {
+            // What each of them can use differs, and is not found out together.
+            _ if !self.tried.is_empty() => usize::MAX,
+            Some(owner) => owner.saturating_add(1),
+            None => 0,
+        };
+        (Arc::as_ptr(&self.pool).addr(), waits_for)
     }
 
     fn call(&self) {

@@ -25,6 +25,8 @@ pub struct Cookie {
     pub attributes: Box<str>,
     /// Whether it goes over TLS alone; `None`: if it came over TLS.
     pub secure: Option<bool>,
+    /// Whether one of that name that a target sets goes on as it is, and none of ours with it.
+    pub preserve: bool,
     /// By the target's place.
     names: Box<[Name]>,
     /// By name, with the target's place.
@@ -90,7 +92,7 @@ impl Cookie {
         let mut places: Box<[(Name, usize)]> = names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
         places.sort_unstable();
         let (max_idle, max_life, attributes, secure) = (None, None, Box::default(), None);
-        Self { name: name.into(), mode, max_idle, max_life, attributes, secure, names, places }
+        Self { name: name.into(), mode, max_idle, max_life, attributes, secure, preserve: false, names, places }
     }
 
     /// Whether its value has dates.

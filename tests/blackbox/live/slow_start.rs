@@ -3,7 +3,7 @@
 use super::{Moody, moody};
 use crate::admin::start;
 use crate::reload::{reload, rewrite};
-use crate::support::toml::http_with;
+use crate::support::toml::{http_with, pool};
 use crate::support::{Proxy, eventually};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,27 @@ fn a_target_that_came_up_takes_a_small_share_and_then_its_own() {
         reload(&proxy, "applied");
         assert!((60..=140).contains(&share(&proxy, &new, 200)), "{balance}");
     }
+}
+
+#[test]
+fn who_follows_a_target_that_came_up_starts_as_slowly() {
+    let (new, old) = (moody("new"), moody("old"));
+    let lines = "balance = \"round-robin\"\ntrack = \"checked\"\nslow_start = \"1h\"\n";
+    let config = http_with("", &[&new.target, &old.target], lines)
+        + "[routes.checked]\npaths = [\"/checked/\"]\npool = \"checked\"\n"
+        + &pool("checked", &[&new.target, &old.target], CHECK);
+    let proxy = Proxy::start(config);
+    let target = new.target.to_string();
+    let of_site = |name| proxy.metric(name, &[("target", &target), ("pool", "site")]);
+    assert!((60..=140).contains(&share(&proxy, &new, 200)), "at the start of the process all have their share");
+    new.is_healthy(false);
+    eventually("it is down", || of_site("ringway_target_up") == 0.0);
+    new.is_healthy(true);
+    eventually("it is up", || of_site("ringway_target_up") == 1.0);
+    let taken = share(&proxy, &new, 200);
+    assert!((1..=40).contains(&taken), "{taken} of 200 at a twentieth of its share");
+    let grown = of_site("ringway_target_slow_start_share");
+    assert!((0.04..0.06).contains(&grown), "{grown}");
 }
 
 #[test]

@@ -18,8 +18,8 @@ fn a_connection_waits_until_another_has_ended() {
     assert_eq!(second.exact(1).unwrap(), b"a");
     wait_for_waiting(&proxy, 0);
     drop(second);
-    let line = proxy.out.wait(&["\"protocol\":\"TCP\"", "\"queue_ms\":"]);
-    assert!(line.contains("\"termination\":\"--"), "{line}");
+    let line = proxy.out.wait(&["\"protocol\":\"TCP\"", "\"pool_queue\":1,"]);
+    assert!(line.contains("\"termination\":\"--") && !line.contains("\"queue_ms\":0.000"), "{line}");
 }
 
 #[test]

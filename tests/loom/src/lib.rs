@@ -56,8 +56,8 @@ impl Waiter for One {
         self.worker
     }
 
-    fn kind(&self) -> usize {
-        0
+    fn kind(&self) -> (usize, usize) {
+        (0, 0)
     }
 
     fn call(&self) {
