@@ -29,7 +29,7 @@ pub(super) fn compile(config: &Config, pools: &[Pool]) -> Vec<Check> {
                 let spec = CheckSpec {
                     tls: tls_of(health, &pools[pool]),
                     send_proxy: header_of(health, &pools[pool]),
-                    ..check(health, model.protocol, of.clone(), entry)
+                    ..check(health, model, of.clone(), entry)
                 };
                 checks.push(Check { pool, target, spec, beside: false, followers: followers() });
             }
@@ -48,11 +48,11 @@ pub(super) fn compile(config: &Config, pools: &[Pool]) -> Vec<Check> {
     checks
 }
 
-fn check(health: &Health, protocol: PoolProtocol, of: CheckSpec, target: &crate::upstream::Target) -> CheckSpec {
+fn check(health: &Health, pool: &model::Pool, of: CheckSpec, target: &crate::upstream::Target) -> CheckSpec {
     let interval = health.interval.0;
     CheckSpec {
         address: address(&target.address, health.address, health.port),
-        probe: probe(health, protocol),
+        probe: probe(health, pool),
         intervals: Intervals {
             steady: interval,
             doubt: health.fast_interval.map_or(interval, |span| span.0),
@@ -76,7 +76,9 @@ fn header_of(health: &Health, pool: &Pool) -> Option<Form> {
 }
 
 /// What is asked. What cannot be read was found out before.
-fn probe(health: &Health, protocol: PoolProtocol) -> Probe {
+fn probe(health: &Health, pool: &model::Pool) -> Probe {
+    // Where the pool speaks TLS it comes first; clients that ask for it themselves have theirs from the server.
+    let asks_for_tls = pool.tls.is_none() && health.tls.as_ref().is_some_and(|tls| *tls != HealthTls::Whether(false));
     let pattern = |text: &Option<String>| text.as_ref().and_then(|text| Pattern::new(text).ok());
     match health.kind {
         HealthType::Tcp | HealthType::Tls => Probe::Tcp,
@@ -86,7 +88,7 @@ fn probe(health: &Health, protocol: PoolProtocol) -> Probe {
             host: health.host.clone(),
             headers: health.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
             body: health.body.clone().into_bytes(),
-            h2: speech(health, protocol) == PoolProtocol::H2,
+            h2: speech(health, pool.protocol) == PoolProtocol::H2,
             expect: health.expect.0.clone(),
             expect_body: pattern(&health.expect_body),
             expect_not_body: pattern(&health.expect_not_body),
@@ -97,11 +99,13 @@ fn probe(health: &Health, protocol: PoolProtocol) -> Probe {
             database: health.database.clone(),
             query: health.query.clone(),
             expect: pattern(&health.expect_value),
+            asks_for_tls,
         }),
         HealthType::Mysql => Probe::Mysql(Mysql {
             user: health.user.clone(),
             query: health.query.clone(),
             expect: pattern(&health.expect_value),
+            asks_for_tls,
         }),
         HealthType::Redis => Probe::Redis(Redis { user: health.user.clone(), password: health.password_file.clone() }),
         HealthType::Smtp => Probe::Smtp { domain: health.host.clone().unwrap_or_else(|| "localhost".to_owned()) },

@@ -420,9 +420,19 @@ pub struct Directory(PathBuf);
 
 impl Directory {
     pub fn new() -> Directory {
+        Directory::below(&std::env::temp_dir())
+    }
+
+    /// One whose files are no work for a disk, where there is such a place.
+    pub fn in_memory() -> Directory {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Directory::below(memory) } else { Directory::new() }
+    }
+
+    fn below(folder: &Path) -> Directory {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::SeqCst);
-        let path = std::env::temp_dir().join(format!("ringway-test-{}-{n}", std::process::id()));
+        let path = folder.join(format!("ringway-test-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Directory(path)
     }

@@ -1,6 +1,7 @@
 //! Servers that others have written, as actors: PostgreSQL, MariaDB and Redis from Debian's packages, each with a data folder of its
 //! own and an address that no other test uses. Dropping one kills it.
 
+use super::network::Host;
 use super::proxy::Directory;
 use super::target::own_address;
 use super::{PATIENCE, wait_until_stopped, within};
@@ -18,13 +19,17 @@ pub struct Server {
     child: Option<Child>,
     directory: Directory,
     options: Vec<String>,
+    /// Where it runs; `None`: where the test does.
+    host: Option<Host>,
 }
 
+/// What it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     Postgres,
     MariaDb,
     Redis,
+    Dnsmasq,
 }
 
 /// Who has no business here but exists everywhere: PostgreSQL refuses to run as root.
@@ -34,31 +39,50 @@ impl Server {
     /// PostgreSQL with the role `ringway`, who may come in without a password; everybody else is asked for one (SCRAM).
     #[track_caller]
     pub fn postgres() -> Server {
-        Server::start(Kind::Postgres, 5432, &[])
+        Server::start(Kind::Postgres, &[], None)
     }
 
     /// MariaDB with the user `ringway`, who has no password, and further options.
     #[track_caller]
     pub fn mariadb(options: &[&str]) -> Server {
-        Server::start(Kind::MariaDb, 3306, options)
+        Server::start(Kind::MariaDb, options, None)
     }
 
     /// Redis with further options.
     #[track_caller]
     pub fn redis(options: &[&str]) -> Server {
-        Server::start(Kind::Redis, 6379, options)
+        Server::start(Kind::Redis, options, None)
+    }
+
+    /// One with further options; files that they name must be [`lend`]ed to it.
+    #[track_caller]
+    pub fn with(kind: Kind, options: &[&str]) -> Server {
+        Server::start(kind, options, None)
+    }
+
+    /// One that runs on a host of its own, which lets everybody in who comes from elsewhere.
+    #[track_caller]
+    pub fn on(host: &Host, kind: Kind) -> Server {
+        let options: &[&str] = match kind {
+            Kind::Postgres | Kind::Dnsmasq => &[],
+            // Nobody answers questions for names there.
+            Kind::MariaDb => &["--skip-name-resolve"],
+            Kind::Redis => &["--protected-mode", "no"],
+        };
+        Server::start(kind, options, Some(host.clone()))
     }
 
     #[track_caller]
-    fn start(kind: Kind, port: u16, options: &[&str]) -> Server {
-        let directory = Directory::new();
+    fn start(kind: Kind, options: &[&str], host: Option<Host>) -> Server {
+        let directory = Directory::in_memory();
         if let Some(template) = kind.template() {
             copy(&template, &directory.path().join("data"));
         }
         own(directory.path());
-        let address = SocketAddr::new(own_address().into(), port);
+        let ip = host.as_ref().map_or_else(own_address, |host| host.ip);
+        let address = SocketAddr::new(ip.into(), kind.port());
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Server { address, kind, child: None, directory, options };
+        let mut server = Server { address, kind, child: None, directory, options, host };
         server.revive();
         server
     }
@@ -79,7 +103,9 @@ impl Server {
             // What is left of the process before may keep it from starting for a moment.
             let gone = self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
             if gone {
-                self.child = Some(self.command().spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.kind)));
+                let spawn = || self.command().spawn();
+                let child = self.host.as_ref().map_or_else(spawn, |host| host.within(spawn));
+                self.child = Some(child.unwrap_or_else(|error| panic!("{:?}: {error}", self.kind)));
             }
             within(Duration::from_millis(500), || self.serves() > before)
         });
@@ -94,6 +120,12 @@ impl Server {
     /// Lets it go on.
     pub fn thaw(&self) {
         self.signal(libc::SIGCONT);
+    }
+
+    /// The host that it runs on, where that is not the test's.
+    #[track_caller]
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("it has a host of its own")
     }
 
     /// All that it has written to its log.
@@ -116,7 +148,9 @@ impl Server {
     }
 
     fn serves(&self) -> usize {
-        self.complaints(&["ready to accept connections", "ready for connections", "Ready to accept connections"]).len()
+        let words =
+            ["ready to accept connections", "ready for connections", "Ready to accept connections", "started, version"];
+        self.complaints(&words).len()
     }
 
     fn signal(&self, signal: i32) -> i32 {
@@ -134,7 +168,9 @@ impl Server {
         match self.kind {
             Kind::Postgres => {
                 command.args(["-D", &data, "-h", &ip, "-p", &port, "-F"]);
-                command.arg("-k").arg(path).args(["-c", "shared_buffers=1MB", "-c", "max_connections=20"]);
+                command.arg("-k").arg(path).args(["-c", "shared_buffers=1MB", "-c", "max_connections=50"]);
+                // Sessions of whom packets were lost end.
+                command.args(["-c", "tcp_keepalives_idle=1", "-c", "tcp_keepalives_interval=1"]);
             }
             Kind::MariaDb => {
                 command.args(["--no-defaults", &format!("--datadir={data}"), &format!("--bind-address={ip}")]);
@@ -148,6 +184,12 @@ impl Server {
             }
             Kind::Redis => {
                 command.args(["--bind", &ip, "--port", &port, "--save", "", "--dir"]).arg(path);
+            }
+            Kind::Dnsmasq => {
+                command.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--no-resolv"]);
+                command.args(["--no-hosts", "--bind-interfaces", "--user=", "--group=", "--pid-file="]);
+                command.args([&format!("--listen-address={ip}"), &format!("--port={port}")]);
+                command.arg(format!("--address=/test/{ip}"));
             }
         }
         command.args(&self.options);
@@ -172,11 +214,22 @@ impl Drop for Server {
 }
 
 impl Kind {
+    fn port(self) -> u16 {
+        match self {
+            Kind::Postgres => 5432,
+            Kind::MariaDb => 3306,
+            Kind::Redis => 6379,
+            // Not below 1024: it runs as nobody.
+            Kind::Dnsmasq => 5300,
+        }
+    }
+
     fn program(self) -> PathBuf {
         match self {
             Kind::Postgres => postgres("postgres"),
             Kind::MariaDb => "mariadbd".into(),
             Kind::Redis => "redis-server".into(),
+            Kind::Dnsmasq => "dnsmasq".into(),
         }
     }
 
@@ -186,12 +239,12 @@ impl Kind {
         let make = match self {
             Kind::Postgres => postgres_template,
             Kind::MariaDb => mariadb_template,
-            Kind::Redis => return None,
+            Kind::Redis | Kind::Dnsmasq => return None,
         };
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let version = output(Command::new(self.program()).arg("--version"));
         let version: String = version.chars().filter(char::is_ascii_alphanumeric).collect();
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{self:?}-{version}"));
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{self:?}-{version}-small"));
         if !kept.exists() {
             let made = make();
             let new = kept.with_extension(std::process::id().to_string());
@@ -228,6 +281,8 @@ fn postgres_template() -> Directory {
         "--no-locale",
         "-E",
         "UTF8",
+        // What is copied for each server is little.
+        "--wal-segsize=1",
     ]);
     let secret = Directory::new();
     initdb.arg(format!("--pwfile={}", secret.write("password", "secret\n")));
@@ -290,7 +345,15 @@ fn as_nobody(command: &mut Command) {
     }
 }
 
-/// Gives a folder to whoever runs the servers.
+/// Gives a folder to whoever runs the servers, as they want it for keys.
+pub fn lend(path: &Path) {
+    own(path);
+    for entry in std::fs::read_dir(path).unwrap() {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(entry.unwrap().path(), mode).unwrap();
+    }
+}
+
 fn own(path: &Path) {
     if is_root() {
         let owner = format!("{NOBODY}:{NOBODY}");

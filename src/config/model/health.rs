@@ -119,7 +119,7 @@ pub enum HealthType {
     Http,
     /// The server says SERVING by gRPC's own health check.
     Grpc,
-    /// PostgreSQL takes a session.
+    /// PostgreSQL takes sessions.
     Postgres,
     /// MySQL or MariaDB takes a session.
     Mysql,

@@ -55,7 +55,7 @@ pub enum Probe {
         /// The authority that is asked; `None`: the target's address.
         host: Option<String>,
     },
-    /// Passes if PostgreSQL takes a session.
+    /// Passes if PostgreSQL takes sessions.
     Postgres(Postgres),
     /// Passes if MySQL or MariaDB does.
     Mysql(Mysql),
@@ -84,6 +84,15 @@ impl Probe {
             Self::Http(http) => http.host.as_deref(),
             Self::Grpc { host, .. } => host.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Whether TLS is asked for in the words of the protocol, once there is a connection.
+    fn asks_for_tls(&self) -> bool {
+        match self {
+            Self::Postgres(postgres) => postgres.asks_for_tls,
+            Self::Mysql(mysql) => mysql.asks_for_tls,
+            _ => false,
         }
     }
 
@@ -123,8 +132,8 @@ async fn ask(spec: &CheckSpec) -> Result<Finding, Finding> {
         }
         Probe::Http(http) => http.ask(dialled, host, deadline).await,
         Probe::Grpc { service, .. } => grpc::ask(service, dialled, host, deadline).await,
-        Probe::Postgres(postgres) => postgres.ask(talk(dialled)).await,
-        Probe::Mysql(mysql) => mysql.ask(talk(dialled)).await,
+        Probe::Postgres(postgres) => postgres.ask(talk(dialled), spec, host).await,
+        Probe::Mysql(mysql) => mysql.ask(talk(dialled), spec, host).await,
         Probe::Redis(redis) => redis.ask(talk(dialled)).await,
         Probe::Smtp { domain } => smtp::ask(domain, talk(dialled)).await,
         Probe::Script(steps) => script::ask(steps, talk(dialled)).await,

@@ -3,6 +3,8 @@
 mod access;
 mod limits;
 mod sockets;
+mod transparent;
+mod vanished;
 
 use crate::support::wire::Wire;
 use crate::support::{Client, Proxy};

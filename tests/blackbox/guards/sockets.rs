@@ -145,8 +145,8 @@ fn connections_come_in_by_the_interface_alone() {
 }
 
 /// A target that answers each request with the address that it sees.
-fn seer() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+pub fn seer(at: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(at).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -172,7 +172,7 @@ fn seer() -> SocketAddr {
 
 #[test]
 fn targets_are_connected_to_from_the_addresses_that_are_said() {
-    let seer = seer();
+    let seer = seer("127.0.0.1:0".parse().unwrap());
     let health = "health = { type = \"http\", path = \"/\", interval = \"100ms\" }";
     let pool = format!("source = [\"127.0.0.5\", \"127.0.0.6\", \"::1\"]\nkeepalive = {{ max_idle = 0 }}\n{health}");
     let proxy = Proxy::start(http_with("", &[seer], &pool));
@@ -204,7 +204,7 @@ fn a_source_that_this_host_lacks_is_a_warning_and_its_pool_fails() {
 
 #[test]
 fn a_target_sees_the_address_of_its_client_and_no_other() {
-    let seer = seer();
+    let seer = seer("127.0.0.1:0".parse().unwrap());
     let config = http_with("listen = [\"127.0.0.1:0\"]", &[seer], "source = \"client\"");
     let proxy = Proxy::start(config);
     for ip in ["127.0.0.21", "127.0.0.22", "127.0.0.21"] {

@@ -169,6 +169,57 @@ fn a_mysql_handshake_is_never_cut_short_although_nobody_is_named() {
 }
 
 #[test]
+fn a_mysql_login_is_followed_to_its_end_whatever_the_server_asks() {
+    // What it sends, and what is said to that.
+    type Asks = &'static [(&'static [u8], &'static [u8])];
+    const SHA2: Asks = &[(b"\xfecaching_sha2_password\0saltsaltsaltsaltsalt\0", &[0]), (b"\x01\x04", &[0])];
+    const SIGNED: Asks = &[(b"\xfeclient_ed25519\0saltsaltsaltsaltsaltsaltsaltsalt", &[])];
+    for asks in [SHA2, SIGNED] {
+        let server = Listens::with(move |peer| {
+            peer.send(packet(0, GREETING));
+            let (mut sequence, _) = hear(peer)?;
+            for (asked, answer) in asks {
+                peer.send(packet(sequence + 1, asked));
+                let (next, heard) = hear(peer)?;
+                assert_eq!((next, heard.as_slice()), (sequence + 2, *answer), "there is no password");
+                sequence = next;
+            }
+            peer.try_send(packet(sequence + 1, b"\xff\x15\x04#28000Access denied")).ok().map(|()| b"denied".to_vec())
+        });
+        let proxy = Proxy::start(tcp_with("", &[&server.target], &health("\"mysql\"")));
+        assert_eq!(server.wait_for(2), (b"denied".to_vec(), Broken::Closed));
+        assert!(up(&proxy, &server.target), "a stranger is turned away by a server that is well");
+    }
+}
+
+#[test]
+fn a_mysql_server_that_has_no_room_is_down_for_strangers_too() {
+    let server = Listens::with(|peer| {
+        peer.send(packet(0, GREETING));
+        hear(peer)?;
+        peer.try_send(packet(2, b"\xff\x10\x04#08004Too many connections")).ok().map(|()| Vec::new())
+    });
+    let proxy = Proxy::start(tcp_with("", &[&server.target], &health("\"mysql\"")));
+    eventually("it is down", || !up(&proxy, &server.target));
+    proxy.log.wait(&["target is down", "1040 Too many connections"]);
+}
+
+/// What somebody in between puts before the handshake is not taken for what the server has said.
+#[test]
+fn postgres_that_says_more_than_that_it_has_tls_is_not_believed() {
+    let server = Listens::with(|peer| {
+        let asked = peer.exact(8).ok()?;
+        peer.send([&b"S"[..], &message(b'R', &[0; 4]), &message(b'Z', b"I")].concat());
+        Some(asked)
+    });
+    let check = health("\"postgres\", user = \"probe\", tls = true");
+    let proxy = Proxy::start(tcp_with("", &[&server.target], &check));
+    eventually("it is down", || !up(&proxy, &server.target));
+    proxy.log.wait(&["target is down", "check=\"L6RSP\"", "in clear"]);
+    assert_eq!(server.wait_for(1).0, [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+}
+
+#[test]
 fn redis_is_shown_a_password_from_a_file_and_told_goodbye() {
     let server = Listens::with(|peer| {
         let auth = peer.exact(b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n".len()).ok()?;

@@ -1,6 +1,12 @@
 //! What others have written, as targets: databases from Debian's packages that are killed, frozen and brought back while Ringway
 //! checks them, and that must have nothing to complain of.
 
+mod dnsmasq;
+mod failover;
+mod faults;
+mod nginx;
+mod secure;
+
 use crate::support::servers::Server;
 use crate::support::toml::tcp_with;
 use crate::support::{PATIENCE, Proxy, eventually, rounds, within};

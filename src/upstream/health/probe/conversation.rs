@@ -1,7 +1,8 @@
 //! A connection on which something is said and something is heard, within one deadline and with a bound on what is heard.
 
+use super::super::CheckSpec;
 use super::super::finding::Finding;
-use super::dial::Wire;
+use super::dial::{self, Wire};
 use crate::observe::reason::Outcome;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -30,6 +31,15 @@ impl Conversation {
     /// Nothing was said yet.
     pub(super) fn new(wire: Box<dyn Wire>, deadline: Instant) -> Self {
         Self { wire, deadline, heard: Vec::new(), ended: false, total: 0 }
+    }
+
+    /// Goes on over TLS, which the other side has agreed to. What has come before that is from nobody knows whom.
+    pub(super) async fn secure(self, spec: &CheckSpec, host: &str) -> Result<Self, Finding> {
+        if !self.heard.is_empty() {
+            return Err(Finding::new(Outcome::NoHandshake, "more has come in clear than the word for TLS"));
+        }
+        let dialled = dial::secure(self.wire, spec, host, self.deadline).await?;
+        Ok(Self::new(dialled.wire, self.deadline))
     }
 
     /// Says something.

@@ -26,7 +26,7 @@ pub(super) struct Dialled {
     pub(super) secure: bool,
 }
 
-/// Connects to the target, sends a PROXY header if it expects one, and shakes hands for `host` if there is TLS.
+/// Connects to the target, sends a PROXY header if it expects one, and shakes hands for `host` if TLS comes first.
 pub(super) async fn dial(spec: &CheckSpec, host: &str, deadline: Instant) -> Result<Dialled, Finding> {
     let mut wire: Box<dyn Wire> = match &spec.address {
         Address::Ip(ip) => {
@@ -45,6 +45,19 @@ pub(super) async fn dial(spec: &CheckSpec, host: &str, deadline: Instant) -> Res
     if let Some(form) = spec.send_proxy {
         connect(wire.write_all(Header::ours(form).bytes()), deadline).await?;
     }
+    if spec.probe.asks_for_tls() {
+        return Ok(Dialled { wire, h2: false, secure: false });
+    }
+    secure(wire, spec, host, deadline).await
+}
+
+/// Shakes hands for `host` where there is TLS.
+pub(super) async fn secure(
+    wire: Box<dyn Wire>,
+    spec: &CheckSpec,
+    host: &str,
+    deadline: Instant,
+) -> Result<Dialled, Finding> {
     let cargo = spec.probe.cargo();
     let Some(tls) = spec.tls.as_deref() else { return Ok(Dialled { wire, h2: false, secure: false }) };
     let failed = |words: String| Finding::new(Outcome::NoHandshake, words);

@@ -1,9 +1,11 @@
-//! PostgreSQL: whether the server takes a session, and what it answers to a query.
+//! PostgreSQL: whether the server takes sessions, and what it answers to a query.
 //!
-//! Source: the PostgreSQL manual, "Frontend/Backend Protocol", version 3.0. A session that came to be is ended with Terminate. Who is
-//! asked for a password just leaves: the server takes that for a client that has none and logs nothing, while it
-//! would complain about a Terminate in place of a password.
+//! Source: the PostgreSQL manual, "Frontend/Backend Protocol", version 3.0, and "PostgreSQL Error Codes". A session that came to be is ended
+//! with Terminate. Who is asked for a password just leaves: the server takes that for a client that has none and logs nothing, while it
+//! would complain about a Terminate in place of a password. A server that turns away him who asks (he is unknown, comes without TLS, names no
+//! database that is there) takes sessions of others: it looks at that only once it does.
 
+use super::super::CheckSpec;
 use super::super::finding::{Finding, said};
 use super::super::pattern::Pattern;
 use super::conversation::Conversation;
@@ -20,15 +22,31 @@ pub struct Postgres {
     pub query: Option<String>,
     /// What the first value of the first row must hold.
     pub expect: Option<Pattern>,
+    /// Whether TLS is asked for first.
+    pub asks_for_tls: bool,
 }
 
 /// Protocol 3.0.
 const VERSION: u32 = 3 << 16;
+/// SSLRequest.
+const TLS: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 
 impl Postgres {
     /// Asks, and takes its leave.
-    pub(super) async fn ask(&self, mut talk: Conversation) -> Result<Finding, Finding> {
+    pub(super) async fn ask(&self, mut talk: Conversation, spec: &CheckSpec, host: &str) -> Result<Finding, Finding> {
+        if self.asks_for_tls {
+            talk.say(&TLS).await?;
+            match talk.bytes(1).await?.as_slice() {
+                b"S" => talk = talk.secure(spec, host).await?,
+                // Who does not like that leaves, as the server has it.
+                b"N" => {
+                    talk.part().await;
+                    return Err(Finding::new(Outcome::NoHandshake, "the server has no TLS"));
+                }
+                _ => return Err(nonsense()),
+            }
+        }
         talk.say(&self.startup()).await?;
         loop {
             match message(&mut talk).await? {
@@ -44,6 +62,11 @@ impl Postgres {
                     }
                     None => return Err(nonsense()),
                 },
+                (b'E', body) if self.query.is_none() && turns_away(&body) => {
+                    let words = refusal(&body).words;
+                    talk.part().await;
+                    return Ok(Finding::new(Outcome::Answered, words));
+                }
                 (b'E', body) => return Err(refusal(&body)),
                 (b'Z', _) => break,
                 (b'S' | b'K' | b'N' | b'v', _) => {}
@@ -116,11 +139,18 @@ async fn message(talk: &mut Conversation) -> Result<(u8, Vec<u8>), Finding> {
 
 /// An ErrorResponse: fields of a letter and a text each.
 fn refusal(body: &[u8]) -> Finding {
-    let field = |kind: u8| {
-        let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&kind));
-        field.map(|field| said(&field[1..])).unwrap_or_default()
-    };
-    Finding::new(Outcome::BadStatus, format!("{} {}", field(b'C'), field(b'M')).trim().to_owned())
+    let [code, text] = [b'C', b'M'].map(|kind| said(field(body, kind)));
+    Finding::new(Outcome::BadStatus, format!("{code} {text}").trim().to_owned())
+}
+
+/// Whether it concerns who asks, and not the server: invalid authorization (class 28), no such database (3D), no right to it (42).
+fn turns_away(body: &[u8]) -> bool {
+    matches!(field(body, b'C').get(..2), Some(b"28" | b"3D" | b"42"))
+}
+
+fn field(body: &[u8], kind: u8) -> &[u8] {
+    let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&kind));
+    field.map(|field| &field[1..]).unwrap_or_default()
 }
 
 /// The first column of a DataRow; NULL and no column are nothing.
@@ -146,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_startup_names_user_and_database() {
-        let ask = Postgres { user: "u".into(), database: None, query: None, expect: None };
+        let ask = Postgres { user: "u".into(), database: None, query: None, expect: None, asks_for_tls: false };
         let bytes = ask.startup();
         assert_eq!(bytes[..8], [0, 0, 0, bytes.len() as u8, 0, 3, 0, 0]);
         assert_eq!(&bytes[8..], b"user\0u\0database\0u\0application_name\0ringway-health\0\0");
@@ -157,6 +187,10 @@ mod tests {
         let refused = refusal(b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0");
         assert_eq!(refused.words, "57P03 the database system is starting up");
         assert_eq!(refusal(b"").words, "");
+        assert!(turns_away(b"SFATAL\0C28000\0Mno pg_hba.conf entry\0\0") && turns_away(b"C3D000\0\0"));
+        assert!(
+            !turns_away(b"C57P03\0\0") && !turns_away(b"C53300\0\0") && !turns_away(b"C\0M28\0\0") && !turns_away(b"")
+        );
         assert_eq!(first_value(b"\0\x02\0\0\0\x01tignored"), Some(b"t".to_vec()));
         assert_eq!(first_value(b"\0\x01\xff\xff\xff\xff"), Some(Vec::new()));
         assert_eq!(first_value(b"\0\x01\0\0\0\x09t"), None);
