@@ -141,6 +141,12 @@ impl Succession {
         std::fs::read_to_string(&self.log.path).unwrap_or_default().matches(words).count()
     }
 
+    /// Whether a line of the log has `subject` and one of `words`.
+    pub fn tells_of(&self, subject: &str, words: &[&str]) -> Result<bool> {
+        let log = std::fs::read_to_string(&self.log.path)?;
+        Ok(log.lines().any(|line| line.contains(subject) && words.iter().any(|part| line.contains(part))))
+    }
+
     /// The last lines of the log.
     pub fn log_end(&self) -> String {
         let log = std::fs::read_to_string(&self.log.path).unwrap_or_default();

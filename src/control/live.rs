@@ -5,10 +5,12 @@
 
 use super::handover::LiveTarget;
 use super::present::Present;
+use crate::net::Address;
 use crate::observe::scrape::{LivePool, LiveTarget as Shown};
 use crate::plan::Plan;
-use crate::upstream::Pool;
 use crate::upstream::outlier::{Judge, Outlier, verdicts};
+use crate::upstream::Pool;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,15 +49,27 @@ impl Overseer {
             if let Some(place) = before.iter().position(|watched| Arc::ptr_eq(&watched.pool, pool)) {
                 return before.swap_remove(place);
             }
-            let judges = pool.targets.iter().map(|_| Judge::default()).collect();
-            let doubted = before.iter().any(|watched| watched.pool.name == pool.name && watched.doubted);
-            Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted }
+            let Some(last) = before.iter_mut().find(|watched| watched.pool.name == pool.name) else {
+                let judges = pool.targets.iter().map(|_| Judge::default()).collect();
+                return Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted: false };
+            };
+            Watched { pool: pool.clone(), judges: last.judges_for(pool), due: last.due, doubted: last.doubted }
         };
         self.pools = plan.pools.iter().map(watched).collect();
     }
 }
 
 impl Watched {
+    /// What is known of the targets that `next` has as well, if it judges by the same rule: where targets come and go all the time,
+    /// the others are judged nevertheless.
+    fn judges_for(&mut self, next: &Pool) -> Vec<Judge> {
+        let mut known: HashMap<&Address, Judge> = HashMap::new();
+        if self.pool.outlier == next.outlier {
+            known.extend(self.pool.targets.iter().map(|target| &target.address).zip(self.judges.drain(..)));
+        }
+        next.targets.iter().map(|target| known.remove(&target.address).unwrap_or_default()).collect()
+    }
+
     fn look(&mut self, now: Duration) {
         let pool = &self.pool;
         for target in pool.targets.iter().filter(|target| target.ejection().is_ejected()) {

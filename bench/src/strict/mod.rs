@@ -102,7 +102,7 @@ async fn connection(run: Rc<Run>) {
                 let mut tally = run.tally.borrow_mut();
                 tally.pass(due);
                 if belongs && let (Some(before), Some(now)) = (trace.previous, trace.target) {
-                    tally.belonged(&before, &now);
+                    tally.belonged(&before, &now, sent.elapsed());
                 }
             }
             Err(fault) => {

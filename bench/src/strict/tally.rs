@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +101,7 @@ pub struct Tally {
     pub resets: u64,
     /// Answers of the target that the client belonged to.
     pub kept: u64,
-    /// Answers of another one, by the one that it belonged to.
+    /// Prompt answers of another one, by the one that it belonged to.
     pub strayed: BTreeMap<String, u64>,
     /// Microseconds from when a passed request was due to the last byte of its answer.
     pub latency: Histogram<u64>,
@@ -111,6 +111,9 @@ impl Tally {
     /// Failures of which the details are kept.
     pub const KEPT: usize = 100_000;
 
+    /// An answer that takes longer may have been waited for in vain at another target, which nobody can tell.
+    const SLOW: Duration = Duration::from_millis(1500);
+
     /// Nothing yet.
     pub fn new() -> anyhow::Result<Self> {
         let latency = Histogram::new_with_bounds(1, 120_000_000, 3)?;
@@ -119,11 +122,11 @@ impl Tally {
         Ok(Self { issued, passed, failed, faults, failures, connects, resets, kept, strayed, latency })
     }
 
-    /// A client that belonged to `before` has an answer of `now`.
-    pub fn belonged(&mut self, before: &str, now: &str) {
+    /// A client that belonged to `before` has an answer of `now`, which took so long.
+    pub fn belonged(&mut self, before: &str, now: &str, took: Duration) {
         if before == now {
             self.kept += 1;
-        } else {
+        } else if took < Self::SLOW {
             *self.strayed.entry(before.to_owned()).or_default() += 1;
         }
     }

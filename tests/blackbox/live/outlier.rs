@@ -2,6 +2,7 @@
 
 use super::{Moody, moody};
 use crate::admin::start;
+use crate::reload::{reload, rewrite};
 use crate::support::client::request;
 use crate::support::load::Load;
 use crate::support::target::{Leave, refused};
@@ -214,6 +215,26 @@ fn a_share_of_errors_ejects() {
     let before = shaky.requests();
     (0..20).for_each(|_| assert_eq!(proxy.get("/").target(), "good"));
     assert_eq!(shaky.requests(), before);
+}
+
+#[test]
+fn a_share_of_errors_ejects_although_the_pool_changes_all_the_time() {
+    let (bad, good) = (moody("bad"), moody("good"));
+    bad.says(502);
+    let rule = "errors = 0, window = \"5s\", rate = \"40%\", min_requests = 10, eject = \"1h\", max_eject = \"1h\"";
+    let lines = pool(rule) + "\nslow_start = \"1s\"";
+    let proxy = Proxy::start(http_with("", &[&bad.target, &good.target], &lines));
+    let load = Load::start(&proxy.web(), 2, Duration::from_millis(2));
+    let mut round = 0;
+    // More often than the share is looked at, twice a second here.
+    eventually("it is ejected", || {
+        round += 1;
+        let (old, new) = if round % 2 == 1 { ("\"1s\"", "\"2s\"") } else { ("\"2s\"", "\"1s\"") };
+        rewrite(&proxy, |text| text.replace(&format!("slow_start = {old}"), &format!("slow_start = {new}")));
+        reload(&proxy, "applied");
+        ejections(&proxy, "rate") == 1.0
+    });
+    load.stop();
 }
 
 #[test]
