@@ -8,9 +8,9 @@ use super::present::Present;
 use crate::net::Address;
 use crate::observe::scrape::{LivePool, LiveTarget as Shown};
 use crate::plan::Plan;
-use crate::upstream::outlier::{Judge, Outlier, verdicts};
 use crate::upstream::Pool;
-use std::collections::HashMap;
+use crate::upstream::outlier::{Judge, Outlier, verdicts};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,10 +124,9 @@ impl Watched {
 pub(super) fn welcome(before: &Plan, plan: &Plan, now: Duration) {
     for pool in &plan.pools {
         let Some(known) = before.pool(&pool.shared.name) else { continue };
-        for target in &pool.shared.targets {
-            if known.shared.find(&target.address).is_none() {
-                target.comes_up(now);
-            }
+        let known: HashSet<&Address> = known.shared.targets.iter().map(|target| &target.address).collect();
+        for target in pool.shared.targets.iter().filter(|target| !known.contains(&target.address)) {
+            target.comes_up(now);
         }
     }
 }
