@@ -133,6 +133,7 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         all.iter().filter(is_new).filter(|line| !is_host(line)).cloned().collect()
     };
     let span = |time: Duration| Span(time).to_string();
+    let belongs = onward.sticky.is_some_and(|belonging| belonging.owner.is_some());
     Onward {
         pool: shared.name.clone(),
         balance: balance(shared.balance),
@@ -167,7 +168,7 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
             tunnel: span(shared.timeouts.tunnel),
         },
         retries: retries(&rule.retry, onward.repeatable),
-        hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket).map(span),
+        hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket && !belongs).map(span),
         health: live::tell(shared),
         websocket: onward.websocket,
     }

@@ -78,9 +78,11 @@ impl Runner {
                 let more = self.held.len();
                 self.held.reserve(more);
             }
+            // An end may have begun before.
+            let new = self.held.len().saturating_sub(3);
             match channel.recv_now(&mut self.held)? {
                 Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Some(_) if self.held.len() > HEAD || memchr::memmem::find(&self.held, b"\r\n\r\n").is_some() => {
+                Some(_) if self.held.len() > HEAD || memchr::memmem::find(&self.held[new..], b"\r\n\r\n").is_some() => {
                     return Ok(());
                 }
                 _ => {}
@@ -280,7 +282,10 @@ impl Forwarding<'_, '_> {
         };
         let (winner, loser) = if bad.is_some() { (behind, ahead) } else { (ahead, behind) };
         let second_wins = by_second == bad.is_none();
-        if let Some(failure) = bad {
+        if let Some(mut failure) = bad {
+            if loser.attempt.untie() && failure == Failure::Reset {
+                failure = Failure::Down;
+            }
             self.fails(&loser.attempt, loser.way(), failure, second_wins);
             tries.tried.add(loser.attempt.index());
         } else {

@@ -3,6 +3,7 @@
 use super::{asking, config, cookie, limited, names, nothing_is_left, single};
 use crate::support::client::request;
 use crate::support::h2;
+use crate::support::proxy::ringway;
 use crate::support::streams::{Says, Streams};
 use crate::support::{Proxy, Target, eventually, load};
 use std::collections::HashMap;
@@ -54,6 +55,14 @@ fn a_client_is_not_sent_away_from_the_target_that_it_belongs_to() {
     }
     assert_eq!(targets.iter().map(|target| target.requests_for("/own").len()).sum::<usize>(), 3);
     proxy.settles("ringway_pool_retries_total", &[("reason", "hedge")], 1.0);
+    let explained = |cookie: &str| {
+        let url = format!("http://site.test:{}/", proxy.web().rsplit_once(':').unwrap().1);
+        let (file, header) = (proxy.config_file(), format!("Cookie: {cookie}"));
+        let (code, out, err) = ringway(&["explain", "-c", file.to_str().unwrap(), "-H", &header, &url]);
+        assert_eq!(code, Some(0), "{err}");
+        out.contains("a second target as well after 30ms")
+    };
+    assert!(explained("a=1") && !explained(&own));
     // Whoever had to go elsewhere is helped out there.
     let owner = targets.iter().find(|target| target.name() == first.target()).unwrap();
     owner.kill();
