@@ -45,7 +45,9 @@ impl Fault {
     /// What checks may say of it, in HAProxy's words.
     pub fn verdicts(self) -> &'static [&'static str] {
         match self {
-            Killed | Cut(Hurt::Refused | Hurt::Unreachable) => &["L4CON"],
+            // One that is under way is cut off, which may be the last that it takes where the machine is busy.
+            Killed => &["L4CON", "L7RSP"],
+            Cut(Hurt::Refused | Hurt::Unreachable) => &["L4CON"],
             Frozen => &["L7TOUT"],
             Cut(Hurt::Dropped) => &["L4TOUT"],
             // The reset may come before the connection is known to stand.

@@ -18,11 +18,20 @@ fn files(authority: &Authority) -> Directory {
     directory
 }
 
-/// Checked with these keys: whether it is up, and the words and verdict of its check.
+/// Checked with these keys: whether it is up, and the verdict and words of its check.
 #[track_caller]
 fn checked(server: &Server, keys: &str) -> (bool, String, String) {
-    // Not so often that one is under way when it has been looked at: a process that is killed in the middle of a check takes no leave.
-    let check = health(keys).replace("500ms", "5s").replace("100ms", "500ms");
+    let (proxy, found) = goes_on_checking(server, keys);
+    // A process that is killed in the middle of a check takes no leave.
+    drop(proxy);
+    thread::sleep(SETTLE);
+    found
+}
+
+/// The same, by a process that goes on.
+#[track_caller]
+fn goes_on_checking(server: &Server, keys: &str) -> (Proxy, (bool, String, String)) {
+    let check = health(keys).replace("500ms", "5s").replace("100ms", "300ms");
     let proxy = Proxy::start(tcp_with("", &[server], &check));
     let mut last = Value::Null;
     eventually("it is checked", || {
@@ -32,9 +41,7 @@ fn checked(server: &Server, keys: &str) -> (bool, String, String) {
     });
     let word = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
     let found = (up(&proxy, server), word("result"), word("detail"));
-    drop(proxy);
-    thread::sleep(SETTLE);
-    found
+    (proxy, found)
 }
 
 /// `tls` of a check that trusts this authority.
@@ -112,11 +119,16 @@ fn mariadb_is_left_as_it_should_be_whatever_it_asks_who_logs_in() {
     let server = Server::mariadb(&["--max-connect-errors=5"]);
     server.sql("INSTALL SONAME 'auth_ed25519'; CREATE USER signer@'%' IDENTIFIED VIA ed25519 USING PASSWORD('secret')");
     server.sql("CREATE USER keeper@'%' IDENTIFIED BY 'secret'");
+    let mut checking = Vec::new();
     for user in ["signer", "keeper", "nobody"] {
-        let (is_up, result, detail) = checked(&server, &format!("type = \"mysql\", user = \"{user}\""));
+        let (proxy, (is_up, result, detail)) =
+            goes_on_checking(&server, &format!("type = \"mysql\", user = \"{user}\""));
         assert!(!is_up && result == "L7STS" && detail.starts_with("1045"), "{user}: {result} {detail}");
+        checking.push(proxy);
     }
-    let (is_up, result, detail) = checked(&server, "type = \"mysql\", user = \"ringway\", tls = true");
+    let (proxy, (is_up, result, detail)) =
+        goes_on_checking(&server, "type = \"mysql\", user = \"ringway\", tls = true");
+    checking.push(proxy);
     assert!(!is_up && result == "L6RSP" && detail == "the server has no TLS", "{result} {detail}");
     assert_eq!(server.sql("SHOW GLOBAL STATUS LIKE 'Aborted_connects_preauth'"), "Aborted_connects_preauth\t0\n");
 }
