@@ -7,7 +7,7 @@ use crate::support::secure::{Secure, Speaks};
 use crate::support::target::{Leave, Peer};
 use crate::support::tls::{Authority, Kind};
 use crate::support::toml::http_with;
-use crate::support::{Proxy, Target, assert_same, pattern, rounds};
+use crate::support::{PATIENCE, Proxy, Target, assert_same, pattern, rounds};
 use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,9 @@ fn impatient(peer: &mut Peer, leave: Leave) {
         if peer.echo(&seen).is_none() {
             return;
         }
-        if peer.fill(IDLE).is_err() {
+        // What of a long answer is still in the kernel would be lost with a reset.
+        let idle = if seen.body.len() > 1 << 20 { PATIENCE } else { IDLE };
+        if peer.fill(idle).is_err() {
             return peer.leave(leave);
         }
     }
