@@ -22,10 +22,6 @@ fn where_targets_are_found_is_said_in_one_way() {
             ],
         ),
         (
-            "{ dns = 'a.test' }",
-            &["2:20 a name has addresses and no port; add port = 8080, or write `srv`, whose records have ports"],
-        ),
-        (
             "{ dns = 'a.test:80' }",
             &["2:20 'a.test:80' is not a name of DNS: it has a port; write dns = \"a.test\", port = 80"],
         ),
@@ -40,6 +36,10 @@ fn where_targets_are_found_is_said_in_one_way() {
                 "2:48 `port` means nothing beside `srv`; remove it: SRV records have ports",
                 "2:63 `interval` means nothing beside `srv`; remove it: it goes with `http`",
             ],
+        ),
+        (
+            "{ srv = '_http._tcp.a.test', weight = 3 }",
+            &["2:50 `weight` means nothing beside `srv`; remove it: SRV records have weights"],
         ),
         (
             "{ file = 'x', servers = ['127.0.0.1'] }",
@@ -88,6 +88,22 @@ fn defaults_say_how_and_a_pool_says_where() {
     let discover = loaded.config.pools["b"].discover.as_ref().unwrap();
     assert_eq!((discover.hold.to_string().as_str(), discover.shown().as_str()), ("5s", "srv _a._tcp.b.test"));
     assert_eq!(loaded.config.pools["site"].discover, None);
+}
+
+/// Nobody could guess that of a pool of bytes.
+#[test]
+fn a_port_goes_without_saying_where_http_is_spoken() {
+    let pools = "[pools.b]\ndiscover = { dns = 'b.test' }\n[pools.c]\ndiscover = { dns = 'c.test' }\ntls = {}\n";
+    let loaded = load(&format!("{pools}[routes.c]\npaths = ['/c/']\npool = 'c'\n{REST}"));
+    let port = |pool: &str| loaded.config.pools[pool].discover.as_ref().unwrap().port;
+    assert_eq!((port("b"), port("c")), (Some(80), Some(443)));
+    let listener = "[listeners.db]\nlisten = ['127.0.0.1:5432']\nprotocol = 'tcp'\npool = 'b'\n";
+    assert_eq!(
+        told(&format!("[pools.b]\ndiscover = {{ dns = 'b.test' }}\n{listener}")),
+        [
+            "2:20 a name has addresses and no port, and the pool does not serve HTTP alone; add port = 5432, or write `srv`, whose records have ports"
+        ]
+    );
 }
 
 #[test]

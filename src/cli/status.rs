@@ -148,7 +148,8 @@ pub fn targets(pools: &[view::Pool], colour: bool) -> String {
                 "discovery" => Some("discovered".to_owned()),
                 _ => None,
             };
-            let agent = target.agent.as_ref().map(|agent| format!("agent: {}", agent.said));
+            let off = |agent: &view::Agent| if agent.off { " (off)" } else { "" };
+            let agent = target.agent.as_ref().map(|agent| format!("agent{}: {}", off(agent), agent.said));
             let follows = target.follows.as_ref().map(|other| format!("follows {other}"));
             let noted = target.sticky.and_then(|sticky| sticky.noted).map(|noted| format!("{noted} sticky"));
             let notes = [backup, origin, agent, follows, noted, ejected, slow_start, panic];
@@ -235,7 +236,7 @@ mod tests {
                 took_ms: 3,
                 at: 0,
             }),
-            agent: up.then(|| view::Agent { said: "up 75%".into(), limit: None, asked: None }),
+            agent: up.then(|| view::Agent { said: "up 75%".into(), off: false, limit: None, asked: None }),
             follows: (!up).then(|| "web/10.0.0.1:80".into()),
             ejected: None,
             slow_start: None,

@@ -4,7 +4,7 @@ use super::ask::{Asked, Trouble, encoded};
 use super::status::{all, say, targets};
 use super::table::colour;
 use crate::control::admin::view::{self, Changed};
-use crate::control::overrides::{State, Until};
+use crate::control::overrides::{Heed, State, Until};
 use clap::{Args, Subcommand, ValueEnum};
 use hyper::Method;
 use std::io;
@@ -26,7 +26,7 @@ enum Command {
         /// The pool; else all of them.
         pool: Option<String>,
     },
-    /// Change a target's state or weight.
+    /// Change a target's state or weight, or whether its agent is heeded.
     Set {
         #[command(flatten)]
         asked: Asked,
@@ -35,11 +35,14 @@ enum Command {
         /// The target's address.
         target: String,
         /// What is wanted of it.
-        #[arg(long, value_enum, required_unless_present = "weight")]
+        #[arg(long, value_enum, required_unless_present_any = ["weight", "agent"])]
         state: Option<StateWord>,
         /// Its weight, 0 to 256, or "config" for that of the configuration.
         #[arg(long, value_name = "N", value_parser = weight)]
         weight: Option<Weight>,
+        /// Whether what an agent says of it counts.
+        #[arg(long, value_enum)]
+        agent: Option<AgentWord>,
         /// How long that lasts.
         #[arg(long, value_enum, default_value = "forever")]
         until: UntilWord,
@@ -110,6 +113,14 @@ enum StateWord {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum AgentWord {
+    /// It does.
+    On,
+    /// It does not, so that a target that the agent has taken out is used again.
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum UntilWord {
     /// Until the process is started again.
     Restart,
@@ -138,6 +149,15 @@ impl From<StateWord> for State {
     }
 }
 
+impl From<AgentWord> for Heed {
+    fn from(word: AgentWord) -> Self {
+        match word {
+            AgentWord::On => Self::On,
+            AgentWord::Off => Self::Off,
+        }
+    }
+}
+
 impl From<UntilWord> for Until {
     fn from(word: UntilWord) -> Self {
         match word {
@@ -160,9 +180,10 @@ pub fn target(arguments: &Arguments) -> Result<ExitCode, Trouble> {
             say(&targets(&pools, colour(&io::stdout())));
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Set { asked, pool, target, state, weight, until } => {
+        Command::Set { asked, pool, target, state, weight, agent, until } => {
             let weight = weight.map(|weight| weight.0);
-            let patch = view::PatchTarget { state: state.map(State::from), weight, until: (*until).into() };
+            let (state, agent) = (state.map(State::from), agent.map(Heed::from));
+            let patch = view::PatchTarget { state, weight, agent, until: (*until).into() };
             asked.line()?.ask(Method::PATCH, &at(pool, target), Some(&patch))?
         }
         Command::Add { asked, pool, target, weight, backup, until } => {

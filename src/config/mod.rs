@@ -64,7 +64,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     let mut outcome = walk::walk(&root, &schema::schema(), &files, gaps, torn);
     entries.append(&mut outcome.entries);
     let sources = Sources { files: files.clone(), folders, root };
-    let config: Config = match serde_json::from_value(std::mem::take(&mut outcome.json).into()) {
+    let mut config: Config = match serde_json::from_value(std::mem::take(&mut outcome.json).into()) {
         Ok(config) => config,
         Err(error) => {
             let what = format!("the configuration cannot be read: {error}");
@@ -76,6 +76,10 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     entries.extend(sources.entries(&findings.faults));
     if !entries.is_empty() {
         return Err(Report::faults(files, entries));
+    }
+    for pool in config.pools.values_mut() {
+        let tls = pool.tls.is_some();
+        pool.discover.iter_mut().for_each(|discover| discover.settle(tls));
     }
     let warnings = sources.warn(&findings.warnings);
     Ok(Loaded { config, sources, warnings })

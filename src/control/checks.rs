@@ -5,6 +5,7 @@ use super::present::Present;
 use crate::upstream::Mode;
 use crate::upstream::agent::Said;
 use crate::upstream::health::{Follower, Probe, Wanted};
+use std::collections::{HashMap, HashSet};
 
 /// The checks of what runs now. `known`: whether the states of targets are from checks of another process.
 pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
@@ -29,13 +30,11 @@ pub(super) fn wanted(present: &Present, known: bool) -> Vec<Wanted> {
 /// The checks of what runs now and of what is tried out beside it.
 pub(super) fn of_both(present: &Present, candidate: &Present) -> Vec<Wanted> {
     let mut all = wanted(candidate, false);
-    let is_new = |check: &Wanted| {
-        !all.iter().any(|other| {
-            let same = other.spec.pool == check.spec.pool && other.spec.target == check.spec.target;
-            same && other.beside == check.beside
-        })
+    let own: Vec<Wanted> = {
+        let key = |check: &'_ Wanted| (check.spec.pool.clone(), check.spec.target.clone(), check.beside);
+        let known: HashSet<_> = all.iter().map(key).collect();
+        wanted(present, false).into_iter().filter(|check| !known.contains(&key(check))).collect()
     };
-    let own: Vec<Wanted> = wanted(present, false).into_iter().filter(is_new).collect();
     all.extend(own);
     all
 }
@@ -54,10 +53,12 @@ pub(super) fn hand_over(present: &Present) -> Vec<TargetText> {
 
 /// Takes on what another process knows of targets.
 pub(super) fn inherit(present: &Present, targets: &[TargetText]) {
+    let told: HashMap<(&str, &str), &TargetText> =
+        targets.iter().map(|text| ((text.pool.as_str(), text.target.as_str()), text)).collect();
     for check in &present.plan.checks {
         let pool = &present.plan.pools[check.pool].shared;
         let target = &pool.targets[check.target];
-        let known = targets.iter().find(|text| text.pool == pool.name && text.target == target.name);
+        let known = told.get(&(pool.name.as_str(), target.name.as_str())).copied();
         if let Some(known) = known {
             target.set_up(known.up);
             // Only what is asked still can take its word back.

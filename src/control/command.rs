@@ -2,7 +2,7 @@
 //!
 //! What always holds: who asks waits with a limit, and control never waits for who has asked.
 
-use super::overrides::{Added, Key, Overrides, State, Until};
+use super::overrides::{Added, Heed, Key, Overrides, State, Until};
 use super::reload::{Stage, Told};
 use crate::config::diff::Change;
 use crate::lane::bans::Ban;
@@ -110,7 +110,7 @@ pub struct Editing {
 /// What may be changed of the overrides.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    /// A target's state or weight. A weight of `Some(None)` is the configuration's again.
+    /// A target's state or weight, or whether its agent is heeded. A weight of `Some(None)` is the configuration's again.
     Set {
         /// Which target.
         key: Key,
@@ -118,6 +118,8 @@ pub enum Edit {
         state: Option<State>,
         /// Its weight.
         weight: Option<Option<u32>>,
+        /// Whether what an agent says of it counts.
+        agent: Option<Heed>,
         /// How long that lasts.
         until: Until,
     },

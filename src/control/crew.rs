@@ -3,7 +3,7 @@
 use super::present::Present;
 use super::sockets::Sockets;
 use crate::lane::bans::Bans;
-use crate::lane::{LogChange, Share};
+use crate::lane::{LogChange, Share, Tried};
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Log, Policy};
 use crate::observe::counters::{Shared, WorkerSet};
@@ -75,6 +75,13 @@ const STILL: Duration = Duration::from_millis(500);
 /// Messages that a worker may be behind.
 const MAILBOX: usize = 256;
 
+impl Trial {
+    fn of_worker(&self, index: usize) -> Tried {
+        let (plan, counters) = (self.candidate.plan.clone(), self.candidate.workers[index].clone());
+        Tried { plan, counters, share: self.share, tallies: self.tallies.clone() }
+    }
+}
+
 impl LogTo {
     fn open(&self, counters: Shared<WorkerSet>) -> Log {
         Log::new(self.policy.clone(), fastrand::u64(..), self.queue.clone(), counters)
@@ -118,13 +125,14 @@ impl Crew {
         &self.admission
     }
 
-    /// Hands a plan to every worker. What it listens on must have been added to the sockets. `log`: where requests are logged
-    /// from now on, if that changes.
+    /// Hands a plan to every worker, and what is tried out beside it. What it listens on must have been added to the sockets.
+    /// `log`: where requests are logged from now on, if that changes.
     pub fn take_on(
         &mut self,
         present: Arc<Present>,
         max_connections: usize,
         log: Option<Option<LogTo>>,
+        trial: Option<&Trial>,
     ) -> io::Result<()> {
         let doors = self.sockets.doors(&present.plan);
         let ids: HashSet<DoorId> = doors.iter().map(|(id, _)| *id).collect();
@@ -144,7 +152,8 @@ impl Crew {
                 false => LogChange::None,
             };
             let (plan, counters, doors) = (present.plan.clone(), counters.clone(), doors.clone());
-            self.hand(index, Next { number: self.handed + 1, plan, counters, doors, places, log, trial: None });
+            let trial = trial.map(|trial| trial.of_worker(index));
+            self.hand(index, Next { number: self.handed + 1, plan, counters, doors, places, log, trial });
             self.members[index].doors.clone_from(&ids);
         }
         self.handed += 1;
@@ -155,15 +164,15 @@ impl Crew {
     /// Hands a plan to every worker that is tried out beside the present one. It has the same listeners.
     pub fn try_out(&mut self, trial: &Trial) {
         let doors = self.sockets.doors(&self.present.plan);
-        for (index, counters) in trial.candidate.workers.iter().enumerate() {
+        for (index, counters) in self.present.workers.iter().enumerate() {
             let next = Next {
                 number: self.handed + 1,
-                plan: trial.candidate.plan.clone(),
+                plan: self.present.plan.clone(),
                 counters: counters.clone(),
                 doors: doors.clone(),
                 places: Vec::new(),
                 log: LogChange::None,
-                trial: Some((trial.share, trial.tallies.clone())),
+                trial: Some(trial.of_worker(index)),
             };
             self.hand(index, next);
         }
@@ -232,7 +241,7 @@ impl Crew {
                 member.doors.clear();
             }
         }
-        self.take_on(present, max_connections, None)
+        self.take_on(present, max_connections, None, None)
     }
 
     /// Has every worker end with what is live, and gives them `limit` to log it.

@@ -9,8 +9,8 @@ use super::handover::Operators;
 use super::keep::Keep;
 use super::life::{Control, Step};
 use super::overrides::{Key, Overrides};
-use super::reload::{Prepared, Result as Outcome, Told, now};
-use super::sockets::Bound;
+use super::reload::{Renewed, Result as Outcome, Told, now};
+use super::staging::Tried;
 use crate::net;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Ready {
     overrides: Arc<Overrides>,
     /// The plan with other targets; `None`: they are the same.
-    prepared: Option<Prepared>,
+    renewed: Option<Renewed>,
     /// The file as it is now, where it was written.
     keep: Option<Keep>,
 }
@@ -38,21 +38,21 @@ impl Control {
             }
         };
         let prepare = (!next.has_the_same_targets(&before)).then(|| {
-            self.abandon_trial("a change of targets goes before it");
-            self.reader.prepare_under(next.clone(), self.present.load_full())
+            let tried = self.tried.as_ref().map(Tried::origin);
+            self.reader.prepare_under(next.clone(), self.present.load_full(), tried)
         });
         let keep = (!next.keeps_the_same(&before)).then(|| self.reader.keep().clone());
         let overrides = next;
         let step = async move {
-            let prepared = match prepare {
+            let renewed = match prepare {
                 Some(prepare) => match prepare.await {
-                    Ok(prepared) => Some(prepared),
+                    Ok(renewed) => Some(renewed),
                     Err(why) => return Step::Edited(Err(Refused::Invalid(why))),
                 },
                 None => None,
             };
             match write(keep, overrides.clone()).await {
-                Ok(keep) => Step::Edited(Ok(Box::new(Ready { overrides, prepared, keep }))),
+                Ok(keep) => Step::Edited(Ok(Box::new(Ready { overrides, renewed, keep }))),
                 Err(refused) => Step::Edited(Err(refused)),
             }
         };
@@ -85,10 +85,11 @@ impl Control {
             }
         };
         match &editing.edit {
-            Edit::Set { key, state, weight, until } => {
+            Edit::Set { key, state, weight, agent, until } => {
                 must_have(key)?;
                 room(key)?;
-                Ok(before.with(key, *state, *weight, *until))
+                let next = before.with(key, *state, *weight, *until);
+                Ok(agent.map_or(next.clone(), |heed| next.with_agent(key, heed, *until)))
             }
             Edit::Add { key, added, until } => {
                 if has(key)? {
@@ -141,14 +142,14 @@ impl Control {
     }
 
     async fn override_by(&mut self, by: Asker, ready: Ready) -> Result<Edited, Refused> {
-        let Ready { overrides, prepared, keep } = ready;
+        let Ready { overrides, renewed, keep } = ready;
         if let Some(keep) = keep {
             *self.reader.keep() = keep;
         }
         let before = self.reader.override_by(overrides.clone());
         let changes = overrides.changes_since(&before);
-        if let Some(prepared) = prepared
-            && let Err(why) = self.put_into_force(&by, prepared, Bound::default()).await
+        if let Some(renewed) = renewed
+            && let Err(why) = self.renew(&by, renewed).await
         {
             self.reader.override_by(before.clone());
             let keep = Some(self.reader.keep().clone());
@@ -158,7 +159,9 @@ impl Control {
             return Err(Refused::Conflict(why));
         }
         let present = self.present.load_full();
-        overrides.set_modes(&present.plan);
+        self.plans().for_each(|plan| overrides.set_modes(&plan));
+        // What an agent had said may count no more, or again.
+        self.checks.show();
         self.report.overridden(overrides.clone());
         if !changes.is_empty() {
             let told = Told {

@@ -184,7 +184,7 @@ impl Control {
         self.settle().await;
         self.report.reach(&self.crew);
         self.keepers.set(&present, &self.look, &self.again);
-        self.discovery.set(&present.plan.config);
+        self.discovery.set(&[&present.plan.config]);
         if let Some(admin) = &mut self.admin {
             admin.start();
         }
@@ -194,7 +194,7 @@ impl Control {
     /// Has the workers accept where the sockets are, by the same plan.
     async fn go_by_again(&mut self) {
         let present = self.present.load_full();
-        let taken = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None);
+        let taken = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None, None);
         match taken {
             Ok(()) => self.settle().await,
             Err(error) => tracing::error!(%error, "some queues are not emptied"),

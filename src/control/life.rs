@@ -3,7 +3,7 @@
 use super::acme::Keepers;
 use super::admin::Served;
 use super::command::{Asker, Command, Job, Refused};
-use super::crew::{Crew, Trial};
+use super::crew::Crew;
 use super::discovery::Discovery;
 use super::edits::Ready;
 use super::files::Places;
@@ -12,16 +12,15 @@ use super::live::{self, Overseer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
 use super::present::{Present, Shared};
-use super::reload::{Prepared, Reader, Result as Reloaded, Stage, Told, now};
+use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
+use super::staging::Tried;
 use super::systemd::{self, Watchdog};
-use super::trial::{self, Verdict};
 use super::upgrade::{Origin, Risen, Rising};
-use super::{checks, egress, limits};
+use super::{egress, limits};
 use crate::config::Loaded;
-use crate::lane::Share;
 use crate::net::{self, Backend};
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
@@ -36,6 +35,8 @@ use tokio::sync::{Notify, oneshot, watch};
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How long the workers get to take a plan on before that is told; they do within a beat unless they stand still.
 const SETTLING: Duration = Duration::from_millis(300);
+/// How often it is looked for tasks that have ended by themselves.
+const TENDING: Duration = Duration::from_secs(1);
 /// Reloads that wait for their turn.
 const WAITING: usize = 64;
 
@@ -75,6 +76,8 @@ pub(super) struct Control {
     pub(super) elder: Option<Elder>,
     pub(super) admin: Option<Served>,
     pub(super) watchdog: Watchdog,
+    /// When it was last looked for tasks that have ended by themselves.
+    pub(super) tended: Instant,
 }
 
 /// A process that this one took over from.
@@ -83,15 +86,6 @@ pub(super) struct Elder {
     pub(super) pid: u32,
     /// The doors, by their place in what it handed over, that are of no use here; `None` once it has been told.
     pub(super) spare: Option<Vec<usize>>,
-}
-
-/// A plan that is tried out.
-pub(super) struct Tried {
-    trial: Trial,
-    told: Told,
-    loaded: Loaded,
-    stage: Stage,
-    since: Instant,
 }
 
 /// Why the loop ended.
@@ -112,7 +106,7 @@ pub(super) enum Step {
     /// What it listens on is bound, or cannot be.
     Bound(Box<Prepared>, Result<Bound, BindError>),
     /// What was found of targets could be put into force, or cannot be.
-    Found(Result<Box<Prepared>, String>),
+    Found(Result<Box<Renewed>, String>),
     /// A change of targets could be put into force, or cannot be.
     Edited(Result<Box<Ready>, Refused>),
 }
@@ -149,7 +143,11 @@ impl Control {
                         self.crew.bans().sweep(net::coarse_now());
                         self.overseer.look(&self.present.load().plan, net::coarse_now());
                         self.say_that_it_is_well();
-                        self.judge().await;
+                        self.tend();
+                        if self.step.is_none() {
+                            // What is under way was made for what is in force, and for what is tried out.
+                            self.judge().await;
+                        }
                         self.follow_sources().await;
                     } else if self.crew.is_ready() {
                         announced = true;
@@ -202,6 +200,15 @@ impl Control {
     fn say_that_it_is_well(&mut self) {
         if self.watchdog.is_due() && self.crew.is_well() {
             systemd::well();
+        }
+    }
+
+    /// Has what ended by itself begin again.
+    fn tend(&mut self) {
+        if self.tended.elapsed() >= TENDING {
+            self.tended = Instant::now();
+            self.checks.tend();
+            self.discovery.tend();
         }
     }
 
@@ -310,7 +317,7 @@ impl Control {
                 return;
             }
             Step::Bound(_, Err(error)) => self.fail(wanted, error.to_string()),
-            Step::Bound(prepared, Ok(bound)) => match self.put_into_force(&wanted.by, *prepared, bound).await {
+            Step::Bound(prepared, Ok(bound)) => match self.put_into_force(&wanted.by, *prepared, bound, None).await {
                 Ok(told) => {
                     self.report.reloads().applied.inc();
                     self.report.reloads().last_failed.set(0);
@@ -320,7 +327,7 @@ impl Control {
                 }
                 Err(why) => self.fail(wanted, why),
             },
-            Step::Found(prepared) => self.end_discovery(&wanted.by, prepared).await,
+            Step::Found(renewed) => self.end_discovery(&wanted.by, renewed).await,
             Step::Edited(ready) => self.end_edit(wanted, ready).await,
         }
         self.begin_waiting();
@@ -344,12 +351,13 @@ impl Control {
         }
     }
 
-    /// Puts a plan into force: its sockets are bound, and what else can fail comes first.
+    /// Puts a plan into force, and what is to be tried out beside it: its sockets are bound, and what else can fail comes first.
     pub(super) async fn put_into_force(
         &mut self,
         by: &Asker,
         prepared: Prepared,
         bound: Bound,
+        beside: Option<Prepared>,
     ) -> Result<Told, String> {
         let old = self.present.load_full();
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
@@ -362,21 +370,25 @@ impl Control {
         self.crew.sockets().add(bound);
         live::welcome(&old.plan, plan, net::coarse_now());
         self.reader.overrides().set_modes(plan);
+        let tried = beside.and_then(|beside| self.renewed(beside, &present));
         let (log, file) = match opened {
             Opened::AsBefore => (None, None),
             Opened::Anew(log, file) => (Some(log), Some(file)),
         };
-        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(plan), log) {
+        let trial = tried.as_ref().map(Tried::trial);
+        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(plan), log, trial) {
             self.crew.sockets().retain(&old.plan);
             return Err(format!("the listening sockets cannot be shared among the workers: {error}"));
         }
         self.present.store(present.clone());
+        if let Some(tried) = tried {
+            self.go_on_trying(tried);
+        }
         self.settle().await;
         self.crew.sockets().retain(plan);
         self.crew.sockets().tune(plan);
-        self.checks.set(checks::wanted(&present, false));
+        self.check_and_discover();
         self.keepers.set(&present, &self.look, &self.again);
-        self.discovery.set(&present.plan.config);
         self.discovery.is_applied(revision);
         self.traces.follow(traces);
         if let Some(file) = file
@@ -389,84 +401,6 @@ impl Control {
         self.look.notify_one();
         told.plan = present.number;
         Ok(told)
-    }
-
-    /// Has a share of connections go by a plan, beside the present one.
-    async fn try_out(&mut self, wanted: Command, prepared: Prepared) {
-        let Some(stage) = wanted.stage() else { return };
-        let beyond = prepared.too_much_to_try();
-        if !beyond.is_empty() {
-            let why = format!(
-                "a staged reload changes routes, rules and pools alone, and here differs {}: reload without a share",
-                beyond.join(", ")
-            );
-            return self.fail(wanted, why);
-        }
-        let mut told = self.told(&wanted.by, &prepared);
-        told.result = Reloaded::Trying;
-        let Prepared { plan, loaded, .. } = prepared;
-        self.reader.overrides().set_modes(&plan);
-        live::welcome(&self.present.load().plan, &plan, net::coarse_now());
-        let candidate = Arc::new(self.present.load().succeed(Arc::new(plan)));
-        let trial = Trial { candidate, share: Share::of(stage.share), tallies: Default::default() };
-        self.crew.try_out(&trial);
-        self.settle().await;
-        self.checks.set(checks::of_both(&self.present.load(), &trial.candidate));
-        self.report.reloads().trying.set(1);
-        tracing::info!(share = stage.share, span = ?stage.span, "{told}");
-        self.tried = Some(Tried { trial, told: told.clone(), loaded, stage, since: Instant::now() });
-        self.tell(wanted, told);
-    }
-
-    /// Looks whether what is tried out has proven itself.
-    async fn judge(&mut self) {
-        let Some(tried) = &self.tried else { return };
-        let [present, candidate] = &tried.trial.tallies;
-        match trial::judge(present.sum(), candidate.sum(), tried.since.elapsed(), tried.stage.span) {
-            Verdict::Open => {}
-            Verdict::RolledBack(why) => self.abandon_trial(&why),
-            Verdict::Promoted => self.promote().await,
-        }
-    }
-
-    /// All connections go by what was tried out.
-    async fn promote(&mut self) {
-        let Some(tried) = self.tried.take() else { return };
-        let present = tried.trial.candidate;
-        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None) {
-            tracing::error!(%error, "the plan that was tried out is not promoted");
-            return;
-        }
-        let old = self.present.swap(present.clone());
-        self.settle().await;
-        self.discovery.set(&present.plan.config);
-        self.checks.set(checks::wanted(&present, false));
-        self.past.push(old);
-        self.take(tried.loaded);
-        let told = Told { result: Reloaded::Applied, at: now(), plan: present.number, ..tried.told };
-        self.report.reloads().applied.inc();
-        self.report.reloads().trying.set(0);
-        self.report.reloads().last_success.set(told.at);
-        tracing::info!("it has proven itself: {told}");
-        self.report.remember(Arc::new(told));
-    }
-
-    /// All connections go by the present plan again, if another one is tried out.
-    pub(super) fn abandon_trial(&mut self, why: &str) {
-        let Some(tried) = self.tried.take() else { return };
-        let present = self.present.load_full();
-        if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(&present.plan), None) {
-            tracing::error!(%error, "what is tried out cannot be taken back yet");
-            self.tried = Some(tried);
-            return;
-        }
-        self.checks.set(checks::wanted(&present, false));
-        self.past.push(tried.trial.candidate);
-        let told = Told { result: Reloaded::RolledBack, at: now(), diagnostics: why.to_owned(), ..tried.told };
-        self.report.reloads().rolled_back.inc();
-        self.report.reloads().trying.set(0);
-        tracing::warn!("{told}");
-        self.report.remember(Arc::new(told));
     }
 
     /// Waits until the workers go by the present plan. One that stands still will when it moves again.
@@ -483,7 +417,7 @@ impl Control {
     }
 
     /// This is in force now.
-    fn take(&mut self, loaded: Loaded) {
+    pub(super) fn take(&mut self, loaded: Loaded) {
         self.report.listens(self.crew.sockets().addresses(&self.present.load().plan));
         self.report.reads(loaded.clone());
         self.reader.take(loaded);
@@ -499,7 +433,7 @@ impl Control {
         self.present.load().number
     }
 
-    fn told(&self, by: &Asker, prepared: &Prepared) -> Told {
+    pub(super) fn told(&self, by: &Asker, prepared: &Prepared) -> Told {
         Told {
             at: now(),
             by: by.clone(),
@@ -511,7 +445,7 @@ impl Control {
         }
     }
 
-    fn fail(&mut self, wanted: Command, why: String) {
+    pub(super) fn fail(&mut self, wanted: Command, why: String) {
         let told = Told::failed(wanted.by.clone(), self.number(), why);
         self.report.reloads().failed.inc();
         self.report.reloads().last_failed.set(1);
@@ -519,7 +453,7 @@ impl Control {
         self.tell(wanted, told);
     }
 
-    fn tell(&self, wanted: Command, told: Told) {
+    pub(super) fn tell(&self, wanted: Command, told: Told) {
         systemd::ready(self.number());
         let told = Arc::new(told);
         self.report.remember(told.clone());

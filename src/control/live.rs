@@ -1,5 +1,5 @@
 //! What control does by live traffic: it judges shares of errors and latencies, has ejected targets come back that nobody tries,
-//! tells when health is no longer believed, and hands all of it to the process that follows.
+//! tells when health is no longer believed and when a pool has no target left, and hands all of it to the process that follows.
 //!
 //! What always holds: a look takes no lock and waits for nothing; what workers find at once does not wait for a look.
 
@@ -28,6 +28,8 @@ struct Watched {
     /// When they look again.
     due: Duration,
     doubted: bool,
+    /// Whether it has no target that can be used.
+    lost: bool,
 }
 
 impl Overseer {
@@ -51,9 +53,10 @@ impl Overseer {
             }
             let Some(last) = before.iter_mut().find(|watched| watched.pool.name == pool.name) else {
                 let judges = pool.targets.iter().map(|_| Judge::default()).collect();
-                return Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted: false };
+                return Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted: false, lost: false };
             };
-            Watched { pool: pool.clone(), judges: last.judges_for(pool), due: last.due, doubted: last.doubted }
+            let judges = last.judges_for(pool);
+            Watched { pool: pool.clone(), judges, due: last.due, doubted: last.doubted, lost: last.lost }
         };
         self.pools = plan.pools.iter().map(watched).collect();
     }
@@ -93,6 +96,19 @@ impl Watched {
             }
             self.doubted = doubted;
         }
+        let (name, lost) = (&pool.name, !pool.any_up());
+        match (self.lost, lost) {
+            (false, true) if pool.open_when_down => {
+                tracing::error!(
+                    pool = name,
+                    "no target of the pool can be used: work goes to all of them all the same"
+                );
+            }
+            (false, true) => tracing::error!(pool = name, "no target of the pool can be used"),
+            (true, false) => tracing::info!(pool = name, "a target of the pool can be used again"),
+            _ => {}
+        }
+        self.lost = lost;
         if self.due <= now
             && let Some(rule) = self.pool.outlier.clone().filter(Outlier::judges)
         {

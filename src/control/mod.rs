@@ -33,6 +33,7 @@ mod report;
 mod run;
 mod signals;
 mod sockets;
+mod staging;
 mod sticky;
 mod systemd;
 mod trial;
@@ -42,7 +43,23 @@ pub use handover::Inheritance;
 pub use keep::Keep;
 pub use run::{Start, run};
 
+use futures_util::FutureExt;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+/// Until work that has panicked is begun again.
+const REST: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1000 });
+
+/// Does what is to be done for as long as the process lives. If it panics, it is begun again.
+fn keep_up<W: Future<Output = ()> + Send>(what: &'static str, work: impl Fn() -> W + Send + 'static) {
+    tokio::spawn(async move {
+        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            tracing::error!("{what} has panicked, which is a fault of Ringway's: it begins again");
+            tokio::time::sleep(REST).await;
+        }
+    });
+}
 
 /// An error and what it was due to.
 fn chain(error: &dyn Error) -> String {
@@ -56,4 +73,28 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn work_that_panics_is_begun_again_until_it_ends() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
+        keep_up("a test", move || {
+            let turn = count.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(turn == 2, "this is meant to panic") }
+        });
+        for _ in 0..1000 {
+            if begun.load(Ordering::Relaxed) == 3 {
+                return;
+            }
+            tokio::time::sleep(REST).await;
+        }
+        panic!("it was not begun again");
+    }
 }

@@ -40,6 +40,7 @@ pub struct Key {
 struct Parts {
     state: Option<State>,
     weight: Option<u32>,
+    agent: Option<Heed>,
     presence: Option<Presence>,
 }
 
@@ -73,6 +74,17 @@ pub enum State {
     Maintenance,
 }
 
+/// Whether what an agent says of a target counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Heed {
+    /// It does.
+    #[default]
+    On,
+    /// It does not, whatever it says.
+    Off,
+}
+
 /// How long a change lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -91,7 +103,7 @@ pub struct Row {
     pub pool: String,
     /// The target's address.
     pub target: String,
-    /// What is overridden: "state", "weight" or "presence".
+    /// What is overridden: "state", "weight", "agent" or "presence".
     pub what: String,
     /// What it is by the configuration's files; absent: they do not have the target.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -135,6 +147,15 @@ impl fmt::Display for State {
             Self::Ready => "ready",
             Self::Drain => "drain",
             Self::Maintenance => "maintenance",
+        })
+    }
+}
+
+impl fmt::Display for Heed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
         })
     }
 }
@@ -202,6 +223,23 @@ impl Overrides {
     /// What an operator wants of a target, and its weight if that is overridden.
     pub fn mode(&self, key: &Key) -> (State, Option<u32>) {
         (self.part(key, |parts| parts.state).unwrap_or_default(), self.part(key, |parts| parts.weight))
+    }
+
+    /// Whether what an agent says of a target counts.
+    pub fn heed(&self, key: &Key) -> Heed {
+        self.part(key, |parts| parts.agent).unwrap_or_default()
+    }
+
+    /// These with the agent of a target heeded, or not.
+    pub fn with_agent(&self, key: &Key, heed: Heed, until: Until) -> Self {
+        self.changed(key, |kept, passing| match until {
+            Until::Forever => {
+                kept.agent = Some(heed).filter(|&heed| heed != Heed::On);
+                passing.agent = None;
+            }
+            // That it counts goes without saying where nothing below says otherwise.
+            Until::Restart => passing.agent = Some(heed).filter(|&heed| heed != kept.agent.unwrap_or_default()),
+        })
     }
 
     /// These with a target's state or weight changed. A weight of `Some(None)` is the configuration's again.
@@ -291,6 +329,7 @@ impl Overrides {
                 let key = Key { pool: pool.shared.name.clone(), target: target.name.clone() };
                 let (state, weight) = self.mode(&key);
                 target.set_mode(state.mode(), weight);
+                target.heed_agent(self.heed(&key) == Heed::On);
             }
         }
     }
@@ -327,6 +366,11 @@ impl Overrides {
                     let from = shown.map(|_| State::Ready.to_string());
                     rows.push(row("state", from, state.to_string(), there.is_some() && !covered));
                 }
+                if let Some(heed) = parts.agent {
+                    let covered = over.is_some_and(|over| over.agent.is_some());
+                    let from = shown.map(|_| Heed::On.to_string());
+                    rows.push(row("agent", from, heed.to_string(), there.is_some() && !covered));
+                }
                 if let Some(weight) = parts.weight {
                     let covered = over.is_some_and(|over| over.weight.is_some());
                     let from = shown.map(|target| target.weight.to_string());
@@ -357,6 +401,8 @@ impl Overrides {
             note("state", state(before), state(self));
             let weight = |of: &Self| of.part(key, |parts| parts.weight).map(|weight| weight.to_string());
             note("weight", weight(before), weight(self));
+            let heed = |of: &Self| of.part(key, |parts| parts.agent).map(|heed| heed.to_string());
+            note("agent", heed(before), heed(self));
         }
         changes
     }
@@ -417,6 +463,8 @@ struct TextRow {
     state: Option<State>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<Heed>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     removed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -445,7 +493,7 @@ impl Overrides {
         }
         let mut overrides = Self { revision, ..Self::default() };
         for row in rows {
-            let TextRow { pool, target, until, state, weight, removed, added } = row;
+            let TextRow { pool, target, until, state, weight, agent, removed, added } = row;
             let address = Address::parse_target(&target)
                 .map_err(|invalid| format!("`{target}` is not a target's address: {invalid}"))?;
             if let Some(weight) = weight.into_iter().chain(added.map(|added| added.weight)).find(|&weight| weight > 256)
@@ -459,7 +507,7 @@ impl Overrides {
             };
             let layer = if until == Until::Forever { &mut overrides.kept } else { &mut overrides.passing };
             let key = Key { pool, target: address.to_string() };
-            let parts = Parts { state, weight, presence };
+            let parts = Parts { state, weight, agent, presence };
             if !parts.is_empty() && layer.insert(key, parts).is_some() {
                 return Err(format!("`{target}` is named twice"));
             }
@@ -475,6 +523,7 @@ impl Overrides {
                 until: *until,
                 state: parts.state,
                 weight: parts.weight,
+                agent: parts.agent,
                 removed: parts.presence == Some(Presence::Removed),
                 added: match parts.presence {
                     Some(Presence::Added(added)) => Some(added),

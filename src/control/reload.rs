@@ -10,7 +10,7 @@ use super::overrides::Overrides;
 use super::present::Present;
 use crate::config::diff::{self, Change};
 use crate::config::model::Config;
-use crate::config::{self, Loaded};
+use crate::config::{self, Fault, KeyPath, Loaded};
 use crate::plan::{self, Plan};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -84,6 +84,14 @@ pub struct Reader {
     board: Arc<Board>,
 }
 
+/// Other targets that could be put into force.
+pub struct Renewed {
+    /// What is in force, with them.
+    pub present: Prepared,
+    /// What is tried out beside it, with them, or why they cannot be had there; `None`: nothing was tried out.
+    pub tried: Option<std::result::Result<Prepared, String>>,
+}
+
 /// A configuration that could be put into force.
 pub struct Prepared {
     /// The plan.
@@ -120,7 +128,7 @@ impl Reader {
     /// The files and folders that a change of the configuration would be seen in, if it is to be looked for.
     pub fn places(&self) -> Vec<PathBuf> {
         match self.loaded.config.runtime.watch {
-            true => self.loaded.sources.places(),
+            true => [self.loaded.sources.places(), plan::files::places(&self.loaded.config)].concat(),
             false => Vec::new(),
         }
     }
@@ -165,31 +173,35 @@ impl Reader {
             blocking(move || {
                 let changes = diff::changes(&before.sources, &loaded.sources);
                 let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
-                compile(config, (&board, &overrides), loaded, &present, (changes, deferred))
+                let make = |config: &Config| plan::succeed(config, &present.plan);
+                let mut prepared = compile(config, (&board, &overrides), loaded, make, (changes, deferred))?;
+                prepared.changes.extend(of_files(&prepared.plan, &present.plan));
+                Ok(prepared)
             })
             .await
         }
     }
 
-    /// Compiles what is in force with what is found of targets now, without reading anything.
-    pub fn prepare_again(
-        &self,
-        present: Arc<Present>,
-    ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
-        self.prepare_under(self.overrides.clone(), present)
-    }
-
-    /// Compiles what is in force under other overrides, without reading anything.
+    /// Compiles what is in force, and what is `tried` out beside it, under these overrides and with what is found of targets now.
+    /// Nothing is read.
     pub fn prepare_under(
         &self,
         overrides: Arc<Overrides>,
         present: Arc<Present>,
-    ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
+        tried: Option<(Loaded, Arc<Present>)>,
+    ) -> impl Future<Output = std::result::Result<Renewed, String>> + use<> {
         let (loaded, before, board) = (self.loaded.clone(), self.overrides.clone(), self.board.clone());
         blocking(move || {
             let changes = overrides.changes_since(&before);
-            let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
-            compile(config, (&board, &overrides), loaded, &present, (changes, deferred))
+            let again = |loaded: Loaded, of: &Plan, beside: Option<&Plan>| {
+                let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
+                let make = |config: &Config| plan::renew(config, of, beside);
+                compile(config, (&board, &overrides), loaded, make, (changes.clone(), deferred))
+            };
+            let beside = tried.as_ref().map(|(_, tried)| &*tried.plan);
+            let renewed = again(loaded, &present.plan, beside)?;
+            let tried = tried.map(|(loaded, tried)| again(loaded, &tried.plan, Some(&renewed.plan)));
+            Ok(Renewed { present: renewed, tried })
         })
     }
 }
@@ -198,14 +210,24 @@ fn compile(
     mut config: Config,
     (board, overrides): (&Board, &Overrides),
     loaded: Loaded,
-    present: &Present,
+    make: impl FnOnce(&Config) -> std::result::Result<Plan, Vec<Fault>>,
     (changes, deferred): (Vec<Change>, Vec<String>),
 ) -> std::result::Result<Prepared, String> {
     let (revision, found) = board.found();
     found.lay_over(&mut config);
     overrides.lay_over(&mut config);
-    let plan = plan::succeed(&config, &present.plan).map_err(|faults| loaded.sources.report(&faults).to_string())?;
+    let plan = make(&config).map_err(|faults| loaded.sources.report(&faults).to_string())?;
     Ok(Prepared { plan, loaded, changes, deferred, revision })
+}
+
+/// Files that are named as before and have something else in them.
+fn of_files(plan: &Plan, before: &Plan) -> Vec<Change> {
+    let told = |key: KeyPath| Change {
+        key: key.to_string(),
+        from: Some("(what the file had)".to_owned()),
+        to: Some("(what it has now)".to_owned()),
+    };
+    plan.files.changed_since(&before.files).into_iter().map(told).collect()
 }
 
 /// Does what takes its time where it holds up nobody.

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, egress, files, limits, live, logs, sticky};
+use super::{checks, egress, files, keep_up, limits, live, logs, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 
 /// What a process starts with.
@@ -85,7 +85,8 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
     };
     let watching = asking.clone();
     let mut control = begin(start, inheritance, asking).await.map_err(tell)?;
-    tokio::spawn(files::watch(control.places.subscribe(), watching));
+    let places = control.places.subscribe();
+    keep_up("the watch of the configuration's files", move || files::watch(places.clone(), watching.clone()));
     let ended = loop {
         match control.watch(&mut signals, &mut commands).await {
             Err(why) => break Err(tell(why)),
@@ -149,7 +150,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         tracing::error!("the bans of the process before are lost: {why}");
     }
     let mut discovery = Discovery::new(board.clone(), &present.plan.config.runtime.state_dir);
-    discovery.set(&present.plan.config);
+    discovery.set(&[&present.plan.config]);
     let reader = Reader::new(path, loaded, overrides, keep, board.clone());
     let report =
         Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone(), board);
@@ -157,7 +158,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    tokio::spawn(certificates::watch(shared.clone(), look.clone()));
+    let (watched, looking) = (shared.clone(), look.clone());
+    keep_up("the watch of certificates", move || certificates::watch(watched.clone(), looking.clone()));
     let mut keepers = Keepers::default();
     keepers.set(&present, &look, &again);
     let admin = admin.map(|doors| Served::new(doors, report.clone(), asking, &look));
@@ -186,6 +188,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         elder,
         admin,
         watchdog: Watchdog::new(),
+        tended: Instant::now(),
     })
 }
 

@@ -38,15 +38,25 @@ impl Era {
         Self { pools, counters, latencies, log, tally, worker: index, plan }
     }
 
-    /// The era that follows. Pools that are the same stay as they are; those that changed take their connections along.
-    pub(super) fn succeed(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange) -> Self {
+    /// The era that follows. Pools that are the same stay as they are; those that changed take their connections along, of those
+    /// that `tried` has from there.
+    pub(super) fn succeed(
+        &self,
+        plan: Arc<Plan>,
+        counters: Arc<WorkerCounters>,
+        log: LogChange,
+        tried: Option<&Self>,
+    ) -> Self {
         let pool_origins = origins(pool_names(&self.plan.shape), pool_names(&plan.shape));
         let mut route_origins = origins(route_names(&self.plan.shape), route_names(&plan.shape));
         // That of requests that no route took, which is the last of any plan.
         route_origins.push(self.plan.shape.routes.len().checked_sub(1));
         let pool = |(place, origin): (usize, &Option<usize>)| {
             let shared = &plan.pools[place].shared;
-            match origin.map(|old| &self.pools[old]) {
+            let own = origin.map(|old| &self.pools[old]);
+            let is_own = own.is_some_and(|local| Arc::ptr_eq(local.pool(), shared));
+            let tried = tried.and_then(|tried| tried.pools.iter().find(|local| local.pool().name == shared.name));
+            match tried.filter(|_| !is_own).or(own) {
                 Some(local) if Arc::ptr_eq(local.pool(), shared) => local.clone(),
                 Some(local) => Rc::new(local.succeed(shared.clone())),
                 None => Rc::new(Local::new(shared.clone(), self.worker, plan.runtime.workers)),

@@ -76,6 +76,18 @@ pub enum LogChange {
     To(Option<Box<Log>>),
 }
 
+/// A plan that is tried out beside the present one. It has the same listeners.
+pub struct Tried {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What is counted under it.
+    pub counters: Arc<WorkerCounters>,
+    /// The share of connections that go by it.
+    pub share: Share,
+    /// Where is counted how each of the two does, the present one first.
+    pub tallies: [Arc<Tally>; 2],
+}
+
 impl Lane {
     /// The lane of worker `index`, whose spans go to `traces`.
     pub fn new(
@@ -118,17 +130,18 @@ impl Lane {
     }
 
     /// Takes a plan on: what begins from now on goes by it. What keeps its name goes on with its connections, counts and
-    /// times; who came in by a listener that is gone, or is another one now, is told to leave.
-    pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange) {
+    /// times; who came in by a listener that is gone, or is another one now, is told to leave. `tried` is tried out beside it.
+    pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange, tried: Option<Tried>) {
         let old = self.era();
         old.tally_by(None);
-        let era = match self.trial.take() {
+        let last = self.trial.take();
+        let era = match &last {
             // It has proven itself.
             Some(tried) if Arc::ptr_eq(&tried.plan, &plan) => {
                 tried.tally_by(None);
-                tried
+                tried.clone()
             }
-            _ => Rc::new(old.succeed(plan, counters, log)),
+            _ => Rc::new(old.succeed(plan, counters, log, None)),
         };
         let before = self.gates.take();
         let mut gates = Vec::with_capacity(era.plan.listeners.len());
@@ -155,14 +168,21 @@ impl Lane {
         self.gates.replace(gates);
         era.pools.iter().for_each(|pool| pool.pool().take_force());
         self.era.replace(era);
+        if let Some(tried) = tried {
+            self.begin_trial(tried, last.as_deref());
+        }
     }
 
-    /// Has a share of connections go by `plan`, which has the same listeners as the present one; how each of the two does is
-    /// counted in `tallies`, the present one's first.
-    pub fn try_out(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, share: Share, tallies: [Arc<Tally>; 2]) {
+    /// Has a share of connections go by another plan. One that was tried out before has this one go on with its connections.
+    pub fn try_out(&self, tried: Tried) {
+        let before = self.trial.take();
+        self.begin_trial(tried, before.as_deref());
+    }
+
+    fn begin_trial(&self, Tried { plan, counters, share, tallies }: Tried, before: Option<&Era>) {
         let [own, tried] = tallies;
         let present = self.era();
-        let era = Rc::new(present.succeed(plan, counters, LogChange::None));
+        let era = Rc::new(present.succeed(plan, counters, LogChange::None, before));
         present.tally_by(Some(own));
         era.tally_by(Some(tried));
         self.gates.borrow().iter().for_each(|gate| gate.try_out(era.clone(), share));

@@ -1,5 +1,6 @@
 //! From the configuration to the plan.
 
+use super::files::Files;
 use super::live;
 use super::router::{Conditions, Router};
 use super::sticky;
@@ -24,32 +25,50 @@ use std::sync::Arc;
 ///
 /// `workers` is how many threads will run it.
 pub fn compile(config: &Config, workers: usize) -> Result<Plan, Vec<Fault>> {
-    build(config, workers, None, Rings::default())
+    build(config, workers, Before::default(), Rings::default(), Files::read(config))
 }
 
 /// The same for a process that another one hands over to, with the keys of that one's tickets.
 pub fn inherit(config: &Config, workers: usize, rings: Rings) -> Result<Plan, Vec<Fault>> {
-    build(config, workers, None, rings)
+    build(config, workers, Before::default(), rings, Files::read(config))
 }
 
 /// Compiles a configuration that follows the one of `previous` in the same process. What is the same in both is one: a pool is
 /// known by its name, a target by its pool and address.
 pub fn succeed(config: &Config, previous: &Plan) -> Result<Plan, Vec<Fault>> {
-    build(config, previous.runtime.workers, Some(previous), previous.rings.succeed())
+    let before = Before { plan: Some(previous), beside: None };
+    build(config, previous.runtime.workers, before, previous.rings.succeed(), Files::read(config))
 }
 
-fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings) -> Result<Plan, Vec<Fault>> {
+/// The same of one that differs from `previous` in its targets alone. Where `beside` runs at the same time, what `previous` does not
+/// know is what it is there.
+pub fn renew(config: &Config, previous: &Plan, beside: Option<&Plan>) -> Result<Plan, Vec<Fault>> {
+    let before = Before { plan: Some(previous), beside };
+    build(config, previous.runtime.workers, before, previous.rings.succeed(), previous.files.clone())
+}
+
+/// The plans that a new one goes on from.
+#[derive(Clone, Copy, Default)]
+struct Before<'a> {
+    /// The one that it follows.
+    plan: Option<&'a Plan>,
+    /// One that runs at the same time.
+    beside: Option<&'a Plan>,
+}
+
+fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, files: Files) -> Result<Plan, Vec<Fault>> {
+    let previous = before.plan;
     let mut faults = Vec::new();
     let pool_index: BTreeMap<&str, usize> = config.pools.keys().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
     let mut pools: Vec<Pool> = Vec::new();
     for (name, pool) in &config.pools {
-        match compile_pool(name, pool, workers, previous) {
+        match compile_pool(name, pool, workers, before, &files) {
             Ok(pool) => pools.push(pool),
             Err(found) => faults.extend(found),
         }
     }
     probes::follow(config, &mut pools);
-    let tracing = config.tracing.as_ref().map(tracing::compile).transpose().unwrap_or_else(|found| {
+    let tracing = compile_tracing(config, previous, &files).unwrap_or_else(|found| {
         faults.extend(found);
         None
     });
@@ -111,7 +130,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
             request_body: config.limits.request_body.map(|size| size.0),
             retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
         },
-        tracing: tracing.map(Arc::new),
+        tracing,
         listeners,
         routes,
         pools,
@@ -120,6 +139,7 @@ fn build(config: &Config, workers: usize, previous: Option<&Plan>, rings: Rings)
         answers: shared.answers,
         rings: shared.rings,
         config: config.clone(),
+        files,
         shape,
     })
 }
@@ -142,14 +162,41 @@ fn address(address: &model::Address) -> net::Address {
     }
 }
 
-fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option<&Plan>) -> Result<Pool, Vec<Fault>> {
-    let before = previous.and_then(|plan| Some((plan.pool(name)?, plan.config.pools.get(name)?)));
+/// Traces are delivered as before where nothing of that has changed.
+fn compile_tracing(
+    config: &Config,
+    previous: Option<&Plan>,
+    files: &Files,
+) -> Result<Option<Arc<tracing::Tracing>>, Vec<Fault>> {
+    let at = key_path(&["tracing"]);
+    let is_same = |plan: &&Plan| plan.config.tracing == config.tracing && plan.files.are_the_same(files, &at);
+    match previous.filter(is_same) {
+        Some(same) => Ok(same.tracing.clone()),
+        None => Ok(config.tracing.as_ref().map(tracing::compile).transpose()?.map(Arc::new)),
+    }
+}
+
+fn compile_pool(
+    name: &str,
+    pool: &model::Pool,
+    workers: usize,
+    before: Before<'_>,
+    files: &Files,
+) -> Result<Pool, Vec<Fault>> {
+    let at = key_path(&["pools", name]);
     // Whom targets follow may have changed although they have not.
-    if let Some((same, _)) = before.filter(|(_, model)| *model == pool && pool.track.is_none()) {
+    let is_same = |plan: &&Plan| {
+        let same = plan.config.pools.get(name) == Some(pool) && pool.track.is_none();
+        same && plan.files.are_the_same(files, &at)
+    };
+    let both = before.plan.into_iter().chain(before.beside);
+    if let Some(same) = both.filter(is_same).find_map(|plan| plan.pool(name)) {
         return Ok(same.clone());
     }
-    let check_tls_before = before.and_then(|(before, _)| before.check_tls.as_ref());
-    let before = before.map(|(before, _)| &before.shared);
+    let (before, beside) =
+        (before.plan.and_then(|plan| plan.pool(name)), before.beside.and_then(|plan| plan.pool(name)));
+    let check_tls_before = before.and_then(|before| before.check_tls.as_ref());
+    let before = before.map(|before| &before.shared);
     let balance = match pool.balance {
         model::Balance::RoundRobin => Kind::RoundRobin,
         model::Balance::LeastConn => Kind::LeastConn,
@@ -164,8 +211,15 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
         model::HashKey::Cookie(name) => Key::Cookie(name.clone()),
         model::HashKey::Query(name) => Key::Query(name.clone()),
     });
-    let known: HashMap<&net::Address, &upstream::Target> =
-        before.iter().flat_map(|before| &before.targets).map(|target| (&target.address, target)).collect();
+    let beside = beside.map(|beside| &beside.shared);
+    // What comes later in it counts.
+    let known: HashMap<&net::Address, &upstream::Target> = beside
+        .into_iter()
+        .chain(before)
+        .flat_map(|pool| &pool.targets)
+        .map(|target| (&target.address, target))
+        .collect();
+    let unproven = pool.health.as_ref().is_some_and(|health| health.initial_state == model::InitialState::Down);
     let target = |target: &model::Target| {
         let address = address(&target.address);
         let known = known.get(&address).copied();
@@ -173,12 +227,15 @@ fn compile_pool(name: &str, pool: &model::Pool, workers: usize, previous: Option
             Some(known) => known.succeed(target.weight, target.backup),
             None => upstream::Target::new(address, target.weight, target.backup, workers),
         };
+        if known.is_none() && unproven {
+            next.set_up(false);
+        }
         next.limited(target.max_in_flight, compile_adaptive(pool, known), known.is_none())
     };
     let targets: Vec<_> = pool.targets.iter().map(target).collect();
     let sticky_before = before.and_then(|before| before.sticky.as_ref());
     let sticky =
-        pool.sticky.as_ref().map(|sticky| sticky::compile(name, sticky, &targets, sticky_before)).transpose()?;
+        pool.sticky.as_ref().map(|sticky| sticky::compile(name, sticky, &targets, sticky_before, files)).transpose()?;
     let outlier = pool.outlier.as_ref().map(live::outlier);
     if outlier.as_ref().is_some_and(Outlier::judges) {
         targets.iter().for_each(upstream::Target::count_traffic);

@@ -7,6 +7,7 @@
 
 mod compile;
 mod edge;
+pub mod files;
 mod front;
 pub mod guard;
 pub mod host;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use compile::{compile, inherit, succeed};
+pub use compile::{compile, inherit, renew, succeed};
 pub use front::{Front, Headers};
 pub use guard::Guard;
 pub use passage::Passages;
@@ -68,6 +69,8 @@ pub struct Plan {
     pub rings: tls::Rings,
     /// What it was compiled from.
     pub config: Config,
+    /// What stands in the files that were read for it alone.
+    pub files: files::Files,
     /// What the counters are counted under; its last route stands for requests that no route took.
     pub shape: Shape,
 }

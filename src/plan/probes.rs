@@ -3,13 +3,15 @@
 use super::compile::key_path;
 use super::edge;
 use super::{Check, Pool};
-use crate::config::model::{self, Config, Health, HealthStep, HealthTls, HealthType, HealthVersion, PoolProtocol};
+use crate::config::model::{
+    self, Config, Health, HealthStep, HealthTls, HealthType, HealthVersion, InitialState, PoolProtocol, ValueMatch,
+};
 use crate::config::{Fault, KeyPath};
 use crate::net;
 use crate::net::proxy_protocol::Form;
 use crate::tls::Outbound;
 use crate::upstream::Patient;
-use crate::upstream::health::probe::{Http, Mysql, Postgres, Redis, Step};
+use crate::upstream::health::probe::{Field, Http, Mysql, Postgres, Redis, Step};
 use crate::upstream::health::{Address, CheckSpec, Intervals, Pattern, Probe};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -61,6 +63,7 @@ fn check(health: &Health, pool: &model::Pool, of: CheckSpec, target: &crate::ups
         timeout: health.timeout.0,
         rise: health.rise,
         fall: health.fall,
+        unproven: health.initial_state == InitialState::Down,
         ..of
     }
 }
@@ -90,6 +93,7 @@ fn probe(health: &Health, pool: &model::Pool) -> Probe {
             body: health.body.clone().into_bytes(),
             h2: speech(health, pool.protocol) == PoolProtocol::H2,
             expect: health.expect.0.clone(),
+            expect_headers: health.expect_headers.iter().filter_map(|(name, value)| header(name, value)).collect(),
             expect_body: pattern(&health.expect_body),
             expect_not_body: pattern(&health.expect_not_body),
         })),
@@ -115,13 +119,24 @@ fn probe(health: &Health, pool: &model::Pool) -> Probe {
     }
 }
 
+fn header(name: &str, value: &ValueMatch) -> Option<(String, Field)> {
+    let wanted = match value {
+        ValueMatch::Present => Field::Present,
+        ValueMatch::Absent => Field::Absent,
+        ValueMatch::Exact(value) => Field::Is(value.clone().into_bytes()),
+        ValueMatch::Regex(regex) => Field::Holds(Pattern::new(&format!("~{regex}")).ok()?),
+    };
+    Some((name.to_ascii_lowercase(), wanted))
+}
+
 fn step(step: &HealthStep) -> Option<Step> {
-    let HealthStep { send, send_hex, expect, expect_not, min_bytes } = step;
+    let HealthStep { send, send_hex, expect, expect_hex, expect_not, min_bytes } = step;
     let least = min_bytes.and_then(|bytes| usize::try_from(bytes).ok());
-    match (send, send_hex, expect, expect_not) {
+    match (send, send_hex, expect, expect_hex, expect_not) {
         (Some(text), ..) => Some(Step::Send(text.clone().into_bytes())),
         (_, Some(hex), ..) => Some(Step::Send(bytes(hex))),
-        (_, _, Some(text), _) => Pattern::new(text).ok().map(Step::Expect),
+        (_, _, Some(text), ..) => Pattern::new(text).ok().map(Step::Expect),
+        (.., Some(hex), _) => Some(Step::Expect(Pattern::Text(bytes(hex)))),
         (.., Some(text)) => Pattern::new(text).ok().map(|pattern| Step::ExpectNot { pattern, least }),
         _ => None,
     }

@@ -1,17 +1,17 @@
 //! By what clients stay with the targets of a pool, as the configuration has it.
 
 use super::compile::key_path;
+use super::files::Files;
 use crate::config::Fault;
 use crate::config::model;
 use crate::upstream::{self, Target, sticky};
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The fewest bytes of a secret.
 const SECRET: usize = 16;
 /// The most.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
 
 /// For pool `name` with these targets. A table goes on from `before` where what is noted in it means the same.
 pub(super) fn compile(
@@ -19,14 +19,17 @@ pub(super) fn compile(
     sticky: &model::Sticky,
     targets: &[Target],
     before: Option<&upstream::Sticky>,
+    files: &Files,
 ) -> Result<upstream::Sticky, Vec<Fault>> {
     let by = match &sticky.cookie {
         Some(cookie) => {
-            let secret = sticky.secret_file.as_deref().map(secret).transpose().map_err(|what| {
+            let at = key_path(&["pools", name, "sticky", "secret_file"]);
+            let read = |path: &PathBuf| secret(path, files.content(&at));
+            let secret = sticky.secret_file.as_ref().map(read).transpose().map_err(|what| {
                 let help = "write 16 bytes or more into it, such as by `openssl rand -base64 32`";
-                vec![Fault::new(key_path(&["pools", name, "sticky", "secret_file"]), what).help(help)]
+                vec![Fault::new(at.clone(), what).help(help)]
             })?;
-            sticky::By::Cookie(made(sticky, cookie, secret.as_deref(), targets))
+            sticky::By::Cookie(made(sticky, cookie, secret, targets))
         }
         None => {
             let under = under(sticky);
@@ -92,16 +95,12 @@ fn made(sticky: &model::Sticky, name: &str, secret: Option<&[u8]>, targets: &[Ta
 }
 
 /// The secret in a file, blanks around it aside.
-fn secret(path: &Path) -> Result<Vec<u8>, String> {
+fn secret<'f>(path: &Path, content: Result<&'f [u8], &str>) -> Result<&'f [u8], String> {
     let shown = path.display();
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
-    let secret = bytes.trim_ascii();
+    let secret = content?.trim_ascii();
     match secret.len() {
         length if length < SECRET => Err(format!("the secret in `{shown}` is shorter than {SECRET} bytes")),
-        length if length as u64 > LONGEST => Err(format!("`{shown}` is no secret: it has more than 64 KiB")),
-        _ => Ok(secret.to_vec()),
+        length if length > LONGEST => Err(format!("`{shown}` is no secret: it has more than 64 KiB")),
+        _ => Ok(secret),
     }
 }

@@ -101,8 +101,12 @@ struct State {
     mode: AtomicU8,
     /// A weight that goes before the configuration's; [`NO_WEIGHT`]: none does.
     weight: AtomicU32,
-    /// What an agent says.
+    /// What an agent says, as far as it counts.
     agent: Word,
+    /// What it has said, whether or not it counts.
+    heard: Word,
+    /// Whether an operator has it that it does not.
+    deaf: AtomicBool,
     /// What live traffic says of it.
     live: Live,
     /// One count per worker, which alone writes it.
@@ -149,18 +153,15 @@ impl Patient {
         self.0.passes()
     }
 
-    /// What an agent says of it.
+    /// What an agent says of it, whether or not that counts.
     pub fn said(&self) -> Said {
-        self.0.agent.get()
+        self.0.heard.get()
     }
 
     /// An agent says this.
     pub fn hear(&self, said: Said) {
-        let before = self.0.passes();
-        self.0.agent.set(said);
-        if !before && self.0.passes() {
-            self.0.live.rises(net::coarse_now());
-        }
+        self.0.heard.set(said);
+        self.0.go_by_agent();
     }
 }
 
@@ -176,6 +177,16 @@ impl State {
         let before = self.mode.swap(mode as u8, Ordering::Relaxed);
         if before == Mode::Maintenance as u8 && mode != Mode::Maintenance {
             self.live.comes_up(net::coarse_now());
+        }
+    }
+
+    /// Goes by what an agent has said, or not.
+    fn go_by_agent(&self) {
+        let before = self.passes();
+        let said = if self.deaf.load(Ordering::Relaxed) { Said::default() } else { self.heard.get() };
+        self.agent.set(said);
+        if !before && self.passes() {
+            self.live.rises(net::coarse_now());
         }
     }
 
@@ -229,6 +240,8 @@ impl Target {
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(NO_WEIGHT),
             agent: Word::default(),
+            heard: Word::default(),
+            deaf: AtomicBool::new(false),
             live: Live::new(workers),
             in_flight: (0..workers).map(|_| CachePadded::default()).collect(),
             room: CachePadded::new(Room::new(workers)),
@@ -328,12 +341,24 @@ impl Target {
         self.state.passes() && self.leads.iter().all(|lead| lead.passes() && !lead.0.is_in_maintenance())
     }
 
-    /// What an agent says of it.
+    /// What an agent says of it, whether or not that counts.
     pub fn said(&self) -> Said {
-        self.state.agent.get()
+        self.state.heard.get()
     }
 
-    /// How much an agent says that it takes at a time; `None`: there is no such limit.
+    /// Whether what an agent says of it counts.
+    pub fn heeds_agent(&self) -> bool {
+        !self.state.deaf.load(Ordering::Relaxed)
+    }
+
+    /// Has what an agent says of it count, or not: an operator goes before it.
+    pub fn heed_agent(&self, heed: bool) {
+        if self.state.deaf.swap(!heed, Ordering::Relaxed) == heed {
+            self.state.go_by_agent();
+        }
+    }
+
+    /// How much an agent says that it takes at a time, if that counts; `None`: there is no such limit.
     pub fn agent_limit(&self) -> Option<u32> {
         self.state.agent.get().limit
     }

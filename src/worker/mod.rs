@@ -12,12 +12,11 @@ mod doors;
 
 use crate::http;
 use crate::lane::bans::Bans;
-use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, Share};
+use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, Tried};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
-use crate::observe::tally::Tally;
 use crate::observe::trace;
 use crate::plan::Plan;
 use crossbeam::queue::ArrayQueue;
@@ -88,9 +87,8 @@ pub struct Next {
     pub places: Vec<Place>,
     /// Where requests are logged.
     pub log: LogChange,
-    /// If it is tried out beside the present plan: the share of connections that go by it, and where is counted how both do. The
-    /// doors are those of the present plan.
-    pub trial: Option<(Share, [Arc<Tally>; 2])>,
+    /// What is tried out beside it, if anything is.
+    pub trial: Option<Tried>,
 }
 
 /// Where the next plan comes in. Control replaces one that was not taken yet; see [`Inbox::put`].
@@ -274,9 +272,11 @@ impl Worker {
     fn take_on(&self) {
         let Some(next) = self.inbox.0.pop() else { return };
         let Next { number, plan, counters, doors, places, log, trial } = next;
+        // It may go by that plan already, and only what is beside it is new.
+        let goes_by_it = Arc::ptr_eq(&self.lane.era().plan, &plan) && matches!(log, LogChange::None);
         match trial {
-            Some((share, tallies)) => self.lane.try_out(plan, counters, share, tallies),
-            None => self.lane.take_on(plan, counters, log),
+            Some(tried) if goes_by_it => self.lane.try_out(tried),
+            trial => self.lane.take_on(plan, counters, log, trial),
         }
         self.doors.set(&doors, places);
         self.pulse.taken.store(number, Ordering::Release);

@@ -40,13 +40,14 @@ pub struct Discover {
     /// lowest are backups.
     #[schemars(with = "Option<ServiceName>")]
     pub srv: Option<String>,
-    /// A file with the targets: an address a line, or the JSON of Prometheus' file_sd. It is read again when it changes.
+    /// A file with the targets: an address a line, `targets` in TOML as a pool has them, or the JSON of Prometheus' file_sd. It is
+    /// read again when it changes.
     #[schemars(with = "Option<FilePath>")]
     pub file: Option<PathBuf>,
     /// A URL that is asked for the targets, in the same forms.
     #[schemars(with = "Option<SourceUrl>")]
     pub http: Option<String>,
-    /// The port of the targets that `dns` finds.
+    /// The port of the targets that `dns` finds. Absent: 80, or 443 in a pool with `tls`; a pool of a tcp or udp listener needs it.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
     /// Which addresses of a name are targets.
@@ -76,6 +77,14 @@ pub struct Discover {
     /// source that does not answer at all changes nothing.
     #[schemars(extend("x-maximum" = "24h"))]
     pub hold: Span,
+    /// The weight of targets whose source says none.
+    #[schemars(range(min = 0, max = 256))]
+    pub weight: u32,
+    /// Whether targets are backups, where their source does not say.
+    pub backup: bool,
+    /// Requests, or connections of tcp listeners, that a target may have in hand, where its source does not say. Absent: any.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_in_flight: Option<u32>,
     /// Targets that are taken from one answer; what is beyond is left out and told of.
     #[schemars(range(min = 1, max = 10000))]
     pub max_targets: usize,
@@ -98,6 +107,9 @@ impl Default for Discover {
             token_file: None,
             ca: None,
             hold: Span::secs(30),
+            weight: 1,
+            backup: false,
+            max_in_flight: None,
             max_targets: 1000,
         }
     }
@@ -133,6 +145,13 @@ pub enum Source<'a> {
 }
 
 impl Discover {
+    /// Gives it the port that it does not say, in a pool with TLS or in clear.
+    pub fn settle(&mut self, tls: bool) {
+        if self.dns.is_some() && self.port.is_none() {
+            self.port = Some(if tls { 443 } else { 80 });
+        }
+    }
+
     /// Where targets are found; `None`: that is not said, or not in one way.
     pub fn source(&self) -> Option<Source<'_>> {
         match (&self.dns, &self.srv, &self.file, &self.http) {

@@ -1,6 +1,6 @@
 //! `[pools.NAME.health]`, `[pools.NAME.agent]` and `track`: how it is known whether targets work.
 
-use super::{Address, Pool, PoolTls, Secret};
+use super::{Address, Pool, PoolTls, Secret, ValueMatch};
 use crate::config::formats::{
     BodyPattern, FilePath, HeaderValue, Hex, HostName, IpAddress, Method, RequestTarget, StepText,
 };
@@ -40,7 +40,11 @@ pub struct Health {
     /// What the body of the answer must hold for a check of type http: a text, or "~regex".
     #[schemars(with = "Option<BodyPattern>")]
     pub expect_body: Option<String>,
-    /// What it must not hold, in the same form.
+    /// What headers of the answer must be for a check of type http, all of them: a value, "~regex", true for present, false for absent.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = { "format": "header-name" }))]
+    pub expect_headers: BTreeMap<String, ValueMatch>,
+    /// What the body must not hold, in the form of `expect_body`.
     #[schemars(with = "Option<BodyPattern>")]
     pub expect_not_body: Option<String>,
     /// What the first value of the answer to `query` must hold: a text, or "~regex".
@@ -61,6 +65,9 @@ pub struct Health {
     /// address, and localhost.
     #[schemars(with = "Option<HostName>")]
     pub host: Option<String>,
+    /// How a target that is new is taken to be until its first check is over: at the start, after a reload, or when it is found.
+    #[serde(default)]
+    pub initial_state: InitialState,
     /// From check to check, jitter aside.
     #[serde(default = "two_seconds")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
@@ -135,6 +142,17 @@ pub enum HealthType {
     Agent,
 }
 
+/// How a target is taken to be that no check has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    /// It is used; the first check that fails has it down.
+    #[default]
+    Up,
+    /// It is not; the first check that passes has it up.
+    Down,
+}
+
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -155,7 +173,7 @@ pub enum HealthTls {
     How(Box<PoolTls>),
 }
 
-/// One step of a script: one of `send`, `send_hex`, `expect`, `expect_not`.
+/// One step of a script: one of `send`, `send_hex`, `expect`, `expect_hex`, `expect_not`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthStep {
@@ -168,6 +186,9 @@ pub struct HealthStep {
     /// Waits until this comes: a text, or "~regex".
     #[schemars(with = "Option<BodyPattern>")]
     pub expect: Option<String>,
+    /// Waits until these bytes come, two hexadecimal digits each; blanks are passed over.
+    #[schemars(with = "Option<Hex>")]
+    pub expect_hex: Option<String>,
     /// Fails if this comes.
     #[schemars(with = "Option<BodyPattern>")]
     pub expect_not: Option<String>,
@@ -265,6 +286,7 @@ impl Health {
                 "body",
                 "expect",
                 "expect_body",
+                "expect_headers",
                 "expect_not_body",
                 "headers",
                 "host",

@@ -3,11 +3,11 @@
 use super::Sense;
 use super::tracing::is_near;
 use crate::config::defaults::SOURCES;
-use crate::config::model::{Discover, Pool};
+use crate::config::model::{Config, Discover, Listener, Pool, Protocol};
 use crate::config::sources::{Fault, KeyPath};
 
 /// The keys that go with some sources only.
-const PARTICULAR: [(&str, &[&str]); 9] = [
+const PARTICULAR: [(&str, &[&str]); 10] = [
     ("port", &["dns"]),
     ("family", &["dns", "srv"]),
     ("servers", &["dns", "srv"]),
@@ -17,6 +17,7 @@ const PARTICULAR: [(&str, &[&str]); 9] = [
     ("timeout", &["http"]),
     ("token_file", &["http"]),
     ("ca", &["http"]),
+    ("weight", &["dns", "file", "http"]),
 ];
 
 /// Looks at where the targets of pool `name` come from, which stands at `at`.
@@ -39,7 +40,7 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, pool: &Pool, at: &KeyPath
                 .help("give it one of `dns`, `srv`, `file`, `http`"),
         ),
         [] => {}
-        [source] => of_one(sense, source, discover, &here),
+        [source] => of_one(sense, source, (name, discover), &here),
         [first, second, ..] => sense.fault(
             Fault::new(here.child(second), format!("targets are found by `{first}` and by `{second}`"))
                 .also(here.child(first), "the other one")
@@ -48,11 +49,11 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, pool: &Pool, at: &KeyPath
     }
 }
 
-fn of_one(sense: &mut Sense<'_>, source: &str, discover: &Discover, at: &KeyPath) {
-    if source == "dns" && !sense.has(at, "port") && sense.is_complete(at.clone()) {
+fn of_one(sense: &mut Sense<'_>, source: &str, (pool, discover): (&str, &Discover), at: &KeyPath) {
+    if source == "dns" && !sense.has(at, "port") && sense.is_complete(at.clone()) && is_of_bytes(sense.config, pool) {
         sense.fault(
-            Fault::new(at.child("dns"), "a name has addresses and no port")
-                .help("add port = 8080, or write `srv`, whose records have ports"),
+            Fault::new(at.child("dns"), "a name has addresses and no port, and the pool does not serve HTTP alone")
+                .help("add port = 5432, or write `srv`, whose records have ports"),
         );
     }
     for (key, sources) in PARTICULAR {
@@ -61,6 +62,7 @@ fn of_one(sense: &mut Sense<'_>, source: &str, discover: &Discover, at: &KeyPath
             let with = sources.iter().map(|source| format!("`{source}`")).collect::<Vec<_>>().join(" and ");
             let help = match (key, source) {
                 ("port", "srv") => "remove it: SRV records have ports".to_owned(),
+                ("weight", "srv") => "remove it: SRV records have weights".to_owned(),
                 _ => format!("remove it: it goes with {with}"),
             };
             sense.fault(Fault::new(here, format!("`{key}` means nothing beside `{source}`")).help(help));
@@ -87,4 +89,12 @@ fn of_one(sense: &mut Sense<'_>, source: &str, discover: &Discover, at: &KeyPath
             .warnings
             .push(Fault::new(at.child("http"), "the token goes to another host in clear").help("write an https URL"));
     }
+}
+
+/// Whether a pool takes connections of tcp or udp listeners, so that nobody could guess its port.
+fn is_of_bytes(config: &Config, pool: &str) -> bool {
+    let is_it = |named: &Option<String>| named.as_deref() == Some(pool);
+    let by_listener = |listener: &Listener| listener.protocol != Protocol::Http && is_it(&listener.pool);
+    config.listeners.values().any(by_listener)
+        || config.routes.values().any(|route| route.passthrough && is_it(&route.pool))
 }

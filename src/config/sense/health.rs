@@ -121,12 +121,13 @@ fn steps(sense: &mut Sense<'_>, health: &Health, at: &KeyPath) {
         if !sense.outcome.is_sound(&here) || !sense.is_complete(here.clone()) {
             continue;
         }
-        let HealthStep { send, send_hex, expect, expect_not, min_bytes } = step;
-        let count = [send, send_hex, expect, expect_not].iter().filter(|part| part.is_some()).count();
+        let HealthStep { send, send_hex, expect, expect_hex, expect_not, min_bytes } = step;
+        let count = [send, send_hex, expect, expect_hex, expect_not].iter().filter(|part| part.is_some()).count();
         if count != 1 {
             let what = if count == 0 { "the step does nothing" } else { "the step does several things" };
             sense.fault(
-                Fault::new(here, what).help("a step has exactly one of `send`, `send_hex`, `expect`, `expect_not`"),
+                Fault::new(here, what)
+                    .help("a step has exactly one of `send`, `send_hex`, `expect`, `expect_hex`, `expect_not`"),
             );
         } else if min_bytes.is_some() && expect_not.is_none() {
             sense.fault(
@@ -231,7 +232,8 @@ fn follows(sense: &mut Sense<'_>, name: &str, pool: &Pool, track: &Track, at: &K
 fn counterparts(sense: &mut Sense<'_>, pool: &Pool, track: &Track, here: &KeyPath) {
     let Some(other) = sense.config.pools.get(&track.pool) else { return };
     let list = KeyPath::from(["pools", &track.pool]);
-    if !sense.is_sound(&list, "targets") {
+    // Whom there will be to follow is not known where targets are found.
+    if !sense.is_sound(&list, "targets") || other.discover.is_some() {
         return;
     }
     if let Some(wanted) = &track.target {

@@ -60,14 +60,14 @@ pub(super) async fn set_target(
     headers: HeaderMap,
     Json(patch): Json<view::PatchTarget>,
 ) -> Answer {
-    let view::PatchTarget { state, weight, until } = patch;
-    if state.is_none() && weight.is_none() {
-        return Err(Problem::invalid("nothing is to change: give `state` or `weight`"));
+    let view::PatchTarget { state, weight, agent, until } = patch;
+    if state.is_none() && weight.is_none() && agent.is_none() {
+        return Err(Problem::invalid("nothing is to change: give `state`, `weight` or `agent`"));
     }
     if let Some(Some(weight)) = weight {
         check_weight(weight)?;
     }
-    let edit = Edit::Set { key: Key { pool, target: canonical(&target)? }, state, weight, until };
+    let edit = Edit::Set { key: Key { pool, target: canonical(&target)? }, state, weight, agent, until };
     edited(&desk, caller, edit, &headers, 200).await
 }
 

@@ -25,6 +25,7 @@ pub mod view;
 pub use probes::AdminState;
 
 use super::command::Commands;
+use super::keep_up;
 use super::report::Report;
 use crate::config::model::Admin;
 use crate::net::{self, Address, Slot};
@@ -105,7 +106,8 @@ impl Served {
     /// Serves from now on. `look` asks for a look at the token's file.
     pub fn new(doors: Doors, report: Arc<Report>, commands: Commands, look: &Arc<Notify>) -> Self {
         if let Some(token) = &doors.token {
-            tokio::spawn(token.clone().watch(look.clone()));
+            let (token, look) = (token.clone(), look.clone());
+            keep_up("the watch of the admin token", move || token.clone().watch(look.clone()));
         }
         let mut served = Self { doors, router: Desk::new(report, commands).router(), tasks: Vec::new() };
         served.start();

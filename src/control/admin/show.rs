@@ -164,8 +164,9 @@ pub(super) fn target(
         state: State::of(target.mode()),
         up: target.passes_checks(),
         check: health.last.load().as_deref().map(check),
-        agent: (asked.is_some() || said != Said::default()).then(|| view::Agent {
+        agent: (asked.is_some() || said != Said::default() || !target.heeds_agent()).then(|| view::Agent {
             said: said.to_string(),
+            off: !target.heeds_agent(),
             limit: said.limit,
             asked: asked.as_deref().map(check),
         }),

@@ -3,6 +3,7 @@
 //! Times are seconds since 1970, spans whole seconds, sizes bytes. Lists are in a stable order: by name or address.
 
 mod connection;
+mod target;
 
 use crate::config::diff::Change;
 use crate::control::overrides::{Row, State, Until};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::problem::Problem;
 pub use connection::Connection;
+pub use target::{Agent, PatchTarget};
 
 /// Part of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -335,19 +337,6 @@ pub struct Check {
     pub at: u64,
 }
 
-/// What an agent says of a target.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Agent {
-    /// All that it has said and not taken back, in its own words: "up drain 75% maxconn:30".
-    pub said: String,
-    /// How much it says that the target takes at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// The last time that it was asked, where that is done beside the checks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Check>,
-}
-
 /// How a target is ejected.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Ejection {
@@ -453,22 +442,6 @@ pub struct Closed {
 pub struct LogLevel {
     /// A level ("debug"), or several by module ("ringway::upstream=debug,info").
     pub filter: String,
-}
-
-/// A change of a target.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PatchTarget {
-    /// What is wanted of it; absent: as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
-    /// Its weight, 0 to 256; null: the configuration's; absent: as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
-    #[schemars(range(min = 0, max = 256))]
-    pub weight: Option<Option<u32>>,
-    /// How long that lasts.
-    #[serde(default)]
-    pub until: Until,
 }
 
 /// A new target.

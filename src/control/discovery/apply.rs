@@ -4,8 +4,8 @@
 use super::Discovery;
 use crate::control::command::{Asker, Command, Job};
 use crate::control::life::{Control, Step};
-use crate::control::reload::Prepared;
-use crate::control::sockets::Bound;
+use crate::control::reload::Renewed;
+use crate::control::staging::Tried;
 use crate::plan::Plan;
 use crate::upstream::Target;
 use std::collections::HashMap;
@@ -39,23 +39,17 @@ impl Control {
             return;
         }
         self.discovery.due = Instant::now() + APART;
-        let prepare = self.reader.prepare_again(self.present.load_full());
+        let tried = self.tried.as_ref().map(Tried::origin);
+        let prepare = self.reader.prepare_under(self.reader.overrides().clone(), self.present.load_full(), tried);
         let step = async move { Step::Found(prepare.await.map(Box::new)) };
         self.step = Some((Command { by: Asker::Discovery, job: Job::Discover }, Box::pin(step)));
     }
 
     /// Puts into force what was found.
-    pub(in crate::control) async fn end_discovery(&mut self, by: &Asker, prepared: Result<Box<Prepared>, String>) {
+    pub(in crate::control) async fn end_discovery(&mut self, by: &Asker, renewed: Result<Box<Renewed>, String>) {
         let old = self.present.load_full();
-        let result = match prepared {
-            Ok(prepared) if prepared.plan.config == old.plan.config => {
-                self.discovery.is_applied(prepared.revision);
-                return;
-            }
-            Ok(prepared) => {
-                self.abandon_trial("a change of targets goes before it");
-                self.put_into_force(by, *prepared, Bound::default()).await.map(drop)
-            }
+        let result = match renewed {
+            Ok(renewed) => self.renew(by, *renewed).await,
             Err(why) => Err(why),
         };
         match result {

@@ -111,10 +111,9 @@ impl Board {
         self.sources.load_full()
     }
 
-    /// These are the sources of the plan in force. What others have told is forgotten.
-    pub(super) fn have(&self, sources: BTreeMap<String, Arc<Source>>) {
-        let keys: Vec<Key> = sources.values().map(|source| source.key.clone()).collect();
-        self.found.store(Arc::new(self.found.load().only(&keys)));
+    /// These are the sources of the plan in force, and `all` those that are asked. What others have told is forgotten.
+    pub(super) fn have(&self, sources: BTreeMap<String, Arc<Source>>, all: &[Key]) {
+        self.found.store(Arc::new(self.found.load().only(all)));
         self.sources.store(Arc::new(sources));
     }
 

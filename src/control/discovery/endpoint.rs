@@ -1,5 +1,6 @@
 //! An endpoint that is asked for targets: bounded in time and size, over TLS with a certificate that is checked.
 
+use super::found::Usual;
 use super::listing;
 use super::pace::Heard;
 use crate::config::model::Discover;
@@ -12,6 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -24,6 +26,7 @@ const LONGEST: usize = 16 << 10;
 /// An endpoint.
 pub(super) struct Endpoint {
     url: String,
+    usual: Usual,
     every: Duration,
     limit: Duration,
     token: Option<PathBuf>,
@@ -44,6 +47,7 @@ impl Endpoint {
     pub(super) fn new(url: &str, discover: &Discover) -> Self {
         Self {
             url: url.to_owned(),
+            usual: Usual::of(discover),
             every: discover.interval.0,
             limit: discover.timeout.0,
             token: discover.token_file.clone(),
@@ -73,8 +77,9 @@ impl Endpoint {
             None => self.way.insert(Way::new(&self.url, self.ca.clone()).await?).clone(),
         };
         let own_name = concat!("ringway/", env!("CARGO_PKG_VERSION"));
-        let mut request =
-            Request::get(&self.url).header(USER_AGENT, own_name).header(ACCEPT, "application/json, text/plain");
+        let mut request = Request::get(&self.url)
+            .header(USER_AGENT, own_name)
+            .header(ACCEPT, "application/json, application/toml, text/plain");
         if let Some(tag) = &self.tag {
             request = request.header(IF_NONE_MATCH, tag);
         }
@@ -93,9 +98,10 @@ impl Endpoint {
             status => return Err(format!("status {}", status.as_u16())),
         }
         let body = Limited::new(body, LARGEST).collect().await.map_err(|error| chain(&*error))?.to_bytes();
+        let usual = self.usual;
         let read = tokio::task::spawn_blocking(move || {
             let text = std::str::from_utf8(&body).map_err(|_| "the answer is not UTF-8".to_owned())?;
-            listing::read(text)
+            listing::read(text, &usual)
         });
         let targets = read.await.map_err(|error| error.to_string())??;
         // One that could not be read must not count as known.
@@ -126,8 +132,10 @@ async fn bearer(path: PathBuf) -> Result<HeaderValue, String> {
 }
 
 fn token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("the token in `{}` cannot be read: {error}", path.display()))?;
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST as u64 + 1).read_to_string(&mut text))
+        .map_err(|error| format!("the token in `{}` cannot be read: {error}", path.display()))?;
     match text.trim() {
         "" => Err(format!("there is no token in `{}`", path.display())),
         token if token.len() > LONGEST => {

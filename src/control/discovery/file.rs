@@ -1,5 +1,6 @@
 //! A file with targets, read again when it changes.
 
+use super::found::Usual;
 use super::listing;
 use super::pace::Heard;
 use std::fs;
@@ -17,6 +18,7 @@ const LARGEST: u64 = 8 << 20;
 /// A file with targets.
 pub(super) struct Listed {
     path: PathBuf,
+    usual: Usual,
     /// How it was when it was read last, good or bad.
     read: Option<Stamp>,
     /// What was wrong with it then.
@@ -27,13 +29,13 @@ pub(super) struct Listed {
 type Stamp = (SystemTime, u64);
 
 impl Listed {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), read: None, wrong: None, asked: false }
+    pub(super) fn new(path: &Path, usual: Usual) -> Self {
+        Self { path: path.to_owned(), usual, read: None, wrong: None, asked: false }
     }
 
     /// Looks at it. One that was written just now counts at the next look: it may be seen while it is written.
     pub(super) async fn look(&mut self) -> Heard {
-        let (path, known, first) = (self.path.clone(), self.read, !self.asked);
+        let (path, usual, known, first) = (self.path.clone(), self.usual, self.read, !self.asked);
         self.asked = true;
         let look = tokio::task::spawn_blocking(move || {
             let stamp = stamp(&path)?;
@@ -43,7 +45,7 @@ impl Listed {
             }
             let text = text(&path)?;
             match self::stamp(&path)? == stamp {
-                true => Ok((stamp, Some(listing::read(&text)))),
+                true => Ok((stamp, Some(listing::read(&text, &usual)))),
                 false => Err("it changes while it is read".to_owned()),
             }
         });

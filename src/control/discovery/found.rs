@@ -3,8 +3,9 @@
 //! What always holds: an answer counts for the pool and the source that it came from, and no other; what the configuration says of
 //! a target goes before what is found.
 
-use crate::config::model::{Address, Config, Target};
+use crate::config::model::{Address, Config, Discover, Target};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -74,15 +75,43 @@ impl Found {
     }
 }
 
-/// A target of which no more is told.
-pub fn target(address: Address, weight: u32, backup: bool) -> Target {
-    Target { address, weight, backup, max_in_flight: None }
+/// What targets of a source are, where it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usual {
+    /// Their share of the work.
+    pub weight: u32,
+    /// Whether they are used only while no other target can be.
+    pub backup: bool,
+    /// What they may have in hand.
+    pub max_in_flight: Option<u32>,
+}
+
+impl Usual {
+    /// As a pool has it.
+    pub fn of(discover: &Discover) -> Self {
+        let Discover { weight, backup, max_in_flight, .. } = *discover;
+        Self { weight, backup, max_in_flight }
+    }
+
+    /// A target of which no more is told.
+    pub fn target(self, address: Address) -> Target {
+        let Self { weight, backup, max_in_flight } = self;
+        Target { address, weight, backup, max_in_flight }
+    }
+}
+
+impl Default for Usual {
+    fn default() -> Self {
+        Self::of(&Discover::default())
+    }
 }
 
 /// The order that targets are kept in, so that another order of an answer is no change: each address once, with the larger weight
-/// and no backup if it is told of in several ways. Returns how many are left out beyond `most`.
+/// and room and no backup if it is told of in several ways. Returns how many are left out beyond `most`.
 pub fn tidy(targets: &mut Vec<Target>, most: usize) -> usize {
-    targets.sort_by(|a, b| a.address.cmp(&b.address).then(a.backup.cmp(&b.backup)).then(b.weight.cmp(&a.weight)));
+    let room = |target: &Target| target.max_in_flight.unwrap_or(u32::MAX);
+    let best = |target: &Target| (target.backup, Reverse(target.weight), Reverse(room(target)));
+    targets.sort_by(|a, b| a.address.cmp(&b.address).then_with(|| best(a).cmp(&best(b))));
     targets.dedup_by(|a, b| a.address == b.address);
     let beyond = targets.len().saturating_sub(most);
     targets.truncate(most);
@@ -111,6 +140,8 @@ struct TextTarget {
     address: String,
     weight: u32,
     backup: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_in_flight: Option<u32>,
 }
 
 impl Found {
@@ -120,6 +151,7 @@ impl Found {
             address: target.address.to_string(),
             weight: target.weight,
             backup: target.backup,
+            max_in_flight: target.max_in_flight,
         };
         let answers = self.0.iter().map(|(key, answer)| TextAnswer {
             pool: key.pool.clone(),
@@ -142,9 +174,11 @@ impl Found {
             let read = |text: TextTarget| {
                 let address = Address::parse_target(&text.address);
                 let address = address.map_err(|wrong| format!("`{}` is no target's address: {wrong}", text.address))?;
-                match text.weight {
-                    weight @ 0..=256 => Ok(target(address, weight, text.backup)),
-                    weight => Err(format!("the weight {weight} of `{}` is above 256", text.address)),
+                let TextTarget { weight, backup, max_in_flight, .. } = text;
+                match (weight, max_in_flight) {
+                    (0..=256, None | Some(1..)) => Ok(Usual { weight, backup, max_in_flight }.target(address)),
+                    (257.., _) => Err(format!("the weight {weight} of `{}` is above 256", text.address)),
+                    _ => Err(format!("`{}` may have nothing in flight", text.address)),
                 }
             };
             let mut targets = targets.into_iter().map(read).collect::<Result<Vec<_>, String>>()?;
@@ -161,7 +195,7 @@ mod tests {
     use crate::config::model::{Discover, Pool};
 
     fn target(address: &str, weight: u32, backup: bool) -> Target {
-        super::target(address.parse().unwrap(), weight, backup)
+        Usual { weight, backup, max_in_flight: None }.target(address.parse().unwrap())
     }
 
     fn config(name: &str) -> Config {
@@ -173,7 +207,8 @@ mod tests {
     #[test]
     fn what_is_written_goes_before_what_is_found_and_only_its_own_source_counts() {
         let mut one = config("one.test");
-        let targets = vec![target("10.0.0.1:80", 1, false), target("10.0.0.2:80", 1, true)];
+        let mut targets = vec![target("10.0.0.1:80", 1, false), target("10.0.0.2:80", 1, true)];
+        targets[1].max_in_flight = Some(9);
         let key = Key::of(&one, "a").unwrap();
         let found = Found::default().with(&key, Answer { targets: targets.into(), since: 5 });
         found.lay_over(&mut one);

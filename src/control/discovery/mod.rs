@@ -15,7 +15,7 @@ mod pace;
 mod records;
 
 pub use board::{Board, Source};
-pub use found::{Found, Key};
+pub use found::{Found, Key, Usual};
 
 use crate::config::model::{self, Config, Discover, Dns};
 use endpoint::Endpoint;
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Asks all sources of the plan in force.
 pub(super) struct Discovery {
     pub(super) board: Arc<Board>,
-    tasks: BTreeMap<String, Task>,
+    tasks: BTreeMap<Key, Task>,
     keep: Keep,
     /// The change that was put into force last.
     applied: u64,
@@ -72,7 +72,7 @@ impl Way {
         match discover.source() {
             Some(model::Source::Dns(name, port)) => Self::Dns(Names::new(discover, dns), name.to_owned(), port),
             Some(model::Source::Srv(service)) => Self::Srv(Names::new(discover, dns), service.to_owned()),
-            Some(model::Source::File(path)) => Self::File(Listed::new(path)),
+            Some(model::Source::File(path)) => Self::File(Listed::new(path, Usual::of(discover))),
             Some(model::Source::Http(url)) => Self::Http(Box::new(Endpoint::new(url, discover))),
             None => Self::Nowhere,
         }
@@ -158,30 +158,48 @@ impl Discovery {
         Self { board, tasks: BTreeMap::new(), keep: Keep::new(state_dir), applied, due: Instant::now() }
     }
 
-    /// These pools' targets are looked for from now on. A source that is the same is asked on as before.
-    pub(super) fn set(&mut self, config: &Config) {
-        let (mut before, known) = (std::mem::take(&mut self.tasks), self.board.sources());
-        let mut sources = BTreeMap::new();
-        for key in Key::all(config) {
+    /// The targets of these configurations' pools are looked for from now on, of which the first is in force. A source that is the
+    /// same is asked on as before.
+    pub(super) fn set(&mut self, configs: &[&Config]) {
+        let mut before = std::mem::take(&mut self.tasks);
+        let keys = configs.iter().flat_map(|config| Key::all(config).into_iter().map(move |key| (*config, key)));
+        for (config, key) in keys {
             let Some(discover) = config.pools.get(&key.pool).and_then(|pool| pool.discover.as_ref()) else { continue };
+            if self.tasks.contains_key(&key) {
+                continue;
+            }
             let wanted = (discover.clone(), config.dns.clone());
-            let old = before.remove(&key.pool);
-            let pool = key.pool.clone();
-            let task = match old {
+            let task = match before.remove(&key) {
                 Some(task) if task.wanted == wanted => task,
                 old => {
+                    let same = old.as_ref().map(|task| task.source.clone());
                     drop(old);
-                    let same = known.get(&pool).filter(|source| source.key == key).cloned();
-                    let source = same.unwrap_or_else(|| Arc::new(Source::new(key, discover.shown())));
+                    let source = same.unwrap_or_else(|| Arc::new(Source::new(key.clone(), discover.shown())));
                     let work = ask_on(self.board.clone(), source.clone(), wanted.clone());
                     Task { wanted, source, handle: tokio::spawn(work).abort_handle() }
                 }
             };
-            sources.insert(pool.clone(), task.source.clone());
-            self.tasks.insert(pool, task);
+            self.tasks.insert(key, task);
         }
-        if !(sources.is_empty() && known.is_empty()) {
-            self.board.have(sources);
+        if self.tasks.is_empty() && before.is_empty() {
+            return;
+        }
+        let in_force = configs.first().into_iter().flat_map(|config| Key::all(config));
+        let sources = in_force.filter_map(|key| Some((key.pool.clone(), self.tasks.get(&key)?.source.clone())));
+        self.board.have(sources.collect(), &self.tasks.keys().cloned().collect::<Vec<_>>());
+    }
+
+    /// Has sources asked on whose tasks have ended by themselves, as one does that panics.
+    pub(super) fn tend(&mut self) {
+        for task in self.tasks.values_mut().filter(|task| task.handle.is_finished()) {
+            let (pool, source) = (&task.source.key.pool, &task.source.shown);
+            tracing::error!(
+                pool,
+                source,
+                "nobody asks for targets any more, which is a fault of Ringway's: it begins again"
+            );
+            let work = ask_on(self.board.clone(), task.source.clone(), task.wanted.clone());
+            task.handle = tokio::spawn(work).abort_handle();
         }
     }
 
@@ -258,5 +276,37 @@ async fn ask_on(board: Arc<Board>, source: Arc<Source>, (discover, dns): (Discov
             board.learn(&source.key, targets);
         }
         tokio::time::sleep(verdict.next).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Pool;
+
+    #[tokio::test]
+    async fn a_source_is_asked_on_when_its_task_has_ended_by_itself() {
+        let folder = std::env::temp_dir().join(format!("ringway-tend-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("targets");
+        let discover = Discover { file: Some(file.clone()), ..Discover::default() };
+        let pool = Pool { discover: Some(discover), ..Pool::default() };
+        let config = Config { pools: [("a".to_owned(), pool)].into(), ..Config::default() };
+        let mut discovery = Discovery::new(Arc::default(), &folder);
+        discovery.set(&[&config]);
+        discovery.tasks.values().for_each(|task| task.handle.abort());
+        while !discovery.tasks.values().all(|task| task.handle.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        std::fs::write(&file, "10.0.0.1:80\n").unwrap();
+        discovery.tend();
+        let known = || discovery.board.found().1.get(&Key::of(&config, "a").unwrap()).is_some();
+        let found = timeout(Duration::from_secs(20), async {
+            while !known() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(found.await.is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Servers are asked in their order, but the one that answered last goes first. Each question to one of them is bounded in time.
 
-use super::found;
+use super::found::Usual;
 use super::pace::Heard;
 use super::records::{self, Service};
 use crate::config::model::{Address, Discover, Dns, Family};
@@ -31,6 +31,7 @@ const UNTIMED: Duration = Duration::from_secs(24 * 3600);
 /// Looks names up.
 pub(super) struct Names {
     family: Family,
+    usual: Usual,
     timeout: Duration,
     rounds: u32,
     /// Empty: as the system says.
@@ -81,6 +82,7 @@ impl Names {
         let servers = if discover.servers.is_empty() { &dns.servers } else { &discover.servers };
         Self {
             family: discover.family,
+            usual: Usual::of(discover),
             timeout: dns.timeout.0,
             rounds: dns.attempts,
             servers: servers.clone(),
@@ -99,7 +101,7 @@ impl Names {
         }
         match self.find(name).await {
             Ok((addresses, ttl)) => {
-                let target = |ip| found::target(Address::Ip(SocketAddr::new(ip, port)), 1, false);
+                let target = |ip| self.usual.target(Address::Ip(SocketAddr::new(ip, port)));
                 Heard::Targets(addresses.into_iter().map(target).collect(), ttl)
             }
             Err(without) => without.into(),
@@ -170,7 +172,7 @@ impl Names {
                 addresses: found.get(&plain(&srv.target)).and_then(|of| of.clone().ok()).unwrap_or_default(),
             })
             .collect();
-        let targets = records::targets(&services);
+        let targets = records::targets(&services, self.usual);
         match (targets.is_empty(), failed) {
             (true, Some(why)) => Heard::Failed(why),
             (true, None) => Heard::Nothing("none of the names of the SRV records has an address".to_owned()),

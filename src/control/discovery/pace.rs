@@ -128,7 +128,7 @@ mod tests {
     const LIMITS: Limits = Limits { min: SECOND, max: Duration::from_secs(60), hold: Duration::from_secs(30) };
 
     fn targets(count: u8) -> Vec<Target> {
-        let target = |n| super::super::found::target(format!("10.0.0.{n}:80").parse().unwrap(), 1, false);
+        let target = |n| super::super::Usual::default().target(format!("10.0.0.{n}:80").parse().unwrap());
         (1..=count).map(target).collect()
     }
 

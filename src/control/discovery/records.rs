@@ -1,6 +1,6 @@
 //! From SRV records to targets (RFC 2782). Pure.
 
-use super::found;
+use super::found::Usual;
 use crate::config::model::{Address, Target};
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,15 +20,17 @@ pub struct Service {
 /// The largest weight of a target.
 const HEAVIEST: u64 = 256;
 
-/// The targets that records stand for. Those of the lowest priority value do the work, all others are backups.
-pub fn targets(services: &[Service]) -> Vec<Target> {
+/// The targets that records stand for. Those of the lowest priority value do the work, all others are backups. What records do not
+/// say is as `usual`.
+pub fn targets(services: &[Service], usual: Usual) -> Vec<Target> {
     let lowest = services.iter().filter(|service| !service.addresses.is_empty()).map(|service| service.priority).min();
     let mut targets = Vec::new();
     for service in services {
         let level = services.iter().filter(|other| other.priority == service.priority);
         let weight = share(service.weight, level.map(|other| other.weight));
-        let backup = Some(service.priority) != lowest;
-        let target = |&ip| found::target(Address::Ip(SocketAddr::new(ip, service.port)), weight, backup);
+        let backup = usual.backup || Some(service.priority) != lowest;
+        let own = Usual { weight, backup, ..usual };
+        let target = |&ip| own.target(Address::Ip(SocketAddr::new(ip, service.port)));
         targets.extend(service.addresses.iter().map(target));
     }
     targets
@@ -88,15 +90,18 @@ mod tests {
             port,
             addresses: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
         };
-        let told = targets(&[
+        let all = [
             service(20, 81, &["10.0.0.2"]),
             service(10, 80, &["10.0.0.1", "fd00::1"]),
             service(10, 81, &["10.0.0.1"]),
             service(5, 80, &[]),
-        ]);
+        ];
+        let told = targets(&all, Usual::default());
         let told: Vec<String> =
             told.iter().map(|target| format!("{} {} {}", target.address, target.weight, target.backup)).collect();
         assert_eq!(told, ["10.0.0.2:81 1 true", "10.0.0.1:80 1 false", "[fd00::1]:80 1 false", "10.0.0.1:81 1 false"]);
-        assert!(targets(&[]).is_empty());
+        assert!(targets(&[], Usual::default()).is_empty());
+        let told = targets(&all, Usual { weight: 9, backup: true, max_in_flight: Some(4) });
+        assert!(told.iter().all(|target| (target.weight, target.backup, target.max_in_flight) == (1, true, Some(4))));
     }
 }

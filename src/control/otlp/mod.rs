@@ -6,6 +6,7 @@
 mod backlog;
 mod client;
 
+use crate::config::KeyPath;
 use crate::observe::counters::Counters;
 use crate::observe::reason::Delivered;
 use crate::observe::trace::{Batch, Spans, Writer};
@@ -63,6 +64,8 @@ impl Traces {
             (Some(None), None) => true,
             _ => false,
         };
+        let at = KeyPath::from(["tracing"]);
+        let same = same && before.is_some_and(|before| before.files.are_the_same(&plan.files, &at));
         if same {
             return Ok(Next::AsBefore);
         }

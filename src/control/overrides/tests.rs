@@ -99,3 +99,21 @@ fn differences_are_told_by_their_keys() {
     assert_eq!(told.len(), 2);
     assert!(before.changes_since(&before).is_empty());
 }
+
+#[test]
+fn an_agent_is_not_heeded_for_as_long_as_is_said() {
+    let off = Overrides::default().with_agent(&key(A), Heed::Off, Until::Restart);
+    assert_eq!((off.heed(&key(A)), off.heed(&key(B))), (Heed::Off, Heed::On));
+    assert_eq!(Overrides::from_text(&off.to_kept_text().unwrap()).unwrap().heed(&key(A)), Heed::On, "after a restart");
+    let kept = off.with_agent(&key(A), Heed::Off, Until::Forever);
+    assert_eq!(Overrides::from_text(&kept.to_text().unwrap()).unwrap(), kept);
+    let file = config(&[A]);
+    let row = kept.rows(&file, &file).remove(0);
+    assert_eq!(
+        (row.what.as_str(), row.from.as_deref(), row.to.as_str(), row.effect),
+        ("agent", Some("on"), "off", true)
+    );
+    let over = kept.with_agent(&key(A), Heed::On, Until::Restart);
+    assert_eq!(over.heed(&key(A)), Heed::On);
+    assert!(over.with_agent(&key(A), Heed::On, Until::Forever).is_empty());
+}

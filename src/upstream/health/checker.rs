@@ -29,6 +29,12 @@ impl Checker {
         Self { rise, fall, health: rise }
     }
 
+    /// A target that no check has seen and that is taken for down: up at the first success.
+    pub fn unproven(rise: u32, fall: u32) -> Self {
+        let new = Self::new(rise, fall);
+        Self { health: new.rise - 1, ..new }
+    }
+
     /// The same, of a target that is known to be up or down: it takes a full `fall` or `rise` to change that.
     pub fn knowing(mut self, up: bool) -> Self {
         self.health = if up { self.rise + self.fall - 1 } else { 0 };
@@ -89,6 +95,19 @@ mod tests {
         assert!(Checker::new(2, 3).is_up());
         assert_eq!(run(2, 3, "-"), "D");
         assert_eq!(run(2, 3, "+--"), "...");
+    }
+
+    #[test]
+    fn who_is_unproven_is_down_until_the_first_check_passes() {
+        for rise in [1, 2, 5] {
+            let mut checker = Checker::unproven(rise, 3);
+            assert!(!checker.is_up());
+            assert_eq!(checker.on_result(true), Some(true));
+            let mut checker = Checker::unproven(rise, 3);
+            assert_eq!(checker.on_result(false), None);
+            let passes = (0..rise).map(|_| checker.on_result(true)).collect::<Vec<_>>();
+            assert_eq!(passes.last(), Some(&Some(true)), "after a failure it takes all of `rise`");
+        }
     }
 
     #[test]

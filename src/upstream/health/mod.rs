@@ -5,7 +5,8 @@
 //! up until its first check says otherwise: then a single failure marks it down, so that one that is dead from the
 //! start is not used for `fall` intervals. [`Checks`] goes on with what it knows when the configuration changes.
 //!
-//! What always holds: a process that stood still blames no target for it, and asks none of them in a burst when it goes on.
+//! What always holds: a process that stood still blames no target for it, and asks none of them in a burst when it goes on; a check that ends by
+//! itself is begun again.
 //!
 //! May use `observe` and `tls`; knows nothing of the configuration.
 
@@ -15,6 +16,7 @@ mod pattern;
 pub mod probe;
 mod run;
 mod schedule;
+mod teller;
 
 pub use checker::{Checker, Pace};
 pub use finding::Finding;
@@ -31,6 +33,7 @@ use crate::tls::Outbound;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use teller::{Left, Teller};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -59,6 +62,8 @@ pub struct CheckSpec {
     pub rise: u32,
     /// Checks in a row that must fail before a target that was up is down; at least 1.
     pub fall: u32,
+    /// Whether a target that no check has seen is taken for down.
+    pub unproven: bool,
 }
 
 /// A target to be checked.
@@ -98,6 +103,7 @@ pub struct Checks {
     start: Instant,
     seed: u64,
     lateness: Arc<Peak>,
+    teller: Arc<Teller>,
     running: HashMap<(String, String, bool), Running>,
 }
 
@@ -122,6 +128,7 @@ impl CheckSpec {
             timeout: Duration::from_secs(1),
             rise: 2,
             fall: 3,
+            unproven: false,
         }
     }
 
@@ -142,7 +149,7 @@ impl CheckSpec {
 impl Checks {
     /// None yet. `seed` makes schedules repeatable; `lateness` learns how late checks start.
     pub fn new(seed: u64, lateness: Arc<Peak>) -> Self {
-        Self { start: Instant::now(), seed, lateness, running: HashMap::new() }
+        Self { start: Instant::now(), seed, lateness, teller: Arc::default(), running: HashMap::new() }
     }
 
     /// Checks these from now on, and no others: a target that is checked no more is taken for up. First checks are spread over
@@ -176,8 +183,35 @@ impl Checks {
             running.end();
         }
         self.forget_agents(asked);
+        self.show();
+    }
+
+    /// Has metrics show who is up and who is down, where that has changed otherwise than by a check.
+    pub fn show(&self) {
         for running in self.running.values() {
             running.wanted.show(running.wanted.patient.passes());
+        }
+    }
+
+    /// Begins checks again that have ended by themselves, as one does that panics, and tells how many changes of targets were not told one by
+    /// one. To be called about once a second.
+    pub fn tend(&mut self) {
+        let ended: Vec<_> =
+            self.running.iter().filter(|(_, running)| running.task.is_finished()).map(|(key, _)| key.clone()).collect();
+        for key in ended {
+            let Some(Running { wanted, .. }) = self.running.remove(&key) else { continue };
+            let (pool, target) = (&wanted.spec.pool, &wanted.spec.target);
+            tracing::error!(
+                pool,
+                target,
+                "a check has ended by itself, which is a fault of Ringway's: it begins again"
+            );
+            let up = wanted.patient.is_up();
+            let running = self.begin(wanted, Some(up));
+            self.running.insert(key, running);
+        }
+        for (pool, Left { down, up }) in self.teller.left(self.start.elapsed()) {
+            tracing::warn!(pool, down, up, "more targets have changed than are told one by one");
         }
     }
 
@@ -205,12 +239,18 @@ impl Checks {
     fn begin(&mut self, wanted: Wanted, up: Option<bool>) -> Running {
         self.seed = self.seed.wrapping_add(1);
         let schedule = Schedule::new(wanted.spec.intervals, self.seed);
-        let checker = Checker::new(wanted.spec.rise, wanted.spec.fall);
-        let checker = up.map_or_else(|| checker.clone(), |up| checker.clone().knowing(up));
-        let (start, lateness, checked) = (self.start, self.lateness.clone(), wanted.clone());
+        let (rise, fall) = (wanted.spec.rise, wanted.spec.fall);
+        let checker = match up {
+            Some(up) => Checker::new(rise, fall).knowing(up),
+            // It is down because it was made so, and not by a check.
+            None if wanted.spec.unproven && !wanted.patient.is_up() => Checker::unproven(rise, fall),
+            None => Checker::new(rise, fall),
+        };
+        let (start, lateness, teller, checked) =
+            (self.start, self.lateness.clone(), self.teller.clone(), wanted.clone());
         let task = tokio::spawn(async move {
-            // A check never ends by itself; if one panics, the log says so and its target keeps its state.
-            run::check(checked, schedule, checker, start, &lateness).await;
+            // A check never ends by itself; if one panics, the log says so and its target keeps its state until it is begun again.
+            run::check(checked, schedule, checker, start, (&lateness, &teller)).await;
         });
         Running { wanted, task }
     }
@@ -345,6 +385,22 @@ mod tests {
         target.set_up(false);
         checks.set(Vec::new());
         assert!(target.is_up() && checks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_check_that_has_ended_by_itself_begins_again_with_what_is_known() {
+        let address = dead().await;
+        let target = target(address);
+        let mut checks = Checks::new(1, Arc::default());
+        checks.set(vec![wanted(&target, address, Probe::Tcp)]);
+        until("it is down", || !target.is_up()).await;
+        let end = |checks: &Checks| checks.running.values().for_each(|running| running.task.abort());
+        end(&checks);
+        until("it has ended", || checks.running.values().all(|running| running.task.is_finished())).await;
+        checks.tend();
+        assert!(!target.is_up() && checks.len() == 1);
+        let _listener = TcpListener::bind(address).await.unwrap();
+        until("it is checked again", || target.is_up()).await;
     }
 
     #[tokio::test]

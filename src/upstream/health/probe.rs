@@ -17,7 +17,7 @@ mod redis;
 mod script;
 mod smtp;
 
-pub use http::Http;
+pub use http::{Field, Http};
 pub use mysql::Mysql;
 pub use postgres::Postgres;
 pub use redis::Redis;

@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::probe::{self, Probe};
+use super::teller::Teller;
 use super::{Checker, Schedule, Wanted};
 use crate::observe::counters::{LastCheck, Peak};
 use std::time::{Duration, SystemTime};
@@ -16,10 +17,11 @@ pub(super) async fn check(
     mut schedule: Schedule,
     mut checker: Checker,
     start: Instant,
-    lateness: &Peak,
+    (lateness, teller): (&Peak, &Teller),
 ) {
     let spec = &wanted.spec;
-    let mut due = start.elapsed().saturating_add(schedule.first());
+    let first = if checker.is_up() { schedule.first() } else { schedule.first_soon() };
+    let mut due = start.elapsed().saturating_add(first);
     // Once in a row: a process that is always late has to go by what it sees.
     let mut excused = false;
     loop {
@@ -47,7 +49,7 @@ pub(super) async fn check(
         }
         excused = false;
         wanted.note(&found, took);
-        wanted.judge(&found, &mut checker);
+        wanted.judge(&found, &mut checker, (teller, now));
         due = schedule.next(due, now, checker.pace());
     }
 }
@@ -75,7 +77,7 @@ impl Wanted {
     }
 
     /// Draws the consequences.
-    fn judge(&self, found: &Finding, checker: &mut Checker) {
+    fn judge(&self, found: &Finding, checker: &mut Checker, telling: (&Teller, Duration)) {
         let before = self.patient.passes();
         let mut why = None;
         // That an agent cannot be reached says nothing of the target that the target's own checks would not say.
@@ -83,7 +85,8 @@ impl Wanted {
             && let Some(up) = checker.on_result(found.passed())
         {
             self.patient.set_up(up);
-            why = up.then(|| match self.spec.rise {
+            // One that has to prove itself has but to pass the first one.
+            why = up.then(|| match u64::from(self.spec.rise).min(self.counters.passed.get()) {
                 1 => "1 check passed".to_owned(),
                 rise => format!("{rise} checks passed"),
             });
@@ -92,33 +95,36 @@ impl Wanted {
             let (said, now) = (self.patient.said(), self.patient.said().after(reply));
             if said != now {
                 self.patient.hear(now);
-                tracing::info!(pool = self.spec.pool, target = self.spec.target, said = %found, "an agent has its say: {now}");
+                let (pool, target) = (&self.spec.pool, &self.spec.target);
+                // A weight may be another one with each line.
+                match (said.down, said.mode) == (now.down, now.mode) {
+                    true => tracing::debug!(pool, target, said = %found, "an agent has its say: {now}"),
+                    false => tracing::info!(pool, target, said = %found, "an agent has its say: {now}"),
+                }
                 why = Some(format!("agent: {found}"));
             }
         }
         let up = self.patient.passes();
         if up != before {
-            self.tell(up, &why.unwrap_or_else(|| found.to_string()), found);
+            self.tell(up, &why.unwrap_or_else(|| found.to_string()), found, telling);
         }
     }
 
     /// Tells of a change, of this target and of those that follow it.
-    fn tell(&self, up: bool, reason: &str, found: &Finding) {
+    fn tell(&self, up: bool, reason: &str, found: &Finding, (teller, now): (&Teller, Duration)) {
         self.show(up);
         self.counters.changes.inc();
-        let (pool, target, check) = (&self.spec.pool, &self.spec.target, found.outcome.word());
-        match up {
-            true => tracing::info!(pool, target, reason, check, "target is up"),
-            false => tracing::warn!(pool, target, reason, check, "target is down"),
-        }
+        let check = found.outcome.word();
+        let say = |pool: &str, target: &str, reason: &str| match (teller.tells(pool, up, now), up) {
+            (true, true) => tracing::info!(pool, target, reason, check, "target is up"),
+            (true, false) => tracing::warn!(pool, target, reason, check, "target is down"),
+            (false, _) => tracing::debug!(pool, target, reason, check, up, "target has changed"),
+        };
+        let (pool, target) = (&self.spec.pool, &self.spec.target);
+        say(pool, target, reason);
         for follower in &self.followers {
             follower.counters.changes.inc();
-            let reason = format!("it follows {pool}/{target}: {reason}");
-            let (pool, target) = (&follower.pool, &follower.target);
-            match up {
-                true => tracing::info!(pool, target, reason, check, "target is up"),
-                false => tracing::warn!(pool, target, reason, check, "target is down"),
-            }
+            say(&follower.pool, &follower.target, &format!("it follows {pool}/{target}: {reason}"));
         }
     }
 }

@@ -48,6 +48,11 @@ impl Schedule {
         self.intervals.steady.mul_f64(self.random.f64())
     }
 
+    /// When the first check of a target is due that nobody uses before.
+    pub fn first_soon(&mut self) -> Duration {
+        self.intervals.steady.min(SOON).mul_f64(self.random.f64())
+    }
+
     /// When the check after the one that was due at `last` is due. It is `now` if that has passed: checks that were
     /// missed are not made up for.
     pub fn next(&mut self, last: Duration, now: Duration, pace: Pace) -> Duration {
@@ -62,6 +67,8 @@ impl Schedule {
     }
 }
 
+/// Within this a target is checked for the first time that waits for it.
+const SOON: Duration = Duration::from_millis(500);
 /// Who is later than this was not running.
 const ASLEEP: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,7 @@
 //! Lists of targets: files that are watched, endpoints that are asked.
 
 use super::{fails, finding, has, setup, site, start, targets};
+use crate::support::client::request;
 use crate::support::load::Load;
 use crate::support::proxy::ringway;
 use crate::support::secure::{Secure, Speaks};
@@ -34,7 +35,8 @@ fn a_file_is_followed_and_one_that_is_broken_or_gone_changes_nothing() {
     let mut both = [format!("{a} 1"), format!("{b} 3")];
     both.sort();
     has(&proxy, &both);
-    for broken in [json.replace('}', ""), format!("{a}\napp.test:80\n"), json.replace("\"3\"", "\"300\"")] {
+    let unknown = format!("targets = [{{ address = \"{a}\", wieght = 2 }}]\n");
+    for broken in [json.replace('}', ""), format!("{a}\napp.test:80\n"), json.replace("\"3\"", "\"300\""), unknown] {
         std::fs::write(&path, broken).unwrap();
         fails(&proxy, 2.0);
         assert_eq!(targets(&proxy), both);
@@ -187,4 +189,26 @@ fn check_and_explain_look_for_nothing() {
     assert_eq!(code, Some(0));
     assert!(out.contains("found by dns api.invalid:80"), "{out}");
     assert!(!start(finding("file = \"nowhere\"", "")).log.contains(&["panic"]));
+}
+
+#[test]
+fn the_room_of_a_target_is_what_its_list_says_or_the_pool() {
+    let target = Target::mute("a");
+    let setup = setup(finding("file = \"targets\", max_in_flight = 1", "queue = { length = 0 }"));
+    let path = setup.directory().join("targets");
+    std::fs::write(&path, format!("targets = [\"{target}\"]\n")).unwrap();
+    let proxy = setup.start();
+    let ask = || {
+        let mut client = proxy.client();
+        client.send(request("GET", "/", &[]));
+        client
+    };
+    let _first = ask();
+    target.wait_for(1);
+    assert_eq!(proxy.get("/").status, 503, "there is room for one");
+    std::fs::write(&path, format!("targets = [{{ address = \"{target}\", max_in_flight = 2 }}]\n")).unwrap();
+    eventually("there is room for two", || site(&proxy)["targets"][0]["max_in_flight"] == 2);
+    let _second = ask();
+    target.wait_for(2);
+    assert_eq!(proxy.get("/").status, 503, "and no more");
 }

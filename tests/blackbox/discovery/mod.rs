@@ -5,6 +5,7 @@ mod lists;
 mod names;
 mod operate;
 mod services;
+mod staged;
 
 use crate::support::proxy::Setup;
 use crate::support::{Nameserver, Proxy, Target, eventually};

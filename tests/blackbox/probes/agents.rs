@@ -181,3 +181,33 @@ fn what_an_agent_said_outlives_reloads_and_upgrades_and_goes_with_it() {
     eventually("without the agent its word counts no more", || up(&proxy, &spoken.target));
     assert!(spoken.shown(&proxy)["agent"].is_null());
 }
+
+#[test]
+fn an_operator_goes_before_an_agent() {
+    let spoken = Spoken::new("maint");
+    let lines = format!("{}{}", spoken.table(), health("\"tcp\""));
+    let desk = crate::admin::start(&http_with("", &[&spoken.target], &lines));
+    let proxy = &desk.proxy;
+    let target = spoken.target.to_string();
+    let agent = |word: &str| desk.runs(&["target", "set", "site", &target, "--agent", word, "--until", "restart"]);
+    spoken.is_heard(proxy, "up maint");
+    assert_eq!(proxy.get("/").status, 503);
+    assert_eq!(agent("off"), format!("+ pools.site.targets[{target}].agent = off\n"));
+    assert_eq!(proxy.get("/").status, 200);
+    spoken.says("down 0%");
+    spoken.is_heard(proxy, "down maint 0%");
+    assert_eq!((proxy.get("/").status, up(proxy, &spoken.target)), (200, true), "it is heard, and does not count");
+    assert!(
+        spoken.shown(proxy)["agent"]["off"] == true && desk.runs(&["status"]).contains("agent (off): down maint 0%")
+    );
+    // A reload leaves it as it is.
+    desk.rewrite(|text| text.replace("interval = \"100ms\"", "interval = \"150ms\""));
+    desk.runs(&["reload"]);
+    assert_eq!((proxy.get("/").status, up(proxy, &spoken.target)), (200, true));
+    assert_eq!(agent("on"), format!("- pools.site.targets[{target}].agent = off\n"));
+    assert_eq!((proxy.get("/").status, up(proxy, &spoken.target)), (503, false));
+    desk.operator.told("PATCH", &format!("/v1/pools/site/targets/{target}"), "{\"agent\":\"off\"}", 200);
+    assert_eq!(proxy.get("/").status, 200);
+    desk.runs(&["target", "reset", "site", &target]);
+    assert_eq!(proxy.get("/").status, 503);
+}

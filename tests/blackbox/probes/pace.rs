@@ -68,3 +68,39 @@ fn a_process_that_stood_still_blames_nobody_and_asks_no_one_in_a_burst() {
     eventually("checks go on", || asked() >= before + 40);
     assert_eq!(proxy.metric("ringway_target_changes_total", &[]), changes, "nobody was called down: {:#?}", proxy.log);
 }
+
+/// What is new gets nothing until it has shown that it works.
+#[test]
+fn a_target_that_is_to_prove_itself_first_gets_nothing_before() {
+    let (a, mut b) = (Target::echo("a"), Target::echo("b"));
+    b.kill();
+    let lines = "balance = \"round-robin\"\nhealth = { type = \"tcp\", interval = \"100ms\", rise = 3, fall = 1, initial_state = \"down\" }";
+    let proxy = Proxy::start(http_with("", &[&a], lines));
+    eventually("its first check has passed", || proxy.get("/").target() == "a");
+    let text = std::fs::read_to_string(proxy.config_file()).unwrap();
+    std::fs::write(proxy.config_file(), text.replace(&format!("\"{a}\""), &format!("\"{a}\", \"{b}\""))).unwrap();
+    proxy.signal(libc::SIGHUP);
+    proxy.settles("ringway_config_reloads_total", &[("result", "applied")], 1.0);
+    assert!((0..20).all(|_| proxy.get("/").target() == "a"), "who was known stays, who is new waits");
+    assert!(!super::up(&proxy, &b));
+    assert_eq!(proxy.metric("ringway_target_changes_total", &[("target", &b.to_string())]), 0.0, "it was never up");
+    b.revive();
+    eventually("it has proven itself", || proxy.get("/").target() == "b");
+}
+
+#[test]
+fn a_pool_that_has_lost_its_last_target_says_so_once() {
+    let (mut a, b) = (Target::echo("a"), Target::echo("b"));
+    let lines = super::health("\"tcp\"");
+    let proxy = Proxy::start(http_with("", &[&a, &b], &lines));
+    eventually("they are checked", || super::passed(&proxy) >= 2.0);
+    let lost = ["pool=\"site\"", "no target of the pool can be used"];
+    a.kill();
+    eventually("one is down", || !super::up(&proxy, &a));
+    assert!(!proxy.log.contains(&lost));
+    b.kill();
+    proxy.log.wait(&lost);
+    a.revive();
+    proxy.log.wait(&["a target of the pool can be used again"]);
+    assert_eq!(proxy.log.count(&lost), 1);
+}

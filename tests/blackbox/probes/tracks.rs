@@ -1,7 +1,7 @@
 //! Pools whose targets are as healthy as those of another one.
 
 use super::{health, shown, up};
-use crate::support::proxy::ringway;
+use crate::support::proxy::{Setup, ringway};
 use crate::support::toml::{http_with, pool};
 use crate::support::{Proxy, Target, eventually};
 
@@ -71,6 +71,48 @@ fn who_follows_nobody_any_more_is_up_again() {
     eventually("it serves", || proxy.get("/").status == 200);
     eventually("it is shown so", || up(&proxy, &a));
     assert!(!up(&proxy, &lead));
+}
+
+/// Whom there is to follow comes and goes.
+#[test]
+fn targets_that_are_found_follow_those_that_are_found() {
+    let (mut a, b) = (Target::echo("a"), Target::echo("b"));
+    let found = |list: &str| format!("discover = {{ file = \"{list}\" }}\n");
+    let text = "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n[pools.site]\n".to_owned()
+        + &found("site.targets")
+        + "track = \"checked\"\n[routes.checked]\npaths = [\"/checked/\"]\npool = \"checked\"\n[pools.checked]\n"
+        + &found("checked.targets")
+        + &health("\"tcp\"");
+    let setup = Setup::new(text);
+    let state = format!("state_dir = \"{}/state\"", setup.directory().display());
+    let folder = setup.directory().to_owned();
+    let write = |list: &str, targets: &str| std::fs::write(folder.join(list), targets).unwrap();
+    write("site.targets", &format!("{a}\n"));
+    write("checked.targets", &format!("{b}\n"));
+    let proxy = setup.runtime(&state).start();
+    let address = a.to_string();
+    assert_eq!(proxy.get("/").target(), "a", "it follows nobody yet");
+    a.kill();
+    write("checked.targets", &format!("{address}\n{b}\n"));
+    eventually("it is down as the one that has come", || {
+        let at = [("target", address.as_str()), ("pool", "site")];
+        proxy.metric("ringway_target_up", &at) == 0.0
+    });
+    assert_eq!(proxy.get("/").status, 503);
+    assert_eq!(shown(&proxy, "site", &address)["follows"], format!("checked/{address}"));
+    a.revive();
+    eventually("and up again", || proxy.get("/").target() == "a");
+    write("site.targets", &format!("{b}\n"));
+    eventually("who comes follows at once", || shown_all(&proxy, "site") == [b.to_string()]);
+    assert_eq!(shown(&proxy, "site", &b)["follows"], format!("checked/{b}"));
+}
+
+/// The addresses of a pool's targets.
+fn shown_all(proxy: &Proxy, pool: &str) -> Vec<String> {
+    let pool: serde_json::Value =
+        serde_json::from_str(&proxy.ask_admin("GET", &format!("/v1/pools/{pool}")).text()).unwrap();
+    let addresses = pool["targets"].as_array().unwrap().iter();
+    addresses.map(|target| target["address"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

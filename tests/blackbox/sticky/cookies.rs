@@ -318,3 +318,30 @@ fn explain_says_where_a_client_belongs() {
     assert!(out.contains("+ Cookie: a=1") && out.contains("- Cookie: RWSRV="), "{out}");
     assert!(explain("Cookie: RWSRV=x").contains("what it comes with names no target"));
 }
+
+/// The configuration is the same, and yet a reload finds something to do.
+#[test]
+fn a_secret_that_has_changed_counts_from_the_next_reload_on() {
+    let targets = echoes(3);
+    let setup = Setup::new(config(&targets, "cookie = \"RWSRV\", secret_file = \"secret\""));
+    let secret = setup.directory().join("secret");
+    std::fs::write(&secret, "0123456789abcdef").unwrap();
+    let proxy = setup.start();
+    let reloads = |result: &str| proxy.metric("ringway_config_reloads_total", &[("result", result)]);
+    let first = proxy.get("/");
+    let value = format!("RWSRV={}", set(&first).unwrap());
+    let is_known = || set(&with_cookie(&mut proxy.client(), &value)).is_none();
+    std::fs::write(&secret, "another secret of us").unwrap();
+    assert!(is_known(), "nothing is read without a reload");
+    proxy.signal(libc::SIGHUP);
+    proxy.settles("ringway_config_reloads_total", &[("result", "applied")], 1.0);
+    proxy.log.wait(&["~ pools.site.sticky.secret_file: (what the file had) → (what it has now)"]);
+    assert!(!is_known(), "it was named by another secret");
+    proxy.signal(libc::SIGHUP);
+    proxy.settles("ringway_config_reloads_total", &[("result", "unchanged")], 1.0);
+    std::fs::write(&secret, "short").unwrap();
+    proxy.signal(libc::SIGHUP);
+    eventually("what cannot be used changes nothing", || reloads("failed") == 1.0);
+    assert_eq!(proxy.get("/").status, 200);
+    assert!(!proxy.log.contains(&["another secret"]));
+}

@@ -1,6 +1,6 @@
 //! HTTP: one request, of which the status and, where it is asked for, the body counts.
 
-use super::super::finding::Finding;
+use super::super::finding::{Finding, said};
 use super::super::pattern::Pattern;
 use super::conversation::{HELD, late};
 use super::dial::{Dialled, Wire};
@@ -9,7 +9,7 @@ use crate::observe::reason::Outcome;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
@@ -34,10 +34,37 @@ pub struct Http {
     pub h2: bool,
     /// Inclusive ranges of statuses that pass.
     pub expect: Vec<(u16, u16)>,
+    /// What headers of the response must be, by their names.
+    pub expect_headers: Vec<(String, Field)>,
     /// What the body of the response must hold.
     pub expect_body: Option<Pattern>,
     /// What it must not hold.
     pub expect_not_body: Option<Pattern>,
+}
+
+/// How a header must look. Where it occurs several times, one that fits is enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// It occurs.
+    Present,
+    /// It does not occur.
+    Absent,
+    /// It is this, byte by byte.
+    Is(Vec<u8>),
+    /// This is found in it.
+    Holds(Pattern),
+}
+
+impl Field {
+    fn is_in(&self, head: &HeaderMap, name: &str) -> bool {
+        let mut values = head.get_all(name).iter().map(HeaderValue::as_bytes);
+        match self {
+            Self::Present => values.next().is_some(),
+            Self::Absent => values.next().is_none(),
+            Self::Is(wanted) => values.any(|value| value == wanted),
+            Self::Holds(pattern) => values.any(|value| pattern.is_in(value)),
+        }
+    }
 }
 
 impl Default for Http {
@@ -51,6 +78,7 @@ impl Default for Http {
             body: Vec::new(),
             h2: false,
             expect: vec![(200, 399)],
+            expect_headers: Vec::new(),
             expect_body: None,
             expect_not_body: None,
         }
@@ -66,14 +94,13 @@ impl Http {
                 let request = self.request(&format!("{scheme}://{host}{}", self.path), None, ())?;
                 let enough = |body: &[u8]| self.is_decided(body);
                 let body = Bytes::copy_from_slice(&self.body);
-                let Answer { status, body, .. } = multiplexed::ask(dialled.wire, request, body, enough).await?;
-                return Ok((status, body));
+                return multiplexed::ask(dialled.wire, request, body, enough).await;
             }
             let request = self.request(&self.path, Some(host), Full::new(Bytes::copy_from_slice(&self.body)))?;
             self.ask_alone(dialled.wire, request).await
         };
-        let (status, body) = timeout_at(deadline, asked).await.map_err(|_| late())??;
-        self.judge(status, &body)
+        let answer = timeout_at(deadline, asked).await.map_err(|_| late())??;
+        self.judge(&answer)
     }
 
     fn request<B>(&self, uri: &str, host: Option<&str>, body: B) -> Result<Request<B>, Finding> {
@@ -93,8 +120,8 @@ impl Http {
         request.body(body).map_err(|error| unfit(error.to_string()))
     }
 
-    /// The status of the final response, and as much of its body as matters. The rest is never read.
-    async fn ask_alone(&self, wire: Box<dyn Wire>, request: Request<Full<Bytes>>) -> Result<(u16, Vec<u8>), Finding> {
+    /// The final response, and as much of its body as matters. The rest is never read.
+    async fn ask_alone(&self, wire: Box<dyn Wire>, request: Request<Full<Bytes>>) -> Result<Answer, Finding> {
         let mut client = http1::Builder::new();
         client.max_buf_size(MAX_HEAD);
         let (mut sender, connection) = client.handshake(TokioIo::new(wire)).await.map_err(classify)?;
@@ -107,7 +134,8 @@ impl Http {
                     held.extend_from_slice(&data[..data.len().min(HELD - held.len())]);
                 }
             }
-            Ok((response.status().as_u16(), held))
+            let (status, head) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+            Ok(Answer { status, head, body: held, trailers: HeaderMap::new() })
         };
         let mut ask = std::pin::pin!(ask);
         let answer = tokio::select! {
@@ -131,10 +159,18 @@ impl Http {
         forbidden.is_none() && self.expect_body.as_ref().is_none_or(|pattern| pattern.is_in(body))
     }
 
-    fn judge(&self, status: u16, body: &[u8]) -> Result<Finding, Finding> {
-        let code = u32::from(status);
-        if !self.expect.iter().any(|(from, to)| (*from..=*to).contains(&status)) {
+    fn judge(&self, answer: &Answer) -> Result<Finding, Finding> {
+        let Answer { status, head, body, .. } = answer;
+        let code = u32::from(*status);
+        if !self.expect.iter().any(|(from, to)| (*from..=*to).contains(status)) {
             return Err(Finding::coded(Outcome::BadStatus, code, ""));
+        }
+        if let Some((name, _)) = self.expect_headers.iter().find(|(name, wanted)| !wanted.is_in(head, name)) {
+            let words = match head.get(name) {
+                None => format!("the header `{name}` is not there"),
+                Some(value) => format!("the header `{name}` is `{}`", said(value.as_bytes())),
+            };
+            return Err(Finding::coded(Outcome::BadAnswer, code, words));
         }
         let whole = if body.len() < HELD { "" } else { " in its first 64 KiB" };
         let wrong = match (&self.expect_body, &self.expect_not_body) {

@@ -6,7 +6,11 @@
 use super::super::finding::{Finding, said};
 use super::conversation::Conversation;
 use crate::observe::reason::Outcome;
+use std::io::Read;
 use std::path::PathBuf;
+
+/// The longest password, in bytes.
+const LONGEST: u64 = 16 << 10;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +25,12 @@ impl Redis {
     /// Asks, and takes its leave.
     pub(super) async fn ask(&self, mut talk: Conversation) -> Result<Finding, Finding> {
         if let Some(path) = self.password.clone() {
-            let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(&path)).await;
+            let read = tokio::task::spawn_blocking(move || {
+                let mut text = String::new();
+                std::fs::File::open(&path)?.take(LONGEST).read_to_string(&mut text)?;
+                std::io::Result::Ok(text)
+            });
+            let read = read.await;
             let password = read
                 .unwrap_or_else(|error| Err(error.into()))
                 .map_err(|error| Finding::new(Outcome::NotMade, format!("`password_file` cannot be read: {error}")))?;

@@ -106,6 +106,30 @@ async fn a_whole_body_is_searched() {
 }
 
 #[tokio::test]
+async fn headers_of_the_answer_must_be_as_is_said() {
+    let answer = b"HTTP/1.1 200 OK\r\nX-Role: primary\r\nx-tag: a\r\nx-tag: b\r\ncontent-length: 0\r\n\r\n";
+    let (address, _asked) = target(answer).await;
+    let with = |fields: &[(&str, Field)]| Http {
+        expect_headers: fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect(),
+        ..http()
+    };
+    let is = |value: &str| Field::Is(value.as_bytes().to_vec());
+    let holds = |regex: &str| Field::Holds(Pattern::new(regex).unwrap());
+    let good = [("x-role", is("primary")), ("x-tag", is("b")), ("x-tag", holds("~^a$")), ("x-draining", Field::Absent)];
+    passes(&address, with(&good)).await;
+    passes(&address, with(&[("x-role", Field::Present)])).await;
+    for (field, told) in [
+        (("x-role", is("prim")), "L7RSP the header `x-role` is `primary`"),
+        (("x-role", holds("~^standby")), "L7RSP the header `x-role` is `primary`"),
+        (("x-role", Field::Absent), "L7RSP the header `x-role` is `primary`"),
+        (("x-mode", Field::Present), "L7RSP the header `x-mode` is not there"),
+        (("x-mode", is("rw")), "L7RSP the header `x-mode` is not there"),
+    ] {
+        assert_eq!(failure(&address, with(&[good[0].clone(), field])).await, told);
+    }
+}
+
+#[tokio::test]
 async fn an_early_hint_is_not_the_answer() {
     let hinted = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n";
     let (address, _asked) = target(hinted).await;

@@ -1,0 +1,116 @@
+//! What stands in the files that are read when a plan is made and not again: secrets of cookies, headers and authorities of the
+//! collector of traces. Other files that a configuration names are read again whenever they change, or each time they are needed.
+//!
+//! What always holds: a plan that differs in its targets alone goes by what was read for the one before it; nothing of a file is shown.
+
+use crate::config::KeyPath;
+use crate::config::model::Config;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What stands in these files, by the key that names each.
+#[derive(Clone, Default)]
+pub struct Files(BTreeMap<KeyPath, Content>);
+
+/// What stands in a file, or why it cannot be read.
+type Content = Result<Arc<[u8]>, String>;
+
+/// The largest file that is read, in bytes; of a larger one as much counts.
+const LARGEST: u64 = 1 << 20;
+
+impl Files {
+    /// Reads those that a configuration names. Blocks.
+    pub(super) fn read(config: &Config) -> Self {
+        Self(named(config).map(|(key, path)| (key, content(path))).collect())
+    }
+
+    /// What stands in the file that a key names, as long as a configuration that it was read for names it.
+    pub(super) fn content(&self, key: &KeyPath) -> Result<&[u8], &str> {
+        match self.0.get(key) {
+            Some(content) => content.as_deref().map_err(String::as_str),
+            None => Err("it was not read"),
+        }
+    }
+
+    /// Whether the same stands in the files of a key and those below it.
+    pub fn are_the_same(&self, other: &Self, at: &KeyPath) -> bool {
+        let within = |of: &'_ Self| -> Vec<(KeyPath, Content)> {
+            of.0.iter()
+                .filter(|(key, _)| key.is_within(at))
+                .map(|(key, content)| (key.clone(), content.clone()))
+                .collect()
+        };
+        within(self) == within(other)
+    }
+
+    /// The keys of files that have something else in them than in `before`, and are named by both.
+    pub fn changed_since(&self, before: &Self) -> Vec<KeyPath> {
+        let differs = |(key, content): &(&KeyPath, &Content)| before.0.get(*key).is_some_and(|old| old != *content);
+        self.0.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys().map(KeyPath::to_string)).finish()
+    }
+}
+
+/// The paths of the files that are read when a plan of this configuration is made.
+pub fn places(config: &Config) -> Vec<PathBuf> {
+    named(config).map(|(_, path)| path.to_owned()).collect()
+}
+
+fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
+    let secrets = config.pools.iter().filter_map(|(name, pool)| {
+        let path = pool.sticky.as_ref()?.secret_file.as_deref()?;
+        Some((KeyPath::from(["pools", name, "sticky", "secret_file"]), path))
+    });
+    let collector = config.tracing.iter().flat_map(|tracing| {
+        [("headers_file", tracing.headers_file.as_deref()), ("ca", tracing.ca.as_deref())]
+            .into_iter()
+            .filter_map(|(key, path)| Some((KeyPath::from(["tracing", key]), path?)))
+    });
+    secrets.chain(collector)
+}
+
+fn content(path: &Path) -> Content {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
+        .map(|_| bytes.into())
+        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{Pool, Sticky};
+
+    #[test]
+    fn what_differs_is_known_and_never_shown() {
+        let path = std::env::temp_dir().join(format!("ringway-files-{}", std::process::id()));
+        let sticky = Sticky { cookie: Some("c".to_owned()), secret_file: Some(path.clone()), ..Sticky::default() };
+        let pool = Pool { sticky: Some(sticky), ..Pool::default() };
+        let config = Config { pools: [("a".to_owned(), pool)].into(), ..Config::default() };
+        let key = KeyPath::from(["pools", "a", "sticky", "secret_file"]);
+        let none = Files::read(&config);
+        assert!(none.content(&key).unwrap_err().contains("cannot be read"));
+        std::fs::write(&path, "one secret").unwrap();
+        let one = Files::read(&config);
+        assert_eq!(one.changed_since(&none), std::slice::from_ref(&key));
+        std::fs::write(&path, "two secret").unwrap();
+        let two = Files::read(&config);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(two.changed_since(&one), std::slice::from_ref(&key));
+        assert!(two.changed_since(&two.clone()).is_empty() && two.changed_since(&Files::default()).is_empty());
+        assert!(!two.are_the_same(&one, &KeyPath::from(["pools", "a"])));
+        assert!(two.are_the_same(&one, &KeyPath::from(["pools", "b"])));
+        assert_eq!(two.content(&key), Ok(&b"two secret"[..]));
+        assert_eq!(places(&config), [path]);
+        assert!(!format!("{two:?}").contains("two"), "{two:?}");
+    }
+}
