@@ -57,6 +57,9 @@ pub struct Letter {
     /// How they are by live traffic.
     #[serde(default)]
     pub live: Vec<LiveTarget>,
+    /// How often clients came, by listeners that limit that.
+    #[serde(default)]
+    pub guards: Vec<GuardText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
 }
@@ -115,6 +118,17 @@ pub struct TableText {
     pub under: String,
     /// The entries in a binary form, in base64.
     pub entries: String,
+}
+
+/// How often the clients of a listener came.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuardText {
+    /// The listener's name.
+    pub listener: String,
+    /// What makes a client there.
+    pub under: String,
+    /// The clients in a binary form, in base64.
+    pub clients: String,
 }
 
 /// How a target is by live traffic.

@@ -4,6 +4,7 @@
 //! there, this one accepts again.
 
 use super::checks;
+use super::guards::Counts;
 use super::handover::{Letter, Operators, Successor};
 use super::live;
 use super::present::Present;
@@ -60,7 +61,7 @@ impl Origin {
         letter.discovered = operators.discovered;
         letter.rings = present.plan.rings.hand_over();
         letter.targets = checks::hand_over(present);
-        let tables = Tables::of(&present.plan);
+        let (tables, counts) = (Tables::of(&present.plan), Counts::of(&present.plan));
         letter.live = live::hand_over(present);
         letter.elders = self.elders.iter().copied().filter(|&elder| is_alive(elder)).collect();
         letter.elders.push(std::process::id());
@@ -81,6 +82,7 @@ impl Origin {
             let handed = tokio::task::spawn_blocking(move || {
                 // What is noted last goes along, and control need not wait for it.
                 letter.sticky = tables.hand_over();
+                letter.guards = counts.hand_over();
                 let spare = successor.hand_over(&letter, &descriptors);
                 spare.map(|spare| (successor, spare))
             });

@@ -242,3 +242,45 @@ pub(super) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(socket: &Socket) -> SocketAddr {
+        socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    #[test]
+    fn a_source_address_leaves_the_port_to_when_the_target_is_known() {
+        let source: IpAddr = [127, 0, 0, 5].into();
+        let egress = Egress { source: Origin::Own([source].into()), ..Egress::default() };
+        let targets =
+            [std::net::TcpListener::bind("127.0.0.1:0").unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap()];
+        for target in &targets {
+            let target = target.local_addr().unwrap();
+            let Prepared(socket) = egress.prepare_ip(target, None).unwrap();
+            // A port that was chosen here would be one less for all targets.
+            assert_eq!(local(&socket), SocketAddr::new(source, 0));
+            socket.set_nonblocking(false).unwrap();
+            socket.connect(&SockAddr::from(target)).unwrap();
+            assert!(local(&socket).ip() == source && local(&socket).port() != 0);
+        }
+        // No source is of the target's family.
+        let Prepared(other) = egress.prepare_ip("[::1]:9".parse().unwrap(), None).unwrap();
+        assert!(local(&other).ip().is_unspecified());
+    }
+
+    #[test]
+    fn datagrams_go_out_by_the_source_and_not_by_that_of_a_client() {
+        let open = || Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), Some(Protocol::UDP)).unwrap();
+        let target = IpAddr::from([127, 0, 0, 1]);
+        let by = |source: Origin| {
+            let socket = open();
+            Egress { source, ..Egress::default() }.prepare_datagrams(&socket, target).unwrap();
+            local(&socket).ip()
+        };
+        assert_eq!(by(Origin::Own([IpAddr::from([127, 0, 0, 6])].into())), IpAddr::from([127, 0, 0, 6]));
+        assert!(by(Origin::Any).is_unspecified() && by(Origin::Client).is_unspecified());
+    }
+}

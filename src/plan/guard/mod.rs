@@ -43,8 +43,6 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 struct Counted {
     table: Arc<Table>,
-    /// Keeps clients from being found that share a slot.
-    seed: u64,
     /// Bits that make a client, of IPv4 and of IPv6.
     prefixes: [u8; 2],
 }
@@ -83,6 +81,12 @@ impl Guard {
         self.limits.as_ref().filter(|limits| !limits.except.contains(client))
     }
 
+    /// Where clients are counted, if they are, for another process: what makes a client there goes before it.
+    pub fn counts(&self) -> Option<(String, Arc<Table>)> {
+        let Counted { table, prefixes: [v4, v6] } = &self.limits.as_ref()?.counted;
+        Some((format!("{v4}/{v6}"), table.clone()))
+    }
+
     /// Where clients are counted, if they are.
     pub fn table(&self) -> Option<&Table> {
         self.limits.as_ref().map(|limits| &*limits.counted.table)
@@ -111,7 +115,7 @@ impl Counted {
                 (6, Ipv6Addr::from(u128::from(ip) & mask))
             }
         };
-        xxh3_64_with_seed(&net.octets(), self.seed ^ kind)
+        xxh3_64_with_seed(&net.octets(), self.table.seed() ^ kind)
     }
 }
 
@@ -125,11 +129,7 @@ pub(super) fn compile(listener: &model::Listener, before: Option<&Guard>) -> Opt
             connections: limits.connections,
             pace: limits.rate.map(|rate| Pace::new(rate.interval(), limits.burst.unwrap_or(rate.per_second()))),
             except: Ranges::new(&limits.except),
-            counted: counted.cloned().unwrap_or_else(|| Counted {
-                table: Arc::new(Table::new(limits.size)),
-                seed: fastrand::u64(..),
-                prefixes,
-            }),
+            counted: counted.cloned().unwrap_or_else(|| Counted { table: Arc::new(Table::new(limits.size)), prefixes }),
         }
     });
     let (allow, deny) = (Ranges::new(&listener.allow), Ranges::new(&listener.deny));

@@ -6,6 +6,8 @@
 //! Invariants: a client stands in one slot, so that both limits are looked at and taken from in one step, and are exact over all
 //! workers; who has a connection open keeps its slot. Who cannot be counted is let in, and counted as that.
 
+mod keep;
+
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +18,8 @@ use std::time::Duration;
 pub struct Table {
     buckets: Box<[Bucket]>,
     size: usize,
+    /// Keeps clients from being found that share a slot. It changes only before anybody is counted.
+    seed: AtomicU64,
     /// One more each time that all connections are forgotten.
     epoch: AtomicU64,
     evictions: AtomicU64,
@@ -92,10 +96,17 @@ impl Table {
         Self {
             buckets: (0..buckets).map(|_| Bucket::default()).collect(),
             size,
+            seed: AtomicU64::new(fastrand::u64(..)),
             epoch: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
             uncounted: AtomicU64::new(0),
         }
+    }
+
+    /// What the hashes of its clients are made with.
+    #[inline]
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.load(Ordering::Relaxed)
     }
 
     /// How many clients it is for.

@@ -131,3 +131,15 @@ fn of_a_flood_from_many_addresses_as_many_are_counted_as_there_is_room_for() {
     assert!(comes("127.0.0.1", &proxy).is_none(), "who has connections is not forgotten");
     drop((held, more));
 }
+
+#[test]
+fn an_upgrade_counts_on_how_often_clients_came() {
+    let target = Target::mirror("a");
+    let mut proxy = start(&target, "limits = { rate = \"1/h\", burst = 5 }");
+    assert_eq!(rush(&proxy, 3).len(), 3);
+    assert!(comes("127.0.0.2", &proxy).is_some());
+    proxy.upgrade();
+    proxy.settles("ringway_listener_clients", &[("listener", "web")], 2.0);
+    assert_eq!(rush(&proxy, 24).len(), 2, "five in all");
+    assert_eq!((0..24).filter(|_| comes("127.0.0.2", &proxy).is_some()).count(), 4);
+}
