@@ -46,7 +46,10 @@ fn so_many_connections_are_made_at_once_and_no_more() {
     assert!(comes("127.0.0.2", &proxy).is_some(), "another client");
     // The rate lets one more through in its time.
     let proxy = start(&target, "limits = { rate = \"5/s\", burst = 1 }");
-    assert!(comes("127.0.0.1", &proxy).is_some() && comes("127.0.0.1", &proxy).is_none());
+    // On a busy machine two may be further apart than that.
+    eventually("of two at once one is let in", || {
+        comes("127.0.0.1", &proxy).is_some() && comes("127.0.0.1", &proxy).is_none()
+    });
     eventually("another one is let in", || comes("127.0.0.1", &proxy).is_some());
 }
 
