@@ -143,24 +143,34 @@ pub fn trim() {
 }
 
 /// Runs exchanges for as long as the client has sent the next one already, each by the plan that is in force when it begins.
-async fn busy(visit: &Visit, accepted: &Accepted, client: Channel<'_>, mut held: Lease) -> After {
-    let peer_text = PeerText::new(accepted.peer.ip);
-    let mut heads = take_heads();
-    let after = 'plans: loop {
-        let seat = visit.seat();
-        let Some(connection) = Connection::new(visit, &seat, accepted, client, &peer_text) else { break After::End };
-        loop {
-            match exchange::run(connection, &mut heads, held).await {
-                After::Next(next) if !next.is_empty() => held = next,
-                other => break 'plans other,
+#[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice")]
+fn busy<'a>(
+    visit: &'a Visit,
+    accepted: &'a Accepted,
+    client: Channel<'a>,
+    mut held: Lease,
+) -> impl Future<Output = After> + 'a {
+    async move {
+        let peer_text = PeerText::new(accepted.peer.ip);
+        let mut heads = take_heads();
+        let after = 'plans: loop {
+            let seat = visit.seat();
+            let Some(connection) = Connection::new(visit, &seat, accepted, client, &peer_text) else {
+                break After::End;
+            };
+            loop {
+                match exchange::run(connection, &mut heads, held).await {
+                    After::Next(next) if !next.is_empty() => held = next,
+                    other => break 'plans other,
+                }
+                if !visit.is_in(&seat.era) {
+                    break;
+                }
             }
-            if !visit.is_in(&seat.era) {
-                break;
-            }
-        }
-    };
-    keep_heads(heads);
-    after
+        };
+        keep_heads(heads);
+        after
+    }
 }
 
 /// Heads for an exchange, to be given to [`keep_heads`] after it.

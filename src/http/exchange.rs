@@ -71,26 +71,33 @@ pub(super) enum After {
 }
 
 /// Runs one exchange that begins with `held`.
-pub(super) async fn run(connection: Connection<'_>, heads: &mut Heads, held: Lease) -> After {
-    let mut exchange = Exchange {
-        connection,
-        heads,
-        text: Lease::empty(),
-        outcome: Outcome::begin(&connection),
-        keep_alive: false,
-        grpc: false,
-        continued: false,
-        hurried: false,
-        switched: None,
-        busy: Some(connection.lane.enter()),
-    };
-    let next = exchange.drive(held).await;
-    if let Some(mut switched) = exchange.switched.take() {
-        switched.take_along(&mut exchange);
-        return After::Tunnel(switched);
+#[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice")]
+pub(super) fn run<'a>(
+    connection: Connection<'a>,
+    heads: &'a mut Heads,
+    held: Lease,
+) -> impl Future<Output = After> + 'a {
+    async move {
+        let mut exchange = Exchange {
+            connection,
+            heads,
+            text: Lease::empty(),
+            outcome: Outcome::begin(&connection),
+            keep_alive: false,
+            grpc: false,
+            continued: false,
+            hurried: false,
+            switched: None,
+            busy: Some(connection.lane.enter()),
+        };
+        let next = exchange.drive(held).await;
+        if let Some(mut switched) = exchange.switched.take() {
+            switched.take_along(&mut exchange);
+            return After::Tunnel(switched);
+        }
+        exchange.finish();
+        next.map_or(After::End, After::Next)
     }
-    exchange.finish();
-    next.map_or(After::End, After::Next)
 }
 
 impl Drop for Exchange<'_> {

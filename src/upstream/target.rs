@@ -448,9 +448,4 @@ impl Pool {
     pub fn any_up(&self) -> bool {
         self.targets.iter().any(|target| target.weight() > 0 && target.is_up())
     }
-
-    /// The target at `address`.
-    pub fn find(&self, address: &Address) -> Option<&Target> {
-        self.targets.iter().find(|target| target.address == *address)
-    }
 }
