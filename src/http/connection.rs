@@ -8,7 +8,7 @@ use crate::observe::reason::Reason;
 use crate::plan::{Http, Listener, Protocol};
 use crate::tls::{Channel, Session};
 use std::cell::RefCell;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -80,57 +80,87 @@ pub fn serve<'a>(
     session: impl Into<Option<&'a Session>> + Copy + 'a,
 ) -> impl Future<Output = ()> + 'a {
     async move {
+        // Over TLS the handshake has said which version it is (RFC 9113 §3.3).
         if session.into().is_some_and(|session| session.facts().h2) {
-            let client = Channel::new(&accepted.stream, session.into());
-            return Box::pin(h2::serve(visit, accepted, client, Lease::empty())).await;
+            return Box::pin(h2::serve(
+                visit,
+                accepted,
+                Channel::new(&accepted.stream, session.into()),
+                Lease::empty(),
+            ))
+            .await;
         }
         let mut first = true;
         // A client's first request comes along with its connection.
         accepted.stream.expect_now();
+        // What is kept over more than one of these waits has a place of its own in every idle connection: so nothing is.
         loop {
-            let timeouts = visit.gate.timeouts();
-            accepted.stream.expect_little();
-            accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
-            // As the channel does it, which would be kept twice in every idle connection.
-            let received = match session.into() {
-                None => accepted.stream.recv().await,
-                Some(session) => Box::pin(session.recv(&accepted.stream)).await,
+            await_request(visit, accepted, first);
+            let Some((held, h2)) = ({
+                // As the channel does it, which would be kept twice in every idle connection.
+                let received = match session.into() {
+                    None => accepted.stream.recv().await,
+                    Some(session) => Box::pin(session.recv(&accepted.stream)).await,
+                };
+                begun(visit, received, first, session.into().is_some())
+            }) else {
+                return;
             };
-            let mut held = match received {
-                Ok(bytes) if !bytes.is_empty() => bytes,
-                Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-                    visit.seat().counters().refusals.refused(Reason::HeadTimeout);
-                    return;
-                }
-                _ => return,
-            };
-            // Over TLS the handshake has said which version it is (RFC 9113 §3.3).
-            if first && session.into().is_none() && h2::begins(&held) {
-                let client = Channel::from(&accepted.stream);
-                match Box::pin(h2::preface(client, held)).await {
-                    Ok(whole) if h2::begins(&whole) => {
-                        return Box::pin(h2::serve(visit, accepted, client, whole)).await;
-                    }
-                    Ok(other) => held = other,
-                    Err(_) => return,
-                }
-            }
             first = false;
-            // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
-            // becomes busy finds that memory in the core's cache.
-            let client = Channel::new(&accepted.stream, session.into());
-            // Made where it stays: to make it first and move it then would copy all of it.
-            let room = Box::new_uninit();
-            let after = Box::into_pin(Box::write(room, busy(visit, accepted, client, held))).await;
+            let after = if h2 {
+                Box::pin(by_preface(visit, accepted, held)).await
+            } else {
+                // A busy connection's state is large: in a box of its own it costs an idle one nothing, and the next one that
+                // becomes busy finds that memory in the core's cache. It is made where it stays: to make it first and move it
+                // then would copy all of it.
+                let room = Box::new_uninit();
+                let client = Channel::new(&accepted.stream, session.into());
+                Box::into_pin(Box::write(room, busy(visit, accepted, client, held))).await
+            };
             match after {
                 After::Next(_) => {}
                 After::End => return,
                 After::Tunnel(tunnel) => {
                     visit.lane.speaks(visit.ticket, Speech::Tunnel);
-                    return Box::pin(tunnel.run(&visit.lane, client)).await;
+                    return Box::pin(tunnel.run(&visit.lane, Channel::new(&accepted.stream, session.into()))).await;
                 }
             }
         }
+    }
+}
+
+/// An idle connection gets the time that a client has until its next request, or its first.
+fn await_request(visit: &Visit, accepted: &Accepted, first: bool) {
+    let timeouts = visit.gate.timeouts();
+    accepted.stream.expect_little();
+    accepted.stream.set_deadline(Some(if first { timeouts.request_head } else { timeouts.idle }));
+}
+
+/// How a request begins, and whether that may be the preface of HTTP/2. `None`: nothing more comes.
+fn begun(visit: &Visit, received: io::Result<Lease>, first: bool, secure: bool) -> Option<(Lease, bool)> {
+    match received {
+        Ok(held) if !held.is_empty() => {
+            let h2 = first && !secure && h2::begins(&held);
+            Some((held, h2))
+        }
+        Err(error) if first && error.kind() == ErrorKind::TimedOut => {
+            visit.seat().counters().refusals.refused(Reason::HeadTimeout);
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Serves a connection in clear whose first bytes may be the preface of HTTP/2.
+async fn by_preface(visit: &Visit, accepted: &Accepted, held: Lease) -> After {
+    let client = Channel::from(&accepted.stream);
+    match Box::pin(h2::preface(client, held)).await {
+        Ok(whole) if h2::begins(&whole) => {
+            Box::pin(h2::serve(visit, accepted, client, whole)).await;
+            After::End
+        }
+        Ok(other) => Box::pin(busy(visit, accepted, client, other)).await,
+        Err(_) => After::End,
     }
 }
 

@@ -141,19 +141,22 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
 #[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice in every idle connection")]
 fn serve(visit: Visit, accepted: Accepted) -> impl Future<Output = ()> {
     async move {
-        let seat = visit.seat();
-        let (secure, tcp) = (seat.listener().tls.is_some(), matches!(seat.listener().protocol, Protocol::Tcp { .. }));
-        let fronted = seat.listener().front.is_some();
-        drop(seat);
-        match (fronted, secure, tcp) {
+        match nature(&visit) {
             // Others must not be as large.
-            (true, ..) => Box::pin(serve_fronted(visit, accepted, secure, tcp)).await,
+            (true, secure, tcp) => Box::pin(serve_fronted(visit, accepted, secure, tcp)).await,
             // Connections in clear must not be as large as those with TLS.
             (false, true, _) => Box::pin(serve_secure(&visit, &accepted)).await,
             (false, false, true) => Box::pin(stream::serve(&visit, &accepted, None, None)).await,
             (false, false, false) => http::serve(&visit, &accepted, Clear).await,
         }
     }
+}
+
+/// Whether something may precede TLS and the protocol, whether there is TLS, and whether what comes is no HTTP.
+fn nature(visit: &Visit) -> (bool, bool, bool) {
+    let seat = visit.seat();
+    let listener = seat.listener();
+    (listener.front.is_some(), listener.tls.is_some(), matches!(listener.protocol, Protocol::Tcp { .. }))
 }
 
 /// Serves a connection that is counted among those of its client.
@@ -197,4 +200,19 @@ async fn handshake(visit: &Visit, accepted: &Accepted) -> Option<(Box<Session>, 
     let edge = listener.tls.as_ref()?;
     let session = stream::secure(&visit.lane, &seat, edge, accepted).await?;
     Some((session, matches!(listener.protocol, Protocol::Tcp { .. })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl FnOnce(Visit, Accepted) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_that_is_idle_is_a_small_task() {
+        let size = size(serve);
+        assert!(size <= 176, "{size} bytes: see what is kept over more than one wait");
+    }
 }
