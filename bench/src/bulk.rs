@@ -3,6 +3,7 @@
 //! either, that is worth it for small bodies too.
 
 use crate::records::{Answers, Sealer};
+use crate::wait::wait;
 use crate::{plain, tls};
 use anyhow::{Context, Result, ensure};
 use mio::unix::SourceFd;
@@ -65,7 +66,7 @@ pub fn run(args: Args) -> Result<()> {
     let end = Instant::now() + Duration::from_secs_f64(args.duration);
     let mut answers = 0u64;
     while Instant::now() < end {
-        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        wait(&mut poll, &mut events, Some(Duration::from_millis(100)))?;
         for event in &events {
             let download = &mut downloads[event.token().0];
             while download.advance(&mut waste)? {

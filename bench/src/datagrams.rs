@@ -1,11 +1,13 @@
 //! Datagrams there and back, each a question as DNS has it (RFC 1035) whose answer must hold it: the load that sends each
 //! socket's next one when the last has been answered, or all at a fixed rate whether or not answers came.
 
+use crate::wait::wait;
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -74,15 +76,15 @@ pub fn run(args: Args) -> Result<()> {
         if now >= end {
             break;
         }
-        let mut wait = Duration::from_millis(50);
+        let mut pause = Duration::from_millis(50);
         if paced {
             let due = ((now - start).as_secs_f64() * args.rate) as u64;
             for _ in 0..BATCH.min(due.saturating_sub(load.sent) as usize) {
                 load.ask(load.sent as usize % load.clients.len());
             }
-            wait = if load.sent < due { Duration::ZERO } else { Duration::from_micros(500) };
+            pause = if load.sent < due { Duration::ZERO } else { Duration::from_micros(500) };
         }
-        poll.poll(&mut events, Some(wait))?;
+        wait(&mut poll, &mut events, Some(pause))?;
         for event in &events {
             load.receive(event.token().0, !paced);
         }
@@ -93,7 +95,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let last = Instant::now() + patience;
     while load.clients.iter().any(|client| !client.waiting.is_empty()) && Instant::now() < last {
-        poll.poll(&mut events, Some(Duration::from_millis(50)))?;
+        wait(&mut poll, &mut events, Some(Duration::from_millis(50)))?;
         events.iter().for_each(|event| load.receive(event.token().0, false));
     }
     load.give_up(Duration::ZERO, false);
@@ -135,7 +137,7 @@ impl Load {
             let length = match client.socket.recv(&mut room) {
                 Ok(length) => length,
                 // What was refused before is not answered.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => continue,
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
                 Err(_) => return,
             };
             let id = u16::from_be_bytes([room[0], room[1]]);
@@ -170,7 +172,13 @@ impl Load {
     fn tell(self) -> Result<()> {
         let Self { sent, answers, lost, wrong, times, .. } = self;
         let at = |quantile| times.value_at_quantile(quantile);
-        eprintln!("{sent} sent, p50 {} us, p99 {} us, p99.9 {} us, max {} us", at(0.5), at(0.99), at(0.999), times.max());
+        eprintln!(
+            "{sent} sent, p50 {} us, p99 {} us, p99.9 {} us, max {} us",
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            times.max()
+        );
         println!("{answers} answers");
         ensure!(lost == 0 && wrong == 0, "{lost} of {sent} not answered, {wrong} answers to something else");
         Ok(())
@@ -197,8 +205,8 @@ mod tests {
 
     #[test]
     fn every_question_is_counted_with_its_own_answer() {
-        assert!(run_against(|bytes| Some(bytes.to_vec()), 0.0).is_ok());
-        assert!(run_against(|bytes| Some(bytes.to_vec()), 2000.0).is_ok());
+        run_against(|bytes| Some(bytes.to_vec()), 0.0).unwrap();
+        run_against(|bytes| Some(bytes.to_vec()), 2000.0).unwrap();
         let told = run_against(|bytes| Some([&[9, 9], &bytes[2..]].concat()), 0.0).unwrap_err().to_string();
         assert!(told.contains("answers to something else"), "{told}");
         assert!(run_against(|_| None, 0.0).unwrap_err().to_string().contains("not answered"));

@@ -19,6 +19,7 @@ mod short;
 mod strict;
 mod succession;
 mod tls;
+mod wait;
 
 use clap::Parser;
 

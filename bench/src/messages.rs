@@ -1,6 +1,7 @@
 //! Small WebSocket messages (RFC 6455): the load that sends each connection's next one when the last has come back, and
 //! the framing that the backend shares. Through a TCP listener the handshake is just the first message.
 
+use crate::wait::wait;
 use anyhow::{Context, Result, ensure};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -59,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
     let end = Instant::now() + Duration::from_secs_f64(args.duration);
     let mut answers = 0u64;
     while Instant::now() < end {
-        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        wait(&mut poll, &mut events, Some(Duration::from_millis(100)))?;
         for event in &events {
             let (stream, input) = &mut streams[event.token().0];
             loop {

@@ -6,6 +6,7 @@ pub mod h2c;
 pub mod journal;
 pub mod request;
 
+use crate::wait::wait;
 use anyhow::{Context, Result};
 use connection::{Connection, Shared, Speech};
 use mio::net::{TcpListener, UdpSocket};
@@ -68,10 +69,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut free: Vec<usize> = Vec::new();
     let mut events = Events::with_capacity(1024);
     loop {
-        match poll.poll(&mut events, more.then_some(std::time::Duration::ZERO)) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
-            _ => {}
-        }
+        wait(&mut poll, &mut events, more.then_some(std::time::Duration::ZERO))?;
         if std::mem::take(&mut more) || events.iter().any(|event| event.token() == DATAGRAMS) {
             more = give_back(&datagrams, &mut shared);
         }
