@@ -4,7 +4,8 @@ use crate::support::client::request;
 use crate::support::h2::{DATA, Frames, GOAWAY, HEADERS, PING, SETTINGS, WINDOW_UPDATE};
 use crate::support::target::Peer;
 use crate::support::toml::http_with;
-use crate::support::{Proxy, Target, rounds};
+use crate::support::{Proxy, Target, eventually, rounds};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -66,6 +67,7 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
                     _ if begun != streams => {}
                     Then::Forgets(code) => {
                         send(peer, GOAWAY, 0, 0, &goaway(0, code))?;
+                        eventually("it has arrived", || unacknowledged(peer) == 0);
                         return None;
                     }
                     Then::TwoSteps => {
@@ -101,10 +103,20 @@ fn serve(peer: &mut Peer, streams: usize, then: Then, done: &AtomicUsize) -> Opt
             send(peer, DATA, 1, stream, b"ok")?;
             open -= 1;
             if then == Then::Closes && last != u32::MAX && open == 0 {
+                // A close with something unread resets the connection, and takes back what has not arrived.
+                eventually("all that was said has arrived", || unacknowledged(peer) == 0);
                 return None;
             }
         }
     }
+}
+
+/// Bytes that were sent and that the other side's kernel does not have yet (SIOCOUTQ, tcp(7)).
+fn unacknowledged(peer: &Peer) -> i32 {
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open, and the number lives for the call.
+    assert_eq!(unsafe { libc::ioctl(peer.socket.as_raw_fd(), libc::TIOCOUTQ, &mut bytes) }, 0);
+    bytes
 }
 
 fn goaway(last: u32, code: u32) -> Vec<u8> {
