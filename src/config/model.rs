@@ -336,7 +336,7 @@ pub enum Forwarded {
 
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[allow(dead_code, reason = "carries the accepted words into the schema")]
+#[expect(dead_code, reason = "carries the accepted words into the schema")]
 enum UpgradeToken {
     /// WebSocket (RFC 6455).
     Websocket,

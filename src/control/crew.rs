@@ -3,7 +3,7 @@
 use super::present::Present;
 use super::sockets::Sockets;
 use crate::lane::bans::Bans;
-use crate::lane::{LogChange, Share, Tried};
+use crate::lane::{LogChange, Share, TriedPlan};
 use crate::net::{self, Backend, Post};
 use crate::observe::access::{Log, Policy};
 use crate::observe::counters::{Shared, WorkerSet};
@@ -76,9 +76,9 @@ const STILL: Duration = Duration::from_millis(500);
 const MAILBOX: usize = 256;
 
 impl Trial {
-    fn of_worker(&self, index: usize) -> Tried {
+    fn of_worker(&self, index: usize) -> TriedPlan {
         let (plan, counters) = (self.candidate.plan.clone(), self.candidate.workers[index].clone());
-        Tried { plan, counters, share: self.share, tallies: self.tallies.clone() }
+        TriedPlan { plan, counters, share: self.share, tallies: self.tallies.clone() }
     }
 }
 

@@ -10,7 +10,7 @@ use super::keep::Keep;
 use super::life::{Control, Step};
 use super::overrides::{Key, Overrides};
 use super::reload::{Renewed, Result as Outcome, Told, now};
-use super::staging::Tried;
+use super::staging::StagedReload;
 use crate::net;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Control {
             }
         };
         let prepare = (!next.has_the_same_targets(&before)).then(|| {
-            let tried = self.tried.as_ref().map(Tried::origin);
+            let tried = self.tried.as_ref().map(StagedReload::origin);
             self.reader.prepare_under(next.clone(), self.present.load_full(), tried)
         });
         let keep = (!next.keeps_the_same(&before)).then(|| self.reader.keep().clone());

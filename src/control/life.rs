@@ -16,7 +16,7 @@ use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
-use super::staging::Tried;
+use super::staging::StagedReload;
 use super::systemd::{self, Watchdog};
 use super::upgrade::{Origin, Risen, Rising};
 use super::{egress, limits};
@@ -64,7 +64,7 @@ pub(super) struct Control {
     pub(super) step: Option<(Command, Work)>,
     pub(super) waiting: VecDeque<Command>,
     /// A plan that is tried out.
-    pub(super) tried: Option<Tried>,
+    pub(super) tried: Option<StagedReload>,
     pub(super) origin: Origin,
     /// A new process that is to take over.
     pub(super) rising: Option<Rising>,
@@ -375,7 +375,7 @@ impl Control {
             Opened::AsBefore => (None, None),
             Opened::Anew(log, file) => (Some(log), Some(file)),
         };
-        let trial = tried.as_ref().map(Tried::trial);
+        let trial = tried.as_ref().map(StagedReload::trial);
         if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(plan), log, trial) {
             self.crew.sockets().retain(&old.plan);
             return Err(format!("the listening sockets cannot be shared among the workers: {error}"));

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A plan that is tried out.
-pub(super) struct Tried {
+pub(super) struct StagedReload {
     trial: Trial,
     told: Told,
     loaded: Loaded,
@@ -27,7 +27,7 @@ pub(super) struct Tried {
     since: Instant,
 }
 
-impl Tried {
+impl StagedReload {
     /// What the workers are told of it.
     pub(super) fn trial(&self) -> &Trial {
         &self.trial
@@ -62,7 +62,7 @@ impl Control {
         self.settle().await;
         self.report.reloads().trying.set(1);
         tracing::info!(share = stage.share, span = ?stage.span, "{told}");
-        self.tried = Some(Tried { trial, told: told.clone(), loaded, stage, since: Instant::now() });
+        self.tried = Some(StagedReload { trial, told: told.clone(), loaded, stage, since: Instant::now() });
         self.check_and_discover();
         self.tell(wanted, told);
     }
@@ -96,18 +96,18 @@ impl Control {
     }
 
     /// What is tried out with other targets, beside `present`: the same trial, and it goes on.
-    pub(super) fn renewed(&self, prepared: Prepared, present: &Present) -> Option<Tried> {
-        let Tried { trial, told, stage, since, .. } = self.tried.as_ref()?;
+    pub(super) fn renewed(&self, prepared: Prepared, present: &Present) -> Option<StagedReload> {
+        let StagedReload { trial, told, stage, since, .. } = self.tried.as_ref()?;
         let Prepared { plan, loaded, .. } = prepared;
         self.reader.overrides().set_modes(&plan);
         live::welcome(&trial.candidate.plan, &plan, net::coarse_now());
         let candidate = Arc::new(present.succeed(Arc::new(plan)));
         let trial = Trial { candidate, share: trial.share, tallies: trial.tallies.clone() };
-        Some(Tried { trial, told: told.clone(), loaded, stage: *stage, since: *since })
+        Some(StagedReload { trial, told: told.clone(), loaded, stage: *stage, since: *since })
     }
 
     /// This is tried out from now on, in place of what was.
-    pub(super) fn go_on_trying(&mut self, tried: Tried) {
+    pub(super) fn go_on_trying(&mut self, tried: StagedReload) {
         self.past.extend(self.tried.replace(tried).map(|before| before.trial.candidate));
     }
 
@@ -125,7 +125,7 @@ impl Control {
         let present = self.present.load_full();
         let mut configs = vec![&present.plan.config];
         match &self.tried {
-            Some(Tried { trial, .. }) => {
+            Some(StagedReload { trial, .. }) => {
                 configs.push(&trial.candidate.plan.config);
                 self.checks.set(checks::of_both(&present, &trial.candidate));
             }

@@ -77,7 +77,7 @@ pub enum LogChange {
 }
 
 /// A plan that is tried out beside the present one. It has the same listeners.
-pub struct Tried {
+pub struct TriedPlan {
     /// The plan.
     pub plan: Arc<Plan>,
     /// What is counted under it.
@@ -131,7 +131,7 @@ impl Lane {
 
     /// Takes a plan on: what begins from now on goes by it. What keeps its name goes on with its connections, counts and
     /// times; who came in by a listener that is gone, or is another one now, is told to leave. `tried` is tried out beside it.
-    pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange, tried: Option<Tried>) {
+    pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange, tried: Option<TriedPlan>) {
         let old = self.era();
         old.tally_by(None);
         let last = self.trial.take();
@@ -174,12 +174,12 @@ impl Lane {
     }
 
     /// Has a share of connections go by another plan. One that was tried out before has this one go on with its connections.
-    pub fn try_out(&self, tried: Tried) {
+    pub fn try_out(&self, tried: TriedPlan) {
         let before = self.trial.take();
         self.begin_trial(tried, before.as_deref());
     }
 
-    fn begin_trial(&self, Tried { plan, counters, share, tallies }: Tried, before: Option<&Era>) {
+    fn begin_trial(&self, TriedPlan { plan, counters, share, tallies }: TriedPlan, before: Option<&Era>) {
         let [own, tried] = tallies;
         let present = self.era();
         let era = Rc::new(present.succeed(plan, counters, LogChange::None, before));

@@ -12,7 +12,7 @@ mod doors;
 
 use crate::http;
 use crate::lane::bans::Bans;
-use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, Tried};
+use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, TriedPlan};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
 use crate::observe::counters::WorkerCounters;
@@ -88,7 +88,7 @@ pub struct Next {
     /// Where requests are logged.
     pub log: LogChange,
     /// What is tried out beside it, if anything is.
-    pub trial: Option<Tried>,
+    pub trial: Option<TriedPlan>,
 }
 
 /// Where the next plan comes in. Control replaces one that was not taken yet; see [`Inbox::put`].

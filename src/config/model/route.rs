@@ -71,7 +71,7 @@ pub struct Route {
 }
 
 #[derive(JsonSchema)]
-#[allow(dead_code, reason = "carries the accepted words into the schema")]
+#[expect(dead_code, reason = "carries the accepted words into the schema")]
 enum PathForm {
     /// An encoded slash.
     #[serde(rename = "%2F")]
@@ -160,7 +160,7 @@ impl Default for Redirect {
 
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[allow(dead_code, reason = "carries the accepted words into the schema")]
+#[expect(dead_code, reason = "carries the accepted words into the schema")]
 enum Scheme {
     /// In clear.
     Http,

@@ -5,7 +5,7 @@ use super::Discovery;
 use crate::control::command::{Asker, Command, Job};
 use crate::control::life::{Control, Step};
 use crate::control::reload::Renewed;
-use crate::control::staging::Tried;
+use crate::control::staging::StagedReload;
 use crate::plan::Plan;
 use crate::upstream::Target;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ impl Control {
             return;
         }
         self.discovery.due = Instant::now() + APART;
-        let tried = self.tried.as_ref().map(Tried::origin);
+        let tried = self.tried.as_ref().map(StagedReload::origin);
         let prepare = self.reader.prepare_under(self.reader.overrides().clone(), self.present.load_full(), tried);
         let step = async move { Step::Found(prepare.await.map(Box::new)) };
         self.step = Some((Command { by: Asker::Discovery, job: Job::Discover }, Box::pin(step)));

@@ -1,7 +1,7 @@
 //! A target's limit that follows its latency, as all workers share it.
 
 use super::gradient::{Gradient, Settings};
-use super::sync::Tried;
+use super::sync::TryLock;
 use crate::upstream::local::Local;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A limit that follows a target's latency.
 pub struct Adaptive {
     settings: Settings,
-    gradient: Tried<Gradient>,
+    gradient: TryLock<Gradient>,
     limit: AtomicU32,
 }
 
@@ -18,7 +18,7 @@ impl Adaptive {
     /// For a target of which nothing is known yet.
     pub fn new(settings: Settings) -> Self {
         let gradient = Gradient::new(settings, fastrand::f64());
-        Self { settings, limit: AtomicU32::new(gradient.limit()), gradient: Tried::new(gradient) }
+        Self { settings, limit: AtomicU32::new(gradient.limit()), gradient: TryLock::new(gradient) }
     }
 
     /// Whether it goes by these settings.

@@ -8,7 +8,7 @@
 //!
 //! Pure: no I/O, no clock, no task. The model in tests/loom drives it as it is, through all that several threads can do.
 
-use super::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mail, Ordering, Tried, fence, yield_now};
+use super::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mail, Ordering, TryLock, fence, yield_now};
 use std::collections::BTreeMap;
 
 /// Who waits.
@@ -89,7 +89,7 @@ pub(super) struct Line<W> {
     turns: AtomicUsize,
     mail: Mail<Message<W>>,
     /// Whoever settles has it, and nobody else asks for it.
-    order: Tried<Order<W>>,
+    order: TryLock<Order<W>>,
 }
 
 enum Message<W> {
@@ -112,7 +112,7 @@ impl<W: Waiter> Line<W> {
     /// Nobody waits.
     pub(super) fn new() -> Self {
         let order = Order { next: 0, places: BTreeMap::new(), kinds: Vec::new() };
-        Self { waiting: AtomicUsize::new(0), turns: AtomicUsize::new(0), mail: Mail::new(), order: Tried::new(order) }
+        Self { waiting: AtomicUsize::new(0), turns: AtomicUsize::new(0), mail: Mail::new(), order: TryLock::new(order) }
     }
 
     /// How many wait.

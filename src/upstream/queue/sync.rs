@@ -8,10 +8,10 @@ pub(super) use std::thread::yield_now;
 
 /// What one thread at a time is let at, and nobody waits for.
 #[expect(clippy::disallowed_types, reason = "it is only ever tried: a worker never waits for it")]
-pub(super) struct Tried<T>(std::sync::Mutex<T>);
+pub(super) struct TryLock<T>(std::sync::Mutex<T>);
 
 #[expect(clippy::disallowed_types, reason = "as above")]
-impl<T> Tried<T> {
+impl<T> TryLock<T> {
     pub(super) fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }

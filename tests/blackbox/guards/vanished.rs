@@ -53,6 +53,25 @@ fn client_on(host: &Host, proxy: &Proxy, name: &str) -> Client {
     client
 }
 
+/// Two listeners that clients far away come by, and two that lead far away: `web` and `far` have these lines of `tcp`, the others none.
+fn beside_others(watched: &Target, other: &Target, far: SocketAddr, lines: &str) -> Proxy {
+    let web = tcp_with("listen = [\"0.0.0.0:0\"]", &[watched], "");
+    Proxy::start(
+        web.replace("protocol", &format!("{lines}\nprotocol"))
+            + &listener("other", other, "", "")
+            + &listener("far", far, "", lines)
+            + &listener("patient", far, "", ""),
+    )
+}
+
+/// A client from here that has had an answer.
+fn answered_by(proxy: &Proxy, name: &str) -> Client {
+    let mut client = Client::to(&proxy.at(name).replace("0.0.0.0", "127.0.0.1"));
+    client.send("word");
+    assert_eq!(client.exact(4).unwrap(), b"word");
+    client
+}
+
 #[test]
 fn who_takes_nothing_any_more_is_given_up_after_the_user_timeout() {
     alone(|network| {
@@ -60,19 +79,9 @@ fn who_takes_nothing_any_more_is_given_up_after_the_user_timeout() {
         let (watched, other) = (chatters("watched"), chatters("other"));
         let timeout = "tcp = { user_timeout = \"500ms\" }";
         let far = server_on(&host, None);
-        let proxy = Proxy::start(
-            tcp_with("listen = [\"0.0.0.0:0\"]", &[&watched], "").replace("protocol", &format!("{timeout}\nprotocol"))
-                + &listener("other", &other, "", "")
-                + &listener("far", far, "", timeout)
-                + &listener("patient", far, "", ""),
-        );
+        let proxy = beside_others(&watched, &other, far, timeout);
         let clients = ["web", "other"].map(|name| client_on(&host, &proxy, name));
-        let mut near = ["far", "patient"].map(|name| {
-            let mut client = Client::to(&proxy.at(name).replace("0.0.0.0", "127.0.0.1"));
-            client.send("word");
-            assert_eq!(client.exact(4).unwrap(), b"word");
-            client
-        });
+        let mut near = ["far", "patient"].map(|name| answered_by(&proxy, name));
         assert_eq!((watched.open(), other.open()), (1, 1));
         host.hurt(Hurt::Dropped);
         let since = Instant::now();
@@ -123,19 +132,9 @@ fn who_is_silent_and_gone_is_found_by_keepalive() {
         let (watched, other) = (Target::mirror("watched"), Target::mirror("other"));
         let asked = format!("tcp = {{ keepalive = {{ idle = \"1s\", interval = \"1s\", count = {} }} }}", rounds(2, 1));
         let far = server_on(&host, None);
-        let proxy = Proxy::start(
-            tcp_with("listen = [\"0.0.0.0:0\"]", &[&watched], "").replace("protocol", &format!("{asked}\nprotocol"))
-                + &listener("other", &other, "", "")
-                + &listener("far", far, "", &asked)
-                + &listener("patient", far, "", ""),
-        );
+        let proxy = beside_others(&watched, &other, far, &asked);
         let clients = ["web", "other"].map(|name| client_on(&host, &proxy, name));
-        let mut near = ["far", "patient"].map(|name| {
-            let mut client = Client::to(&proxy.at(name).replace("0.0.0.0", "127.0.0.1"));
-            client.send("word");
-            assert_eq!(client.exact(4).unwrap(), b"word");
-            client
-        });
+        let mut near = ["far", "patient"].map(|name| answered_by(&proxy, name));
         host.hurt(Hurt::Dropped);
         let since = Instant::now();
         eventually("the target hears of its client's end", || watched.open() == 0);

@@ -8,9 +8,9 @@ pub use loom::thread::yield_now;
 pub use std::sync::Arc;
 
 /// What one thread at a time is let at, and nobody waits for.
-pub struct Tried<T>(Mutex<T>);
+pub struct TryLock<T>(Mutex<T>);
 
-impl<T> Tried<T> {
+impl<T> TryLock<T> {
     pub fn new(value: T) -> Self {
         Self(Mutex::new(value))
     }
