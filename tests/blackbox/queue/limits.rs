@@ -6,6 +6,8 @@ use crate::support::h2;
 use crate::support::{Proxy, Target, eventually};
 use ::http::Method;
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,7 +102,7 @@ fn a_pools_limit_holds_over_all_of_its_targets() {
 /// balance/balance-hash-maxconn: a key whose target is full goes to the next one, and comes back.
 #[test]
 fn a_hash_moves_on_while_its_target_is_full() {
-    let targets = [Target::with("a", hold), Target::with("b", hold)];
+    let (targets, open) = gated();
     let tables: Vec<String> = targets.iter().map(|target| limited(target, 1)).collect();
     let proxy = Proxy::start(config("http", &tables, "balance = \"hash\"\nkey = \"header:x-key\""));
     let ask = |path: &str| {
@@ -108,12 +110,36 @@ fn a_hash_moves_on_while_its_target_is_full() {
         client.send(request("GET", path, &["X-Key: one"]));
         client
     };
+    // An answer is at its client a moment before its place is free.
+    let all_free = || proxy.settles("ringway_target_in_flight", &[], 0.0);
     let own = ask("/own").response().target();
+    all_free();
     let mut held = ask("/hold");
     eventually("it is held", || targets.iter().any(|target| !target.requests_for("/hold").is_empty()));
     assert_ne!(ask("/other").response().target(), own, "the other one takes it");
+    open.store(true, Ordering::SeqCst);
     assert_eq!(held.response().target(), own);
+    all_free();
     assert_eq!(ask("/own").response().target(), own, "and it comes back");
+}
+
+/// Two targets that hold "/hold" until they are let go of.
+fn gated() -> ([Target; 2], Arc<AtomicBool>) {
+    let open = Arc::new(AtomicBool::new(false));
+    let targets = ["a", "b"].map(|name| {
+        let gate = open.clone();
+        Target::with(name, move |peer| {
+            while let Some(seen) = peer.request() {
+                while seen.path == "/hold" && !gate.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                if peer.echo(&seen).is_none() {
+                    return;
+                }
+            }
+        })
+    });
+    (targets, open)
 }
 
 /// Works on "/hold" for a while.
@@ -201,7 +227,7 @@ fn explain_tells_where_a_request_would_wait() {
 
 #[test]
 fn those_who_wait_for_their_own_target_take_no_room_from_others() {
-    let targets = [Target::with("a", hold), Target::with("b", hold)];
+    let (targets, open) = gated();
     let tables: Vec<String> = targets.iter().map(|target| limited(target, 1)).collect();
     let pool = "sticky = { cookie = \"S\" }\nqueue = { length = 1 }\ntimeouts = { queue = \"20s\" }";
     let proxy = Proxy::start(config("http", &tables, pool));
@@ -220,6 +246,7 @@ fn those_who_wait_for_their_own_target_take_no_room_from_others() {
     let other = proxy.get("/other");
     assert_eq!(other.status, 200, "the other target has room");
     assert_ne!(other.target(), own);
+    open.store(true, Ordering::SeqCst);
     assert_eq!(holder.response().target(), own);
     assert_eq!(waits.response().target(), own, "and who belongs to a target waits for it");
 }
