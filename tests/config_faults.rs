@@ -284,6 +284,10 @@ fn values_that_cannot_be_are_told_with_what_could() {
                 r#"2:10 'unix:/run/x' is not an address for the admin listener: it is a socket's path; write it as `socket`, without "unix:""#,
             ],
         ),
+        (
+            "[pools.a]\ntargets = ['127.0.0.1:1']\nretry = { attempts = 2 }",
+            &[r#"3:1 unknown key `retry` in `pools.a`; `retry` is a key of `[routes.NAME]`"#],
+        ),
         ("[admin]\nsockt = '/run/x'", &[r#"2:1 unknown key `sockt` in `admin`; did you mean `socket`?"#]),
         (
             "[access_log]\nformat = 'jsonn'",

@@ -151,13 +151,24 @@ impl<'a> Walker<'a> {
         let help = match (nearest(name, &known), inner) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(table)) => format!("did you mean `{table}.{name}`?"),
-            (None, None) => choice("key here", &known),
+            (None, None) => self.owner(name, path).unwrap_or_else(|| choice("key here", &known)),
         };
         let whose = if path.keys().is_empty() { String::new() } else { format!(" in `{path}`") };
         if node.table().is_some() || !path.keys().is_empty() {
             self.outcome.misnamed.insert(path.clone());
         }
         self.report(node.inherited, Entry::at(&node.key, format!("unknown key `{name}`{whose}")).help(help));
+    }
+
+    /// What kind of named thing has a key that is written in one of another kind.
+    fn owner(&self, name: &str, path: &KeyPath) -> Option<String> {
+        let [here, _] = path.keys() else { return None };
+        let has = |kind: &&&str| {
+            let things = self.target(&self.schema["properties"][**kind]);
+            *here != **kind && self.target(&things["additionalProperties"])["properties"].get(name).is_some()
+        };
+        let kind = ["listeners", "routes", "pools"].iter().find(has)?;
+        Some(format!("`{name}` is a key of `[{kind}.NAME]`"))
     }
 
     fn word(&mut self, node: &Node, words: &[&'a Json], path: &KeyPath) -> Option<Json> {
