@@ -12,6 +12,9 @@ use super::runtime::Backend;
 use super::watch::{self, Event, Watch};
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub(super) use ring::build as build_ring;
@@ -22,8 +25,13 @@ enum Driver {
     Epoll(epoll::Epoll),
 }
 
-/// What happened, to the descriptor in which slot, and whether that was an operation's last word.
-type Happening = (u32, Event, bool);
+/// What happened.
+enum Happening {
+    /// Something to the descriptor in a slot, and whether that was an operation's last word.
+    Descriptor(u32, Event, bool),
+    /// A read from a file has ended, by its number.
+    Read(u32),
+}
 
 thread_local! {
     static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };
@@ -61,8 +69,12 @@ pub(super) fn turn(limit: Option<Duration>) -> io::Result<()> {
         Ok(())
     })?;
     clock::refresh();
-    for (slot, event, last) in happened.drain(..) {
-        if let Some(waker) = watch::happened(slot, event, last) {
+    for happening in happened.drain(..) {
+        let waker = match happening {
+            Happening::Descriptor(slot, event, last) => watch::happened(slot, event, last),
+            Happening::Read(read) => with(|driver| Ok(driver.ring().and_then(|ring| ring.reader(read))))?,
+        };
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -139,6 +151,41 @@ pub(super) fn give_up(send: u32) {
         _ => None,
     });
     drop(lease);
+}
+
+/// Queues a read of at most `count` bytes from `offset` of a file on, to the end of what the lease holds, and returns its
+/// number for [`poll_read`]. Gives the lease back where reads are not queued, and where too many are.
+pub(super) fn read(file: &Arc<OwnedFd>, offset: u64, count: usize, lease: Lease) -> Result<u32, Lease> {
+    DRIVER.with_borrow_mut(|driver| match driver {
+        Some(Driver::Ring(ring)) => ring.read(file.clone(), offset, count, lease),
+        _ => Err(lease),
+    })
+}
+
+/// Waits for a read to end: how many bytes it has added to the buffer. It is asked for no more after that.
+pub(super) fn poll_read(read: u32, cx: &mut Context<'_>) -> Poll<(io::Result<usize>, Lease)> {
+    DRIVER.with_borrow_mut(|driver| match driver {
+        Some(Driver::Ring(ring)) => ring.poll_read(read, cx),
+        _ => Poll::Ready((Err(io::ErrorKind::NotConnected.into()), Lease::empty())),
+    })
+}
+
+/// Gives a read up. Its file and its buffer stay until the kernel has let go of them.
+pub(super) fn give_up_read(read: u32) {
+    let lease = DRIVER.try_with(|driver| match &mut *driver.borrow_mut() {
+        Some(Driver::Ring(ring)) => ring.give_up_read(read),
+        _ => None,
+    });
+    drop(lease);
+}
+
+impl Driver {
+    fn ring(&mut self) -> Option<&mut ring::Ring> {
+        match self {
+            Self::Ring(ring) => Some(ring),
+            Self::Epoll(_) => None,
+        }
+    }
 }
 
 fn with<R>(act: impl FnOnce(&mut Driver) -> io::Result<R>) -> io::Result<R> {

@@ -45,6 +45,16 @@ impl Lease {
         Self { bytes: kept.unwrap_or_else(|| Vec::with_capacity(CLASSES[class])), at: 0 }
     }
 
+    /// The buffer of a lease, given away; [`Lease::of_bytes`] makes it one again.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        debug_assert!(self.at == 0);
+        std::mem::take(&mut self.bytes)
+    }
+
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     /// Marks the first `count` unread bytes as consumed.
     pub fn advance(&mut self, count: usize) {
         debug_assert!(count <= self.len());

@@ -49,10 +49,10 @@ impl Epoll {
             let (slot, flags) = (event.data.u64() as u32, event.flags);
             let ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
             if ended || flags.contains(EventFlags::IN) {
-                happened.push((slot, Event::Readable { ended }, false));
+                happened.push(Happening::Descriptor(slot, Event::Readable { ended }, false));
             }
             if ended || flags.contains(EventFlags::OUT) {
-                happened.push((slot, Event::Writable, false));
+                happened.push(Happening::Descriptor(slot, Event::Writable, false));
             }
         }
         Ok(happened)

@@ -1,0 +1,96 @@
+//! A few threads that may wait for a disk, for what a worker's driver cannot do. They are started when they are needed, and
+//! serve all workers.
+//!
+//! What always holds: work is taken or refused at once, and a worker that does not wait for it any more costs nothing but
+//! the thread's time.
+
+use crate::net::call::call;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::queue::ArrayQueue;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Threads at most: as many may be stuck in a disk that stands still before the others' work waits.
+const THREADS: usize = 16;
+/// Work that waits for a thread.
+const WAITING: usize = 1024;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Pool {
+    sender: Sender<Work>,
+    receiver: Receiver<Work>,
+    threads: AtomicUsize,
+    /// Work that has been taken and is not done.
+    unfinished: AtomicUsize,
+}
+
+static POOL: OnceLock<Pool> = OnceLock::new();
+
+/// Does `work` on a thread that may wait. Fails with `ResourceBusy` if there is too much to be done already.
+pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let pool = POOL.get_or_init(|| {
+        let (sender, receiver) = bounded(WAITING);
+        Pool { sender, receiver, threads: AtomicUsize::new(0), unfinished: AtomicUsize::new(0) }
+    });
+    let (caller, callee) = call()?;
+    let result = Arc::new(ArrayQueue::new(1));
+    let shelf = result.clone();
+    let task = move || {
+        if let Ok(output) = catch_unwind(AssertUnwindSafe(work)) {
+            // There is room for the one that there is.
+            let _ = shelf.push(output);
+        }
+        drop(shelf);
+        caller.call();
+    };
+    let unfinished = pool.unfinished.fetch_add(1, Ordering::AcqRel) + 1;
+    if pool.sender.try_send(Box::new(task)).is_err() {
+        pool.unfinished.fetch_sub(1, Ordering::AcqRel);
+        return Err(ErrorKind::ResourceBusy.into());
+    }
+    pool.grow(unfinished)?;
+    callee.await;
+    result.pop().ok_or_else(|| io::Error::other("a file thread failed"))
+}
+
+impl Pool {
+    /// Starts a thread if all have something to do. Fails if there is none and none can be had.
+    fn grow(&'static self, unfinished: usize) -> io::Result<()> {
+        let grown = self.threads.try_update(Ordering::AcqRel, Ordering::Acquire, |threads| {
+            (threads < unfinished.min(THREADS)).then_some(threads + 1)
+        });
+        let Ok(before) = grown else { return Ok(()) };
+        let builder = std::thread::Builder::new().name("ringway-files".into());
+        match builder.spawn(|| self.work()) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.threads.fetch_sub(1, Ordering::AcqRel);
+                // With others there it is only slower.
+                if before == 0 { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn work(&self) {
+        roam();
+        while let Ok(work) = self.receiver.recv() {
+            work();
+            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Lets the calling thread run wherever the process may: whoever started it may be a worker, which is pinned to a core.
+fn roam() {
+    // SAFETY: the set is plain numbers, of which all zeros is a value; both calls get its size and a pointer to it for their
+    // own time alone. The process's number names its first thread, which is not pinned.
+    unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(libc::getpid(), size_of_val(&cores), &mut cores) == 0 {
+            libc::sched_setaffinity(0, size_of_val(&cores), &cores);
+        }
+    }
+}
