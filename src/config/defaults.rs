@@ -1,5 +1,7 @@
 //! `[defaults.…]` put under each named thing, key by key.
 
+mod edits;
+
 use super::schema::KINDS;
 use super::sense::sticky;
 use super::tree::{Node, Table, Value};
@@ -64,8 +66,11 @@ fn fitting(default: &Table, thing: &Table, kind: &str) -> Table {
                 fitting.remove("tls");
             }
         }
-        "route" if OUTCOMES.iter().any(|key| thing.contains_key(*key)) => {
-            fitting.retain(|key, _| !OUTCOMES.contains(&key.as_str()) || thing.contains_key(key));
+        "route" => {
+            if OUTCOMES.iter().any(|key| thing.contains_key(*key)) {
+                fitting.retain(|key, _| !OUTCOMES.contains(&key.as_str()) || thing.contains_key(key));
+            }
+            edits::fit(&mut fitting, thing);
         }
         "pool" => {
             if text("balance") != Some("hash") {
@@ -98,6 +103,7 @@ fn fill(table: &mut Table, default: &Table) {
         match (table.get_mut(key).map(|node| &mut node.value), &value.value) {
             (None, _) => drop(table.insert(key.clone(), value.clone())),
             (Some(Value::Table(own)), Value::Table(default)) if same_type(own, default) => fill(own, default),
+            (Some(Value::List(own)), Value::List(default)) if key == "remove" => own.extend(default.iter().cloned()),
             _ => {}
         }
     }

@@ -5,7 +5,9 @@ use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::names;
 use super::patterns;
+use super::protected;
 use super::rate::Rate;
+use super::template::Template;
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
 use super::words::{RETRY_ON, StatusRanges};
@@ -167,6 +169,10 @@ formats! {
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
     "header-name" ["string"] mark HeaderName, "a header's name", "write \"x-tenant\"",
         |text, _| patterns::header_name(text);
+    "edited-header" ["string"] mark EditedHeader, "a header that can be edited", "write \"x-tenant\"",
+        |text, _| protected::editable(text);
+    "template" ["string"] type Template, "a value", "write text with fields: \"{client.ip}\"",
+        |text, _| text.parse::<Template>().map(|t| t.to_string());
     "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
         |text, _| patterns::header_name(text).map(|_| text.to_owned());
     "cookie-attribute" ["string"] mark CookieAttribute, "an attribute of a cookie",

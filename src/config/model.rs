@@ -5,6 +5,7 @@
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
 mod discover;
+mod edit;
 mod guard;
 mod health;
 mod live;
@@ -23,6 +24,7 @@ mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use discover::*;
+pub use edit::*;
 pub use guard::*;
 pub use health::*;
 pub use live::*;

@@ -2,6 +2,7 @@
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
 mod discover;
+mod edit;
 mod expect;
 mod guard;
 mod health;
@@ -212,6 +213,7 @@ impl Sense<'_> {
             return;
         }
         self.outcome_of(name, &at);
+        edit::check(self, route, &at);
         self.route_listeners(&at, route);
         if let Some(redirect) = &route.redirect {
             self.redirect(&at.child("redirect"), redirect);
@@ -251,7 +253,7 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `respond`, `redirect`"),
             ),
             ["respond" | "redirect"] => {
-                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class"] {
+                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request"] {
                     if self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));

@@ -11,7 +11,7 @@ const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
 
 /// All notes, the most important first.
 pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<String> {
-    let Question { listener, http, .. } = question;
+    let Question { plan, listener, http, .. } = question;
     let mut notes = Vec::new();
     if let End::Answer(answer) = &course.end {
         answered(question, course, answer, &mut notes);
@@ -51,6 +51,12 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     }
     if let Some(line) = http.hsts.strip_suffix(b"\r\n") {
         notes.push(format!("the answer gets {}", String::from_utf8_lossy(line)));
+    }
+    if let Some(edits) = course.route.and_then(|route| plan.routes.get(route)?.edits.as_deref()) {
+        let edits: Vec<String> = edits.response.iter().map(ToString::to_string).collect();
+        if !edits.is_empty() {
+            notes.push(format!("of the answer's headers: {}", edits.join("; ")));
+        }
     }
     notes
 }

@@ -5,6 +5,7 @@
 
 use super::body::{Body, BodyError};
 use super::connection::Connection;
+use super::edit;
 use super::exchange::Exchange;
 use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
 use super::head::{Name, RequestHead, Version};
@@ -314,14 +315,10 @@ impl<'a> Answer<'a> {
         exchange.keep_alive &= framing != Framing::UntilClose && self.whole.get() && !connection.is_leaving();
         let streams = exchange.grpc || is_event_stream(exchange, &held);
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
-        let attempt = self.transfer.attempt;
-        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), &held, |exchange, marking| {
-            connection.lane.with_date(|date| {
-                let hsts = &connection.http.hsts;
-                let backward = Backward { hsts, marking, ..backward(exchange, framing, date) };
-                h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
-            });
-        });
+        match self.edited(exchange, &held[..answer.head_len]) {
+            None => self.encode_head(exchange, framing, &held, out.buffer()),
+            Some(text) => self.encode_head(exchange, framing, &text, out.buffer()),
+        }
         exchange.outcome.answers_with(connection.era, &out);
         held.advance(answer.head_len);
         let counters = connection.era.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
@@ -446,11 +443,10 @@ impl<'a> Answer<'a> {
             pool.failures.failed(Failure::BadResponse);
         }
         let mut out = Lease::new();
-        let attempt = self.transfer.attempt;
-        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), &held, |exchange, marking| {
-            let backward = Backward { tunnel: true, marking, ..backward(exchange, Framing::None, "") };
-            h1::encode_response(out.buffer(), &exchange.heads.response, &held, &backward);
-        });
+        match self.edited(exchange, &held[..answer.head_len]) {
+            None => self.encode_switch(exchange, &held, out.buffer()),
+            Some(text) => self.encode_switch(exchange, &text, out.buffer()),
+        }
         exchange.outcome.answers_with(self.transfer.connection.era, &out);
         exchange.outcome.status = 101;
         exchange.heads.trace.answered(101);
@@ -464,6 +460,34 @@ impl<'a> Answer<'a> {
             switched: Some(held),
             first_byte: self.first_byte.get().unwrap_or_default(),
         })
+    }
+
+    /// The text of the head once the route's edits are done in its fields; `None`: it has none.
+    #[inline]
+    fn edited(&self, exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>> {
+        self.transfer.rule.edits.as_ref()?;
+        edit::answer(exchange, head)
+    }
+
+    /// Writes the head of the final answer, which stands in `text`.
+    fn encode_head(&self, exchange: &mut Exchange<'_>, framing: Framing, text: &[u8], out: &mut Vec<u8>) {
+        let Transfer { connection, attempt, .. } = *self.transfer;
+        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), text, |exchange, marking| {
+            connection.lane.with_date(|date| {
+                let hsts = &connection.http.hsts;
+                let backward = Backward { hsts, marking, ..backward(exchange, framing, date) };
+                h1::encode_response(out, &exchange.heads.response, text, &backward);
+            });
+        });
+    }
+
+    /// Writes the head of a `101 Switching Protocols`, which stands in `text`.
+    fn encode_switch(&self, exchange: &mut Exchange<'_>, text: &[u8], out: &mut Vec<u8>) {
+        let attempt = self.transfer.attempt;
+        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), text, |exchange, marking| {
+            let backward = Backward { tunnel: true, marking, ..backward(exchange, Framing::None, "") };
+            h1::encode_response(out, &exchange.heads.response, text, &backward);
+        });
     }
 
     async fn send(&self, exchange: &mut Exchange<'_>, out: Lease) -> Result<(), Broken> {

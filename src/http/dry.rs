@@ -6,18 +6,21 @@
 use super::body::Body;
 use super::connection::PeerText;
 use super::decide::{self, Decided, Decision, Setting};
+use super::edit;
 use super::exchange::Heads;
 use super::forward::{self, Path};
 use super::grpc;
 use super::h1::{self, Incoming, Limits, Parsed, Reject, Scan};
 use super::head::TargetForm;
 use super::onward::{Leaving, onward_path};
+use super::outcome::RequestId;
 use super::reply::Reply;
 use super::request::{self, View};
 use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
 use crate::net::{Lease, Peer};
+use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
@@ -151,7 +154,7 @@ pub fn run(question: &Question<'_>) -> Course {
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
     let end = match decision {
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
-        Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, client),
+        Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, end }
@@ -196,7 +199,7 @@ fn onward(
     rule: Arc<Forward>,
     path: Path,
     incoming: &Incoming,
-    client: SocketAddr,
+    (client, route): (SocketAddr, Option<usize>),
 ) -> End {
     let Question { plan, listener, http, text, peer, port, .. } = *question;
     let limit = plan.limits.request_body.unwrap_or(u64::MAX);
@@ -224,6 +227,10 @@ fn onward(
         let leaving =
             Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
         leaving.encode(request, text, normal, &mut head);
+        if let Some(edits) = rule.edits.as_ref().filter(|edits| !edits.request.is_empty()) {
+            let facts = facts(question, heads, (client, route), (&pool.shared.name, &target.name));
+            edit::written_request(&edits.request, &facts, &mut head);
+        }
     }
     let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };
     let plain = path.send == path::Forward::Raw;
@@ -239,6 +246,30 @@ fn onward(
         repeatable: is_repeatable(&rule.retry.methods, request, text),
         rule,
     }))
+}
+
+/// What edits are filled in from; of the handshake its name is known alone.
+fn facts<'a>(
+    question: &Question<'a>,
+    heads: &'a Heads,
+    (client, route): (SocketAddr, Option<usize>),
+    (pool, target): (&'a str, &'a str),
+) -> edit::Facts<'a> {
+    let Question { plan, listener, text, name, multiplexed, .. } = *question;
+    edit::Facts {
+        client,
+        listener: &listener.name,
+        route: route.map_or("", |route| &plan.routes[route].name),
+        pool,
+        target,
+        id: RequestId::sample(),
+        head: &heads.request,
+        text,
+        is_http2: multiplexed,
+        scheme: listener.scheme(),
+        tls: listener.tls.as_ref().map(|_| Tls { version: "", cipher: "", name: name.unwrap_or_default() }),
+        status: 0,
+    }
 }
 
 fn answer(question: &Question<'_>, heads: &Heads, reply: &Reply) -> Answer {

@@ -5,6 +5,7 @@
 
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
+use super::edit;
 use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
@@ -232,6 +233,9 @@ impl Exchange<'_> {
                 reply.encode(out.buffer(), asker, id.as_str());
             }
         });
+        if let Some(edits) = self.edits_of_answers() {
+            edit::written_answer(edits, &edit::Facts { status: reply.status, ..self.facts() }, out.buffer());
+        }
         self.outcome.status = if self.grpc && reply.is_error() { 200 } else { reply.status };
         self.outcome.answers_with(self.connection.era, &out);
         let length = out.len() as u64;

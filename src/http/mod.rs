@@ -11,6 +11,7 @@ mod connection;
 pub mod cookies;
 mod decide;
 pub mod dry;
+mod edit;
 mod exchange;
 mod forward;
 mod grpc;

@@ -446,6 +446,11 @@ impl Outcome {
 pub(super) struct RequestId([u8; 16]);
 
 impl RequestId {
+    /// That of a request which nobody has sent.
+    pub(super) fn sample() -> Self {
+        Self(*b"0123456789abcdef")
+    }
+
     pub(super) fn as_str(&self) -> &str {
         // They are digits.
         std::str::from_utf8(&self.0).unwrap_or_default()

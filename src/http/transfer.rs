@@ -6,6 +6,7 @@
 use super::answer::{Answer, Broken, Passed};
 use super::body::{Body, BodyError};
 use super::connection::Connection;
+use super::edit;
 use super::exchange::Exchange;
 use super::exchange::Heads;
 use super::forward::{Path, refusal_of};
@@ -237,6 +238,11 @@ impl Transfer<'_> {
         let leaving =
             Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
         leaving.encode(request, &exchange.text, normal, out);
+        if let Some(edits) = &rule.edits
+            && !edits.request.is_empty()
+        {
+            edit::written_request(&edits.request, &exchange.facts(), out);
+        }
     }
 }
 

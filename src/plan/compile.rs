@@ -1,5 +1,6 @@
 //! From the configuration to the plan.
 
+use super::edits::Edits;
 use super::files::Files;
 use super::live;
 use super::router::{Conditions, Router};
@@ -321,6 +322,7 @@ fn compile_route(
     let conditions = Conditions::compile(route).map_err(|found| {
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
+    let edits = Edits::compile(route);
     let action = match (&route.pool, &route.respond, &route.redirect) {
         (Some(pool), ..) if route.passthrough => match pools.get(pool.as_str()) {
             Some(&pool) => Some(Action::Pass(pool)),
@@ -341,6 +343,7 @@ fn compile_route(
                 retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
                 hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
+                edits: edits.clone(),
             }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
@@ -367,7 +370,7 @@ fn compile_route(
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => {
-            Ok((Route { name: name.to_owned(), action }, conditions))
+            Ok((Route { name: name.to_owned(), action, edits }, conditions))
         }
         _ => Err(faults),
     }

@@ -7,6 +7,7 @@
 
 mod compile;
 mod edge;
+mod edits;
 pub mod files;
 mod front;
 pub mod guard;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use compile::{compile, inherit, renew, succeed};
+pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
 pub use guard::Guard;
 pub use passage::Passages;
@@ -251,6 +253,8 @@ pub struct Route {
     pub name: String,
     /// What it does.
     pub action: Action,
+    /// What it changes in heads; `None`: nothing.
+    pub edits: Option<Arc<Edits>>,
 }
 
 /// What a route does.
@@ -281,6 +285,8 @@ pub struct Forward {
     pub hedge: Option<Duration>,
     /// Where its requests stand in the pool's queue: lower ones go first.
     pub priority_class: i32,
+    /// What it changes in heads, as its route says; `None`: nothing.
+    pub edits: Option<Arc<Edits>>,
 }
 
 /// The `Host` that a target sees.
@@ -427,6 +433,14 @@ impl Respond {
 impl Forward {
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
-        Self { pool, strip_prefix: None, host: Host::Client, retry: Retry::default(), hedge: None, priority_class: 0 }
+        Self {
+            pool,
+            strip_prefix: None,
+            host: Host::Client,
+            retry: Retry::default(),
+            hedge: None,
+            priority_class: 0,
+            edits: None,
+        }
     }
 }

@@ -21,6 +21,7 @@ mod config_tests;
 mod counts;
 mod discovery;
 mod drivers;
+mod edits;
 mod explain;
 mod guards;
 mod h2;

@@ -1,6 +1,6 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use super::{Hedge, Retry};
+use super::{Hedge, RequestEdits, ResponseEdits, Retry};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -65,6 +65,10 @@ pub struct Route {
     /// A second target that is asked as well where the first is slow, for requests without a body that may be sent twice by
     /// `retry.methods`. Absent: one at a time.
     pub hedge: Option<Hedge>,
+    /// What targets get otherwise than the client sent it.
+    pub request: RequestEdits,
+    /// What clients get otherwise than it was answered.
+    pub response: ResponseEdits,
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,

@@ -1,0 +1,150 @@
+//! Edits done on fields and the text that they stand in: what is new comes behind the text, so that what stood there stays as long
+//! as a value is taken from it.
+
+use super::Facts;
+use crate::config::template::{Piece, Template};
+use crate::http::head::{Field, Name, Span};
+use crate::plan::Edit;
+
+/// Does `edits` in their order. `folds`: whoever gets the head may read several spellings of a name as one, as CGI does with
+/// `X_User` and `X-User`; so what is put in place of a header takes the place of all of these.
+pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, text: &mut Vec<u8>, folds: bool) {
+    let before: Vec<Field> = fields.clone();
+    for edit in edits {
+        let mut head = Head { fields, text, before: &before, folds };
+        match edit {
+            Edit::Remove(name) => head.remove(name),
+            Edit::Rename(from, to) => head.rename(from, to),
+            Edit::Set(name, template) => {
+                let value = head.fill(template, facts);
+                head.remove(name);
+                head.append(name, value);
+            }
+            Edit::Add(name, template) => {
+                if !head.has(name) {
+                    let value = head.fill(template, facts);
+                    head.append(name, value);
+                }
+            }
+            Edit::Append(name, template) => {
+                let value = head.fill(template, facts);
+                head.append(name, value);
+            }
+        }
+    }
+}
+
+struct Head<'a> {
+    fields: &'a mut Vec<Field>,
+    text: &'a mut Vec<u8>,
+    /// The fields as they were before all edits.
+    before: &'a [Field],
+    folds: bool,
+}
+
+impl Head<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| is_named(field.name.of(self.text), name, self.folds))
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Self { fields, text, folds, .. } = self;
+        fields.retain(|field| !is_named(field.name.of(text), name, *folds));
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        if !self.has(from) {
+            return;
+        }
+        let Self { fields, text, folds, .. } = self;
+        fields.retain(|field| {
+            let name = field.name.of(text);
+            is_named(name, from, *folds) || !is_named(name, to, *folds)
+        });
+        let start = self.text.len();
+        self.text.extend_from_slice(to.as_bytes());
+        let name = Span::new(start, self.text.len());
+        for field in self.fields.iter_mut() {
+            if is_named(field.name.of(self.text), from, self.folds) {
+                (field.name, field.kind) = (name, Name::of(to.as_bytes()));
+            }
+        }
+    }
+
+    /// Writes a value behind the text.
+    fn fill(&mut self, template: &Template, facts: &Facts<'_>) -> Span {
+        let start = self.text.len();
+        for piece in template.pieces() {
+            match piece {
+                Piece::Text(text) => self.text.extend_from_slice(text),
+                Piece::Field(field) => facts.push(*field, self.text),
+                Piece::RequestHeader(name) => {
+                    for (place, value) in facts.head.values(facts.text, name.as_bytes()).enumerate() {
+                        self.text.extend_from_slice(if place > 0 { b", " } else { b"" });
+                        self.text.extend_from_slice(value);
+                    }
+                }
+                Piece::ResponseHeader(name) => self.copy(name),
+            }
+        }
+        // Whatever it came from: what could end the line, or a header's value may not hold, is left out.
+        let mut end = start;
+        for at in start..self.text.len() {
+            let byte = self.text[at];
+            if byte == b'\t' || byte >= b' ' && byte != 0x7f {
+                self.text[end] = byte;
+                end += 1;
+            }
+        }
+        self.text.truncate(end);
+        let value = &self.text[start..];
+        let blanks = value.len() - value.trim_ascii_start().len();
+        Span::new(start + blanks, (start + value.trim_ascii_end().len()).max(start + blanks))
+    }
+
+    /// Writes behind the text what the head said under a name before it was edited.
+    fn copy(&mut self, name: &str) {
+        let mut is_first = true;
+        for field in self.before {
+            if is_named(field.name.of(self.text), name, false) {
+                if !std::mem::replace(&mut is_first, false) {
+                    self.text.extend_from_slice(b", ");
+                }
+                let end = (field.value.end as usize).min(self.text.len());
+                self.text.extend_from_within((field.value.start as usize).min(end)..end);
+            }
+        }
+    }
+
+    /// A header that says nothing is not sent.
+    fn append(&mut self, name: &str, value: Span) {
+        if value.is_empty() {
+            return;
+        }
+        let kind = Name::of(name.as_bytes());
+        // RFC 6265 §5.4: there is one of them, and targets read no more.
+        if kind == Name::Cookie
+            && let Some(place) = self.fields.iter().position(|field| field.kind == Name::Cookie)
+        {
+            let (before, start) = (self.fields[place].value, self.text.len());
+            self.text.extend_from_within(before.start as usize..before.end as usize);
+            self.text.extend_from_slice(b"; ");
+            self.text.extend_from_within(value.start as usize..value.end as usize);
+            self.fields[place].value = Span::new(start, self.text.len());
+            return;
+        }
+        let start = self.text.len();
+        self.text.extend_from_slice(name.as_bytes());
+        self.fields.push(Field { name: Span::new(start, self.text.len()), value, kind });
+    }
+}
+
+/// Whether a field's name is `name`; `folds`: or would be read as it by CGI.
+fn is_named(field: &[u8], name: &str, folds: bool) -> bool {
+    let name = name.as_bytes();
+    if !folds || field.len() != name.len() {
+        return field.eq_ignore_ascii_case(name);
+    }
+    let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    field.iter().zip(name).all(|(&one, &other)| sign(one) == sign(other))
+}

@@ -1,0 +1,120 @@
+//! Heads changed on their way, as a route says: those of requests once they are written for a target, those of answers before they
+//! are written for a client, and of our own answers.
+//!
+//! What always holds: framing, and what is for one connection alone, is never touched (no edit may name it); what is filled in
+//! brings no byte that could end a line. The edits of a request have the last word, on what we say of the client, too. Whoever
+//! fetches for others than a client leaves the edits of answers to those that pass them on.
+
+mod apply;
+mod facts;
+
+pub(super) use facts::Facts;
+
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::head::{Field, Name, Span};
+use crate::plan::Edit;
+
+/// Changes the head of a request that has been written to `out`, and nothing else is there.
+#[cold]
+pub(super) fn written_request(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let head = std::mem::take(out);
+    rewritten(edits, facts, &head, true, out);
+}
+
+/// Changes the head of an answer that begins `out`.
+#[cold]
+pub(super) fn written_answer(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let whole = std::mem::take(out);
+    let head = memchr::memmem::find(&whole, b"\r\n\r\n").map_or(whole.len(), |end| end + 4);
+    rewritten(edits, facts, &whole[..head], false, out);
+    out.extend_from_slice(&whole[head..]);
+}
+
+/// Changes the answer that the exchange has got, whose head is `head`, as its route says. Returns the text that its fields stand
+/// in from now on; `None`: nothing is changed.
+#[cold]
+pub(super) fn answer(exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>> {
+    let mut fields = std::mem::take(&mut exchange.heads.response.fields);
+    let text = exchange.edits_of_answers().map(|edits| {
+        let facts = Facts { status: exchange.heads.response.status, ..exchange.facts() };
+        parsed_answer(edits, &facts, &mut fields, head)
+    });
+    exchange.heads.response.fields = fields;
+    text
+}
+
+/// Changes the fields of an answer whose head is `head`. Returns the text that they stand in now.
+fn parsed_answer(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(head.len() + 512);
+    text.extend_from_slice(head);
+    apply::apply(edits, facts, fields, &mut text, false);
+    text
+}
+
+/// Appends to `out` what becomes of a head that we have written.
+fn rewritten(edits: &[Edit], facts: &Facts<'_>, head: &[u8], folds: bool, out: &mut Vec<u8>) {
+    let mut text = Vec::with_capacity(head.len() + 512);
+    text.extend_from_slice(head);
+    let (start, mut fields) = lines(head);
+    apply::apply(edits, facts, &mut fields, &mut text, folds);
+    out.reserve(text.len());
+    out.extend_from_slice(start.of(&text));
+    for field in &fields {
+        for part in [field.name.of(&text), b": ", field.value.of(&text), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The first line of a head that we have written, with its end, and its fields.
+fn lines(head: &[u8]) -> (Span, Vec<Field>) {
+    let mut fields = Vec::with_capacity(32);
+    let mut at = memchr::memmem::find(head, b"\r\n").map_or(head.len(), |end| end + 2);
+    let start = Span::new(0, at);
+    while let Some(length) = memchr::memmem::find(&head[at..], b"\r\n").filter(|&length| length > 0) {
+        let line = &head[at..at + length];
+        let colon = memchr::memchr(b':', line).unwrap_or(length);
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let blanks = value.len() - value.trim_ascii_start().len();
+        let name = Span::new(at, at + colon);
+        let value = Span::new((at + colon + 1 + blanks).min(at + length), at + length);
+        fields.push(Field { name, value, kind: Name::of(&line[..colon]) });
+        at += length + 2;
+    }
+    (start, fields)
+}
+
+impl Exchange<'_> {
+    /// What the route changes in answers to its client, if anything.
+    pub(super) fn edits_of_answers(&self) -> Option<&[Edit]> {
+        let edits = self.connection.era.plan.routes.get(self.outcome.route)?.edits.as_deref()?;
+        Some(&edits.response[..]).filter(|edits| !edits.is_empty())
+    }
+
+    /// What edits are filled in from.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let Connection { era, listener, client, .. } = self.connection;
+        let plan = &era.plan;
+        let pool = self.outcome.target.map(|(pool, _)| &plan.pools[pool].shared);
+        let target = pool.zip(self.outcome.target).and_then(|(pool, (_, target))| pool.targets.get(target));
+        Facts {
+            client: self.outcome.client,
+            listener: &listener.name,
+            route: plan.routes.get(self.outcome.route).map_or("", |route| &route.name),
+            pool: pool.map_or("", |pool| &pool.name),
+            target: target.map_or("", |target| &target.name),
+            id: self.outcome.request_id(),
+            head: &self.heads.request,
+            text: &self.text,
+            is_http2: client.is_multiplexed(),
+            scheme: listener.scheme(),
+            tls: client.facts().map(|facts| facts.record()),
+            status: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! What a route changes in the heads that pass: compiled once, applied by whoever writes them.
+
+use crate::config::model::{self, HeaderEdits};
+use crate::config::template::Template;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a route changes in heads.
+#[derive(Debug, Default)]
+pub struct Edits {
+    /// In requests to targets.
+    pub request: Vec<Edit>,
+    /// In answers to clients.
+    pub response: Vec<Edit>,
+}
+
+/// One edit of a head; edits are done in their order. Names are as they are to be written, and the same in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// No header of this name passes.
+    Remove(Box<str>),
+    /// Headers of the first name get the second, in place of those that have it.
+    Rename(Box<str>, Box<str>),
+    /// This one, in place of all of its name.
+    Set(Box<str>, Template),
+    /// This one, where there is none of its name.
+    Add(Box<str>, Template),
+    /// This one beside those of its name.
+    Append(Box<str>, Template),
+}
+
+impl Edits {
+    /// Those of a route; `None`: it changes nothing.
+    pub(super) fn compile(route: &model::Route) -> Option<Arc<Self>> {
+        let edits = Self { request: compile(&route.request.headers), response: compile(&route.response.headers) };
+        (!edits.request.is_empty() || !edits.response.is_empty()).then(|| Arc::new(edits))
+    }
+}
+
+impl fmt::Display for Edit {
+    /// As a sentence has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remove(name) => write!(f, "remove {name}"),
+            Self::Rename(from, to) => write!(f, "rename {from} to {to}"),
+            Self::Set(name, value) => write!(f, "set {name}: {value}"),
+            Self::Add(name, value) => write!(f, "add {name}: {value}"),
+            Self::Append(name, value) => write!(f, "append {name}: {value}"),
+        }
+    }
+}
+
+fn compile(edits: &HeaderEdits) -> Vec<Edit> {
+    let name = |name: &String| name.as_str().into();
+    let removed = edits.remove.iter().map(|removed| Edit::Remove(name(removed)));
+    let renamed = edits.rename.iter().map(|(from, to)| Edit::Rename(name(from), name(to)));
+    let set = edits.set.iter().map(|(of, to)| Edit::Set(name(of), to.clone()));
+    let added = edits.add.iter().map(|(of, to)| Edit::Add(name(of), to.clone()));
+    let appended = edits.append.iter().map(|(of, to)| Edit::Append(name(of), to.clone()));
+    removed.chain(renamed).chain(set).chain(added).chain(appended).collect()
+}

@@ -1,0 +1,3 @@
+//! What a route changes in what passes.
+
+mod headers;
