@@ -121,7 +121,7 @@ impl Freshness {
 
     /// Seconds that it stays fresh then, negative once it is stale: the `ttl` of Cache-Status.
     pub fn ttl(&self, resident: u64) -> i64 {
-        i64::from(self.lifetime()) - i64::from(self.age_seconds(resident))
+        i64::from(self.lifetime) - i64::from(self.age_seconds(resident))
     }
 
     /// Whether it is fresh after so many milliseconds here, whoever asks.
@@ -140,10 +140,11 @@ impl Freshness {
         }
         let fresh = self.is_fresh(resident);
         if !(fresh && self.has(IMMUTABLE)) {
-            let (age, lifetime) = (self.age(resident), milliseconds(self.lifetime()));
-            let too_old = asked.max_age.is_some_and(|seconds| age >= milliseconds(seconds) + FULL_SECOND);
-            let too_short = asked.min_fresh.is_some_and(|seconds| age.saturating_add(milliseconds(seconds)) > lifetime);
-            if too_old || asked.max_age == Some(0) || too_short {
+            let too_old = asked.max_age.is_some_and(|most| most == 0 || self.age_seconds(resident) > most);
+            let too_short = asked.min_fresh.is_some_and(|least| {
+                self.age(resident).saturating_add(milliseconds(least)) > milliseconds(self.lifetime)
+            });
+            if too_old || too_short {
                 return validate(Need::Request);
             }
         }
@@ -165,9 +166,8 @@ impl Freshness {
     /// Whether it may be served after so many milliseconds here where the origin could not be asked, or gave an answer that says
     /// that it fails ([`is_failure`]). No answer that is a failure itself ever is.
     pub fn may_serve_on_error(&self, resident: u64) -> bool {
-        !self.has(NO_CACHE | NO_STALE)
-            && !is_failure(self.status)
-            && (self.is_fresh(resident) || self.stale_for(resident) < milliseconds(self.stale_if_error))
+        let within = || !self.has(NO_STALE) && self.stale_for(resident) < milliseconds(self.stale_if_error);
+        !self.has(NO_CACHE) && !is_failure(self.status) && (self.is_fresh(resident) || within())
     }
 
     /// Whether there is something to validate it with.
@@ -183,7 +183,7 @@ impl Freshness {
     /// The milliseconds here after which nothing can be done with it any more; `None`: it can always be validated.
     pub fn useful_for(&self) -> Option<u64> {
         let stale = if self.has(NO_STALE) { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
-        let end = milliseconds(self.lifetime()) + milliseconds(stale);
+        let end = milliseconds(self.lifetime) + milliseconds(stale);
         (!self.has_validator()).then(|| end.saturating_sub(self.initial_age))
     }
 
@@ -199,13 +199,9 @@ impl Freshness {
         self.flags & bits != 0
     }
 
-    fn lifetime(&self) -> u32 {
-        self.lifetime
-    }
-
     /// The milliseconds since it became stale, at least 1 then. 0: it is fresh.
     fn stale_for(&self, resident: u64) -> u64 {
-        self.age(resident).saturating_add(1).saturating_sub(milliseconds(self.lifetime()))
+        self.age(resident).saturating_add(1).saturating_sub(milliseconds(self.lifetime))
     }
 
     /// The bytes of [`to_bytes`](Self::to_bytes).
@@ -240,9 +236,6 @@ impl Freshness {
         }
     }
 }
-
-/// An age in whole seconds is any time short of the next.
-const FULL_SECOND: u64 = 1000;
 
 /// Whether a status says that the origin fails, so that a stored answer may be served instead (RFC 5861 §4).
 pub fn is_failure(status: u16) -> bool {
@@ -312,4 +305,136 @@ fn initial_age(response: &Response<'_>, times: Times) -> u64 {
 /// Whether how long an answer of this status is fresh may be guessed (RFC 9110 §15.1). Parts are stored as what they are parts of.
 fn allows_guesses(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    fn of(head: &[(&str, &str)], times: Times) -> Freshness {
+        let head: Vec<(&[u8], &[u8])> = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let rules = Rules::default();
+        Freshness::of(&Request::default(), &Response::of(200, &head[..], &rules), &rules, times)
+    }
+
+    fn at_once(head: &[(&str, &str)]) -> Freshness {
+        of(head, Times { sent: NOW, received: NOW })
+    }
+
+    fn verdict(freshness: &Freshness, resident: u64) -> Use {
+        freshness.verdict(resident, &RequestDirectives::default())
+    }
+
+    #[test]
+    fn it_comes_back_from_its_bytes() {
+        let head = [
+            ("Cache-Control", "max-age=7, stale-if-error=9, stale-while-revalidate=8, immutable"),
+            ("Age", "3"),
+            ("ETag", "x"),
+        ];
+        let freshness = at_once(&head);
+        assert_eq!(Freshness::from_bytes(&freshness.to_bytes()), freshness);
+        assert_ne!(Freshness::from_bytes(&[0xff; Freshness::BYTES]), freshness);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..1000 {
+            let bytes = std::array::from_fn(|_| random.u8(..));
+            let read = Freshness::from_bytes(&bytes);
+            assert_eq!(read.to_bytes(), bytes);
+            // Whatever was stored, asking it is safe.
+            let resident = random.u64(..);
+            verdict(&read, resident);
+            read.may_serve_on_error(resident);
+            read.purged(resident).ttl(resident);
+            read.useful_for();
+        }
+    }
+
+    #[test]
+    fn the_time_that_an_answer_took_counts_to_its_age() {
+        let head = [("Cache-Control", "max-age=60")];
+        let slow = of(&head, Times { sent: NOW - 4500, received: NOW });
+        assert_eq!(slow.age_seconds(0), 4);
+        assert_eq!(verdict(&slow, 55_499), Use::Fresh);
+        assert_eq!(verdict(&slow, 55_500), Use::Validate(Need::Stale));
+    }
+
+    #[test]
+    fn a_second_that_has_just_turned_makes_nothing_old() {
+        let dated = |received| {
+            of(
+                &[("Cache-Control", "max-age=1"), ("Date", "Fri, 15 Jan 2027 08:00:00 GMT")],
+                Times { sent: received, received },
+            )
+        };
+        assert_eq!(crate::cache::parse_date(b"Fri, 15 Jan 2027 08:00:00 GMT"), Some(NOW / 1000));
+        assert_eq!(dated(NOW + 999).initial_age, 0);
+        assert_eq!(dated(NOW + 1100).initial_age, 101);
+        assert_eq!(dated(NOW + 5999).initial_age, 5000);
+        assert_eq!(dated(NOW - 5000).initial_age, 0, "a clock that is ahead of ours");
+    }
+
+    #[test]
+    fn no_step_of_the_clock_makes_an_age_negative() {
+        let freshness = of(&[("Cache-Control", "max-age=60")], Times { sent: NOW + 3_600_000, received: NOW });
+        assert_eq!(freshness.initial_age, 0, "it went back while the answer came");
+        assert_eq!(freshness.resident(NOW - 3_600_000), 0, "an hour back");
+        assert_eq!(freshness.age_seconds(freshness.resident(NOW - 3_600_000)), 0);
+        assert_eq!(verdict(&freshness, freshness.resident(NOW - 3_600_000)), Use::Fresh);
+        let ahead = freshness.resident(NOW + 40 * 86_400_000);
+        assert_eq!(verdict(&freshness, ahead), Use::Validate(Need::Stale));
+        assert_eq!(freshness.age_seconds(u64::MAX), ALWAYS);
+        assert_eq!(verdict(&freshness, u64::MAX), Use::Validate(Need::Stale));
+        assert_eq!(of(&[("Age", "99999999999")], Times { sent: 0, received: u64::MAX }).age_seconds(u64::MAX), ALWAYS);
+    }
+
+    #[test]
+    fn a_purge_makes_it_stale_and_no_more() {
+        let head = [("Cache-Control", "max-age=60, stale-while-revalidate=5, stale-if-error=9"), ("ETag", "x")];
+        let purged = at_once(&head).purged(10_500);
+        assert_eq!(verdict(&purged, 10_500), Use::StaleWhileRevalidate);
+        assert_eq!(verdict(&purged, 15_000), Use::Validate(Need::Stale));
+        assert!(purged.may_serve_on_error(18_000) && !purged.may_serve_on_error(20_000));
+        let asked = RequestDirectives { max_stale: Some(ALWAYS), ..RequestDirectives::default() };
+        assert_eq!(purged.verdict(16_000, &asked), Use::Validate(Need::Stale), "no client gets what was purged");
+        assert_eq!(verdict(&at_once(&[("Cache-Control", "max-age=60")]).purged(0), 0), Use::Validate(Need::Stale));
+    }
+
+    #[test]
+    fn what_can_do_nothing_more_is_told() {
+        assert_eq!(
+            at_once(&[("Cache-Control", "max-age=60, stale-if-error=5"), ("Age", "20")]).useful_for(),
+            Some(45_000)
+        );
+        assert_eq!(at_once(&[("Cache-Control", "max-age=60, must-revalidate")]).useful_for(), Some(60_000));
+        assert_eq!(at_once(&[("Cache-Control", "max-age=60"), ("ETag", "x")]).useful_for(), None);
+    }
+
+    #[test]
+    fn it_only_gets_older() {
+        let mut random = fastrand::Rng::with_seed(2);
+        for _ in 0..5000 {
+            let control = format!(
+                "max-age={}, stale-while-revalidate={}, stale-if-error={}",
+                random.u32(0..9),
+                random.u32(0..9),
+                random.u32(0..9)
+            );
+            let freshness = at_once(&[("Cache-Control", &control)]);
+            let rank = |resident| match verdict(&freshness, resident) {
+                Use::Fresh => 0,
+                Use::StaleWhileRevalidate => 1,
+                _ => 2,
+            };
+            let (early, late) = (random.u64(0..20_000), random.u64(0..20_000));
+            let (early, late) = (early.min(late), early.max(late));
+            assert!(rank(early) <= rank(late), "{control} {early} {late}");
+            assert!(
+                freshness.may_serve_on_error(early) || !freshness.may_serve_on_error(late),
+                "{control} {early} {late}"
+            );
+            assert!(rank(late) > 0 || freshness.ttl(late) > 0, "{control} {late}");
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! By what an answer can be purged besides its URI: the tags that it names, and the groups that its origin puts it into (RFC 9875).
 
 use super::fields::Fields;
-use super::freshness::is_failure;
 use super::list::members;
 use sfv::visitor::{EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ListVisitor};
 use sfv::{BareItemFromInput, Parser};
@@ -77,7 +76,6 @@ pub fn invalidated(
 
 /// Whether an unsafe method that was answered so has changed what it names: with anything but an error (RFC 9111 §4.4).
 pub fn invalidates(status: u16) -> bool {
-    debug_assert!(!is_failure(status) || status >= 400);
     (200..400).contains(&status)
 }
 
@@ -130,5 +128,68 @@ impl<'de> EntryVisitor<'de> for Entry<'_> {
     fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
         *self.0 = None;
         Ok(Ignored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(lines: &[(&str, &str)]) -> Tags {
+        let lines: Vec<(&[u8], &[u8])> =
+            lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        Tags::of(&lines[..], b"https", b"a.test")
+    }
+
+    fn hashes(mut hashes: Vec<u64>) -> Vec<u64> {
+        hashes.sort_unstable();
+        hashes
+    }
+
+    #[test]
+    fn tags_are_read_from_each_field_in_its_own_form() {
+        let read = tags(&[("Surrogate-Key", "a  b/1"), ("cache-tag", "c, d e"), ("Cache-Tag", "a"), ("Date", "x")]);
+        assert_eq!(read.hashes.to_vec(), hashes(vec![tag(b"a"), tag(b"b/1"), tag(b"c"), tag(b"d e")]));
+        assert!(!read.cut && tags(&[("Date", "x")]).hashes.is_empty());
+    }
+
+    #[test]
+    fn groups_are_of_one_origin() {
+        let read = tags(&[("Cache-Groups", r#""g1", "g2";x=1"#), ("Cache-Groups", r#""g3""#)]);
+        let of = |name: &[u8]| group(b"https", b"a.test", name);
+        assert_eq!(read.hashes.to_vec(), hashes(vec![of(b"g1"), of(b"g2"), of(b"g3")]));
+        assert_ne!(of(b"g1"), group(b"https", b"b.test", b"g1"));
+        assert_ne!(of(b"g1"), group(b"http", b"a.test", b"g1"));
+        assert_ne!(of(b"g1"), tag(b"g1"), "no tag of another field is a group");
+        assert_ne!(of(b"g1"), of(b"G1"));
+    }
+
+    #[test]
+    fn groups_that_are_not_well_formed_are_none() {
+        for value in ["g1", "\"g1\", 2", "\"g1", "(\"g1\")", "\"g1\",", ""] {
+            assert!(tags(&[("Cache-Groups", value)]).hashes.is_empty(), "{value}");
+        }
+    }
+
+    #[test]
+    fn tags_are_bounded() {
+        let many: Vec<String> = (0..MOST + 5).map(|at| at.to_string()).collect();
+        let read = tags(&[("Surrogate-Key", &many.join(" "))]);
+        assert!(read.cut && read.hashes.len() == MOST);
+        let same = vec!["a"; 1000].join(" ");
+        assert!(!tags(&[("Surrogate-Key", &same)]).cut);
+    }
+
+    #[test]
+    fn an_unsafe_method_invalidates_groups_unless_it_failed() {
+        let answer = [("Cache-Group-Invalidation", r#""g1", "g2""#)];
+        let of = |status| {
+            let mut found = Vec::new();
+            invalidated(&answer, status, b"https", b"a.test", |hash| found.push(hash));
+            found
+        };
+        assert_eq!(of(204), [group(b"https", b"a.test", b"g1"), group(b"https", b"a.test", b"g2")]);
+        assert_eq!(of(303).len(), 2);
+        assert!(of(404).is_empty() && of(500).is_empty());
     }
 }

@@ -155,3 +155,152 @@ pub fn uri(key: &[u8]) -> &[u8] {
     let Some((length, rest)) = key.split_first_chunk::<4>() else { return &[] };
     rest.get(..u32::from_be_bytes(*length) as usize).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URI: Uri<'_> = Uri { scheme: b"https", host: b"a.test", path: b"/x", query: None };
+
+    fn names(names: &[&str]) -> Vec<Box<[u8]>> {
+        names.iter().map(|name| name.as_bytes().into()).collect()
+    }
+
+    fn key(rules: &KeyRules, uri: Uri<'_>, head: &[(&str, &str)], consumer: Option<&str>) -> Vec<u8> {
+        let head: Vec<(&[u8], &[u8])> = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let mut key = b"what was there before".to_vec();
+        rules.write(&uri, &head[..], consumer.map(str::as_bytes), &mut key);
+        key
+    }
+
+    fn query(rules: &KeyRules, query: &str) -> String {
+        let mut written = Vec::new();
+        rules.write_query(Some(query.as_bytes()), &mut written);
+        String::from_utf8_lossy(&written).into_owned()
+    }
+
+    #[test]
+    fn each_part_of_the_uri_counts() {
+        let rules = KeyRules::default();
+        let keys = [
+            key(&rules, URI, &[], None),
+            key(&rules, Uri { scheme: b"http", ..URI }, &[], None),
+            key(&rules, Uri { host: b"b.test", ..URI }, &[], None),
+            key(&rules, Uri { host: b"a.test:8443", ..URI }, &[], None),
+            key(&rules, Uri { path: b"/y", ..URI }, &[], None),
+            key(&rules, Uri { path: b"/x/", ..URI }, &[], None),
+            key(&rules, Uri { path: b"/x%2Fy", ..URI }, &[], None),
+            key(&rules, Uri { path: b"/x/y", ..URI }, &[], None),
+            key(&rules, Uri { query: Some(b""), ..URI }, &[], None),
+            key(&rules, Uri { query: Some(b"a=1"), ..URI }, &[], None),
+            key(&rules, Uri { query: Some(b"a=2"), ..URI }, &[], None),
+            key(&rules, Uri { query: Some(b"a=1&b=2"), ..URI }, &[], None),
+            key(&rules, Uri { query: Some(b"b=2&a=1"), ..URI }, &[], None),
+            key(&rules, URI, &[], Some("")),
+            key(&rules, URI, &[], Some("acme")),
+        ];
+        let mut distinct: Vec<u128> = keys.iter().map(|key| hash(1, key)).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(uri(&keys[9]), b"https://a.test/x?a=1");
+        assert_eq!(uri(&keys[14]), b"https://a.test/x");
+        assert_ne!(hash(1, &keys[0]), hash(2, &keys[0]));
+        assert_eq!((uri(b""), uri(b"\xff\xff\xff\xffx")), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn ignored_parameters_do_not_count_and_are_not_sent() {
+        let rules = KeyRules { query: Query::Except(names(&["utm_*", "fbclid"])), ..KeyRules::default() };
+        assert_eq!(query(&rules, "a=1&utm_source=x&b=2&fbclid=3&UTM_x=1"), "?a=1&b=2&UTM_x=1");
+        assert_eq!(query(&rules, "utm_source=x&utm_=1&fbclid"), "");
+        let of = |text: &'static str| key(&rules, Uri { query: Some(text.as_bytes()), ..URI }, &[], None);
+        assert_eq!(of("a=1&utm_source=x"), of("utm_source=evil&a=1"));
+        assert_ne!(of("a=1"), of("a=2"));
+        for hidden in ["a=1;utm_source=x", "a=1&utm%5Fsource=x", "a=1&xutm_source=x", "a=1%26utm_source=x"] {
+            assert_ne!(of(hidden), of("a=1"), "{hidden}: the origin may read it otherwise");
+            assert_eq!(query(&rules, hidden), format!("?{hidden}"), "and is sent it");
+        }
+    }
+
+    #[test]
+    fn only_chosen_parameters_count_and_are_sent() {
+        let rules = KeyRules { query: Query::Only(names(&["id", "p*e"])), ..KeyRules::default() };
+        assert_eq!(query(&rules, "x=1&id=2&page=3&id=4&pag=5&i%64=6"), "?id=2&page=3&id=4");
+        assert_eq!(query(&KeyRules { query: Query::None, ..KeyRules::default() }, "id=1"), "");
+        assert!(!rules.keeps_query() && KeyRules::default().keeps_query());
+    }
+
+    #[test]
+    fn sorting_keeps_the_order_of_one_name() {
+        let rules = KeyRules { sort: true, ..KeyRules::default() };
+        assert_eq!(query(&rules, "b=2&a=2&&a=1&a&c"), "?a=2&a=1&a&b=2&c");
+        assert_eq!(query(&rules, "b=2&a=1"), query(&rules, "a=1&b=2"));
+        assert_ne!(query(&rules, "a=1&a=2"), query(&rules, "a=2&a=1"));
+    }
+
+    #[test]
+    fn chosen_fields_and_cookies_count() {
+        let rules =
+            KeyRules { headers: names(&["x-lang", "x-kind"]), cookies: names(&["tier", "ab"]), ..KeyRules::default() };
+        let of = |head: &[(&str, &str)]| key(&rules, URI, head, None);
+        assert_eq!(of(&[("X-Lang", "en, de"), ("other", "1")]), of(&[("x-lang", "en"), ("x-lang", "de")]));
+        assert_eq!(of(&[("Cookie", "a=1; tier=gold")]), of(&[("cookie", "tier=gold"), ("cookie", "a=2")]));
+        let heads: [&[(&str, &str)]; 12] = [
+            &[],
+            &[("x-lang", "")],
+            &[("x-lang", "en")],
+            &[("x-kind", "en")],
+            &[("x-lang", "enx-kind")],
+            &[("cookie", "tier=")],
+            &[("cookie", "tier=gold")],
+            &[("cookie", "ab=gold")],
+            &[("cookie", "tier=gold; tier=x")],
+            &[("cookie", "tier=x; tier=gold")],
+            &[("cookie", "tier=gol; ab=d")],
+            &[("cookie", "tier=\"gold; ab=d\"")],
+        ];
+        let mut keys: Vec<Vec<u8>> = heads.iter().map(|head| of(head)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), heads.len());
+        assert_eq!(of(&[("cookie", "tiers=1; xtier=2; tier")]), of(&[]), "other names");
+    }
+
+    #[test]
+    fn text_does_not_move_from_one_part_to_another() {
+        let mut random = fastrand::Rng::with_seed(13);
+        let rules = KeyRules { headers: names(&["h"]), cookies: names(&["c"]), ..KeyRules::default() };
+        let pieces = ["", "a", "/", "?", "=", "&", ",", ".", "h", "c", "u", "-", "\u{0}\u{0}\u{0}\u{1}"];
+        let mut seen = std::collections::HashMap::new();
+        for _ in 0..30_000 {
+            let mut piece = || pieces[random.usize(..pieces.len())];
+            let parts = [piece(), piece(), piece(), piece(), piece()];
+            let uri = Uri { host: b"a", path: b"/", query: Some(parts[0].as_bytes()), ..URI };
+            let cookie = format!("c={}", parts[2]);
+            let head = [("h", parts[1]), ("cookie", cookie.as_str()), ("cookie", parts[3])];
+            let key = key(&rules, uri, &head, Some(parts[4]));
+            // What counts of the parts: a member is written without blanks and empty ones, a cookie must have the name.
+            let counts = [parts[0], parts[1].trim_matches(','), parts[2], parts[4]].map(str::to_owned);
+            assert_eq!(seen.entry(key).or_insert_with(|| counts.clone()), &counts);
+        }
+    }
+
+    #[test]
+    fn patterns_stand_for_any_text() {
+        for (pattern, name, fit) in [
+            ("utm_*", "utm_source", true),
+            ("utm_*", "utm_", true),
+            ("utm_*", "utm", false),
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abcd", false),
+            ("*id", "fbclid", true),
+            ("a", "a", true),
+            ("a", "A", false),
+            ("", "", true),
+        ] {
+            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), fit, "{pattern} {name}");
+        }
+    }
+}

@@ -17,6 +17,9 @@ pub struct Request<'a> {
     pub authorization: bool,
     /// Whether it has Cookie.
     pub cookie: bool,
+    /// Whether a field says another method or another URI than its first line, which some origins heed: what it is answered is not
+    /// what its key names.
+    pub overrides: bool,
     /// Range.
     pub range: Option<&'a [u8]>,
     /// Its preconditions.
@@ -57,6 +60,10 @@ impl<'a> Request<'a> {
                         read.control.add(value);
                     }
                 }
+                13 if is(b"x-http-method") || is(b"x-rewrite-url") => read.overrides = true,
+                14 if is(b"x-original-url") => read.overrides = true,
+                17 if is(b"x-method-override") => read.overrides = true,
+                22 if is(b"x-http-method-override") => read.overrides = true,
                 13 if is(b"authorization") => read.authorization = true,
                 13 if is(b"if-none-match") => read.conditions.if_none_match.push(value),
                 17 if is(b"if-modified-since") => read.conditions.if_modified_since = Some(value),
@@ -230,6 +237,15 @@ mod tests {
         assert!(!asked(&[(b"pragma", b"no-cache")], Honour::None));
         assert!(asked(&[(b"CACHE-control", b"a"), (b"Cache-Control", b"no-cache")], Honour::All));
         assert!(!asked(&[(b"cache-control", b"no-cache")], Honour::None));
+    }
+
+    #[test]
+    fn fields_that_make_another_request_of_it_are_seen() {
+        for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "x-rewrite-url"]
+        {
+            assert!(Request::of(&[(name, "x")], Honour::All).overrides, "{name}");
+        }
+        assert!(!Request::of(&[("X-Original-Url2", "x"), ("If-Match", "x")], Honour::All).overrides);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //!
 //! May depend on nothing else of the house.
 
+#[cfg(test)]
+mod cases;
 mod control;
 mod date;
 pub mod etag;

@@ -51,3 +51,35 @@ impl Boundary {
         length + scratch.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_written_and_counted() {
+        let boundary = Boundary::new(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        let content = b"0123456789";
+        let spans = [Span::new(0, 2), Span::new(8, 10)];
+        let mut text = Vec::new();
+        for span in spans {
+            boundary.write_head(span, 10, Some(b"text/plain"), &mut text);
+            text.extend_from_slice(&content[span.start as usize..span.end as usize]);
+        }
+        boundary.write_end(&mut text);
+        assert_eq!(boundary.length(&spans, 10, Some(b"text/plain"), &mut Vec::new()), text.len() as u64);
+        let mut kind = Vec::new();
+        boundary.write_content_type(&mut kind);
+        let kind = String::from_utf8_lossy(&kind).into_owned();
+        let mark = kind.strip_prefix("multipart/byteranges; boundary=").unwrap_or_default();
+        assert_eq!(mark.len(), 24);
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            format!(
+                "\r\n--{mark}\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
+                 \r\n--{mark}\r\nContent-Type: text/plain\r\nContent-Range: bytes 8-9/10\r\n\r\n89\r\n--{mark}--\r\n"
+            )
+        );
+        assert_ne!(Boundary::new(1), Boundary::new(2));
+    }
+}

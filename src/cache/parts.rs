@@ -115,3 +115,128 @@ pub fn may_combine(stored: &Response<'_>, parts: &Parts, new: &Response<'_>, ran
     };
     same && length
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Fields, Rules};
+
+    fn of(spans: &[(u64, u64)], complete: Option<u64>) -> Parts {
+        let mut parts = Parts::new(complete);
+        for &(start, end) in spans {
+            assert!(parts.add(Span::new(start, end)), "{start}..{end}");
+        }
+        parts
+    }
+
+    fn spans(parts: &Parts) -> Vec<(u64, u64)> {
+        parts.spans().iter().map(|span| (span.start, span.end)).collect()
+    }
+
+    #[test]
+    fn parts_grow_together() {
+        let mut parts = of(&[(4, 9)], Some(10));
+        assert!(parts.covers(Span::new(6, 9)) && !parts.covers(Span::new(6, 10)) && !parts.is_complete());
+        assert!(parts.add(Span::new(0, 3)) && parts.len() == 8);
+        assert_eq!(spans(&parts), [(0, 3), (4, 9)]);
+        assert!(parts.add(Span::new(3, 4)));
+        assert_eq!(spans(&parts), [(0, 9)]);
+        assert!(parts.add(Span::new(5, 10)) && parts.is_complete());
+        assert!(!parts.add(Span::new(9, 11)), "beyond the whole");
+        assert!(!parts.add(Span::new(5, 5)), "nothing");
+        assert!(Parts::new(Some(0)).is_complete() && !Parts::new(None).is_complete());
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_at_once() {
+        let parts = of(&[(0, 5), (8, 10), (20, 30)], Some(30));
+        let missing = |start, end| parts.missing(Span::new(start, end)).map(|span| (span.start, span.end));
+        assert_eq!(missing(0, 30), Some((5, 20)));
+        assert_eq!(missing(0, 5), None);
+        assert_eq!(missing(2, 8), Some((5, 8)));
+        assert_eq!(missing(6, 25), Some((6, 20)));
+        assert_eq!(missing(10, 12), Some((10, 12)));
+        assert_eq!(of(&[(0, 5)], Some(10)).missing(Span::new(0, 10)), Some(Span::new(5, 10)));
+    }
+
+    #[test]
+    fn a_range_is_found_where_the_length_is_known() {
+        let parts = of(&[(4, 9)], Some(10));
+        assert_eq!(parts.span_of(Wanted::Last(5)), Some(Span::new(5, 10)));
+        assert_eq!(parts.span_of(Wanted::From(6, None)), Some(Span::new(6, 10)));
+        assert_eq!(parts.span_of(Wanted::From(10, None)), None);
+        let unknown = Parts::new(None);
+        assert_eq!(unknown.span_of(Wanted::From(6, Some(8))), Some(Span::new(6, 9)));
+        assert_eq!(unknown.span_of(Wanted::Last(5)), None);
+    }
+
+    #[test]
+    fn pieces_are_few() {
+        let mut parts = Parts::new(None);
+        let kept = (0..1000).filter(|at| parts.add(Span::new(at * 10, at * 10 + 1))).count();
+        assert_eq!(kept, Parts::MOST);
+        assert!(parts.add(Span::new(0, 10_000)), "what joins them is kept");
+        assert_eq!(spans(&parts), [(0, 10_000)]);
+    }
+
+    #[test]
+    fn it_is_a_set_of_bytes() {
+        let mut random = fastrand::Rng::with_seed(9);
+        for _ in 0..500 {
+            let mut parts = Parts::new(Some(64));
+            let mut bytes = [false; 64];
+            for _ in 0..random.usize(0..12) {
+                let start = random.usize(0..64);
+                let end = random.usize(start..=64);
+                if parts.add(Span::new(start as u64, end as u64)) {
+                    bytes[start..end].fill(true);
+                }
+                let (start, end) = (random.usize(0..64), random.usize(0..=64));
+                let (start, end) = (start.min(end), end.max(start));
+                let gap = bytes[start..end].iter().position(|there| !there).map(|first| {
+                    let last = bytes[start..end].iter().rposition(|there| !there).unwrap_or(first);
+                    Span::new((start + first) as u64, (start + last + 1) as u64)
+                });
+                assert_eq!(parts.missing(Span::new(start as u64, end as u64)), gap, "{parts:?} {start}..{end}");
+            }
+            assert_eq!(parts.len(), bytes.iter().filter(|there| **there).count() as u64);
+        }
+    }
+
+    fn part<'a>(head: &'a (impl Fields + ?Sized), rules: &Rules) -> (Response<'a>, ContentRange) {
+        let response = Response::of(206, head, rules);
+        let range = response.content_range.and_then(ContentRange::parse);
+        (response, range.unwrap_or_else(|| panic!("no part: {response:?}")))
+    }
+
+    #[test]
+    fn parts_are_of_one_content_beyond_doubt() {
+        let rules = Rules::default();
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let early = "Sun, 06 Nov 1994 08:00:00 GMT";
+        let combine = |one: &[(&str, &str)], other: &[(&str, &str)]| {
+            let one: Vec<(&[u8], &[u8])> =
+                one.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let other: Vec<(&[u8], &[u8])> =
+                other.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let (stored, first) = part(&one[..], &rules);
+            let (new, range) = part(&other[..], &rules);
+            may_combine(&stored, &Parts::new(first.complete), &new, &range)
+        };
+        let (first, second) = (("Content-Range", "bytes 0-4/10"), ("Content-Range", "bytes 5-9/10"));
+        assert!(combine(&[first, ("ETag", "\"a\"")], &[second, ("ETag", "\"a\"")]));
+        assert!(!combine(&[first, ("ETag", "\"a\"")], &[second, ("ETag", "\"b\"")]));
+        assert!(!combine(&[first, ("ETag", "W/\"a\"")], &[second, ("ETag", "W/\"a\"")]), "weak");
+        assert!(!combine(&[first], &[second]), "who knows");
+        assert!(!combine(&[first, ("ETag", "\"a\"")], &[second]));
+        let longer = ("Content-Range", "bytes 5-9/11");
+        assert!(!combine(&[first, ("ETag", "\"a\"")], &[longer, ("ETag", "\"a\"")]));
+        let dated = |modified| [("Last-Modified", modified), ("Date", date)];
+        let of = |range, [modified, date]: [(&'static str, &'static str); 2]| [range, modified, date];
+        assert!(combine(&of(first, dated(early)), &of(second, dated(early))));
+        assert!(
+            !combine(&of(first, dated(date)), &of(second, dated(date))),
+            "changed in the second in which it was sent"
+        );
+    }
+}

@@ -76,3 +76,109 @@ impl Conditions<'_> {
 fn changed(stored: &Validators<'_>) -> u64 {
     stored.last_modified.and_then(parse_date).unwrap_or(stored.date)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Honour, Request};
+
+    const OLDER: &str = "Sun, 06 Nov 1994 08:00:00 GMT";
+    const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const NEWER: &str = "Sun, 06 Nov 1994 09:00:00 GMT";
+    const SENT: u64 = 784_111_777 + 7200;
+
+    fn stored<'a>(etag: Option<&'a str>, modified: Option<&'a str>) -> Validators<'a> {
+        Validators { etag: etag.map(str::as_bytes), last_modified: modified.map(str::as_bytes), date: SENT }
+    }
+
+    fn outcome(lines: &[(&str, &str)], stored: &Validators<'_>) -> Outcome {
+        let lines: Vec<(&[u8], &[u8])> =
+            lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        Request::of(&lines[..], Honour::All).conditions.evaluate(stored)
+    }
+
+    #[test]
+    fn who_has_the_stored_tag_gets_304() {
+        let stored = stored(Some("\"abcdef\""), Some(MODIFIED));
+        for tags in [
+            "\"abcdef\"",
+            "W/\"abcdef\"",
+            "\"abcdef\", \"1234\", \"5678\"",
+            "\"1234\", \"abcdef\", \"5678\"",
+            "\"1234\",\"5678\" ,\"abcdef\"",
+            "*",
+        ] {
+            assert_eq!(outcome(&[("If-None-Match", tags)], &stored), Outcome::NotModified, "{tags}");
+        }
+        for tags in ["\"abc\"", "abcdef", "\"abcdef", "", "w/\"abcdef\""] {
+            assert_eq!(outcome(&[("If-None-Match", tags)], &stored), Outcome::Proceed, "{tags}");
+        }
+        let lines = [("if-none-match", "\"x\""), ("If-None-Match", "\"abcdef\"")];
+        assert_eq!(outcome(&lines, &stored), Outcome::NotModified, "on another line");
+    }
+
+    #[test]
+    fn tags_that_are_not_well_formed_are_compared_as_they_are() {
+        assert_eq!(outcome(&[("If-None-Match", "abcdef")], &stored(Some("abcdef"), None)), Outcome::NotModified);
+        assert_eq!(outcome(&[("If-None-Match", "\"x\"")], &stored(None, None)), Outcome::Proceed);
+        assert_eq!(outcome(&[("If-None-Match", "*")], &stored(None, None)), Outcome::NotModified);
+    }
+
+    #[test]
+    fn a_tag_goes_before_a_date() {
+        let stored = stored(Some("\"a\""), Some(MODIFIED));
+        let with = |tag, date| outcome(&[("If-Modified-Since", date), ("If-None-Match", tag)], &stored);
+        assert_eq!(with("\"a\"", OLDER), Outcome::NotModified);
+        assert_eq!(with("\"b\"", NEWER), Outcome::Proceed);
+    }
+
+    #[test]
+    fn who_has_it_since_it_was_changed_gets_304() {
+        let since = |date, modified| outcome(&[("If-Modified-Since", date)], &stored(None, modified));
+        assert_eq!(since(MODIFIED, Some(MODIFIED)), Outcome::NotModified);
+        assert_eq!(since(NEWER, Some(MODIFIED)), Outcome::NotModified);
+        assert_eq!(since("Sunday, 06-Nov-94 08:49:37 GMT", Some(MODIFIED)), Outcome::NotModified);
+        assert_eq!(since(OLDER, Some(MODIFIED)), Outcome::Proceed);
+        assert_eq!(since("yesterday", Some(MODIFIED)), Outcome::Proceed);
+        assert_eq!(since("Sun, 06 Nov 1994 10:49:37 GMT", None), Outcome::NotModified, "since it was sent");
+        assert_eq!(since(NEWER, None), Outcome::Proceed);
+    }
+
+    #[test]
+    fn who_wants_no_other_gets_412() {
+        let stored = stored(Some("\"a\""), Some(MODIFIED));
+        assert_eq!(outcome(&[("If-Match", "\"a\"")], &stored), Outcome::Proceed);
+        assert_eq!(outcome(&[("If-Match", "W/\"a\"")], &stored), Outcome::Failed, "weak tags never match here");
+        assert_eq!(outcome(&[("If-Match", "*")], &stored), Outcome::Proceed);
+        assert_eq!(outcome(&[("If-Match", "\"b\""), ("If-None-Match", "\"a\"")], &stored), Outcome::Failed);
+        assert_eq!(outcome(&[("If-Unmodified-Since", OLDER)], &stored), Outcome::Failed);
+        assert_eq!(outcome(&[("If-Unmodified-Since", MODIFIED)], &stored), Outcome::Proceed);
+        assert_eq!(outcome(&[("If-Unmodified-Since", OLDER), ("If-Match", "\"a\"")], &stored), Outcome::Proceed);
+        let lines = [("If-Match", "\"a\""), ("If-None-Match", "\"a\"")];
+        assert_eq!(outcome(&lines, &stored), Outcome::NotModified);
+    }
+
+    #[test]
+    fn some_are_for_the_origin() {
+        let conditions = |line: (&str, &str)| Request::of(&[line], Honour::All).conditions.are_for_origin();
+        assert!(conditions(("If-Match", "*")) && conditions(("if-unmodified-since", OLDER)));
+        assert!(!conditions(("If-None-Match", "*")) && !conditions(("If-Range", "\"a\"")));
+    }
+
+    #[test]
+    fn a_range_counts_if_it_is_of_what_is_stored() {
+        let allowed = |wanted: &str, stored: &Validators<'_>| {
+            Request::of(&[("If-Range", wanted)], Honour::All).conditions.allow_range(stored)
+        };
+        let both = stored(Some("\"a\""), Some(MODIFIED));
+        assert!(allowed("\"a\"", &both) && allowed(MODIFIED, &both));
+        for wanted in ["\"b\"", "W/\"a\"", OLDER, NEWER, "", "a"] {
+            assert!(!allowed(wanted, &both), "{wanted}");
+        }
+        assert!(!allowed("W/\"a\"", &stored(Some("W/\"a\""), None)));
+        assert!(!allowed(MODIFIED, &stored(Some("\"a\""), None)));
+        let fresh = Validators { date: 784_111_777 + 59, ..both };
+        assert!(!allowed(MODIFIED, &fresh), "it may have changed twice in that second");
+        assert!(Conditions::default().allow_range(&both));
+    }
+}

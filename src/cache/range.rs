@@ -193,3 +193,146 @@ fn number(digits: &[u8]) -> Option<u64> {
         Some(sum.saturating_mul(10).saturating_add(digit))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(field: &str, length: u64) -> Vec<(u64, u64)> {
+        match resolve(field.as_bytes(), length) {
+            Ranged::Whole => vec![(0, u64::MAX)],
+            Ranged::One(span) => vec![(span.start, span.end)],
+            Ranged::Several(spans) => spans.iter().map(|span| (span.start, span.end)).collect(),
+            Ranged::Unsatisfiable => vec![],
+        }
+    }
+
+    const WHOLE: [(u64, u64); 1] = [(0, u64::MAX)];
+
+    #[test]
+    fn one_range_is_read_in_its_three_forms() {
+        for (field, span) in [
+            ("bytes=0-1", (0, 2)),
+            ("bytes=1-", (1, 11)),
+            ("bytes=-1", (10, 11)),
+            ("bytes=-5", (6, 11)),
+            ("bytes=-99", (0, 11)),
+            ("bytes=0-99999999999999999999999", (0, 11)),
+            ("bytes=10-10", (10, 11)),
+            ("BYTES = 0-0", (0, 1)),
+            ("bytes=,0-0,", (0, 1)),
+        ] {
+            assert_eq!(of(field, 11), [span], "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_does_not_count() {
+        for field in [
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=1",
+            "bytes=5-1",
+            "bytes=0-1,x",
+            "bytes=--1",
+            "bytes=0 -1",
+            "bytes=+0-1",
+            "items=0-1",
+            "=0-1",
+            "",
+            "0-1",
+        ] {
+            assert_eq!(of(field, 11), WHOLE, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_given() {
+        for field in ["bytes=11-", "bytes=11-20", "bytes=99999999999999999999999-", "bytes=-0", "bytes=11-,12-"] {
+            assert_eq!(of(field, 11), [], "{field}");
+        }
+        assert_eq!(of("bytes=0-1,50-60", 11), [(0, 2)], "what is there is given");
+        assert_eq!(of("bytes=0-", 0), []);
+        assert_eq!(of("bytes=-5", 0), WHOLE);
+    }
+
+    #[test]
+    fn several_are_few_or_all() {
+        assert_eq!(of("bytes=0-9,500-509,1000-1009", 5000), [(0, 10), (500, 510), (1000, 1010)]);
+        assert_eq!(of("bytes=1000-1009,0-9", 5000), [(0, 10), (1000, 1010)], "in order");
+        assert_eq!(of("bytes=0-9,5-20,22-30", 5000), [(0, 31)], "near ones are one");
+        assert_eq!(of("bytes=0-0,-1", 50), [(0, 50)]);
+        let many: Vec<String> = (0..11).map(|at| format!("{}-{}", at * 200, at * 200 + 1)).collect();
+        assert_eq!(of(&format!("bytes={}", many.join(",")), 5000), WHOLE);
+        let overlapping = vec!["0-"; 1000].join(",");
+        assert_eq!(of(&format!("bytes={overlapping}"), 5000), WHOLE);
+        assert_eq!(of("bytes=0-,0-,0-", 5000), [(0, 5000)]);
+    }
+
+    #[test]
+    fn a_part_says_what_it_is() {
+        let read = |field: &str| ContentRange::parse(field.as_bytes());
+        assert_eq!(read("bytes 4-9/10"), Some(ContentRange { span: Span::new(4, 10), complete: Some(10) }));
+        assert_eq!(read("Bytes 0-0/*"), Some(ContentRange { span: Span::new(0, 1), complete: None }));
+        for field in [
+            "",
+            "bytes",
+            "bytes */10",
+            "bytes 9-4/10",
+            "bytes 0-10/10",
+            "bytes 0-1",
+            "bytes=0-1/2",
+            "items 0-1/2",
+            "bytes 0-x/9",
+            "bytes 0-18446744073709551615/*",
+            "bytes 0-1/",
+            "bytes -1/2",
+        ] {
+            assert_eq!(read(field), None, "{field}");
+        }
+        for field in ["bytes 4-9/10", "bytes 0-0/*"] {
+            let mut written = Vec::new();
+            read(field).iter().for_each(|range| range.write(&mut written));
+            assert_eq!(written, field.as_bytes());
+        }
+        let mut written = Vec::new();
+        write_unsatisfied(1234, &mut written);
+        assert_eq!(written, b"bytes */1234");
+    }
+
+    #[test]
+    fn the_rest_is_asked_for_without_an_end() {
+        let asked = |span, complete| {
+            let mut written = Vec::new();
+            write_range(span, complete, &mut written);
+            String::from_utf8_lossy(&written).into_owned()
+        };
+        assert_eq!(asked(Span::new(5, 10), Some(10)), "bytes=5-");
+        assert_eq!(asked(Span::new(0, 5), Some(10)), "bytes=0-4");
+        assert_eq!(asked(Span::new(0, 5), None), "bytes=0-4");
+    }
+
+    #[test]
+    fn parts_lie_within_and_in_order_whatever_is_asked_for() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let length = random.u64(0..3000);
+            let mut number = || match random.u8(0..5) {
+                0 => String::new(),
+                _ => random.u64(0..4000).to_string(),
+            };
+            let ranges: Vec<String> = (0..4).map(|_| format!("{}-{}", number(), number())).collect();
+            let field = format!("bytes={}", ranges.join(","));
+            if let Ranged::Several(spans) = resolve(field.as_bytes(), length) {
+                assert!(spans.windows(2).all(|pair| pair[0].end < pair[1].start), "{field} of {length}");
+                assert!(spans.iter().all(|span| span.start < span.end && span.end <= length), "{field} of {length}");
+            }
+            if let Ranged::One(span) = resolve(field.as_bytes(), length) {
+                assert!(span.start < span.end && span.end <= length, "{field} of {length}");
+            }
+        }
+    }
+}

@@ -115,3 +115,50 @@ impl CacheStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(status: CacheStatus) -> String {
+        let mut line = Vec::new();
+        status.write("Ringway", &mut line);
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
+    #[test]
+    fn it_says_what_was_done() {
+        let nothing = CacheStatus::default();
+        assert_eq!(line(CacheStatus { hit: true, ttl: Some(376), ..nothing }), "Ringway; hit; ttl=376");
+        let stale = CacheStatus { hit: true, ttl: Some(-412), detail: Some(Detail::StaleIfError), ..nothing };
+        assert_eq!(line(stale), "Ringway; hit; ttl=-412; detail=stale-if-error");
+        let forward = Some(Forward::UriMiss);
+        let miss = CacheStatus { forward, stored: true, collapsed: true, ttl: Some(5), ..nothing };
+        assert_eq!(line(miss), "Ringway; fwd=uri-miss; ttl=5; stored; collapsed");
+        let forward = Some(Forward::Stale);
+        assert_eq!(
+            line(CacheStatus { forward, forward_status: Some(304), detail: Some(Detail::Revalidated), ..nothing }),
+            "Ringway; fwd=stale; fwd-status=304; detail=revalidated"
+        );
+        assert_eq!(
+            line(CacheStatus {
+                forward: Some(Forward::Bypass),
+                detail: Some(Detail::NotStored(Why::Private)),
+                ..nothing
+            }),
+            "Ringway; fwd=bypass; detail=private"
+        );
+    }
+
+    #[test]
+    fn words_are_tokens_of_their_own() {
+        let mut words: Vec<&str> = Why::ALL.iter().map(|why| why.word()).collect();
+        assert!(
+            words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')),
+            "{words:?}"
+        );
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Why::ALL.len());
+    }
+}

@@ -51,6 +51,8 @@ impl Method {
 pub enum Why {
     /// Its method does not allow it, or it is POST and does not say what a GET would get.
     Method,
+    /// The request has a field that says another method or another URI.
+    Override,
     /// Its status does not allow it, or it is not known and must be.
     Status,
     /// The answer has `no-store`.
@@ -77,8 +79,9 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Why; 12] = [
+    pub const ALL: [Why; 13] = [
         Why::Method,
+        Why::Override,
         Why::Status,
         Why::NoStore,
         Why::RequestNoStore,
@@ -96,6 +99,7 @@ impl Why {
     pub fn word(self) -> &'static str {
         match self {
             Why::Method => "method",
+            Why::Override => "override",
             Why::Status => "status",
             Why::NoStore => "no-store",
             Why::RequestNoStore => "request-no-store",
@@ -113,7 +117,7 @@ impl Why {
     /// Whether the next answer for the same key is likely to be turned away for the same reason, so that nobody should wait for it:
     /// all but what this one request brought with it.
     pub fn is_lasting(self) -> bool {
-        !matches!(self, Why::Method | Why::RequestNoStore | Why::Authorization)
+        !matches!(self, Why::Method | Why::Override | Why::RequestNoStore | Why::Authorization)
     }
 }
 
@@ -131,6 +135,9 @@ pub fn judge(
         Method::Get => {}
         Method::Post if response.content_location.is_some() => {}
         _ => return Err(Why::Method),
+    }
+    if request.overrides {
+        return Err(Why::Override);
     }
     if !is_storable(response) || control.must_understand && !is_known(response.status) {
         return Err(Why::Status);
@@ -173,7 +180,7 @@ pub fn judge(
     } else if !said {
         Err(Why::NoFreshness)
     } else if !useful && !response.has_validator() {
-        Err(Why::Stale)
+        Err(if freshness.is_explicit() { Why::Stale } else { Why::NoFreshness })
     } else {
         Ok(freshness)
     }

@@ -73,3 +73,68 @@ fn scheme(reference: &[u8]) -> Option<(&[u8], &[u8])> {
     let scheme = reference.first().is_some_and(u8::is_ascii_alphabetic) && reference[colon] == b':';
     scheme.then(|| (&reference[..colon], &reference[colon + 1..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: Uri<'_> = Uri { scheme: b"https", host: b"a.test", path: b"/x/y", query: Some(b"q=1") };
+
+    fn resolved(base: &Uri<'_>, reference: &str) -> Option<String> {
+        let mut written = Vec::new();
+        let same = base.resolve(reference.as_bytes(), &mut written);
+        assert!(same || written.is_empty());
+        same.then(|| String::from_utf8_lossy(&written).into_owned())
+    }
+
+    #[test]
+    fn references_are_resolved_where_they_are_of_the_same_origin() {
+        for (reference, target) in [
+            ("/z", "/z"),
+            ("/z?a=b#c", "/z?a=b"),
+            ("z", "/x/z"),
+            ("./z", "/x/./z"),
+            ("?a", "/x/y?a"),
+            ("", "/x/y?q=1"),
+            ("#f", "/x/y?q=1"),
+            ("https://a.test/z", "/z"),
+            ("HTTPS://A.Test:443/z", "/z"),
+            ("https://a.test", "/"),
+            ("https://a.test?x", "/?x"),
+            ("//a.test/z", "/z"),
+            ("z:1", ""),
+        ] {
+            let target = (!target.is_empty()).then_some(target);
+            assert_eq!(resolved(&BASE, reference).as_deref(), target, "{reference}");
+        }
+        let root = Uri { path: b"/", query: None, ..BASE };
+        assert_eq!(resolved(&root, "z").as_deref(), Some("/z"));
+        assert_eq!(resolved(&root, "").as_deref(), Some("/"));
+    }
+
+    #[test]
+    fn others_are_nobodys_to_touch() {
+        for reference in [
+            "http://a.test/z",
+            "https://b.test/z",
+            "https://a.test:8443/z",
+            "https://a.test.evil/z",
+            "https://user@a.test/z",
+            "//b.test/z",
+            "https:/z",
+            "https:z",
+            "javascript:alert(1)",
+            "/a b",
+            "/a\\b",
+            "/a\u{7f}",
+        ] {
+            assert_eq!(resolved(&BASE, reference), None, "{reference}");
+        }
+        let port = Uri { host: b"a.test:8080", ..BASE };
+        assert_eq!(resolved(&port, "https://a.test:8080/z").as_deref(), Some("/z"));
+        assert_eq!(resolved(&port, "https://a.test/z"), None);
+        let plain = Uri { scheme: b"http", ..BASE };
+        assert_eq!(resolved(&plain, "http://a.test:80/z").as_deref(), Some("/z"));
+        assert_eq!(resolved(&plain, "http://a.test:443/z"), None);
+    }
+}

@@ -96,3 +96,97 @@ pub fn head(stored: &Response<'_>, head: &Response<'_>) -> Head {
         Head::Outdates
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Lines, Rules};
+
+    const EARLY: &str = "Wed, 01 Jan 2020 00:00:00 GMT";
+    const LATE: &str = "Thu, 02 Jan 2020 00:00:00 GMT";
+
+    fn read<'a>(status: u16, head: &'a [(&'a [u8], &'a [u8])]) -> Response<'a> {
+        Response::of(status, head, &Rules::default())
+    }
+
+    fn lines<'a>(lines: &'a [(&'a str, &'a str)]) -> Vec<(&'a [u8], &'a [u8])> {
+        lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+    }
+
+    #[test]
+    fn both_validators_are_sent_as_they_were_given() {
+        let asked = |head: &[(&str, &str)]| {
+            let mut written = Vec::new();
+            write_conditions(&read(200, &lines(head)), &mut written);
+            String::from_utf8_lossy(&written).into_owned()
+        };
+        let both = format!("If-None-Match: W/\"abcdef\"\r\nIf-Modified-Since: {EARLY}\r\n");
+        assert_eq!(asked(&[("ETag", "W/\"abcdef\""), ("Last-Modified", EARLY)]), both);
+        assert_eq!(asked(&[("etag", "abcdef")]), "If-None-Match: abcdef\r\n");
+        assert_eq!(asked(&[("Date", EARLY)]), "");
+    }
+
+    #[test]
+    fn a_304_speaks_of_what_it_was_asked_about() {
+        let speaks = |stored: &[(&str, &str)], update: &[(&str, &str)]| {
+            selects(&read(200, &lines(stored)), &read(304, &lines(update)))
+        };
+        let (a, b, weak) = (("ETag", "\"a\""), ("ETag", "\"b\""), ("ETag", "W/\"a\""));
+        let (early, late) = (("Last-Modified", EARLY), ("Last-Modified", LATE));
+        assert!(speaks(&[a], &[a]) && speaks(&[a], &[weak]) && speaks(&[weak], &[a]) && speaks(&[a], &[]));
+        assert!(speaks(&[early], &[early]) && speaks(&[early], &[]) && speaks(&[a, early], &[a, late]));
+        assert!(!speaks(&[a], &[b]) && !speaks(&[early], &[late]) && !speaks(&[early], &[a]));
+    }
+
+    fn merged(stored: &str, update: &[(&str, &str)]) -> String {
+        let update = lines(update);
+        let rules = Rules::default();
+        let dropped = Dropped::of(&Response::of(304, &update[..], &rules), &update[..], &rules);
+        let mut head = Vec::new();
+        merge(&Lines(stored.as_bytes()), &update[..], &dropped, &mut head);
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    #[test]
+    fn what_a_304_brings_stands_for_what_was_there() {
+        assert_eq!(
+            merged(
+                "Date: 1\r\nTest-Header: a\r\nX-Content-Foo: a\r\nset: 1\r\nSET: 2\r\nCache-Control: max-age=2\r\n",
+                &[("date", "2"), ("X-content-foo", "b"), ("Set", "3"), ("Set", "4"), ("Cache-Control", "max-age=9")],
+            ),
+            "Test-Header: a\r\ndate: 2\r\nX-content-foo: b\r\nSet: 3\r\nSet: 4\r\nCache-Control: max-age=9\r\n"
+        );
+    }
+
+    #[test]
+    fn what_tells_of_the_stored_bytes_stays() {
+        let stored =
+            "Content-Length: 36\r\nContent-Encoding: gzip\r\nContent-Range: bytes 0-1/2\r\nSet-Cookie: a=b\r\n";
+        let update = [
+            ("content-length", "10"),
+            ("content-encoding", "br"),
+            ("content-range", "x"),
+            ("set-cookie", "a=c"),
+            ("Age", "7"),
+            ("Connection", "close, x"),
+            ("x", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Keep-Alive", "1"),
+        ];
+        assert_eq!(merged(stored, &update), stored);
+    }
+
+    #[test]
+    fn a_head_freshens_what_it_matches() {
+        let says = |stored: &[(&str, &str)], status, update: &[(&str, &str)]| {
+            head(&read(200, &lines(stored)), &read(status, &lines(update)))
+        };
+        let stored = [("ETag", "\"a\""), ("Content-Length", "5"), ("Last-Modified", EARLY)];
+        assert_eq!(says(&stored, 200, &stored), Head::Freshens);
+        assert_eq!(says(&stored, 200, &[("Cache-Control", "max-age=9")]), Head::Freshens);
+        assert_eq!(says(&stored, 200, &[("ETag", "\"b\"")]), Head::Outdates);
+        assert_eq!(says(&stored, 200, &[("Content-Length", "6")]), Head::Outdates);
+        assert_eq!(says(&stored, 200, &[("Last-Modified", LATE)]), Head::Outdates);
+        assert_eq!(says(&stored, 410, &[("ETag", "\"b\"")]), Head::SaysNothing);
+    }
+}

@@ -20,7 +20,8 @@ const BYTES: usize = 512;
 const RAW_ENCODING: &[u8] = b"accept-encoding!";
 
 impl Vary {
-    /// What an answer varies on; nothing without Vary. `None`: on everything or on too much, so that it is nobody else's.
+    /// What an answer varies on; nothing without Vary. `None`: on everything, on who the client is, or on too much, so that it is
+    /// nobody else's.
     pub fn of(answer: &(impl Fields + ?Sized)) -> Option<Vary> {
         let mut names: SmallVec<[SmallVec<[u8; 24]>; 4]> = SmallVec::new();
         let mut bytes = 0;
@@ -30,7 +31,11 @@ impl Vary {
                 if name == b"*" || bytes > BYTES || names.len() == NAMES {
                     return None;
                 }
-                names.push(name.to_ascii_lowercase().into());
+                let name: SmallVec<[u8; 24]> = name.to_ascii_lowercase().into();
+                if is_ours(&name) {
+                    return None;
+                }
+                names.push(name);
             }
         }
         if names.is_empty() {
@@ -121,6 +126,13 @@ impl Vary {
             into[at + 4] += u8::from(present);
         }
     }
+}
+
+/// Whether a field of the request to the origin is one that the proxy writes: what the client sent under its name says nothing.
+fn is_ours(name: &[u8]) -> bool {
+    let exact: [&[u8]; 6] =
+        [b"forwarded", b"x-forwarded-for", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate"];
+    exact.contains(&name) || name.starts_with(b"client-cert") || name.starts_with(b"x-client-cert")
 }
 
 /// All lines of a field as one, without the whitespace around commas. Whether there is a line.
@@ -262,14 +274,198 @@ fn weighted(member: &[u8]) -> (&[u8], u16) {
 }
 
 fn thousandths(weight: &[u8]) -> Option<u16> {
-    match weight {
-        [b'1'] | [b'1', b'.', b'0' | b'.', ..] => Some(1000),
-        [b'1', b'.'] => Some(1000),
-        [b'0'] | [b'0', b'.'] => Some(0),
-        [b'0', b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit) => {
-            let read = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-            Some(read * [1, 100, 10, 1][digits.len()])
-        }
+    let (whole, digits) = match weight {
+        [whole] | [whole, b'.'] => (whole, &[][..]),
+        [whole, b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit) => (whole, digits),
+        _ => return None,
+    };
+    let read = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    let part = read * [0, 100, 10, 1][digits.len()];
+    match whole {
+        b'0' => Some(part),
+        b'1' if part == 0 => Some(1000),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Head<'a> = &'a [(&'a [u8], &'a [u8])];
+
+    fn vary(value: &str) -> Vary {
+        Vary::of(&[("Vary", value)]).unwrap_or_else(|| panic!("{value} is on everything"))
+    }
+
+    fn same(on: &str, one: Head<'_>, other: Head<'_>) -> bool {
+        let mut scratch = Vec::new();
+        let mut key = |head: Head<'_>| vary(on).key(1, 2, head, &mut scratch);
+        key(one) == key(other)
+    }
+
+    /// Whether two values of one field lead to the same variant.
+    fn alike(name: &'static str, one: &str, other: &str) -> bool {
+        let name = name.as_bytes();
+        same(std::str::from_utf8(name).unwrap_or_default(), &[(name, one.as_bytes())], &[(name, other.as_bytes())])
+    }
+
+    #[test]
+    fn a_star_anywhere_is_everything() {
+        for value in ["*", "*, *", ", *", "*, Foo", "Foo, *"] {
+            assert_eq!(Vary::of(&[("Vary", value)]), None, "{value}");
+        }
+        assert_eq!(Vary::of(&[("Vary", ""), ("vary", "*")]), None);
+        assert_eq!(Vary::of(&[("Vary", "*"), ("vary", "*")]), None);
+        assert!(Vary::of(&[("Vary", ""), ("vary", ",")]).is_some_and(|vary| vary.is_empty()));
+        assert!(Vary::of(&[("Date", "x")]).is_some_and(|vary| vary.is_empty()));
+    }
+
+    #[test]
+    fn what_it_varies_on_does_not_depend_on_how_it_is_written() {
+        assert_eq!(vary("Foo, Bar ,foo"), vary("bar,FOO"));
+        assert_eq!(Vary::of(&[("Vary", "b"), ("Vary", "a")]), Some(vary("a, b")));
+        assert_eq!(Vary::from_bytes(vary("a, b").as_bytes()), vary("b, a"));
+        assert_ne!(vary("a"), vary("a, b"));
+    }
+
+    #[test]
+    fn who_the_client_is_is_everything() {
+        for value in ["X-Forwarded-For", "a, Forwarded", "X-Real-IP", "Client-Cert-Chain", "traceparent"] {
+            assert_eq!(Vary::of(&[("Vary", value)]), None, "{value}");
+        }
+        assert!(Vary::of(&[("Vary", "X-Forwarded-Proto, Origin")]).is_some(), "the scheme is in the key");
+    }
+
+    #[test]
+    fn too_much_is_everything() {
+        let names = |count: usize, length: usize| {
+            let names: Vec<String> = (0..count).map(|at| format!("{at:a>length$}")).collect();
+            names.join(",")
+        };
+        assert!(Vary::of(&[("Vary", names(16, 8).as_str())]).is_some());
+        assert!(Vary::of(&[("Vary", names(17, 8).as_str())]).is_none());
+        assert!(Vary::of(&[("Vary", names(4, 200).as_str())]).is_none());
+    }
+
+    #[test]
+    fn requests_that_differ_in_a_named_field_get_their_own() {
+        let (one, other): (&[u8], &[u8]) = (b"1", b"2");
+        assert!(same("foo", &[(b"Foo", one)], &[(b"fOO", one), (b"other", other)]));
+        assert!(!same("foo", &[(b"foo", one)], &[(b"foo", other)]));
+        assert!(!same("foo", &[(b"foo", one)], &[]) && !same("foo", &[], &[(b"foo", one)]));
+        assert!(!same("foo", &[(b"foo", b"")], &[]), "an empty one is one");
+        assert!(same("foo, bar", &[(b"foo", one)], &[(b"foo", one)]), "both leave one out");
+        assert!(!same("foo, bar", &[(b"foo", one), (b"bar", other)], &[(b"foo", other), (b"bar", one)]));
+        assert!(!same("bar, foo", &[(b"bar", b"1,2")], &[(b"bar", b"1"), (b"foo", b"2")]), "no text moves over");
+        assert!(same("foo, bar, baz", &[(b"foo", one), (b"baz", other)], &[(b"baz", other), (b"foo", one)]));
+    }
+
+    #[test]
+    fn lines_and_blanks_do_not_matter() {
+        assert!(same("foo", &[(b"foo", b"1, 2")], &[(b"foo", b"1"), (b"foo", b"2")]));
+        assert!(alike("foo", "1,2", " 1 , 2 ") && !alike("foo", "1 2", "1,2") && !alike("foo", "a", "A"));
+        assert!(!alike("foo", r#""a, b""#, r#""a,b""#), "what is quoted is left alone");
+        assert!(same("cookie", &[(b"cookie", b"a=1; b=2")], &[(b"cookie", b"a=1"), (b"cookie", b"b=2")]));
+        assert!(!same("cookie", &[(b"cookie", b"a=1; b=2")], &[(b"cookie", b"b=2; a=1")]));
+    }
+
+    #[test]
+    fn encodings_are_the_ones_that_we_know_by_preference() {
+        let alike = |one, other| alike("accept-encoding", one, other);
+        assert!(alike("gzip, deflate, br", "br,gzip") && alike("GZIP;q=1.0, x", "gzip"));
+        assert!(alike("gzip;q=0.5", "gzip") && alike("x-gzip", "gzip") && alike("", "deflate"));
+        assert!(alike("gzip, *;q=0", "gzip, identity;q=0") && alike("*", "zstd, br, gzip"));
+        assert!(alike("gzip, br;q=0", "gzip") && alike("identity", ""));
+        for (one, other) in [
+            ("gzip", "br"),
+            ("gzip, br", "gzip"),
+            ("gzip;q=0.5, br", "gzip, br;q=0.5"),
+            ("gzip;q=0", "gzip"),
+            ("gzip", "gzip, identity;q=0"),
+            ("gzip;q=0.1, identity;q=0.9", "gzip"),
+            ("*;q=0", ""),
+        ] {
+            assert!(!alike(one, other), "{one} and {other}");
+        }
+        assert!(!same("accept-encoding", &[(b"accept-encoding", b"identity")], &[]), "who says nothing takes anything");
+    }
+
+    #[test]
+    fn an_answer_in_a_coding_that_we_do_not_know_is_for_those_who_ask_alike() {
+        let on = Vary::of(&[("Vary", "Accept-Encoding"), ("Content-Encoding", "deflate")]).unwrap_or_default();
+        let mut scratch = Vec::new();
+        let mut key = |value: &str| on.key(1, 2, &[("Accept-Encoding", value)], &mut scratch);
+        assert_ne!(key("gzip, deflate"), key("gzip"));
+        assert_eq!(key("gzip, deflate"), key("gzip,deflate"));
+        assert_eq!(Vary::of(&[("Vary", "accept-encoding"), ("content-encoding", "br")]), Some(vary("accept-encoding")));
+    }
+
+    #[test]
+    fn languages_are_compared_without_case_order_and_blanks() {
+        let alike = |one, other| alike("accept-language", one, other);
+        assert!(alike("en, de", "de, en") && alike("en, de", "eN, De") && alike("en, de", " en , de"));
+        assert!(alike("de;q=1.0, en;q=0.50", "en;q=0.5, de") && alike("en, en", "en"));
+        for (one, other) in
+            [("en, de;q=0.9", "en, de"), ("en", "en-GB"), ("en", "en, de"), ("en;q=0", "en"), ("", "en")]
+        {
+            assert!(!alike(one, other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn the_favourite_language_is_the_one_wanted_most() {
+        let favourite = |value: &str| {
+            let head = [("accept-language", value)];
+            favourite_language(&head).map(|language| String::from_utf8_lossy(language).into_owned())
+        };
+        assert_eq!(favourite("fr;q=0.5, de;q=1.0").as_deref(), Some("de"));
+        assert_eq!(favourite("de").as_deref(), Some("de"));
+        assert_eq!(favourite("*;q=0.1, de-CH;q=0.2").as_deref(), Some("de-CH"));
+        for none in ["en, de", "*", "de;q=0", "", "de;q=0.1, *"] {
+            assert_eq!(favourite(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_found_by_the_language_it_is_in() {
+        let on = vary("accept-language, foo");
+        let mut scratch = Vec::new();
+        let mut key = |language: &str, foo: &str| {
+            let head = [("Accept-Language", "x"), ("Foo", foo)];
+            on.language_key(1, 2, &head, language.as_bytes(), &mut scratch)
+        };
+        assert_eq!(key("de", "1"), key("DE", "1"));
+        assert!(key("de", "1") != key("en", "1") && key("de", "1") != key("de", "2"));
+        assert!(key("de, en", "1").is_none() && key("", "1").is_none());
+        assert_ne!(key("x", "1"), Some(on.key(1, 2, &[("Accept-Language", "x"), ("Foo", "1")], &mut Vec::new())));
+        assert_eq!(vary("foo").language_key(1, 2, &[("Foo", "1")], b"de", &mut Vec::new()), None);
+    }
+
+    #[test]
+    fn weights_are_read_to_the_letter() {
+        for (text, weight) in [
+            ("0", 0),
+            ("0.", 0),
+            ("0.5", 500),
+            ("0.05", 50),
+            ("0.123", 123),
+            ("1", 1000),
+            ("1.000", 1000),
+            ("1.5", 1000),
+            ("2", 1000),
+            ("0.1234", 1000),
+            ("-1", 1000),
+            ("", 1000),
+        ] {
+            assert_eq!(weighted(format!("x ; q={text}").as_bytes()), (&b"x"[..], weight), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_differ_by_seed_and_by_what_they_are_variants_of() {
+        let head = [("foo", "1")];
+        let key = |seed, primary| vary("foo").key(seed, primary, &head, &mut Vec::new());
+        assert!(key(1, 1) != key(2, 1) && key(1, 1) != key(1, 2) && key(1, 1) == key(1, 1));
     }
 }
