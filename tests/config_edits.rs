@@ -92,3 +92,21 @@ fn defaults_hold_for_each_header_that_a_route_does_not_name() {
     assert_eq!(names(&headers.add), [""; 0]);
     assert_eq!(headers.remove, ["e", "f", "c"]);
 }
+
+#[test]
+fn security_headers_are_a_switch_a_word_or_a_table() {
+    for (lines, expected) in [
+        ("security_headers = 'lax'", "4:20 'lax' is no value of `security_headers`; write \"strict\""),
+        ("security_headers = 1", "4:20 `security_headers` must be true or false, a string or a table, not a number"),
+        (
+            "security_headers.frame_option = 'DENY'",
+            "4:18 unknown key `frame_option` in `routes.a.security_headers`; did you mean `frame_options`?",
+        ),
+        (
+            "limits.request_body = 'any'",
+            "4:23 'any' is not a size: a number is missing; write a size (\"10MiB\") or \"unlimited\"",
+        ),
+    ] {
+        told(lines, expected);
+    }
+}

@@ -253,7 +253,7 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `respond`, `redirect`"),
             ),
             ["respond" | "redirect"] => {
-                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request"] {
+                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits"] {
                     if self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));

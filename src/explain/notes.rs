@@ -112,7 +112,13 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
         Reason::NoRoute => {
             notes.push(format!("no route takes it, and listener `{}` has no pool to fall back on", listener.name));
         }
-        Reason::BodyTooLarge => notes.push("the body is longer than limits.request_body".to_owned()),
+        Reason::BodyTooLarge => {
+            let own = course.route.and_then(|route| plan.config.routes.get(&plan.routes[route].name));
+            notes.push(match own.filter(|route| route.limits.request_body.is_some()) {
+                Some(_) => "the body is longer than the limits.request_body of its route".to_owned(),
+                None => "the body is longer than limits.request_body".to_owned(),
+            });
+        }
         Reason::HeadTooLarge => notes.push("the head is larger than limits.request_head".to_owned()),
         Reason::TooManyHeaders => notes.push("there are more headers than limits.headers".to_owned()),
         _ => {}

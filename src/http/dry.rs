@@ -202,7 +202,7 @@ fn onward(
     (client, route): (SocketAddr, Option<usize>),
 ) -> End {
     let Question { plan, listener, http, text, peer, port, .. } = *question;
-    let limit = plan.limits.request_body.unwrap_or(u64::MAX);
+    let limit = rule.body_limit(&plan.limits);
     if let Err(error) = Body::new(incoming.framing, Lease::empty(), limit) {
         return End::Answer(answer(question, heads, &forward::refusal_of(&error)));
     }

@@ -43,7 +43,7 @@ pub(super) async fn forward(
     received: Lease,
 ) -> Option<Lease> {
     let era = exchange.connection.era;
-    let limit = era.plan.limits.request_body.unwrap_or(u64::MAX);
+    let limit = rule.body_limit(&era.plan.limits);
     let mut body = match Body::new(incoming.framing, received, limit) {
         Ok(body) => body,
         Err(error) => {

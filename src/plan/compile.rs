@@ -344,6 +344,10 @@ fn compile_route(
                 hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
                 edits: edits.clone(),
+                request_body: route.limits.request_body.map(|limit| match limit {
+                    model::BodyLimit::Unlimited => u64::MAX,
+                    model::BodyLimit::Bytes(size) => size.0,
+                }),
             }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));

@@ -1,5 +1,6 @@
 //! What a route changes in the heads that pass: compiled once, applied by whoever writes them.
 
+use super::security;
 use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
 use std::fmt;
@@ -32,8 +33,21 @@ pub enum Edit {
 impl Edits {
     /// Those of a route; `None`: it changes nothing.
     pub(super) fn compile(route: &model::Route) -> Option<Arc<Self>> {
-        let edits = Self { request: compile(&route.request.headers), response: compile(&route.response.headers) };
+        let own = &route.response.headers;
+        let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
+        response.extend(compile(own));
+        let edits = Self { request: compile(&route.request.headers), response };
         (!edits.request.is_empty() || !edits.response.is_empty()).then(|| Arc::new(edits))
+    }
+}
+
+impl Edit {
+    /// The header that it is about.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Remove(name) | Self::Rename(name, _) => name,
+            Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
+        }
     }
 }
 

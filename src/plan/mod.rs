@@ -18,6 +18,7 @@ pub mod path;
 mod probes;
 mod retry;
 pub mod router;
+mod security;
 mod sockets;
 mod sticky;
 mod tracing;
@@ -287,6 +288,8 @@ pub struct Forward {
     pub priority_class: i32,
     /// What it changes in heads, as its route says; `None`: nothing.
     pub edits: Option<Arc<Edits>>,
+    /// Bytes of a request body, in place of what holds for all; `None`: that.
+    pub request_body: Option<u64>,
 }
 
 /// The `Host` that a target sees.
@@ -431,6 +434,11 @@ impl Respond {
 }
 
 impl Forward {
+    /// The most bytes that a request's body may have.
+    pub fn body_limit(&self, all: &Limits) -> u64 {
+        self.request_body.or(all.request_body).unwrap_or(u64::MAX)
+    }
+
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
         Self {
@@ -441,6 +449,7 @@ impl Forward {
             hedge: None,
             priority_class: 0,
             edits: None,
+            request_body: None,
         }
     }
 }

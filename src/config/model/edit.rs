@@ -49,6 +49,12 @@ impl HeaderEdits {
         *self == Self::default()
     }
 
+    /// The headers that are edited.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let renamed = self.rename.keys().chain(self.rename.values());
+        self.remove.iter().chain(renamed).chain(self.templates().map(|(_, name, _)| name))
+    }
+
     /// What is filled in for each request, by the edit and the header that it is for.
     pub fn templates(&self) -> impl Iterator<Item = (&'static str, &String, &Template)> {
         let all = [("set", &self.set), ("add", &self.add), ("append", &self.append)];

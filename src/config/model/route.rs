@@ -1,6 +1,6 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use super::{Hedge, RequestEdits, ResponseEdits, Retry};
+use super::{Hedge, RequestEdits, ResponseEdits, Retry, RouteLimits, SecurityHeaders};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -69,6 +69,11 @@ pub struct Route {
     pub request: RequestEdits,
     /// What clients get otherwise than it was answered.
     pub response: ResponseEdits,
+    /// What browsers are told so that a page is harder to abuse, and what they are not told of targets: true for what breaks no page,
+    /// "strict" for the most, or a table. Absent: nothing.
+    pub security_headers: Option<SecurityHeaders>,
+    /// What clients may send.
+    pub limits: RouteLimits,
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,
