@@ -46,9 +46,19 @@ pub struct Lines<'a>(pub &'a [u8]);
 
 impl Fields for Lines<'_> {
     fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
-            let colon = memchr::memchr(b':', line)?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            loop {
+                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                if rest.is_empty() {
+                    return None;
+                }
+                let line = &rest[..end];
+                rest = rest.get(end + 1..).unwrap_or_default();
+                if let Some(colon) = memchr::memchr(b':', line) {
+                    return Some((&line[..colon], line[colon + 1..].trim_ascii()));
+                }
+            }
         })
     }
 }

@@ -30,8 +30,18 @@ impl<'a> Iterator for Members<'a> {
 }
 
 /// Where the first comma is that no quoted string holds; a string that does not end goes to the end of the line.
+#[inline]
 fn end_of_member(text: &[u8]) -> usize {
-    let (mut quoted, mut at) = (false, 0);
+    match memchr::memchr2(b',', b'"', text) {
+        Some(at) if text[at] == b'"' => end_after_string(text, at),
+        Some(at) => at,
+        None => text.len(),
+    }
+}
+
+#[cold]
+fn end_after_string(text: &[u8], from: usize) -> usize {
+    let (mut quoted, mut at) = (false, from);
     while let Some(&byte) = text.get(at) {
         match byte {
             b'"' => quoted = !quoted,

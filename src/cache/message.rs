@@ -178,7 +178,9 @@ impl<'a> Response<'a> {
                 _ => {}
             }
         }
-        if let Some(control) = targeted::parse(&targeted) {
+        if !targeted.is_empty()
+            && let Some(control) = targeted::parse(&targeted)
+        {
             read.control = control;
             read.targeted = true;
         }

@@ -31,7 +31,8 @@ impl Vary {
                 if name == b"*" || bytes > BYTES || names.len() == NAMES {
                     return None;
                 }
-                let name: SmallVec<[u8; 24]> = name.to_ascii_lowercase().into();
+                let mut name: SmallVec<[u8; 24]> = name.into();
+                name.make_ascii_lowercase();
                 if is_ours(&name) {
                     return None;
                 }
@@ -176,13 +177,16 @@ enum Coding {
 }
 
 impl Coding {
-    const ALL: [(Coding, &'static str); 4] =
-        [(Coding::Zstd, "zstd"), (Coding::Br, "br"), (Coding::Gzip, "gzip"), (Coding::Identity, "identity")];
-
     fn of(name: &[u8]) -> Option<Coding> {
-        let name = if name.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { name };
-        let known = Coding::ALL.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
-        known.map(|(coding, _)| *coding)
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            2 if is(b"br") => Some(Coding::Br),
+            4 if is(b"gzip") => Some(Coding::Gzip),
+            4 if is(b"zstd") => Some(Coding::Zstd),
+            6 if is(b"x-gzip") => Some(Coding::Gzip),
+            8 if is(b"identity") => Some(Coding::Identity),
+            _ => None,
+        }
     }
 }
 
@@ -192,34 +196,28 @@ fn write_codings(request: &(impl Fields + ?Sized), into: &mut Vec<u8>) -> bool {
     let mut present = false;
     let mut weights: [Option<u16>; 4] = [None; 4];
     let mut any = None;
-    for member in request.values(b"accept-encoding").inspect(|_| present = true).flat_map(members) {
-        let (name, weight) = weighted(member);
-        if name == b"*" {
-            any = Some(weight);
-        } else if let Some(coding) = Coding::of(name) {
-            let slot = &mut weights[coding as usize];
-            *slot = (*slot).max(Some(weight));
+    for line in request.values(b"accept-encoding") {
+        present = true;
+        for member in members(line) {
+            let (name, weight) = weighted(member);
+            if name == b"*" {
+                any = Some(weight);
+            } else if let Some(coding) = Coding::of(name) {
+                let slot = &mut weights[coding as usize];
+                *slot = (*slot).max(Some(weight));
+            }
         }
     }
-    let identity = Coding::Identity as usize;
-    let mut wanted: SmallVec<[(u16, usize); 4]> = SmallVec::new();
-    for (at, weight) in weights[..identity].iter().enumerate() {
-        let weight = weight.or(any).unwrap_or(0);
-        if weight > 0 {
-            wanted.push((u16::MAX - weight, at));
-        }
-    }
-    wanted.sort_unstable();
+    let [others @ .., identity] = &mut weights;
+    others.iter_mut().for_each(|weight| *weight = weight.or(any));
     // Whoever says nothing of it takes it, but would have any other rather.
-    match weights[identity].or(any.filter(|weight| *weight == 0)) {
+    match identity.or(any.filter(|weight| *weight == 0)) {
         Some(0) => into.push(b'!'),
-        Some(weight) => {
-            let before = wanted.iter().filter(|(other, _)| u16::MAX - other >= weight).count();
-            wanted.insert(before, (u16::MAX - weight, identity));
-        }
-        None => wanted.push((u16::MAX, identity)),
+        said => *identity = Some(said.unwrap_or(0).max(1)),
     }
-    for (_, at) in wanted {
+    let mut order = [0, 1, 2, 3];
+    order.sort_by_key(|at: &usize| u16::MAX - weights[*at].unwrap_or(0));
+    for at in order.into_iter().filter(|at| weights[*at].is_some_and(|weight| weight > 0)) {
         into.push(b'0' + at as u8);
     }
     present
@@ -234,7 +232,9 @@ fn write_languages(request: &(impl Fields + ?Sized), into: &mut Vec<u8>) -> bool
         .flat_map(members)
         .map(|member| {
             let (name, weight) = weighted(member);
-            (u16::MAX - weight, name.to_ascii_lowercase().into())
+            let mut name: SmallVec<[u8; 16]> = name.into();
+            name.make_ascii_lowercase();
+            (u16::MAX - weight, name)
         })
         .collect();
     ranges.sort_unstable();
@@ -264,6 +264,9 @@ pub fn favourite_language(request: &(impl Fields + ?Sized)) -> Option<&[u8]> {
 
 /// A member and its weight in thousandths (RFC 9110 §12.4.2); one that is no weight is the most, as if it were not there.
 fn weighted(member: &[u8]) -> (&[u8], u16) {
+    if memchr::memchr(b';', member).is_none() {
+        return (member, 1000);
+    }
     let mut parts = member.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let name = parts.next().unwrap_or_default();
     let weight = parts.find_map(|part| match part {
