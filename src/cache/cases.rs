@@ -496,8 +496,8 @@ fn a_304_makes_the_stored_answer_fresh_as_it_says() {
             &mut head,
         );
         let merged = Lines(&head);
-        let response = Response::of(200, &merged, &rules).as_of(&update_read);
-        judge(Method::Get, &Request::default(), &response, &rules, Times { sent: NOW, received: NOW })
+        let times = Times { sent: NOW, received: NOW };
+        validation::freshened(Response::of(200, &merged, &rules), &update_read, &rules, times)
     };
     let age = |update: Head<'_>| freshened(update).map(|stored| (stored.lifetime, stored.age_seconds(0)));
     assert_eq!(age(&[("Date", &now), ("Cache-Control", "max-age=3600")]), Ok((3600, 0)));
@@ -505,6 +505,8 @@ fn a_304_makes_the_stored_answer_fresh_as_it_says() {
     assert_eq!(age(&[]), Ok((2, 0)), "without a Date it is of now");
     assert_eq!(age(&[("Date", &now), ("Age", "1")]), Ok((2, 1)));
     assert_eq!(age(&[("Cache-Control", "no-store")]), Err(Why::NoStore));
+    assert_eq!(age(&[("Cache-Control", "private, max-age=60")]), Err(Why::Private));
+    assert_eq!(age(&[("Vary", "*")]), Err(Why::VaryAll));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use super::etag::{is_same_strongly, is_same_weakly, is_strong};
 use super::fields::Fields;
-use super::message::Response;
-use super::storing::Dropped;
+use super::freshness::{Freshness, Times};
+use super::message::{Request, Response};
+use super::rules::Rules;
+use super::storing::{Dropped, Method, Why, judge};
 
 /// Writes the lines that make a request conditional on what is stored, and its Last-Modified as it was given.
 pub fn write_conditions(stored: &Response<'_>, into: &mut Vec<u8>) {
@@ -57,6 +59,12 @@ pub fn merge(
     for (name, value) in update.lines().filter(|(name, _)| brought(name)) {
         line(name, value);
     }
+}
+
+/// How long a stored answer is fresh from now on whose head has been merged with `update`. Who asked does not matter: what was stored
+/// was for all, and is the same. `Err`: what was brought forbids to keep it.
+pub fn freshened(merged: Response<'_>, update: &Response<'_>, rules: &Rules, times: Times) -> Result<Freshness, Why> {
+    judge(Method::Get, &Request::default(), &merged.as_of(update), rules, times)
 }
 
 /// Whether a field stays as it is stored: it tells of the stored bytes, or was for the one who asked then.
