@@ -13,7 +13,7 @@
 //! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
-//! | [`cache`] | what HTTP says of caching, without I/O and clock |
+//! | [`cache`] | what HTTP says of caching, without I/O and clock; the tier on the disk |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
 //! | [`tls`] | ending TLS: certificates by name, tickets, clients' certificates, the session |
 //! | [`net`] | the contract with the runtime: the only place with descriptors, tasks, timers and `unsafe` |

@@ -6,12 +6,13 @@
 //! - What a head says is read in one pass ([`Request`], [`Response`]) that allocates nothing for lines of common length.
 //! - In doubt the answer is the careful one: not stored, stale, another key, the whole instead of a part.
 //!
-//! May depend on nothing else of the house.
+//! May depend on nothing else of the house; [`disk`], where answers are kept, says for itself what it does and needs.
 
 #[cfg(test)]
 mod cases;
 mod control;
 mod date;
+pub mod disk;
 pub mod etag;
 mod fields;
 mod freshness;
