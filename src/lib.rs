@@ -12,6 +12,7 @@
 //! | [`stream`] | L4: the TCP pump, also for what an Upgrade made a tunnel |
 //! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
+//! | [`cache`] | what RFC 9111 says of storing and reusing answers, and where they are stored |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
 //! | [`cache`] | what HTTP says of caching, without I/O and clock; the tier on the disk |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |

@@ -76,6 +76,9 @@ fn table(schema: &serde_json::Value, path: String, value: &serde_json::Value, ta
     tables.push((path.clone(), keys.collect()));
     for (name, property) in properties {
         table(schema, format!("{path}.{name}"), property, tables);
+        for form in property["anyOf"].as_array().into_iter().flatten() {
+            table(schema, format!("{path}.{name}"), form, tables);
+        }
         for form in target(&target(property)["items"])["anyOf"].as_array().into_iter().flatten() {
             table(schema, format!("[{path}.{name}]"), form, tables);
         }

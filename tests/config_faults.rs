@@ -275,7 +275,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[orchard]\ndrain = '24h'",
             &[
-                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `defaults`, `dns`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`, `tracing`, `upgrade`"#,
+                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `caches`, `defaults`, `dns`, `include`, `limits`, `listeners`, `pools`, `routes`, `runtime`, `tests`, `tracing`, `upgrade`"#,
             ],
         ),
         (
@@ -283,6 +283,10 @@ fn values_that_cannot_be_are_told_with_what_could() {
             &[
                 r#"2:10 'unix:/run/x' is not an address for the admin listener: it is a socket's path; write it as `socket`, without "unix:""#,
             ],
+        ),
+        (
+            "[routes.r]\npool = 'p'\ncache = 'statc'\n[caches.static]\n[caches.other]",
+            &["3:9 no cache is named `statc`; did you mean `static`?"],
         ),
         (
             "[pools.a]\ntargets = ['127.0.0.1:1']\nretry = { attempts = 2 }",

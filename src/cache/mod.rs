@@ -1,12 +1,14 @@
 //! What HTTP says of caching (RFC 9111 and what builds on it): may an answer be stored, for how long is it fresh, may it be
-//! reused for this request, what is asked of the origin to validate or complete it, what becomes of it then.
+//! reused for this request, what is asked of the origin to validate or complete it, what becomes of it then. And [`store`], where
+//! answers are kept.
 //!
 //! What always holds:
-//! - Without I/O and without a clock: heads are handed in as [`Fields`], times as milliseconds of the wall clock since 1970.
+//! - But for the store, without I/O and without a clock: heads are handed in as [`Fields`], times as milliseconds of the wall clock since 1970.
 //! - What a head says is read in one pass ([`Request`], [`Response`]) that allocates nothing for lines of common length.
 //! - In doubt the answer is the careful one: not stored, stale, another key, the whole instead of a part.
 //!
-//! May depend on nothing else of the house; [`disk`], where answers are kept, says for itself what it does and needs.
+//! May depend on `net` (calls between workers, the coarse clock) and `observe` (the words for failures), in [`store`] and [`disk`]
+//! alone, which say for themselves what else they do and need.
 
 #[cfg(test)]
 mod cases;
@@ -26,6 +28,7 @@ mod precondition;
 pub mod range;
 mod rules;
 mod status;
+pub mod store;
 mod storing;
 mod targeted;
 mod uri;

@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod cache;
 mod discover;
 mod edit;
 mod guard;
@@ -25,6 +26,7 @@ mod tracing;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use cache::*;
 pub use discover::*;
 pub use edit::*;
 pub use guard::*;
@@ -85,6 +87,9 @@ pub struct Config {
     /// Targets that share one kind of work, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,
+    /// Where answers are kept for those who ask for the same, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub caches: BTreeMap<String, Cache>,
     /// What must become of requests, by name: `ringway check` looks.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub tests: BTreeMap<String, Test>,

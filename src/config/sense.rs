@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod cache;
 mod discover;
 mod edit;
 mod expect;
@@ -52,6 +53,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
         log::check(&mut sense, access_log);
     }
     sense.unused_pools();
+    cache::unused(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
     }
@@ -209,6 +211,9 @@ impl Sense<'_> {
         if let Some(pool) = &route.pool {
             self.dangling(&at.child("pool"), "pool", "pools", pool);
         }
+        if let Some(cache) = &route.cache {
+            cache::route(self, cache, &at);
+        }
         if passage::check(self, name, route, &at) {
             return;
         }
@@ -253,7 +258,7 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `respond`, `redirect`"),
             ),
             ["respond" | "redirect"] => {
-                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits"] {
+                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits", "cache"] {
                     if self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));

@@ -4,6 +4,7 @@
 //! look complete.
 
 use super::body::{Body, BodyError};
+use super::cached::{self, Filler};
 use super::connection::Connection;
 use super::edit;
 use super::exchange::Exchange;
@@ -162,6 +163,10 @@ impl<'a> Answer<'a> {
                 {
                     return Err(self.given_up(exchange, &answer, held));
                 }
+                if let Some(filler) = exchange.filler {
+                    // Rarer than an answer to a client.
+                    return Box::pin(self.fill(exchange, filler, &answer, held)).await;
+                }
                 return self.pass_final(exchange, &answer, held).await;
             }
             let goes_on = exchange.heads.response.status == 100;
@@ -303,6 +308,42 @@ impl<'a> Answer<'a> {
         Broken::GivenUp { reusable: whole && answer.keep_alive, keep_alive }
     }
 
+    /// Takes the answer in for a cache.
+    async fn fill(
+        &self,
+        exchange: &mut Exchange<'_>,
+        filler: &Filler,
+        answer: &h1::Answer,
+        mut held: Lease,
+    ) -> Result<Passed, Broken> {
+        let Transfer { connection, timeouts, attempt, .. } = *self.transfer;
+        filler.begin(exchange, &held, answer.framing);
+        exchange.outcome.status = exchange.heads.response.status;
+        attempt.begins_to_answer(exchange.outcome.status, coarse_now());
+        self.stage.set(Stage::Final);
+        let counters = connection.era.counters.pool(self.transfer.rule.pool).target(attempt.index());
+        counters.received.add(held.len() as u64);
+        held.advance(answer.head_len);
+        let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Cut(Failure::BadResponse))?;
+        let passed = Passed {
+            reusable: false,
+            keep_alive: answer.keep_alive_timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            switched: None,
+            first_byte: self.first_byte.get().unwrap_or_default(),
+        };
+        let mut next = Some(body.take_first());
+        while let Some(content) = next {
+            if !filler.take(content).await {
+                return Ok(passed);
+            }
+            let received = body.next(self.transfer.target, timeouts.response_idle).await;
+            next = received.map_err(|error| Broken::Cut(cut_by(&error)))?;
+            counters.received.add(next.as_ref().map_or(0, |content| content.len() as u64));
+        }
+        filler.end(body.trailers());
+        Ok(Passed { reusable: answer.keep_alive && !body.has_beyond(), ..passed })
+    }
+
     async fn pass_final(
         &self,
         exchange: &mut Exchange<'_>,
@@ -314,6 +355,9 @@ impl<'a> Answer<'a> {
         // What comes behind an early answer is the rest of the request's body.
         exchange.keep_alive &= framing != Framing::UntilClose && self.whole.get() && !connection.is_leaving();
         let streams = exchange.grpc || is_event_stream(exchange, &held);
+        if let Some(caching) = &self.transfer.rule.cache {
+            cached::answered(exchange, caching, self.transfer.path, &held);
+        }
         let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
         match self.edited(exchange, &held[..answer.head_len]) {
             None => self.encode_head(exchange, framing, &held, out.buffer()),

@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(super) struct Connection<'a> {
     pub(super) lane: &'a Rc<Lane>,
-    pub(super) gate: &'a Gate,
+    pub(super) gate: &'a Rc<Gate>,
     pub(super) era: &'a Rc<Era>,
     pub(super) listener: &'a Listener,
     pub(super) http: &'a Http,
@@ -42,7 +42,7 @@ impl<'a> Connection<'a> {
         let listener = seat.listener();
         let Protocol::Http(http) = &listener.protocol else { return None };
         let Accepted { peer, port, .. } = *accepted;
-        let (lane, gate, era) = (&visit.lane, &*visit.gate, &seat.era);
+        let (lane, gate, era) = (&visit.lane, &visit.gate, &seat.era);
         let ticket = visit.ticket;
         Some(Self { lane, gate, era, listener, http, client, peer, peer_text, port, ticket })
     }
@@ -217,6 +217,7 @@ pub(super) fn keep_heads(heads: Box<Heads>) {
 }
 
 /// An address as text, without a place on the heap.
+#[derive(Clone)]
 pub(super) struct PeerText {
     text: [u8; 46],
     length: u8,

@@ -3,13 +3,14 @@
 //! What always holds: every request that was understood gets exactly one answer or a closed connection, and is counted
 //! and logged exactly once, when the exchange is finished.
 
+use super::cached::{self, Filler};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
 use super::edit;
 use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
-use super::head::{Method, RequestHead, ResponseHead};
+use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
 use super::sticky::Stuck;
@@ -42,6 +43,8 @@ pub(super) struct Exchange<'a> {
     pub(super) switched: Option<Box<Switched>>,
     /// Counts it as live.
     pub(super) busy: Option<Busy>,
+    /// Where its answer goes, if it is no client's.
+    pub(super) filler: Option<&'a Filler>,
 }
 
 /// What an exchange parses into. Reused by the next one, so that reading a head allocates nothing.
@@ -90,6 +93,7 @@ pub(super) fn run<'a>(
             hurried: false,
             switched: None,
             busy: Some(connection.lane.enter()),
+            filler: None,
         };
         let next = exchange.drive(held).await;
         if let Some(mut switched) = exchange.switched.take() {
@@ -143,7 +147,10 @@ impl Exchange<'_> {
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         match self.decide(&incoming) {
-            Decision::Forward(forward, path) => forward::forward(self, &forward, path, &incoming, received).await,
+            Decision::Forward(forward, path) => match &forward.cache {
+                None => forward::forward(self, &forward, path, &incoming, received).await,
+                Some(caching) => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
+            },
             Decision::Reply(reply) => self.answer_with_body_unread(reply, &incoming, received).await,
         }
     }
@@ -212,6 +219,9 @@ impl Exchange<'_> {
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, client, listener, http, .. } = self.connection;
+        if let Some(filler) = self.filler {
+            return filler.refused(&reply);
+        }
         self.keep_alive &= !close && !self.connection.is_leaving();
         match reply.refusal {
             Some((reason, word)) => self.outcome.refused(reason, word),
@@ -245,10 +255,7 @@ impl Exchange<'_> {
                 self.outcome.bytes_out += length;
                 self.outcome.body_out += length - head;
             }
-            Err(error) => {
-                self.keep_alive = false;
-                self.outcome.unsent(&error);
-            }
+            Err(error) => self.gone(&error),
         }
     }
 
@@ -263,6 +270,24 @@ impl Exchange<'_> {
             self.linger().await;
         }
         None
+    }
+
+    /// Passes an interim answer of an origin on (RFC 9110 §15.2). `None`: the client is gone.
+    pub(super) async fn interim(&mut self, text: &[u8]) -> Option<()> {
+        if self.heads.request.version == Version::Http10 {
+            return Some(());
+        }
+        let mut out = Lease::with_room(text.len());
+        out.buffer().extend_from_slice(text);
+        let Connection { client, listener, .. } = self.connection;
+        self.outcome.bytes_out += text.len() as u64;
+        client.send(out, listener.timeouts.write_stall).await.map_err(|error| self.gone(&error)).ok()
+    }
+
+    /// Nothing more can be said to the client.
+    pub(super) fn gone(&mut self, error: &std::io::Error) {
+        self.keep_alive = false;
+        self.outcome.unsent(error);
     }
 
     /// Gives the client time to read the last answer before its connection is closed.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod body;
+mod cached;
 mod connection;
 pub mod cookies;
 mod decide;

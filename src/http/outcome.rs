@@ -211,6 +211,11 @@ impl Outcome {
         self.answered = Some(self.started.elapsed());
     }
 
+    /// The answer came from a cache.
+    pub(super) fn cached(&mut self) {
+        self.end("", Cause::Local, Phase::Request);
+    }
+
     /// The answer is our own, as the configuration wants it.
     pub(super) fn answered_here(&mut self) {
         if self.reason.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::h1::{self, Asker, Incoming, Reject};
 use super::head::RequestHead;
+use crate::cache::store::flight::Refusal;
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::host::Host;
 use crate::plan::{Redirect, Respond};
@@ -15,6 +16,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// Why the request was refused, if it was.
     pub(super) refusal: Option<(Reason, &'static str)>,
+    /// How the pool failed, if that is why.
+    failure: Option<Failure>,
     content: Content,
 }
 
@@ -25,6 +28,8 @@ const UNSAID: u32 = 0;
 enum Content {
     /// The status in words and the request's id, and after how many seconds to try again; [`UNSAID`]: it is not said.
     Error(u32),
+    /// The length of what has no such range.
+    Unsatisfiable(u64),
     /// What a route says.
     Fixed(Arc<Respond>),
     /// Elsewhere.
@@ -34,17 +39,22 @@ enum Content {
 impl Reply {
     /// A request that we do not serve.
     pub(super) fn refusal(status: u16, reason: Reason) -> Self {
-        Self { status, refusal: Some((reason, reason.word())), content: Content::Error(UNSAID) }
+        Self { status, refusal: Some((reason, reason.word())), failure: None, content: Content::Error(UNSAID) }
     }
 
     /// A path that could be read in two ways.
     pub(super) fn ambiguous_path(word: &'static str) -> Self {
-        Self { status: 400, refusal: Some((Reason::AmbiguousPath, word)), content: Content::Error(UNSAID) }
+        Self {
+            status: 400,
+            refusal: Some((Reason::AmbiguousPath, word)),
+            failure: None,
+            content: Content::Error(UNSAID),
+        }
     }
 
     /// A body whose framing is wrong.
     pub(super) fn bad_body(word: &'static str) -> Self {
-        Self { status: 400, refusal: Some((Reason::BadFraming, word)), content: Content::Error(UNSAID) }
+        Self { status: 400, refusal: Some((Reason::BadFraming, word)), failure: None, content: Content::Error(UNSAID) }
     }
 
     /// A head that the codec does not take.
@@ -62,7 +72,12 @@ impl Reply {
             (_, word) if ["length", "coding"].iter().any(|part| word.contains(part)) => Reason::BadFraming,
             _ => Reason::BadRequest,
         };
-        Self { status: reject.status, refusal: Some((reason, reject.reason)), content: Content::Error(UNSAID) }
+        Self {
+            status: reject.status,
+            refusal: Some((reason, reject.reason)),
+            failure: None,
+            content: Content::Error(UNSAID),
+        }
     }
 
     /// A target that failed: 502, 503 or 504 (RFC 9110 §15.6).
@@ -78,7 +93,31 @@ impl Reply {
             Failure::Internal => 500,
             _ => 502,
         };
-        Self { status, refusal: None, content: Content::Error(UNSAID) }
+        Self { failure: Some(failure), ..Self::bare(status) }
+    }
+
+    /// A status that says it all.
+    pub(super) fn bare(status: u16) -> Self {
+        Self { status, refusal: None, failure: None, content: Content::Error(UNSAID) }
+    }
+
+    /// A range that lies beyond a content of this length (RFC 9110 §15.5.17).
+    pub(super) fn unsatisfiable(length: u64) -> Self {
+        Self { content: Content::Unsatisfiable(length), ..Self::bare(416) }
+    }
+
+    /// What was said to somebody who asked in several clients' place.
+    pub(super) fn passed_on(refusal: Refusal) -> Self {
+        Self { failure: refusal.failure, content: Content::Error(refusal.retry_after), ..Self::bare(refusal.status) }
+    }
+
+    /// What is to be said to those in whose place somebody asked.
+    pub(super) fn as_refusal(&self) -> Refusal {
+        let retry_after = match self.content {
+            Content::Error(after) => after,
+            _ => UNSAID,
+        };
+        Refusal { status: self.status, failure: self.failure, retry_after }
     }
 
     /// No target had room. Who comes again when those who wait now have been served or have given up may fare better.
@@ -89,7 +128,7 @@ impl Reply {
 
     /// What a route says.
     pub(super) fn fixed(respond: &Arc<Respond>) -> Self {
-        Self { status: respond.status, refusal: None, content: Content::Fixed(respond.clone()) }
+        Self { status: respond.status, refusal: None, failure: None, content: Content::Fixed(respond.clone()) }
     }
 
     /// The same, unless a pool that it depends on is down: then what a monitor takes for a failure.
@@ -135,7 +174,7 @@ impl Reply {
                 }
             }
         }
-        Self { status: to.status, refusal: None, content: Content::Location(location) }
+        Self { status: to.status, refusal: None, failure: None, content: Content::Location(location) }
     }
 
     /// To the same place over TLS.
@@ -174,6 +213,11 @@ impl Reply {
                 h1::encode_reply(out, &plain(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", body));
             }
             Content::Error(after) => h1::encode_error(out, self.status, *after, request_id, asker),
+            Content::Unsatisfiable(length) => {
+                let extra =
+                    [b"Content-Range: bytes */", itoa::Buffer::new().format(*length).as_bytes(), b"\r\n"].concat();
+                h1::encode_reply(out, &plain(&extra, b"416 Range Not Satisfiable\n"));
+            }
             Content::Fixed(respond) => {
                 let (content_type, body) = (respond.content_type.as_bytes(), respond.body.as_bytes());
                 h1::encode_reply(out, &h1::Reply { content_type, ..plain(b"", body) });

@@ -27,7 +27,7 @@ use crate::observe::access::Log;
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
 use crate::observe::tally::Tally;
 use crate::observe::trace::{self, Tracer};
-use crate::plan::{Plan, Respond};
+use crate::plan::{Plan, Respond, Store};
 use bans::Bans;
 use register::Register;
 use rooms::Rooms;
@@ -167,6 +167,7 @@ impl Lane {
         }
         self.gates.replace(gates);
         era.pools.iter().for_each(|pool| pool.pool().take_force());
+        era.plan.caches.iter().for_each(Store::take_force);
         self.era.replace(era);
         if let Some(tried) = tried {
             self.begin_trial(tried, last.as_deref());

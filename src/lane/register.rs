@@ -27,6 +27,11 @@ struct Table {
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket(u32);
 
+impl Ticket {
+    /// Nobody's.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 struct Entry {
     gate: Rc<Gate>,
     /// IPv4 as mapped into IPv6.

@@ -9,6 +9,7 @@ use super::watch::Watch;
 use crossbeam::queue::ArrayQueue;
 use slab::Slab;
 use std::cell::RefCell;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -57,6 +58,18 @@ pub fn call() -> io::Result<(Caller, Callee)> {
     let place = WAITING.with_borrow_mut(|waiting| waiting.insert(Waker::noop().clone()));
     let call = Arc::new(Call { called: AtomicBool::new(false), place, bell });
     Ok((Caller(call.clone()), Callee(call)))
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Caller")
+    }
+}
+
+impl fmt::Debug for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Callee")
+    }
 }
 
 impl Caller {

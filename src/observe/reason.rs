@@ -65,6 +65,8 @@ words! {
         Expectation = "expectation",
         /// No route takes the request and the listener has no pool (404).
         NoRoute = "no-route",
+        /// The client wants what is stored alone, and there is nothing (504).
+        OnlyIfCached = "only-if-cached",
         /// The head did not arrive within `request_head` (408).
         HeadTimeout = "head-timeout",
         /// The client owed body bytes for longer than `client_body` (408).

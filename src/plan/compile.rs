@@ -10,7 +10,7 @@ use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
     Retry, Route, Runtime, Udp,
 };
-use super::{edge, front, guard, probes, sockets};
+use super::{Store, cache, edge, front, guard, probes, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -73,10 +73,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         faults.extend(found);
         None
     });
+    let caches = cache::stores(config, previous);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        match compile_route(name, route, &pool_index, &pools, workers, previous) {
+        match compile_route(name, route, (&pool_index, &pools, &caches), workers, previous) {
             Ok((route, condition)) => {
                 routes.push(route);
                 conditions.push(condition);
@@ -135,6 +136,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         listeners,
         routes,
         pools,
+        caches,
         checks,
         acme: edge::acme(config),
         answers: shared.answers,
@@ -148,7 +150,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
 /// The label of requests that no route took. No configured name has parentheses.
 const NO_ROUTE: &str = "(none)";
 
-fn fault(at: &[&str], what: impl Into<String>, help: Option<String>) -> Fault {
+pub(super) fn fault(at: &[&str], what: impl Into<String>, help: Option<String>) -> Fault {
     Fault { at: key_path(at), also: None, what: what.into(), help }
 }
 
@@ -313,8 +315,7 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
 fn compile_route(
     name: &str,
     route: &model::Route,
-    pools: &BTreeMap<&str, usize>,
-    built: &[Pool],
+    (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     workers: usize,
     previous: Option<&Plan>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
@@ -323,6 +324,11 @@ fn compile_route(
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
     let edits = Edits::compile(route);
+    let cache = route.cache.as_ref().map(|cache| cache::compile(name, cache, caches)).transpose();
+    let cache = cache.unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
     let action = match (&route.pool, &route.respond, &route.redirect) {
         (Some(pool), ..) if route.passthrough => match pools.get(pool.as_str()) {
             Some(&pool) => Some(Action::Pass(pool)),
@@ -348,6 +354,7 @@ fn compile_route(
                     model::BodyLimit::Unlimited => u64::MAX,
                     model::BodyLimit::Bytes(size) => size.0,
                 }),
+                cache,
             }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));

@@ -5,6 +5,7 @@
 //!
 //! May depend on `config`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
 
+mod cache;
 mod compile;
 mod edge;
 mod edits;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use cache::{Caching, Store};
 pub use compile::{compile, inherit, renew, succeed};
 pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// In the order of their names.
     pub pools: Vec<Pool>,
+    /// Where answers are kept, in the order of their names.
+    pub caches: Vec<Store>,
     /// Health checks to run, for pools that have them.
     pub checks: Vec<Check>,
     /// Certificates to ask authorities for, for listeners that want them.
@@ -290,6 +294,8 @@ pub struct Forward {
     pub edits: Option<Arc<Edits>>,
     /// Bytes of a request body, in place of what holds for all; `None`: that.
     pub request_body: Option<u64>,
+    /// How answers are kept; `None`: they are not.
+    pub cache: Option<Arc<Caching>>,
 }
 
 /// The `Host` that a target sees.
@@ -450,6 +456,7 @@ impl Forward {
             priority_class: 0,
             edits: None,
             request_body: None,
+            cache: None,
         }
     }
 }

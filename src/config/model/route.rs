@@ -1,6 +1,6 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use super::{Hedge, RequestEdits, ResponseEdits, Retry, RouteLimits, SecurityHeaders};
+use super::{Hedge, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -74,6 +74,8 @@ pub struct Route {
     pub security_headers: Option<SecurityHeaders>,
     /// What clients may send.
     pub limits: RouteLimits,
+    /// The cache that keeps its answers, a name of `[caches]`, or a table. Absent: each request goes to the pool.
+    pub cache: Option<RouteCache>,
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,

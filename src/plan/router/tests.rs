@@ -79,6 +79,7 @@ fn route(hosts: &[&str], paths: &[&str]) -> Route {
         query: BTreeMap::new(),
         client_ip: Vec::new(),
         priority_class: 0,
+        cache: None,
         priority: 0,
         pool: Some("pool".into()),
         respond: None,

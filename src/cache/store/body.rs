@@ -1,0 +1,424 @@
+//! The content of one answer as it comes in: one task fills it, any number of readers on all workers follow.
+//!
+//! What always holds: a segment never changes once it is there; an end is only said of what came to its end; a reader learns of
+//! new segments by one call, however many came. What is too large to be kept goes through a window: whoever fills it waits for
+//! the reader that is furthest, and a reader that falls out of the window is told so.
+
+use super::lock::Short;
+use crate::net::{Callee, Caller, call};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A piece of content.
+pub type Segment = Arc<[u8]>;
+
+/// The content of one answer.
+#[derive(Debug)]
+pub struct Body {
+    progress: Short<Progress>,
+    /// All of it, once it is complete and was kept.
+    whole: OnceLock<Whole>,
+    readers: AtomicUsize,
+    /// Bytes that have come.
+    length: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Whole {
+    segments: Box<[Segment]>,
+    length: u64,
+    trailers: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    segments: VecDeque<Segment>,
+    /// Where the first segment begins.
+    start: u64,
+    /// Where the next one will.
+    end: u64,
+    /// How far the furthest reader has got.
+    furthest: u64,
+    /// How much is kept behind the furthest reader and may be ahead of it; `None`: all is kept.
+    window: Option<u64>,
+    stage: Stage,
+    trailers: Box<[u8]>,
+    waiting: Vec<Caller>,
+    filler: Option<Caller>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Filling,
+    Complete,
+    Broken,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+pub enum Piece {
+    /// Content, from this offset in the segment on.
+    Content(Segment, usize),
+    /// Nothing yet: it is called when there may be.
+    Later(Callee),
+    /// That was all.
+    End,
+    /// It was too slow: what it wants is gone.
+    Gone,
+    /// Whoever filled it has failed: it never becomes complete.
+    Broken,
+}
+
+/// What became of a segment.
+#[derive(Debug)]
+pub enum Appended {
+    /// It is there.
+    Taken,
+    /// It is there, and the furthest reader is a window behind: who fills goes on when it is called.
+    Ahead(Callee),
+    /// Nobody reads, and it is not kept: it need not go on.
+    Unwanted,
+}
+
+/// Counts a reader for as long as it is there.
+#[derive(Debug)]
+pub struct Reader {
+    body: Arc<Body>,
+    at: u64,
+}
+
+/// What cannot be understood from fragments is joined up to this size.
+const JOINED: usize = 64 << 10;
+
+impl Default for Body {
+    fn default() -> Self {
+        Self {
+            progress: Short::new(Progress {
+                segments: VecDeque::new(),
+                start: 0,
+                end: 0,
+                furthest: 0,
+                window: None,
+                stage: Stage::Filling,
+                trailers: Box::default(),
+                waiting: Vec::new(),
+                filler: None,
+            }),
+            whole: OnceLock::new(),
+            readers: AtomicUsize::new(0),
+            length: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Body {
+    /// One that is complete.
+    pub fn complete(segments: Vec<Segment>) -> Self {
+        let body = Self::default();
+        for segment in segments {
+            body.progress.lock().push(segment);
+        }
+        body.finish(&[]);
+        body
+    }
+
+    /// Content is there. Empty segments are nothing.
+    pub fn append(&self, segment: Segment) -> io::Result<Appended> {
+        if segment.is_empty() {
+            return Ok(Appended::Taken);
+        }
+        let mut progress = self.progress.lock();
+        progress.push(segment);
+        self.length.store(progress.end, Ordering::Release);
+        let waiting = std::mem::take(&mut progress.waiting);
+        let appended = match progress.window {
+            None => Appended::Taken,
+            Some(_) if self.readers.load(Ordering::Acquire) == 0 => Appended::Unwanted,
+            Some(window) => {
+                progress.cut();
+                if progress.end >= progress.furthest + window {
+                    let (caller, callee) = call()?;
+                    progress.filler = Some(caller);
+                    Appended::Ahead(callee)
+                } else {
+                    Appended::Taken
+                }
+            }
+        };
+        drop(progress);
+        waiting.iter().for_each(Caller::call);
+        Ok(appended)
+    }
+
+    /// From now on only a window of it is kept.
+    pub fn slide(&self, window: u64) {
+        let mut progress = self.progress.lock();
+        progress.window = Some(window);
+        progress.cut();
+    }
+
+    /// Whether all of it is kept.
+    pub fn is_kept(&self) -> bool {
+        self.whole.get().is_some() || self.progress.lock().window.is_none()
+    }
+
+    /// It is complete. `trailers` are whole lines.
+    pub fn finish(&self, trailers: &[u8]) {
+        let mut progress = self.progress.lock();
+        progress.stage = Stage::Complete;
+        progress.trailers = trailers.into();
+        if progress.window.is_none() {
+            let segments = join(std::mem::take(&mut progress.segments));
+            let whole = Whole { segments, length: progress.end, trailers: trailers.into() };
+            // It is said once.
+            let _ = self.whole.set(whole);
+        }
+        let waiting = std::mem::take(&mut progress.waiting);
+        drop(progress);
+        waiting.iter().for_each(Caller::call);
+    }
+
+    /// It will never be complete.
+    pub fn fail(&self) {
+        let mut progress = self.progress.lock();
+        if progress.stage == Stage::Filling {
+            progress.stage = Stage::Broken;
+            let waiting = std::mem::take(&mut progress.waiting);
+            drop(progress);
+            waiting.iter().for_each(Caller::call);
+        }
+    }
+
+    /// Its length in bytes, once it is complete and kept.
+    #[inline]
+    pub fn length(&self) -> Option<u64> {
+        self.whole.get().map(|whole| whole.length)
+    }
+
+    /// Bytes that have come so far.
+    pub fn received(&self) -> u64 {
+        self.length.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody reads it, or it is kept.
+    pub fn is_wanted(&self) -> bool {
+        self.readers.load(Ordering::Acquire) > 0 || self.is_kept()
+    }
+
+    /// Whether it has failed.
+    pub fn is_broken(&self) -> bool {
+        self.whole.get().is_none() && self.progress.lock().stage == Stage::Broken
+    }
+
+    /// All of it, if it is complete and kept.
+    #[inline]
+    pub fn segments(&self) -> Option<&[Segment]> {
+        self.whole.get().map(|whole| &*whole.segments)
+    }
+
+    /// The trailers of a complete one.
+    pub fn trailers(&self) -> &[u8] {
+        self.whole.get().map_or(&[], |whole| &whole.trailers)
+    }
+
+    /// What it takes of memory, in bytes, with what is around the content.
+    pub fn weight(&self) -> u64 {
+        const SEGMENT: u64 = 32;
+        match self.whole.get() {
+            Some(whole) => {
+                let held = whole.segments.iter().map(|segment| super::weight::block(segment.len() as u64 + 16));
+                held.sum::<u64>() + SEGMENT * whole.segments.len() as u64 + size_of::<Self>() as u64
+            }
+            None => self.received() + size_of::<Self>() as u64,
+        }
+    }
+}
+
+impl Progress {
+    fn push(&mut self, segment: Segment) {
+        self.end += segment.len() as u64;
+        self.segments.push_back(segment);
+    }
+
+    /// Lets go of what is a window behind the furthest reader.
+    fn cut(&mut self) {
+        let Some(window) = self.window else { return };
+        while let Some(first) = self.segments.front() {
+            let end = self.start + first.len() as u64;
+            if end + window > self.furthest {
+                return;
+            }
+            self.start = end;
+            self.segments.pop_front();
+        }
+    }
+
+    fn find(&self, at: u64) -> Option<(Segment, usize)> {
+        let mut from = self.start;
+        for segment in &self.segments {
+            let to = from + segment.len() as u64;
+            if at < to {
+                return usize::try_from(at - from).ok().map(|offset| (segment.clone(), offset));
+            }
+            from = to;
+        }
+        None
+    }
+}
+
+/// Few segments in place of many small ones.
+fn join(segments: VecDeque<Segment>) -> Box<[Segment]> {
+    let total: usize = segments.iter().map(|segment| segment.len()).sum();
+    if segments.len() < 2 || total / segments.len() >= JOINED {
+        return segments.into_iter().collect();
+    }
+    let (mut joined, mut piece) = (Vec::new(), Vec::new());
+    for segment in segments {
+        if !piece.is_empty() && piece.len() + segment.len() > JOINED {
+            joined.push(Segment::from(std::mem::take(&mut piece)));
+        }
+        piece.extend_from_slice(&segment);
+    }
+    if !piece.is_empty() {
+        joined.push(Segment::from(piece));
+    }
+    joined.into_boxed_slice()
+}
+
+impl Reader {
+    /// A reader that begins at an offset.
+    pub fn new(body: Arc<Body>, at: u64) -> Self {
+        body.readers.fetch_add(1, Ordering::AcqRel);
+        Self { body, at }
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Arc<Body> {
+        &self.body
+    }
+
+    /// How far it has got.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// What is next. Content counts as read.
+    pub fn read(&mut self) -> io::Result<Piece> {
+        if let Some(whole) = self.body.whole.get() {
+            let mut from = 0;
+            for segment in &whole.segments {
+                let to = from + segment.len() as u64;
+                if self.at < to {
+                    let offset = usize::try_from(self.at - from).unwrap_or(usize::MAX);
+                    self.at = to;
+                    return Ok(Piece::Content(segment.clone(), offset));
+                }
+                from = to;
+            }
+            return Ok(Piece::End);
+        }
+        let mut progress = self.body.progress.lock();
+        if self.at < progress.start {
+            return Ok(Piece::Gone);
+        }
+        if let Some((segment, offset)) = progress.find(self.at) {
+            self.at += (segment.len() - offset) as u64;
+            if progress.window.is_some() && self.at > progress.furthest {
+                progress.furthest = self.at;
+                progress.cut();
+                let filler = progress.filler.take();
+                drop(progress);
+                if let Some(filler) = filler {
+                    filler.call();
+                }
+            }
+            return Ok(Piece::Content(segment, offset));
+        }
+        match progress.stage {
+            // It became whole between the two looks.
+            Stage::Complete if self.body.whole.get().is_some() => {
+                drop(progress);
+                self.read()
+            }
+            Stage::Complete => Ok(Piece::End),
+            Stage::Broken => Ok(Piece::Broken),
+            Stage::Filling => {
+                let (caller, callee) = call()?;
+                progress.waiting.push(caller);
+                Ok(Piece::Later(callee))
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.body.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Whoever fills it may have nobody left to wait for.
+            let filler = self.body.progress.lock().filler.take();
+            if let Some(filler) = filler {
+                filler.call();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(bytes: &[u8]) -> Segment {
+        Segment::from(bytes)
+    }
+
+    fn read(reader: &mut Reader) -> Vec<u8> {
+        let mut read = Vec::new();
+        while let Ok(Piece::Content(segment, offset)) = reader.read() {
+            read.extend_from_slice(&segment[offset..]);
+        }
+        read
+    }
+
+    #[test]
+    fn readers_get_the_same_bytes_whenever_they_come() {
+        let body = Arc::new(Body::default());
+        let mut early = Reader::new(body.clone(), 0);
+        assert!(body.append(segment(b"abc")).is_ok());
+        assert_eq!(read(&mut early), b"abc");
+        assert!(body.append(segment(b"def")).is_ok());
+        body.finish(b"");
+        assert_eq!(read(&mut early), b"def");
+        assert!(matches!(early.read(), Ok(Piece::End)));
+        assert_eq!(read(&mut Reader::new(body.clone(), 2)), b"cdef");
+        assert_eq!((body.length(), body.segments().map(<[_]>::len)), (Some(6), Some(1)), "small ones are joined");
+    }
+
+    #[test]
+    fn what_broke_off_never_ends() {
+        let body = Arc::new(Body::default());
+        assert!(body.append(segment(b"abc")).is_ok());
+        body.fail();
+        let mut reader = Reader::new(body.clone(), 0);
+        assert_eq!(read(&mut reader), b"abc");
+        assert!(matches!(reader.read(), Ok(Piece::Broken)) && body.length().is_none());
+    }
+
+    #[test]
+    fn a_window_drops_who_is_slow_and_what_nobody_reads() {
+        let body = Arc::new(Body::default());
+        let (mut slow, mut quick) = (Reader::new(body.clone(), 0), Reader::new(body.clone(), 0));
+        body.slide(4);
+        assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Taken)));
+        for _ in 0..4 {
+            assert_eq!(read(&mut quick), b"abc");
+            assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Taken)));
+        }
+        assert!(matches!(slow.read(), Ok(Piece::Gone)));
+        drop((slow, quick));
+        assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Unwanted)));
+        body.finish(b"");
+        assert_eq!(body.length(), None, "it was not kept");
+    }
+}

@@ -1,0 +1,88 @@
+//! One question to the origin that several clients wait for.
+//!
+//! What always holds: it is answered once; whoever waits is called when it is, however its asker ended.
+
+use super::entry::Entry;
+use super::lock::Short;
+use crate::cache::Why;
+use crate::net::{Callee, Caller, call};
+use crate::observe::reason::Failure;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+/// One question to the origin.
+#[derive(Debug, Default)]
+pub struct Flight {
+    verdict: OnceLock<Verdict>,
+    waiting: Short<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    callers: Vec<Caller>,
+    interim: Vec<Arc<[u8]>>,
+}
+
+/// What a question came to.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// An answer that may be given to everybody whom it fits.
+    Shared(Arc<Entry>),
+    /// An answer for the one who asked: the others ask for themselves.
+    Own(Arc<Entry>, Option<Why>),
+    /// An answer to another question than was asked: that something is as it was which we do not have.
+    Unknown,
+    /// No answer; what to say instead.
+    Failed(Refusal),
+}
+
+/// What is said where there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// How the pool failed, if it did.
+    pub failure: Option<Failure>,
+    /// After how many seconds it may be asked again; zero: it is not said.
+    pub retry_after: u32,
+}
+
+impl Flight {
+    /// What it came to, once it is known.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.get()
+    }
+
+    /// It has come to this. A second verdict is none.
+    pub fn conclude(&self, verdict: Verdict) {
+        // Before the list is taken: who comes later sees it.
+        let _ = self.verdict.set(verdict);
+        let waiting = std::mem::take(&mut self.waiting.lock().callers);
+        waiting.iter().for_each(Caller::call);
+    }
+
+    /// An interim answer has come: the text of its head.
+    pub fn tell(&self, interim: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        waiting.interim.push(interim.into());
+        let callers = std::mem::take(&mut waiting.callers);
+        drop(waiting);
+        callers.iter().for_each(Caller::call);
+    }
+
+    /// The interim answer at a place.
+    pub fn interim(&self, place: usize) -> Option<Arc<[u8]>> {
+        self.waiting.lock().interim.get(place).cloned()
+    }
+
+    /// A call when there is something new; `None`: it has come to something.
+    pub fn wait(&self) -> io::Result<Option<Callee>> {
+        let mut waiting = self.waiting.lock();
+        if self.verdict.get().is_some() {
+            return Ok(None);
+        }
+        let (caller, callee) = call()?;
+        waiting.callers.push(caller);
+        Ok(Some(callee))
+    }
+}

@@ -1,0 +1,287 @@
+//! What is stored: the tier in memory, questions to the origin that are under way, and what has been purged.
+//!
+//! What always holds: the bytes that it is said to hold are not exceeded, everything around the content counted; what is read is
+//! never waited for; no lock is held over I/O.
+//!
+//! The table is `quick_cache`'s, whose policy (a clock with a queue of newcomers, as S3-FIFO) a scan does not wash out.
+
+pub mod body;
+pub mod entry;
+pub mod flight;
+mod lock;
+pub mod pieces;
+pub mod purge;
+mod weight;
+
+use entry::{Entry, Slot};
+use flight::Flight;
+use lock::Short;
+use purge::{Force, Purges};
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A key, hashed so that no two are the same.
+pub type Key = u128;
+
+/// What is stored under one name of the configuration.
+pub struct Store {
+    /// Its name.
+    pub name: String,
+    /// A number that nobody outside knows: nobody can find requests that share a key by chance.
+    pub seed: u64,
+    table: Cache<Key, Held, Weigh, BuildHasherDefault<Own>, DefaultLifecycle<Key, Held>>,
+    flights: Box<[Short<Flights>]>,
+    /// What has been purged.
+    pub purges: Purges,
+    memory: AtomicU64,
+    /// How often something under a key was forgotten, by the keys' hashes.
+    forgotten: Box<[AtomicU64]>,
+    /// Bytes of answers that come in and are to be kept.
+    filling: AtomicU64,
+}
+
+type Flights = HashMap<Key, Arc<Flight>>;
+
+/// A slot with what it takes of memory.
+#[derive(Clone)]
+struct Held {
+    slot: Arc<Slot>,
+    weight: u64,
+}
+
+/// Shards of the questions that are under way.
+const SHARDS: usize = 64;
+/// Places where is noted what was forgotten.
+const FORGOTTEN: usize = 1024;
+/// Variants of a key.
+const VARIANTS: usize = 64;
+/// How much of its memory a store keeps for answers that come in, as a divisor.
+const INCOMING: u64 = 16;
+/// What one object may take of a store's memory at most, as a divisor.
+const LARGEST: u64 = 8;
+/// A typical object, for the size of the table at first.
+const TYPICAL: u64 = 16 << 10;
+
+impl Store {
+    /// A store that holds at most `memory` bytes.
+    pub fn new(name: String, memory: u64) -> Self {
+        let capacity = memory - memory / INCOMING;
+        let items = usize::try_from(capacity / TYPICAL).unwrap_or(usize::MAX).clamp(256, 1 << 20);
+        Self {
+            name,
+            seed: fastrand::u64(..),
+            table: Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
+            flights: (0..SHARDS).map(|_| Short::default()).collect(),
+            purges: Purges::default(),
+            memory: AtomicU64::new(memory),
+            forgotten: (0..FORGOTTEN).map(|_| AtomicU64::default()).collect(),
+            filling: AtomicU64::new(0),
+        }
+    }
+
+    /// It holds at most so many bytes from now on.
+    pub fn resize(&self, memory: u64) {
+        if self.memory.swap(memory, Ordering::Relaxed) != memory {
+            self.table.set_capacity(memory - memory / INCOMING);
+        }
+    }
+
+    /// Bytes that it may hold.
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that it holds.
+    pub fn used(&self) -> u64 {
+        self.table.weight() + self.filling.load(Ordering::Relaxed)
+    }
+
+    /// Keys that it holds.
+    pub fn objects(&self) -> u64 {
+        self.table.len() as u64
+    }
+
+    /// The largest content that is kept in memory, in bytes.
+    pub fn largest(&self) -> u64 {
+        self.memory() / LARGEST
+    }
+
+    /// What is stored under a key.
+    #[inline]
+    pub fn find(&self, key: Key) -> Option<Arc<Slot>> {
+        self.table.get(&key).map(|held| held.slot)
+    }
+
+    /// How an answer was purged, if it was.
+    #[inline]
+    pub fn purged(&self, entry: &Entry) -> Option<Force> {
+        self.purges.of(&entry.marks())
+    }
+
+    /// Stores an answer in the place of those that `replaces` names.
+    pub fn insert(&self, key: Key, entry: Arc<Entry>, replaces: impl Fn(&Entry) -> bool) {
+        self.change(key, |slot| {
+            slot.variants.retain(|old| !replaces(old));
+            slot.variants.insert(0, entry);
+            slot.variants.truncate(VARIANTS);
+            slot.lonely = None;
+        });
+    }
+
+    /// Lets go of an answer, if it is still there.
+    pub fn drop_entry(&self, key: Key, entry: &Arc<Entry>) {
+        if self.table.peek(&key).is_some() {
+            self.change(key, |slot| slot.variants.retain(|old| !Arc::ptr_eq(old, entry)));
+        }
+    }
+
+    /// Lets go of everything under a key. Returns how many answers that were.
+    pub fn forget(&self, key: Key) -> usize {
+        let mut shard = self.shard(key);
+        // What was asked for before must not be stored any more, nor be waited for.
+        self.forgotten[key as usize % FORGOTTEN].fetch_add(1, Ordering::AcqRel);
+        shard.remove(&key);
+        self.table.remove(&key).map_or(0, |(_, held)| held.slot.variants.len())
+    }
+
+    /// How often something was forgotten under a key, or under one that shares its place.
+    pub fn forgotten(&self, key: Key) -> u64 {
+        self.forgotten[key as usize % FORGOTTEN].load(Ordering::Acquire)
+    }
+
+    /// Nobody waits for another's answer until then, by the coarse clock.
+    pub fn be_lonely(&self, key: Key, until: Duration) {
+        self.change(key, |slot| slot.lonely = Some(until));
+    }
+
+    fn change(&self, key: Key, change: impl FnOnce(&mut Slot)) {
+        let _shard = self.shard(key);
+        let before = self.table.peek(&key);
+        let (variants, lonely) =
+            before.map_or_else(Default::default, |held| (held.slot.variants.clone(), held.slot.lonely));
+        let mut slot = Slot { variants, lonely };
+        change(&mut slot);
+        if slot.variants.is_empty() && slot.lonely.is_none() {
+            self.table.remove(&key);
+        } else {
+            slot.variants.shrink_to_fit();
+            let weight = slot.weight();
+            self.table.insert(key, Held { slot: Arc::new(slot), weight });
+        }
+    }
+
+    /// The question to the origin about a key, and whether it is new: then whoever asked for it asks the origin, and
+    /// [`Store::land`]s it.
+    pub fn take_off(&self, key: Key) -> (Arc<Flight>, bool) {
+        let mut shard = self.shard(key);
+        match shard.get(&key) {
+            Some(flight) => (flight.clone(), false),
+            None => {
+                let flight = Arc::<Flight>::default();
+                shard.insert(key, flight.clone());
+                (flight, true)
+            }
+        }
+    }
+
+    /// The question to the origin about a key, if there is one.
+    pub fn in_flight(&self, key: Key) -> Option<Arc<Flight>> {
+        self.shard(key).get(&key).cloned()
+    }
+
+    /// A question has been answered: the next one is a new one.
+    pub fn land(&self, key: Key, flight: &Arc<Flight>) {
+        let mut shard = self.shard(key);
+        if shard.get(&key).is_some_and(|known| Arc::ptr_eq(known, flight)) {
+            shard.remove(&key);
+        }
+    }
+
+    fn shard(&self, key: Key) -> impl DerefMut<Target = Flights> {
+        self.flights[key as usize % SHARDS].lock()
+    }
+
+    /// Lets go of what was purged for good, and of purges that nothing is older than. For control, now and then.
+    pub fn sweep(&self) {
+        let oldest = Cell::new(self.purges.now());
+        self.table.retain(|_, held| {
+            let slot = &held.slot;
+            let gone = |entry: &Arc<Entry>| self.purged(entry) == Some(Force::Hard);
+            let stays = slot.variants.is_empty() || !slot.variants.iter().all(gone);
+            if stays {
+                oldest.set(slot.variants.iter().map(|entry| entry.stamp).fold(oldest.get(), u64::min));
+            }
+            stays
+        });
+        self.purges.forget(oldest.get());
+    }
+
+    /// Counts content that comes in to be kept. `None`: there is no room for more at once.
+    pub fn incoming(self: &Arc<Self>) -> Incoming {
+        Incoming { store: self.clone(), bytes: 0 }
+    }
+}
+
+/// Content that comes in, counted for as long as it does.
+pub struct Incoming {
+    store: Arc<Store>,
+    bytes: u64,
+}
+
+impl Incoming {
+    /// More has come. Returns whether there is room for it.
+    pub fn add(&mut self, bytes: u64) -> bool {
+        let room = self.store.memory() / INCOMING;
+        let before = self.store.filling.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        before + bytes <= room || self.bytes <= room / SHARDS as u64
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.store.filling.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.name)
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<Key, Held> for Weigh {
+    fn weight(&self, _: &Key, held: &Held) -> u64 {
+        held.weight
+    }
+}
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct Own(u64);
+
+impl Hasher for Own {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+}

@@ -1,0 +1,421 @@
+//! A stored answer on its way to a client, be it complete or still coming in.
+//!
+//! What always holds: what is sent is one answer from its first byte to its last, and what breaks off is never made to look
+//! complete.
+
+use super::view::View;
+use crate::cache::multipart::Boundary;
+use crate::cache::range::{self, ContentRange, Ranged, Span};
+use crate::cache::store::body::{Body, Piece, Reader, Segment};
+use crate::cache::store::entry::Entry;
+use crate::cache::{self, Fields, Honour, Lines, Outcome, Validators};
+use crate::http::connection::Connection;
+use crate::http::edit;
+use crate::http::exchange::Exchange;
+use crate::http::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
+use crate::http::head::Method;
+use crate::http::reply::Reply;
+use crate::http::transfer::{INLINE, push_content, push_end, send_content};
+use crate::net::{Either, Lease, race, timeout};
+use crate::observe::reason::Failure;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an answer is given.
+pub(super) struct Given<'a> {
+    /// Its age in seconds; `None`: it is not said.
+    pub(super) age: Option<u64>,
+    /// The value of Cache-Status; empty: it is not said.
+    pub(super) status: &'a [u8],
+    /// Whether the route edits the heads of answers.
+    pub(super) edited: bool,
+    /// How long nothing may come of one that comes in.
+    pub(super) silence: Duration,
+}
+
+/// What of it is given.
+enum Part {
+    Whole,
+    /// Nothing but its head.
+    NotModified,
+    /// One part, of a content of this length.
+    One(Span, u64),
+    /// Several parts, each with a head of its own.
+    Several(Arc<Body>, Boundary),
+}
+
+/// Sends a stored answer. Returns whether it went out to its end.
+pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, given: &Given<'_>) -> bool {
+    let part = match part_of(exchange, entry) {
+        Ok(part) => part,
+        Err(reply) => {
+            exchange.answer(reply, false).await;
+            return true;
+        }
+    };
+    let Connection { client, listener, .. } = exchange.connection;
+    let is_head = exchange.heads.request.method == Method::Head;
+    let (body, span, framing) = content_of(exchange, entry, &part);
+    let framing = if is_head || has_no_content(entry.status) { Framing::None } else { framing };
+    exchange.keep_alive &= framing != Framing::UntilClose && !exchange.connection.is_leaving();
+    let mut out = Lease::with_room(entry.head.len() + 512);
+    let begun = write_head(exchange, entry, given, &part, framing, &mut out)
+        .then(|| Sending::begin(body, framing, span, &mut out))
+        .flatten();
+    let Some(sending) = begun else {
+        exchange.answer(Reply::failure(Failure::Internal), false).await;
+        return true;
+    };
+    exchange.outcome.answers_with(exchange.connection.era, &out);
+    let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(out.len(), |end| end + 4);
+    exchange.outcome.body_out += (out.len() - head) as u64;
+    exchange.outcome.bytes_out += out.len() as u64;
+    if let Err(error) = client.send(out, listener.timeouts.write_stall).await {
+        exchange.gone(&error);
+        return false;
+    }
+    if sending.is_ended() {
+        return true;
+    }
+    // Rarer than an answer that fits behind its head, and larger.
+    Box::pin(sending.rest(exchange, given.silence)).await
+}
+
+/// What of a stored answer a request asks for. `Err`: nothing of it.
+fn part_of(exchange: &Exchange<'_>, entry: &Entry) -> Result<Part, Reply> {
+    let head = &exchange.heads.request;
+    let view = View { fields: &head.fields, text: &exchange.text };
+    let request = cache::Request::of(&view, Honour::None);
+    let lines = Lines(entry.lines());
+    let stored = Validators {
+        etag: lines.first(b"etag"),
+        last_modified: lines.first(b"last-modified"),
+        date: lines.first(b"date").and_then(cache::parse_date).unwrap_or(entry.freshness.received / 1000),
+    };
+    if entry.status != 200 {
+        return Ok(Part::Whole);
+    }
+    match request.conditions.evaluate(&stored) {
+        Outcome::NotModified => return Ok(Part::NotModified),
+        Outcome::Failed => return Err(Reply::bare(412)),
+        Outcome::Proceed => {}
+    }
+    let (Some(range), Some(length), Method::Get) = (request.range, entry.length(), head.method) else {
+        return Ok(Part::Whole);
+    };
+    if !request.conditions.allow_range(&stored) {
+        return Ok(Part::Whole);
+    }
+    Ok(match range::resolve(range, length) {
+        Ranged::Whole => Part::Whole,
+        Ranged::One(span) => Part::One(span, length),
+        Ranged::Several(spans) => several(entry, &spans, length, lines.first(b"content-type")),
+        Ranged::Unsatisfiable => return Err(Reply::unsatisfiable(length)),
+    })
+}
+
+/// Several parts; the whole of what is not all there yet.
+fn several(entry: &Entry, spans: &[Span], length: u64, content_type: Option<&[u8]>) -> Part {
+    let Some(segments) = entry.body.segments() else { return Part::Whole };
+    let boundary = Boundary::new(fastrand::u128(..));
+    let mut pieces: Vec<Segment> = Vec::new();
+    for span in spans {
+        let mut head = Vec::new();
+        boundary.write_head(*span, length, content_type, &mut head);
+        pieces.push(head.into());
+        pieces.extend(cut(segments, *span));
+    }
+    let mut end = Vec::new();
+    boundary.write_end(&mut end);
+    pieces.push(end.into());
+    Part::Several(Arc::new(Body::complete(pieces)), boundary)
+}
+
+/// The bytes of a span.
+fn cut(segments: &[Segment], span: Span) -> impl Iterator<Item = Segment> {
+    let mut at = 0;
+    segments.iter().filter_map(move |segment| {
+        let start = at;
+        at += segment.len() as u64;
+        let (from, to) = (span.start.max(start), span.end.min(at));
+        let place = |at: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
+        (from < to).then(|| Segment::from(&segment[place(from)..place(to)]))
+    })
+}
+
+/// The content to send, what of it, and in which framing.
+fn content_of(exchange: &Exchange<'_>, entry: &Entry, part: &Part) -> (Arc<Body>, Span, Framing) {
+    let all = |body: &Arc<Body>, length| (body.clone(), Span::new(0, length), Framing::Length(length));
+    match part {
+        Part::NotModified => (entry.body.clone(), Span::new(0, 0), Framing::None),
+        Part::One(span, _) => match &entry.parts {
+            Some(pieces) => all(&Arc::new(Body::complete(pieces.read(*span))), span.len()),
+            None => (entry.body.clone(), *span, Framing::Length(span.len())),
+        },
+        Part::Several(body, _) => all(body, body.received()),
+        Part::Whole => match entry.length() {
+            Some(length) => all(&entry.body, length),
+            None => {
+                let framing = Framing::Chunked.towards(exchange.heads.request.version);
+                (entry.body.clone(), Span::new(0, u64::MAX), framing)
+            }
+        },
+    }
+}
+
+/// Statuses whose answers have no content, whatever they say.
+fn has_no_content(status: u16) -> bool {
+    matches!(status, 204 | 205 | 304)
+}
+
+/// Writes the head that the client gets, as that of an answer that came with what is said of it now. Returns whether that is one.
+fn write_head(
+    exchange: &mut Exchange<'_>,
+    entry: &Entry,
+    given: &Given<'_>,
+    part: &Part,
+    framing: Framing,
+    out: &mut Lease,
+) -> bool {
+    let mut text = Lease::with_room(entry.head.len() + 512);
+    compose(entry, given, part, framing, text.buffer());
+    let method = exchange.heads.request.method;
+    let question = Question { method, websocket: false };
+    let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
+    let parsed = h1::parse_response(&text, &question, &limits, &mut Scan::default(), &mut exchange.heads.response);
+    if !matches!(parsed, Ok(Parsed::Complete(_))) {
+        return false;
+    }
+    let edited = if given.edited { edit::answer(exchange, &text) } else { None };
+    let text = edited.as_deref().unwrap_or(&text);
+    let Connection { lane, http, .. } = exchange.connection;
+    let version = exchange.heads.request.version;
+    let keep_alive = exchange.keep_alive;
+    lane.with_date(|date| {
+        let backward = Backward {
+            version,
+            method,
+            framing,
+            keep_alive,
+            tunnel: false,
+            date: date.as_bytes(),
+            hsts: &http.hsts,
+            marking: None,
+        };
+        h1::encode_response(out.buffer(), &exchange.heads.response, text, &backward);
+    });
+    exchange.outcome.status = exchange.heads.response.status;
+    true
+}
+
+/// A stored head with what is said of it now.
+fn compose(entry: &Entry, given: &Given<'_>, part: &Part, framing: Framing, text: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    let mut number = |text: &mut Vec<u8>, name: &[u8], number: u64| {
+        text.extend_from_slice(name);
+        text.extend_from_slice(digits.format(number).as_bytes());
+        text.extend_from_slice(b"\r\n");
+    };
+    let partial = |text: &mut Vec<u8>, replaces: &[u8]| {
+        text.extend_from_slice(b"HTTP/1.1 206 Partial Content\r\n");
+        copy(entry, text, |name| !name.eq_ignore_ascii_case(replaces));
+    };
+    match part {
+        Part::Whole => text.extend_from_slice(&entry.head),
+        Part::One(span, length) => {
+            partial(text, b"content-range");
+            text.extend_from_slice(b"Content-Range: ");
+            ContentRange { span: *span, complete: Some(*length) }.write(text);
+            text.extend_from_slice(b"\r\n");
+        }
+        Part::Several(_, boundary) => {
+            partial(text, b"content-type");
+            text.extend_from_slice(b"Content-Type: ");
+            boundary.write_content_type(text);
+            text.extend_from_slice(b"\r\n");
+        }
+        Part::NotModified => {
+            text.extend_from_slice(b"HTTP/1.1 304 Not Modified\r\n");
+            // RFC 9110 §15.4.5: what tells of the content is left out; the client has it.
+            copy(entry, text, |name| {
+                let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+                let told = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+                !(told && !is(b"content-location") || is(b"last-modified"))
+            });
+        }
+    }
+    if let Some(age) = given.age {
+        number(text, b"Age: ", age);
+    }
+    if !given.status.is_empty() {
+        text.extend_from_slice(b"Cache-Status: ");
+        text.extend_from_slice(given.status);
+        text.extend_from_slice(b"\r\n");
+    }
+    let stated = match (framing, part) {
+        (Framing::Length(length), _) => Some(length),
+        (Framing::None, Part::Whole) if !has_no_content(entry.status) => entry.length(),
+        _ => None,
+    };
+    if let Some(length) = stated {
+        number(text, b"Content-Length: ", length);
+    }
+    text.extend_from_slice(b"\r\n");
+}
+
+/// Writes the lines of a stored head whose names are wanted.
+fn copy(entry: &Entry, text: &mut Vec<u8>, wanted: impl Fn(&[u8]) -> bool) {
+    for line in entry.lines().split_inclusive(|byte| *byte == b'\n') {
+        if wanted(&line[..memchr::memchr(b':', line).unwrap_or(0)]) {
+            text.extend_from_slice(line);
+        }
+    }
+}
+
+/// Content on its way.
+struct Sending {
+    reader: Reader,
+    framing: Framing,
+    /// How much is still to be sent; of what comes in chunks it is not known.
+    left: u64,
+    ended: bool,
+    trailers: bool,
+}
+
+impl Sending {
+    /// Begins with what is there and fits behind the head. `None`: the worker can be called by nobody.
+    fn begin(body: Arc<Body>, framing: Framing, span: Span, out: &mut Lease) -> Option<Self> {
+        let left = span.len();
+        let small = body.length().is_some_and(|length| length.min(left) <= INLINE as u64);
+        let mut sending = Self {
+            reader: Reader::new(body, span.start),
+            framing,
+            left,
+            ended: framing == Framing::None || left == 0,
+            trailers: framing == Framing::Chunked && span.start == 0,
+        };
+        while small && !sending.ended {
+            match sending.take().ok()? {
+                Taken::Content(segment, range) => push_content(framing, &segment[range], out.buffer()),
+                _ => sending.ended = true,
+            }
+        }
+        if small {
+            push_end(framing, sending.reader.body().trailers(), out.buffer());
+        }
+        Some(sending)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What is to be sent next.
+    fn take(&mut self) -> std::io::Result<Taken> {
+        Ok(match self.reader.read()? {
+            Piece::Content(segment, offset) => {
+                let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(segment.len() - offset);
+                self.left -= here as u64;
+                self.ended = self.left == 0;
+                Taken::Content(segment, offset..offset + here)
+            }
+            Piece::Later(callee) => Taken::Later(callee),
+            Piece::End => Taken::End,
+            Piece::Gone => Taken::Lost(Failure::Internal),
+            Piece::Broken => Taken::Lost(Failure::Reset),
+        })
+    }
+
+    /// Sends what is left as it comes. Returns whether that went to its end.
+    async fn rest(mut self, exchange: &mut Exchange<'_>, silence: Duration) -> bool {
+        let Connection { client, listener, .. } = exchange.connection;
+        let stall = listener.timeouts.write_stall;
+        let mut watched = true;
+        loop {
+            let taken = match self.take() {
+                Ok(taken) => taken,
+                Err(_) => Taken::Lost(Failure::Internal),
+            };
+            match taken {
+                Taken::Content(segment, range) => {
+                    let mut content = Lease::with_room(range.len());
+                    content.buffer().extend_from_slice(&segment[range]);
+                    drop(segment);
+                    let length = content.len() as u64;
+                    if let Err(error) = send_content(client, self.framing, content, stall).await {
+                        exchange.gone(&error);
+                        return false;
+                    }
+                    exchange.outcome.bytes_out += length;
+                    exchange.outcome.body_out += length;
+                    if !self.ended {
+                        continue;
+                    }
+                }
+                Taken::Later(callee) => {
+                    exchange.outcome.waits();
+                    client.set_deadline(None);
+                    let left = match watched {
+                        true => race(timeout(silence, callee), client.closed()).await,
+                        false => Either::Left(timeout(silence, callee).await),
+                    };
+                    match left {
+                        Either::Left(Some(())) => continue,
+                        Either::Left(None) => {}
+                        Either::Right(true) => {
+                            exchange.keep_alive = false;
+                            exchange.outcome.client_left();
+                            return false;
+                        }
+                        // The client has sent more: it is still there, and can be watched no further.
+                        Either::Right(false) => {
+                            watched = false;
+                            continue;
+                        }
+                    }
+                    self.cut(exchange, Failure::IdleTimeout);
+                    return false;
+                }
+                Taken::End if self.framing == Framing::Chunked || self.framing == Framing::UntilClose => {}
+                Taken::End => {
+                    self.cut(exchange, Failure::Internal);
+                    return false;
+                }
+                Taken::Lost(failure) => {
+                    self.cut(exchange, failure);
+                    return false;
+                }
+            }
+            break;
+        }
+        if self.framing == Framing::Chunked {
+            let mut last = Lease::new();
+            let trailers = if self.trailers { self.reader.body().trailers() } else { &[] };
+            push_end(self.framing, trailers, last.buffer());
+            exchange.outcome.bytes_out += last.len() as u64;
+            if let Err(error) = client.send(last, stall).await {
+                exchange.gone(&error);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The client must not take what it got for complete.
+    fn cut(&self, exchange: &mut Exchange<'_>, failure: Failure) {
+        exchange.keep_alive = false;
+        if self.framing == Framing::UntilClose || exchange.connection.client.is_multiplexed() {
+            exchange.connection.client.reset_on_close();
+        }
+        exchange.outcome.target_failed(failure);
+    }
+}
+
+/// What is to be sent next.
+enum Taken {
+    Content(Arc<[u8]>, Range<usize>),
+    Later(crate::net::Callee),
+    End,
+    Lost(Failure),
+}

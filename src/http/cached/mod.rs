@@ -1,0 +1,440 @@
+//! Requests of routes with a cache: answered from what is stored, or by a question to the origin that all who ask for the same
+//! share.
+//!
+//! What always holds: rules run before the cache is asked (`decide` and what follows it); a client gets a stored answer only if it fits
+//! its request in everything that the answer varies on; whoever waits for another's question asks for itself if the answer is
+//! not for it.
+
+mod ask;
+mod changed;
+mod deliver;
+mod fill;
+mod view;
+
+use super::exchange::Exchange;
+use super::forward::{self, Path};
+use super::h1::{Framing, Incoming};
+use super::head::Method;
+use super::reply::Reply;
+use crate::cache::range::Span;
+use crate::cache::store::entry::{Entry, Slot};
+use crate::cache::store::flight::{Flight, Verdict};
+use crate::cache::store::purge::Force;
+use crate::cache::store::{Key, Store};
+use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Uri, Use};
+use crate::cache::{etag, validation};
+use crate::net::{Either, Lease, coarse_now, race};
+use crate::observe::reason::{Failure, Reason};
+use crate::plan::{self, Caching};
+use ask::With;
+pub(super) use changed::answered;
+use deliver::{Given, deliver};
+pub(super) use fill::Filler;
+use fill::Question;
+use std::sync::Arc;
+use std::time::Duration;
+use view::View;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A key in bytes, the hash of its host, and that.
+type Subject = (Arc<[u8]>, u64, Arc<[u8]>);
+
+/// What is asked for.
+struct Asked {
+    key: Key,
+    subject: Subject,
+    control: RequestDirectives,
+    /// Whether only the origin can decide: it has conditions of that kind, or says that it is another request than it seems.
+    past: bool,
+    range: bool,
+}
+
+/// How a request is answered.
+enum Course {
+    /// It was, or its client has left.
+    Done,
+    /// Past the cache, by the pool.
+    Pass,
+}
+
+/// How often a request looks anew after an answer that was not for it.
+const TURNS: usize = 3;
+
+/// Serves a request of a route with a cache. Returns what was received beyond it if the client's connection goes on.
+pub(super) async fn serve(
+    exchange: &mut Exchange<'_>,
+    rule: &Arc<plan::Forward>,
+    caching: &Arc<Caching>,
+    path: Path,
+    incoming: &Incoming,
+    received: Lease,
+) -> Option<Lease> {
+    if !is_for_cache(exchange, incoming) {
+        return Box::pin(forward::forward(exchange, rule, path, incoming, received)).await;
+    }
+    let mut cached = Cached { exchange, rule, caching, path };
+    match cached.run().await {
+        Course::Pass => Box::pin(forward::forward(exchange, rule, path, incoming, received)).await,
+        Course::Done if exchange.keep_alive => Some(received),
+        Course::Done => {
+            if !received.is_empty() {
+                exchange.linger().await;
+            }
+            None
+        }
+    }
+}
+
+/// Whether a stored answer may be the answer.
+fn is_for_cache(exchange: &Exchange<'_>, incoming: &Incoming) -> bool {
+    let reads = matches!(exchange.heads.request.method, Method::Get | Method::Head);
+    reads && matches!(incoming.framing, Framing::None | Framing::Length(0)) && !incoming.websocket && !exchange.grpc
+}
+
+/// The host that a request names, in canonical form, with its port unless that is the scheme's own.
+fn named_host(exchange: &mut Exchange<'_>) -> Vec<u8> {
+    let Exchange { connection, heads, text, .. } = exchange;
+    let mut named = Vec::with_capacity(64);
+    // What is no host was refused before.
+    if let Ok(host) = heads.hosts.canonical(heads.request.authority.of(text), connection.listener.own_port()) {
+        named.extend_from_slice(host.name);
+        if let Some(port) = host.port {
+            named.push(b':');
+            named.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
+        }
+    }
+    named
+}
+
+/// The key of a request, and what it is made of.
+fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path) -> (Key, Subject) {
+    let named = named_host(exchange);
+    let Exchange { connection, heads, text, .. } = &*exchange;
+    let uri = Uri {
+        scheme: connection.listener.scheme().as_bytes(),
+        host: &named,
+        path: match path.plain {
+            true => super::decide::raw_path(heads.request.form, heads.request.path.of(text)),
+            false => &heads.path,
+        },
+        query: heads.request.query.map(|query| query.of(text)),
+    };
+    let view = View { fields: &heads.request.fields, text };
+    let mut bytes = Vec::with_capacity(256);
+    caching.key.write(&uri, &view, None, &mut bytes);
+    (cache::key::hash(caching.store.seed, &bytes), (bytes.into(), xxh3_64(&named), named.into()))
+}
+
+struct Cached<'e, 'a> {
+    exchange: &'e mut Exchange<'a>,
+    rule: &'e Arc<plan::Forward>,
+    caching: &'e Arc<Caching>,
+    path: Path,
+}
+
+impl Cached<'_, '_> {
+    async fn run(&mut self) -> Course {
+        let asked = self.asked();
+        if asked.past {
+            return Course::Pass;
+        }
+        let is_head = self.exchange.heads.request.method == Method::Head;
+        let (mut alone, mut anew) = (!self.caching.collapse, false);
+        for turn in 0..TURNS {
+            let slot = self.store().find(asked.key);
+            let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
+            let (base, why) = match found {
+                None => {
+                    let others = slot.as_ref().is_some_and(|slot| !slot.variants.is_empty());
+                    (None, if others { Forward::VaryMiss } else { Forward::UriMiss })
+                }
+                Some((entry, _)) if !self.has(&entry) => (Some(entry), Forward::Partial),
+                Some((entry, force)) => match self.use_of(&entry, force, &asked.control) {
+                    Use::Fresh => return self.hit(&entry, None).await,
+                    Use::Stale => return self.hit(&entry, Some(Detail::Word("max-stale"))).await,
+                    Use::StaleWhileRevalidate => {
+                        self.refresh(&asked, &entry);
+                        return self.hit(&entry, Some(Detail::StaleWhileRevalidate)).await;
+                    }
+                    Use::Validate(Need::Request) => {
+                        alone = true;
+                        (Some(entry), Forward::Request)
+                    }
+                    Use::Validate(_) => (Some(entry), Forward::Stale),
+                    Use::Forbidden => (None, Forward::Stale),
+                },
+            };
+            if asked.control.only_if_cached {
+                self.exchange.answer(Reply::refusal(504, Reason::OnlyIfCached), false).await;
+                return Course::Done;
+            }
+            if is_head || asked.control.no_store {
+                return Course::Pass;
+            }
+            let lonely = slot.is_some_and(|slot| slot.lonely.is_some_and(|until| until > coarse_now()));
+            let base = base.filter(|_| !anew);
+            let (flight, own) = self.put(&asked, base.clone(), alone || lonely || turn + 1 == TURNS);
+            let Some(verdict) = self.wait(&flight, own).await else { return Course::Done };
+            let status = CacheStatus { forward: Some(why), collapsed: !own, ..CacheStatus::default() };
+            match verdict {
+                Verdict::Shared(entry) if own || self.may_share(&entry, &asked) => {
+                    let same = base.as_ref().filter(|base| Arc::ptr_eq(&base.body, &entry.body));
+                    let detail = same.map(|base| match Arc::ptr_eq(base, &entry) {
+                        true => Detail::StaleIfError,
+                        false => Detail::Revalidated,
+                    });
+                    let stored = same.is_none() && entry.body.is_kept();
+                    return self.fetched(&entry, CacheStatus { stored, detail, ..status }).await;
+                }
+                Verdict::Own(entry, reason) if own => {
+                    let detail = reason.map(Detail::NotStored);
+                    return self.fetched(&entry, CacheStatus { detail, ..status }).await;
+                }
+                Verdict::Failed(refusal) => {
+                    if let Some(base) = base.filter(|base| base.parts.is_none() && base.may_serve_on_error()) {
+                        return self.fetched(&base, CacheStatus { detail: Some(Detail::StaleIfError), ..status }).await;
+                    }
+                    if let Some(failure) = refusal.failure {
+                        self.exchange.outcome.asks(self.rule.pool);
+                        self.exchange.outcome.target_failed(failure);
+                    }
+                    self.exchange.answer(Reply::passed_on(refusal), false).await;
+                    return Course::Done;
+                }
+                Verdict::Unknown => (alone, anew) = (true, true),
+                _ => alone = true,
+            }
+        }
+        Course::Pass
+    }
+
+    /// Whether all is there of an answer that the request asks for.
+    fn has(&self, entry: &Entry) -> bool {
+        let Some(pieces) = &entry.parts else { return true };
+        let Exchange { heads, text, .. } = &*self.exchange;
+        let view = View { fields: &heads.request.fields, text };
+        let range = Request::of(&view, cache::Honour::None).range;
+        let wanted = range.and_then(cache::range::parse_ranges);
+        let Some([wanted]) = wanted.as_deref() else { return false };
+        pieces.parts.complete().is_some() && pieces.parts.span_of(*wanted).is_some_and(|span| pieces.parts.covers(span))
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.caching.store
+    }
+
+    /// What is asked for.
+    fn asked(&mut self) -> Asked {
+        let (key, subject) = key_of(self.exchange, self.caching, self.path);
+        let Exchange { heads, text, .. } = &*self.exchange;
+        let view = View { fields: &heads.request.fields, text };
+        let request = Request::of(&view, self.caching.rules.honour);
+        let past = request.conditions.are_for_origin() || request.overrides;
+        Asked { key, subject, control: request.control, past, range: request.range.is_some() }
+    }
+
+    /// The variant that fits the request, and how it was purged.
+    fn pick(&self, asked: &Asked, slot: &Slot) -> Option<(Arc<Entry>, Option<Force>)> {
+        let store = self.store();
+        let fitting = slot.variants.iter().filter(|entry| self.fits(asked, entry));
+        let mut alive =
+            fitting.map(|entry| (entry, store.purged(entry))).filter(|(_, force)| *force != Some(Force::Hard));
+        alive.next().map(|(entry, force)| (entry.clone(), force))
+    }
+
+    /// Whether an answer is one to this request, in everything that it varies on.
+    fn fits(&self, asked: &Asked, entry: &Entry) -> bool {
+        if entry.vary.is_empty() {
+            return true;
+        }
+        let Exchange { heads, text, .. } = &*self.exchange;
+        let view = View { fields: &heads.request.fields, text };
+        let (seed, mut scratch) = (self.store().seed, Vec::new());
+        let (own, by_language) = entry.variant;
+        let wanted = || {
+            let language = cache::favourite_language(&view)?;
+            entry.vary.language_key(seed, asked.key, &view, language, &mut Vec::new())
+        };
+        entry.vary.key(seed, asked.key, &view, &mut scratch) == own || by_language.is_some() && by_language == wanted()
+    }
+
+    fn use_of(&self, entry: &Entry, force: Option<Force>, control: &RequestDirectives) -> Use {
+        let resident = entry.resident();
+        match force {
+            None => entry.freshness.verdict(resident, control),
+            Some(_) => entry.freshness.purged(resident).verdict(resident, control),
+        }
+    }
+
+    /// Whether an answer that somebody else has asked for may be the answer: it came after this request.
+    fn may_share(&self, entry: &Entry, asked: &Asked) -> bool {
+        let verdict = entry.freshness.verdict(entry.resident(), &asked.control);
+        self.fits(asked, entry) && !matches!(verdict, Use::Validate(Need::NoCache | Need::Request) | Use::Forbidden)
+    }
+
+    /// Asks the origin, or finds who does. Returns whether this request is the one that does.
+    fn put(&mut self, asked: &Asked, base: Option<Arc<Entry>>, alone: bool) -> (Arc<Flight>, bool) {
+        let own = || (Arc::<Flight>::default(), true);
+        // What a client wants a part of is not what others wait for.
+        let apart = alone || asked.range;
+        let known_as = (!apart).then(|| self.flight_key(asked, base.as_deref()));
+        let (flight, new) = known_as.map_or_else(own, |key| self.store().take_off(key));
+        if new {
+            let filler = Filler::new(
+                self.caching.clone(),
+                (asked.key, asked.subject.clone()),
+                (flight.clone(), known_as),
+                base.filter(|_| !asked.range),
+            );
+            let question = self.question(&filler, asked);
+            filler.ask(question);
+        }
+        (flight, new)
+    }
+
+    /// Under what others find the question: for what varies, by what it varies on.
+    fn flight_key(&self, asked: &Asked, base: Option<&Entry>) -> Key {
+        let slot = self.store().find(asked.key);
+        let vary = base.or_else(|| slot.as_ref()?.variants.first().map(|entry| &**entry)).map(|entry| &entry.vary);
+        let Some(vary) = vary.filter(|vary| !vary.is_empty()) else { return asked.key };
+        let Exchange { heads, text, .. } = &*self.exchange;
+        let view = View { fields: &heads.request.fields, text };
+        vary.key(self.store().seed, asked.key, &view, &mut Vec::new())
+    }
+
+    /// What goes to the origin.
+    fn question(&self, filler: &Filler, asked: &Asked) -> Question {
+        let Exchange { connection, heads, text, .. } = &*self.exchange;
+        let mut lines = Vec::new();
+        let with = match &filler.base {
+            Some(base) => {
+                self.write_conditions(base, &mut lines);
+                With::Lines(&lines)
+            }
+            None if asked.range => With::Range,
+            None => With::Nothing,
+        };
+        let mut question = Lease::with_room(text.len() + lines.len() + 64);
+        ask::write(&heads.request, text, &self.caching.key, with, question.buffer());
+        Question {
+            lane: connection.lane.clone(),
+            gate: connection.gate.clone(),
+            era: connection.era.clone(),
+            listener: connection.listener.index,
+            peer: connection.peer,
+            peer_text: connection.peer_text.clone(),
+            port: connection.port,
+            rule: self.rule.clone(),
+            path: self.path,
+            normal: if self.path.plain { Vec::new() } else { heads.path.clone() },
+            text: question,
+        }
+    }
+
+    /// Writes the lines that validate what is stored, or ask for what of it is missing.
+    fn write_conditions(&self, base: &Entry, lines: &mut Vec<u8>) {
+        let stored = Lines(base.lines());
+        let stored = Response::of(base.status, &stored, &self.caching.rules);
+        let Some(pieces) = &base.parts else { return validation::write_conditions(&stored, lines) };
+        let (Some(length), Some(tag)) = (pieces.parts.complete(), stored.etag.filter(|tag| etag::is_strong(tag)))
+        else {
+            return;
+        };
+        if let Some(missing) = pieces.parts.missing(Span::new(0, length)) {
+            lines.extend_from_slice(b"Range: ");
+            cache::range::write_range(missing, Some(length), lines);
+            lines.extend_from_slice(b"\r\nIf-Range: ");
+            lines.extend_from_slice(tag);
+            lines.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Has a stale answer validated, beside.
+    fn refresh(&mut self, asked: &Asked, entry: &Arc<Entry>) {
+        let key = self.flight_key(asked, Some(entry));
+        let (flight, new) = self.store().take_off(key);
+        if new {
+            let filler = Filler::new(
+                self.caching.clone(),
+                (asked.key, asked.subject.clone()),
+                (flight, Some(key)),
+                Some(entry.clone()),
+            );
+            let question = self.question(&filler, asked);
+            filler.ask(question);
+        }
+    }
+
+    /// Waits until a question is answered; who put it passes interim answers on. `None`: the client has left.
+    async fn wait(&mut self, flight: &Arc<Flight>, own: bool) -> Option<Verdict> {
+        self.exchange.outcome.waits();
+        let client = self.exchange.connection.client;
+        client.set_deadline(None);
+        let (mut told, mut watched) = (0, true);
+        loop {
+            if own && let Some(text) = flight.interim(told) {
+                told += 1;
+                self.exchange.interim(&text).await?;
+                continue;
+            }
+            let callee = match flight.wait() {
+                Ok(Some(callee)) => callee,
+                Ok(None) => return flight.verdict().cloned(),
+                Err(_) => return Some(Verdict::Failed(Reply::failure(Failure::Internal).as_refusal())),
+            };
+            let waited = match watched {
+                true => race(callee, client.closed()).await,
+                false => {
+                    callee.await;
+                    continue;
+                }
+            };
+            match waited {
+                Either::Left(()) => {}
+                Either::Right(true) => {
+                    self.exchange.keep_alive = false;
+                    self.exchange.outcome.client_left();
+                    return None;
+                }
+                Either::Right(false) => watched = false,
+            }
+        }
+    }
+
+    /// Gives a stored answer.
+    async fn hit(&mut self, entry: &Arc<Entry>, detail: Option<Detail>) -> Course {
+        let resident = entry.resident();
+        let ttl = Some(entry.freshness.ttl(resident));
+        self.exchange.outcome.cached();
+        let age = Some(u64::from(entry.freshness.age_seconds(resident)));
+        self.give(entry, age, CacheStatus { hit: true, ttl, detail, ..CacheStatus::default() }).await
+    }
+
+    /// Gives an answer that was asked for.
+    async fn fetched(&mut self, entry: &Arc<Entry>, status: CacheStatus) -> Course {
+        let age = u64::from(entry.freshness.age_seconds(entry.resident()));
+        let forward_status = match status.detail {
+            Some(Detail::Revalidated) => Some(304),
+            Some(Detail::StaleIfError) => None,
+            _ => Some(entry.status),
+        };
+        self.exchange.outcome.asks(self.rule.pool);
+        let status = CacheStatus { forward_status, ..status };
+        self.give(entry, (age > 0).then_some(age), status).await
+    }
+
+    async fn give(&mut self, entry: &Arc<Entry>, age: Option<u64>, status: CacheStatus) -> Course {
+        let mut said = Vec::new();
+        if self.caching.status_header {
+            status.write("Ringway", &mut said);
+        }
+        let edited = self.rule.edits.is_some();
+        deliver(self.exchange, entry, &Given { age, status: &said, edited, silence: self.silence() }).await;
+        Course::Done
+    }
+
+    /// How long nothing may come of an answer that comes in: its filler gives up before.
+    fn silence(&self) -> Duration {
+        self.exchange.connection.era.pools[self.rule.pool].pool().timeouts.response_idle + Duration::from_secs(5)
+    }
+}

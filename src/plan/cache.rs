@@ -1,0 +1,118 @@
+//! What is kept of answers: the stores, and how each route uses one.
+
+use super::Plan;
+use super::compile::fault;
+use crate::cache::store;
+use crate::cache::{Heuristics, Honour, KeyRules, Over, Query, Rules, SetCookie, Ttl};
+use crate::config::Fault;
+use crate::config::model::{Cache, CacheKey, CachedCookies, Config, RequestDirectives, RouteCache};
+use crate::config::units::Span;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a route uses a store.
+#[derive(Debug)]
+pub struct Caching {
+    /// The store.
+    pub store: Arc<store::Store>,
+    /// What is stored, and for how long.
+    pub rules: Rules,
+    /// What tells answers apart.
+    pub key: KeyRules,
+    /// Whether clients wait for an answer that another one has asked for.
+    pub collapse: bool,
+    /// Whether answers say what the cache did.
+    pub status_header: bool,
+}
+
+impl Caching {
+    /// Whether a URI has one key: if not, it is forgotten by its tag.
+    pub fn key_is_uri(&self) -> bool {
+        self.key.headers.is_empty() && self.key.cookies.is_empty()
+    }
+}
+
+/// Where answers are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// What is kept, over all plans that have it.
+    pub shared: Arc<store::Store>,
+    /// Bytes of memory that it may take under this plan.
+    pub memory: u64,
+}
+
+impl Store {
+    /// What this plan says of it is in force from now on.
+    pub fn take_force(&self) {
+        self.shared.resize(self.memory);
+    }
+}
+
+/// The stores of a configuration: those of the plan before go on.
+pub(super) fn stores(config: &Config, previous: Option<&Plan>) -> Vec<Store> {
+    let known = |name: &str| previous?.caches.iter().find(|store| store.shared.name == name);
+    let store = |(name, cache): (&String, &Cache)| {
+        let shared = known(name).map(|store| store.shared.clone());
+        let shared = shared.unwrap_or_else(|| Arc::new(store::Store::new(name.clone(), cache.memory.0)));
+        Store { shared, memory: cache.memory.0 }
+    };
+    config.caches.iter().map(store).collect()
+}
+
+/// How a route uses one of the stores.
+pub(super) fn compile(route: &str, cache: &RouteCache, stores: &[Store]) -> Result<Arc<Caching>, Fault> {
+    let Some(store) = stores.iter().find(|store| store.shared.name == cache.store) else {
+        return Err(fault(&["routes", route, "cache"], format!("no cache is named `{}`", cache.store), None));
+    };
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    let some = |span: Span| (span.0 > Duration::ZERO).then(|| seconds(span));
+    let mut ttls = Vec::new();
+    for (table, over) in [(&cache.ttl, Over::Lifetime), (&cache.default_ttl, Over::Silence)] {
+        for (statuses, span) in RouteCache::spans(table) {
+            let of = |&(first, last): &(u16, u16)| Ttl { first, last, seconds: seconds(span), over };
+            ttls.extend(statuses.0.iter().map(of));
+        }
+    }
+    let rules = Rules {
+        honour: match cache.request_directives {
+            RequestDirectives::Honour => Honour::All,
+            RequestDirectives::Ignore => Honour::None,
+        },
+        set_cookie: match cache.set_cookie {
+            CachedCookies::Explicit => SetCookie::Explicit,
+            CachedCookies::Strip => SetCookie::Strip,
+            CachedCookies::Never => SetCookie::Never,
+            CachedCookies::Store => SetCookie::Store,
+        },
+        // A float to integer cast saturates.
+        heuristics: cache
+            .heuristic
+            .map(|share| Heuristics { percent: (share.0 * 100.0) as u8, ..Heuristics::default() }),
+        ttls,
+        stale_while_revalidate: some(cache.stale_while_revalidate),
+        stale_if_error: some(cache.stale_if_error),
+        ..Rules::default()
+    };
+    Ok(Arc::new(Caching {
+        store: store.shared.clone(),
+        rules,
+        key: key_rules(&cache.key),
+        collapse: cache.collapse,
+        status_header: cache.status_header,
+    }))
+}
+
+fn key_rules(key: &CacheKey) -> KeyRules {
+    let bytes = |names: &[String]| names.iter().map(|name| name.as_bytes().into()).collect();
+    KeyRules {
+        query: match &key.only_query {
+            Some(none) if none.is_empty() => Query::None,
+            Some(only) => Query::Only(bytes(only)),
+            None if key.ignore_query.is_empty() => Query::All,
+            None => Query::Except(bytes(&key.ignore_query)),
+        },
+        sort: key.sort_query,
+        headers: key.headers.iter().map(|name| name.to_ascii_lowercase().into_bytes().into()).collect(),
+        cookies: bytes(&key.cookies),
+    }
+}
