@@ -483,13 +483,6 @@ respond = { status = 200, content_type = "a\n" }"#,
 fn things_that_make_no_sense_together_are_told() {
     tell(&[
         (
-            "[routes.a]\npool = 'site'\nrespond = { status = 200 }",
-            &[
-                r#"3:1 route `a` has both `pool` and `respond`; a route has exactly one of `pool`, `respond`, `redirect`"#,
-            ],
-        ),
-        ("[routes.a]\npaths = ['/']", &[r#"1:9 route `a` does nothing; give it one of `pool`, `respond`, `redirect`"#]),
-        (
             "[routes.a]\nredirect = { status = 301 }",
             &[r#"2:1 the redirect leads to where it came from; set one of `scheme`, `host`, `port`, `path`"#],
         ),

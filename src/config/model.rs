@@ -7,6 +7,7 @@
 mod cache;
 mod discover;
 mod edit;
+mod files;
 mod guard;
 mod health;
 mod live;
@@ -29,6 +30,7 @@ pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use cache::*;
 pub use discover::*;
 pub use edit::*;
+pub use files::*;
 pub use guard::*;
 pub use health::*;
 pub use live::*;

@@ -5,6 +5,7 @@ mod cache;
 mod discover;
 mod edit;
 mod expect;
+mod files;
 mod guard;
 mod health;
 mod live;
@@ -220,6 +221,9 @@ impl Sense<'_> {
         self.outcome_of(name, &at);
         edit::check(self, route, &at);
         self.route_listeners(&at, route);
+        if let Some(of) = &route.files {
+            files::check(self, route, of, &at);
+        }
         if let Some(redirect) = &route.redirect {
             self.redirect(&at.child("redirect"), redirect);
         }
@@ -246,20 +250,23 @@ impl Sense<'_> {
     }
 
     fn outcome_of(&mut self, name: &str, at: &KeyPath) {
-        let set: Vec<&str> = OUTCOMES.into_iter().filter(|key| self.has(at, key)).collect();
+        let mut set: Vec<&str> = OUTCOMES.into_iter().filter(|key| self.has(at, key)).collect();
+        if set[..] == ["pool", "files"] {
+            set.truncate(1);
+        }
         match &set[..] {
             [] if self.is_complete(at.clone()) => self.fault(
                 Fault::new(at.clone(), format!("route `{name}` does nothing"))
-                    .help("give it one of `pool`, `respond`, `redirect`"),
+                    .help("give it one of `pool`, `files`, `respond`, `redirect`"),
             ),
             [first, second, ..] => self.fault(
                 Fault::new(at.child(second), format!("route `{name}` has both `{first}` and `{second}`"))
                     .also(at.child(first), "the other one")
-                    .help("a route has exactly one of `pool`, `respond`, `redirect`"),
+                    .help("a route has exactly one of `pool`, `files`, `respond`, `redirect`"),
             ),
-            ["respond" | "redirect"] => {
+            [only @ ("files" | "respond" | "redirect")] => {
                 for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits", "cache"] {
-                    if self.sources.has_own(&at.child(key)) {
+                    if !(*only == "files" && key == "strip_prefix") && self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));
                     }

@@ -1,5 +1,6 @@
 //! All that there is to tell of a request. The names of the fields are those of `--json`: they stay.
 
+use super::files::{self, Files};
 use super::notes;
 use super::onward::{self, Onward};
 use super::passage::Passed;
@@ -42,7 +43,7 @@ pub struct Explanation {
     pub routed: bool,
     /// All routes, in the order of their names; none where they are not looked at.
     pub routes: Vec<RouteSeen>,
-    /// "forward", "respond", "redirect", "refuse", or "passthrough".
+    /// "forward", "files", "respond", "redirect", "refuse", or "passthrough".
     pub outcome: &'static str,
     /// The status of an answer of Ringway's own.
     pub status: Option<u16>,
@@ -58,7 +59,9 @@ pub struct Explanation {
     pub content_type: Option<String>,
     /// The body of a fixed answer.
     pub body: Option<String>,
-    /// How it is forwarded.
+    /// Which file is sent.
+    pub files: Option<Files>,
+    /// How it is forwarded; beside `files`, where there is no file.
     pub forward: Option<Onward>,
     /// How TLS is passed on, before anybody sees a request.
     pub passthrough: Option<Passed>,
@@ -130,6 +133,7 @@ impl Explanation {
             location: None,
             content_type: None,
             body: None,
+            files: None,
             forward: None,
             passthrough: None,
             notes: Vec::new(),
@@ -146,9 +150,10 @@ pub(super) fn tell(
     course: &Course,
 ) -> Explanation {
     let (plan, reading) = (question.plan, course.reading.as_ref());
-    let (answer, onward) = match &course.end {
-        End::Answer(answer) => (Some(answer), None),
-        End::Forward(onward) => (None, Some(&**onward)),
+    let (answer, onward, filed) = match &course.end {
+        End::Answer(answer) => (Some(answer), None, None),
+        End::Forward(onward) => (None, Some(&**onward), None),
+        End::Files(filed) => (None, filed.otherwise.as_deref(), Some(&**filed)),
     };
     let refusal = answer.and_then(|answer| answer.refusal);
     let respond = answer.and_then(|answer| answer.respond.as_ref());
@@ -165,6 +170,7 @@ pub(super) fn tell(
         routed: reading.is_some_and(|reading| reading.standings.is_some()),
         routes: reading.map(|reading| routes(question, course.route, reading)).unwrap_or_default(),
         outcome: match answer {
+            None if filed.is_some() => "files",
             None => "forward",
             Some(Answer { refusal: Some(_), .. }) => "refuse",
             Some(Answer { location: Some(_), .. }) => "redirect",
@@ -177,6 +183,7 @@ pub(super) fn tell(
         location: answer.and_then(|answer| answer.location.as_deref()).map(readable),
         content_type: respond.map(|respond| respond.content_type.clone()),
         body: respond.map(|respond| respond.body.clone()),
+        files: filed.map(files::tell),
         forward: onward.map(|onward| onward::tell(plan, question.text, onward)),
         notes: notes::all(url, question, course),
         ..Explanation::of(request, &question.listener.name, listener_why)

@@ -9,6 +9,7 @@
 //! May depend on `http`, `plan`, `upstream`, `config`, `net` (addresses) and `observe` (reasons).
 
 mod explanation;
+mod files;
 mod guard;
 pub mod har;
 mod listener;
@@ -22,6 +23,7 @@ pub mod text;
 mod trial;
 
 pub use explanation::{Explanation, Header, Path, RouteSeen};
+pub use files::Files;
 pub use onward::{Onward, Retries, Target, Timeouts};
 pub use passage::Passed;
 pub use request::{Request, Unclear};

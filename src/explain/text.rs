@@ -2,6 +2,7 @@
 //! nearest first.
 
 use super::explanation::{Explanation, RouteSeen};
+use super::files::Files;
 use super::onward::{Onward, Queue, Retries, Target};
 use super::passage::Passed;
 use super::request::shown;
@@ -21,9 +22,13 @@ pub fn render(explanation: &Explanation, colour: bool) -> String {
     let mut page = Page { out: String::new(), colour };
     page.request(explanation);
     page.way(explanation);
+    if let Some(files) = &explanation.files {
+        page.files(files, explanation.forward.is_some());
+    }
     match (&explanation.forward, &explanation.passthrough) {
         (Some(forward), _) => page.forward(forward),
         (None, Some(passed)) => page.passed(passed),
+        (None, None) if explanation.files.is_some() => {}
         (None, None) => page.answer(explanation),
     }
     for (place, note) in explanation.notes.iter().enumerate() {
@@ -126,7 +131,7 @@ impl Page {
             (None, _) if passed => {
                 self.explained("route", Ink::Bold, "none", "what no route passes on goes to the listener's pool")
             }
-            (None, _) if explanation.forward.is_some() => {
+            (None, _) if explanation.forward.is_some() && explanation.files.is_none() => {
                 self.explained("route", Ink::Bold, "none", "what no route takes goes to the listener's pool");
             }
             (None, _) if !routed => {
@@ -155,6 +160,16 @@ impl Page {
             let end = body.char_indices().nth(BODY).map_or(body.len(), |(end, _)| end);
             let more = if end < body.len() { "…" } else { "" };
             self.row("body", &shown(&format!("{:?}{more}, {content_type}", &body[..end])));
+        }
+    }
+
+    fn files(&mut self, files: &Files, to_pool: bool) {
+        self.explained("file", Ink::Green, &files.place(), "if it is there");
+        for line in files.otherwise(to_pool) {
+            self.row("", &shown(&line));
+        }
+        if let Some(value) = &files.cache_control {
+            self.row("", &shown(&format!("+ Cache-Control: {value}")));
         }
     }
 

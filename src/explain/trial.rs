@@ -98,6 +98,9 @@ fn came(explanation: &Explanation) -> String {
         return format!("TLS is passed on to pool `{}`", passed.pool);
     }
     let status = status.unwrap_or_default();
+    if let Some(files) = &explanation.files {
+        return format!("a file is looked for: {}", files.place());
+    }
     match (forward, word, location) {
         (Some(forward), ..) => format!("the request is forwarded to pool `{}`", forward.pool),
         (_, Some(word), _) => format!("the request is refused with {status} ({word})"),

@@ -13,7 +13,7 @@ use super::request::{self, View};
 use crate::net::Peer;
 use crate::observe::reason::Reason;
 use crate::plan::path::{self, Verdict};
-use crate::plan::{Action, Forward, Http, Listener, Respond, Route};
+use crate::plan::{Action, Forward, Http, Listener, Respond, Route, Site};
 use crate::tls::Edge;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ pub(super) struct Decided {
 /// What is to be done with a request.
 pub(super) enum Decision {
     Forward(Arc<Forward>, Path),
+    Files(Arc<Site>, Path),
     Reply(Reply),
 }
 
@@ -93,6 +94,7 @@ pub(super) fn decide(
     };
     let decision = match &routes[route].action {
         Action::Forward(forward) => Decision::Forward(forward.clone(), path),
+        Action::Files(site) => Decision::Files(site.clone(), path),
         Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),
         // It is on no router.
         Action::Pass(_) => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),

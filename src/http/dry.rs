@@ -8,10 +8,11 @@ use super::connection::PeerText;
 use super::decide::{self, Decided, Decision, Setting};
 use super::edit;
 use super::exchange::Heads;
+use super::files;
 use super::forward::{self, Path};
 use super::grpc;
 use super::h1::{self, Incoming, Limits, Parsed, Reject, Scan};
-use super::head::TargetForm;
+use super::head::{Method, TargetForm};
 use super::onward::{Leaving, onward_path};
 use super::outcome::RequestId;
 use super::reply::Reply;
@@ -24,7 +25,7 @@ use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
-use crate::plan::{Forward, Http, Listener, Plan, Respond};
+use crate::plan::{Forward, Http, Listener, Plan, Respond, Site};
 use crate::tls::Edge;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,6 +89,19 @@ pub enum End {
     Answer(Answer),
     /// A target does.
     Forward(Box<Onward>),
+    /// A file is sent, if there is one.
+    Files(Box<Files>),
+}
+
+/// Where a file is looked for.
+#[derive(Debug)]
+pub struct Files {
+    /// Among which files.
+    pub site: Arc<Site>,
+    /// Its name; `None` where no file has such a name, or it is hidden.
+    pub name: Option<Vec<u8>>,
+    /// What becomes of the request where there is no file, and a pool beside.
+    pub otherwise: Option<Box<Onward>>,
 }
 
 /// An answer of our own.
@@ -155,6 +169,7 @@ pub fn run(question: &Question<'_>) -> Course {
     let end = match decision {
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
         Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, (client, route)),
+        Decision::Files(site, path) => of_files(question, &heads, site, path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, end }
@@ -179,7 +194,7 @@ fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming
     let forms = if let Verdict::Ambiguous(forms) = verdict { forms } else { Forms::NONE };
     let refusal = match end {
         End::Answer(answer) => answer.refusal.map(|(reason, _)| reason),
-        End::Forward(_) => None,
+        End::Forward(_) | End::Files(_) => None,
     };
     let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
     let (mut standings, mut denied) = (None, None);
@@ -269,6 +284,30 @@ fn facts<'a>(
         scheme: listener.scheme(),
         tls: listener.tls.as_ref().map(|_| Tls { version: "", cipher: "", name: name.unwrap_or_default() }),
         status: 0,
+    }
+}
+
+fn of_files(
+    question: &Question<'_>,
+    heads: &Heads,
+    site: Arc<Site>,
+    path: Path,
+    incoming: &Incoming,
+    seen_as: (SocketAddr, Option<usize>),
+) -> End {
+    let is_read = matches!(heads.request.method, Method::Get | Method::Head);
+    let seen = files::normal_path(path, &heads.request, question.text, &heads.path);
+    let name = files::relative(seen, site.strip_prefix.as_deref(), site.dotfiles).map(|name| name.bytes);
+    let otherwise = site.otherwise.clone().map(|rule| onward(question, heads, rule, path, incoming, seen_as));
+    let is_there = is_read && (name.is_some() || site.fallback.is_some());
+    match otherwise {
+        Some(End::Forward(onward)) if is_there => End::Files(Box::new(Files { site, name, otherwise: Some(onward) })),
+        Some(end) => end,
+        None if is_there => End::Files(Box::new(Files { site, name, otherwise: None })),
+        None => {
+            let (status, reason) = if is_read { (404, Reason::NoFile) } else { (405, Reason::Method) };
+            End::Answer(answer(question, heads, &Reply::refusal(status, reason)))
+        }
     }
 }
 

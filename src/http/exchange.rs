@@ -7,6 +7,7 @@ use super::cached::{self, Filler};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
 use super::edit;
+use super::files::{self, Served};
 use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
@@ -146,12 +147,17 @@ impl Exchange<'_> {
         // There is none over HTTP/1.1.
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
-        match self.decide(&incoming) {
-            Decision::Forward(forward, path) => match &forward.cache {
-                None => forward::forward(self, &forward, path, &incoming, received).await,
-                Some(caching) => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
+        let (forward, path, received) = match self.decide(&incoming) {
+            Decision::Forward(forward, path) => (forward, path, received),
+            Decision::Reply(reply) => return self.answer_with_body_unread(reply, &incoming, received).await,
+            Decision::Files(site, path) => match Box::pin(files::serve(self, &site, path, &incoming, received)).await {
+                Served::Here(next) => return next,
+                Served::Elsewhere(forward, received) => (forward, path, received),
             },
-            Decision::Reply(reply) => self.answer_with_body_unread(reply, &incoming, received).await,
+        };
+        match &forward.cache {
+            None => forward::forward(self, &forward, path, &incoming, received).await,
+            Some(caching) => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
         }
     }
 
@@ -260,7 +266,12 @@ impl Exchange<'_> {
     }
 
     /// Answers without having read the body: the connection goes on only if there is none left to read.
-    async fn answer_with_body_unread(&mut self, reply: Reply, incoming: &Incoming, received: Lease) -> Option<Lease> {
+    pub(super) async fn answer_with_body_unread(
+        &mut self,
+        reply: Reply,
+        incoming: &Incoming,
+        received: Lease,
+    ) -> Option<Lease> {
         let unread = owes_body(incoming);
         self.answer(reply, unread).await;
         if self.keep_alive {

@@ -14,6 +14,7 @@ mod decide;
 pub mod dry;
 mod edit;
 mod exchange;
+mod files;
 mod forward;
 mod grpc;
 pub mod h1;

@@ -229,7 +229,8 @@ impl Outcome {
         let (cause, phase) = match reason {
             Reason::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
             Reason::BodyTimeout => (Cause::ClientTimeout, self.phase()),
-            Reason::NoRoute => (Cause::Local, Phase::Request),
+            Reason::NoRoute | Reason::NoFile => (Cause::Local, Phase::Request),
+            Reason::File => (Cause::Internal, self.phase()),
             Reason::Internal => (Cause::Internal, self.phase()),
             // Its body turned out to be wrong while it was passed on.
             _ if self.target.is_some() => (Cause::Proxy, Phase::Data),

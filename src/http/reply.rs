@@ -177,6 +177,17 @@ impl Reply {
         Self { status: to.status, refusal: None, failure: None, content: Content::Location(location) }
     }
 
+    /// To the folder that a path in normal form stands for, which ends in a slash. Such a path begins with one slash alone, so that it
+    /// names no host.
+    pub(super) fn to_folder(path: &[u8], head: &RequestHead, text: &[u8]) -> Self {
+        let mut location = [path, b"/"].concat();
+        if let Some(query) = head.query {
+            location.push(b'?');
+            location.extend_from_slice(query.of(text));
+        }
+        Self { content: Content::Location(location), ..Self::bare(301) }
+    }
+
     /// To the same place over TLS.
     pub(super) fn to_https(head: &RequestHead, text: &[u8], host: Host<'_>) -> Self {
         let to = Redirect { scheme: Some("https".to_owned()), host: None, port: None, path: None, status: 308 };

@@ -65,6 +65,11 @@ impl Stream {
         }
     }
 
+    /// Whether the peer took the last large piece more slowly than we sent it.
+    pub fn lags(&self) -> bool {
+        self.slow.get()
+    }
+
     /// Takes no more at a time than what goes to a slow reader.
     pub fn take_less(&self) {
         self.class.set(self.class.get().min(PATIENT));

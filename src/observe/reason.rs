@@ -57,7 +57,7 @@ words! {
         BodyTooLarge = "body-too-large",
         /// Not HTTP/1.0 or 1.1 (505).
         Version = "version",
-        /// A method that is not passed on: CONNECT (405, 501).
+        /// A method that is not passed on, such as CONNECT (501), or that files do not know (405).
         Method = "method",
         /// An Upgrade token that the listener does not allow, or a malformed handshake.
         Upgrade = "upgrade",
@@ -67,6 +67,10 @@ words! {
         NoRoute = "no-route",
         /// The client wants what is stored alone, and there is nothing (504).
         OnlyIfCached = "only-if-cached",
+        /// There is no such file (404).
+        NoFile = "no-file",
+        /// A file could not be read (403, 500, 503), or was cut short while it was sent.
+        File = "file",
         /// The head did not arrive within `request_head` (408).
         HeadTimeout = "head-timeout",
         /// The client owed body bytes for longer than `client_body` (408).

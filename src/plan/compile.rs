@@ -8,7 +8,7 @@ use super::sticky;
 use super::tracing;
 use super::{
     Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
-    Retry, Route, Runtime, Udp,
+    Retry, Route, Runtime, Site, Udp,
 };
 use super::{Store, cache, edge, front, guard, probes, sockets};
 use crate::config::model::{self, Config};
@@ -361,6 +361,9 @@ fn compile_route(
                 None
             }
         },
+        (None, None, None) if let Some(files) = &route.files => {
+            Some(Action::Files(Site::compile(files, route.strip_prefix.as_ref(), None)))
+        }
         (None, Some(respond), None) => {
             let place = |pool: &String| built.get(*pools.get(pool.as_str())?);
             let watched = respond.fail_if_down.iter().filter_map(place).map(|pool| pool.shared.clone());
@@ -375,9 +378,15 @@ fn compile_route(
             status: redirect.status,
         })),
         _ => {
-            faults.push(fault(&["routes", name], "a route has one of `pool`, `respond` and `redirect`", None));
+            faults.push(fault(&["routes", name], "a route has one of `pool`, `files`, `respond` and `redirect`", None));
             None
         }
+    };
+    let action = match (action, &route.files) {
+        (Some(Action::Forward(forward)), Some(files)) => {
+            Some(Action::Files(Site::compile(files, route.strip_prefix.as_ref(), Some(forward))))
+        }
+        (action, _) => action,
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => {

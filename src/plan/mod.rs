@@ -20,6 +20,7 @@ mod probes;
 mod retry;
 pub mod router;
 mod security;
+mod site;
 mod sockets;
 mod sticky;
 mod tracing;
@@ -45,6 +46,7 @@ pub use front::{Front, Headers};
 pub use guard::Guard;
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
+pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
 pub use udp::Udp;
@@ -153,6 +155,7 @@ impl Plan {
         let place = self.routes.binary_search_by(|route| route.name.as_str().cmp(name)).ok()?;
         match &self.routes[place].action {
             Action::Forward(forward) => Some(&forward.retry),
+            Action::Files(site) => site.otherwise.as_ref().map(|forward| &forward.retry),
             _ => None,
         }
     }
@@ -267,6 +270,8 @@ pub struct Route {
 pub enum Action {
     /// Forwards to a pool.
     Forward(Arc<Forward>),
+    /// Sends files.
+    Files(Arc<Site>),
     /// Answers by itself.
     Respond(Arc<Respond>),
     /// Sends the client elsewhere.

@@ -151,6 +151,14 @@ impl<'a> Channel<'a> {
         }
     }
 
+    /// As [`Stream::lags`]; what cannot be told counts as no.
+    pub fn lags(self) -> bool {
+        match self {
+            Self::Clear(stream) | Self::Secure(stream, _) => stream.lags(),
+            Self::Multiplexed(_) => false,
+        }
+    }
+
     /// As [`Stream::recv`].
     #[expect(
         clippy::manual_async_fn,

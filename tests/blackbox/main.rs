@@ -23,6 +23,7 @@ mod discovery;
 mod drivers;
 mod edits;
 mod explain;
+mod files;
 mod guards;
 mod h2;
 mod h2_goaway;

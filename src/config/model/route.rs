@@ -1,6 +1,6 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use super::{Hedge, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders};
+use super::{Files, Hedge, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `[routes.NAME]`. Exactly one of `pool`, `respond`, `redirect` is set.
+/// `[routes.NAME]`. Exactly one of `pool`, `files`, `respond`, `redirect` is set; `files` may have a `pool` beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
@@ -48,14 +48,16 @@ pub struct Route {
     /// Its requests' class where they wait in the queue of a pool: lower ones are served first, as HAProxy's priority-class.
     #[schemars(range(min = -2047, max = 2047))]
     pub priority_class: i32,
-    /// The pool that answers.
+    /// The pool that answers; beside `files`, where there is no file.
     #[schemars(with = "Option<Name>")]
     pub pool: Option<String>,
+    /// Files of a folder, sent as they are.
+    pub files: Option<Files>,
     /// A fixed answer, made here.
     pub respond: Option<Respond>,
     /// An answer that sends the client elsewhere.
     pub redirect: Option<Redirect>,
-    /// What is taken from the front of the path before the target sees it.
+    /// What is taken from the front of the path before the target sees it, or a file is looked for.
     #[schemars(with = "Option<PlainPath>")]
     pub strip_prefix: Option<String>,
     /// The Host sent to the target: "client" as the client sent it, "target" the target's address, or a name.

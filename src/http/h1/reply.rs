@@ -72,6 +72,8 @@ pub fn encode_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
 pub fn encode_error(out: &mut Vec<u8>, status: u16, retry_after: u32, request_id: &str, asker: Asker<'_>) {
     let body = format!("{status} {}\nrequest id: {request_id}\n", reason_phrase(status));
     let later = match retry_after {
+        // RFC 9110 §15.5.6: what it would take. It is said of files alone.
+        0 if status == 405 => "Allow: GET, HEAD\r\nCache-Control: no-store\r\n".to_owned(),
         0 => String::new(),
         seconds => format!("Cache-Control: no-store\r\nRetry-After: {seconds}\r\n"),
     };
