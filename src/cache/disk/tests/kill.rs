@@ -44,10 +44,16 @@ fn a_process_to_be_killed() {
             }
             3 => drop(disk.touch(key(number))),
             4 if random.u32(..20) == 0 => {
-                disk.purge_all(stamp - 50).blocking_recv().unwrap().unwrap();
-                writeln!(said, "all {}", stamp - 50).unwrap();
+                let all = stamp.saturating_sub(50);
+                disk.purge_all(all).blocking_recv().unwrap().unwrap();
+                writeln!(said, "all {all}").unwrap();
             }
-            _ => drop(try_put(&disk, key(number), stamp, length)),
+            // Tried again, so that a purge of all that is older than fifty stamps leaves something.
+            _ => {
+                while try_put(&disk, key(number), stamp, length) == Err(Refused::Busy) {
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+            }
         }
     }
 }
@@ -89,6 +95,7 @@ fn a_kill_while_it_writes_never_makes_it_serve_a_wrong_byte() {
     for round in 0..rounds {
         let (mut child, purges) = start(scratch.path());
         std::thread::park_timeout(Duration::from_millis(random.u64(1..120)));
+        assert!(child.try_wait().unwrap().is_none(), "it writes until it is killed");
         child.kill().unwrap();
         child.wait().unwrap();
         for (number, stamp) in purges.join().unwrap() {
