@@ -208,6 +208,10 @@ impl Index {
             let mut shard = lock(shard);
             let before = shard.entries.len();
             shard.entries.retain(|key, entry| keep(key.key(), entry));
+            if shard.entries.len() < shard.entries.capacity() / 4 {
+                let twice = 2 * shard.entries.len();
+                shard.entries.shrink_to(twice);
+            }
             self.count.fetch_sub(before - shard.entries.len(), Ordering::Relaxed);
         }
     }

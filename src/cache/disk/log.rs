@@ -11,7 +11,6 @@
 use super::Key;
 use super::evict::Lingering;
 use super::index::{Entry, Place};
-use super::lock::Lock;
 use super::notes::Notes;
 use super::output::Output;
 use super::record::{Kind, Record};
@@ -55,7 +54,10 @@ pub(super) struct Log {
     publishes: Vec<Publish>,
     retry: Option<Instant>,
     pause: Duration,
-    lock: Lock,
+    /// Writes that have failed.
+    failures: u64,
+    /// Whether the disk was full before the cache was.
+    is_cramped: bool,
 }
 
 /// A segment that is not written any more.
@@ -108,6 +110,10 @@ pub(super) fn notes_size(size: u64) -> u64 {
     (size / 256).clamp(64 << 10, 4 << 20)
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 /// Makes a file end there. What was taken beyond that is given back, also where only a file that becomes shorter gives any.
 fn cut(file: &File, length: u64) -> io::Result<()> {
     file.set_len(length + BLOCK)?;
@@ -115,7 +121,7 @@ fn cut(file: &File, length: u64) -> io::Result<()> {
 }
 
 impl Log {
-    pub fn new(folder: PathBuf, shared: Arc<Shared>, notes: Notes, lock: Lock, ring: bool) -> Self {
+    pub fn new(folder: PathBuf, shared: Arc<Shared>, notes: Notes, ring: bool) -> Self {
         Self {
             folder,
             shared,
@@ -131,7 +137,8 @@ impl Log {
             publishes: Vec::new(),
             retry: None,
             pause: FIRST_PAUSE,
-            lock,
+            failures: 0,
+            is_cramped: false,
         }
     }
 
@@ -261,13 +268,16 @@ impl Log {
                 return Err(io::Error::new(ErrorKind::StorageFull, "all of it is being read"));
             }
         }
-        let id = self.next;
-        let created = Segment::create(&self.folder, id, room);
-        // A number that was not used would look like a segment that is lost.
-        if created.as_ref().map_or_else(|error| error.kind() == ErrorKind::AlreadyExists, |_| true) {
-            self.next = id.checked_add(1).ok_or(ErrorKind::StorageFull)?;
-        }
-        let (segment, file) = created?;
+        let (segment, file) = match self.create(room) {
+            Err(error) if is_full(&error) && self.drop_oldest(&mut 0).await? => {
+                if !std::mem::replace(&mut self.is_cramped, true) {
+                    let (folder, bytes) = (self.folder.display(), self.used());
+                    tracing::warn!(%folder, bytes, size, "the disk is full: its cache makes do with less than it may take");
+                }
+                self.create(room)?
+            }
+            created => created?,
+        };
         self.activate(segment, file, START, 0)?;
         // Already now there is to be room for the next one: what is hit is carried on into this one.
         let mut carry = room / 2;
@@ -277,6 +287,16 @@ impl Log {
             }
         }
         self.flush().await
+    }
+
+    fn create(&mut self, room: u64) -> io::Result<(Segment, File)> {
+        let id = self.next;
+        let created = Segment::create(&self.folder, id, room);
+        // A number that was not used would look like a segment that is lost.
+        if created.as_ref().map_or_else(|error| error.kind() == ErrorKind::AlreadyExists, |_| true) {
+            self.next = id.checked_add(1).ok_or(ErrorKind::StorageFull)?;
+        }
+        created
     }
 
     /// Goes on writing a segment at `end`.
@@ -354,6 +374,7 @@ impl Log {
             let folder = self.folder.display();
             tracing::warn!(%folder, %error, "the disk cache cannot be written: objects stay out of it until it works");
         }
+        self.failures += 1;
         self.batch.clear();
         self.publishes.clear();
         if let Some(active) = self.active.take() {
@@ -365,6 +386,11 @@ impl Log {
         }
         self.retry = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(LAST_PAUSE);
+    }
+
+    /// How many writes have failed. What was appended before the last one may not be there.
+    pub fn failures(&self) -> u64 {
+        self.failures
     }
 
     /// Whether it may be written now: not while a failure is fresh.
@@ -399,7 +425,6 @@ impl Log {
         }
         self.shared.index.clear();
         self.shared.segments.store(Arc::default());
-        drop(self.lock);
         self.lingering
     }
 

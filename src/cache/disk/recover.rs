@@ -1,7 +1,6 @@
 //! What a start finds: segments with their lists, what was not sealed is scanned, and the purges that are in force.
 
 use super::index::{Entry, Place};
-use super::lock::Lock;
 use super::log::{Log, notes_size};
 use super::notes::{Notes, What};
 use super::record::{Kind, Record};
@@ -16,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Reads what is in `folder`.
-pub(super) fn recover(folder: &Path, shared: &Arc<Shared>, lock: Lock, ring: bool) -> io::Result<(Log, Recovered)> {
+pub(super) fn recover(folder: &Path, shared: &Arc<Shared>, ring: bool) -> io::Result<(Log, Recovered)> {
     let mut notes = Notes::open(folder, notes_size(shared.size()))?;
     let mut ids = list(folder)?;
     if notes.is_damaged() || shared.wipe.load(Ordering::SeqCst) {
@@ -28,13 +27,18 @@ pub(super) fn recover(folder: &Path, shared: &Arc<Shared>, lock: Lock, ring: boo
         notes.repair()?;
     }
     shared.floor.fetch_max(notes.floor(), Ordering::AcqRel);
-    let mut log = Log::new(folder.to_owned(), shared.clone(), notes, lock, ring);
+    let mut log = Log::new(folder.to_owned(), shared.clone(), notes, ring);
     let mut newest = log.notes.newest();
     let (mut last, mut there) = (None, Vec::new());
     for id in &ids {
         log.follow(*id);
         let (segment, file) = match Segment::open(folder, *id) {
             Ok(opened) => opened,
+            // It was being made.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                std::fs::remove_file(Segment::path(folder, *id))?;
+                continue;
+            }
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 shared.counts.corrupt.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(folder = %folder.display(), segment = id, "a segment of the disk cache is damaged and dropped");
@@ -119,7 +123,10 @@ fn go_on(log: &mut Log, segment: Segment, file: File, seal: Seal, is_sealed: boo
     let tombstones = seal.lines.iter().filter(|line| line.length == 0).map(|line| line.key).collect();
     log.activate(segment, file, seal.end, seal.lines.len())?;
     log.restore_tombstones(tombstones);
-    log.take_room()
+    if let Err(error) = log.take_room() {
+        log.fail(&error);
+    }
+    Ok(())
 }
 
 /// Lets go of objects that lack a segment of theirs.

@@ -87,14 +87,11 @@ impl Segment {
         }
     }
 
-    /// Opens one that is there. Fails with `InvalidData` if it is none.
+    /// Opens one that is there. Fails with `UnexpectedEof` if it has no whole header, with `InvalidData` if that is none.
     pub fn open(folder: &Path, id: u32) -> io::Result<(Self, File)> {
         let file = OpenOptions::new().read(true).write(true).open(Self::path(folder, id))?;
         let mut header = [0; START as usize];
-        file.read_exact_at(&mut header, 0).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => ErrorKind::InvalidData.into(),
-            _ => error,
-        })?;
+        file.read_exact_at(&mut header, 0)?;
         let valid = u64_at(&header, 0) == MAGIC
             && u32_at(&header, 8) == id
             && u64_at(&header, 56) == xxh3_64_with_seed(&header[..56], MAGIC);
@@ -244,9 +241,10 @@ mod tests {
     #[test]
     fn what_is_no_segment_is_not_opened_as_one() {
         let scratch = Scratch::new("no-segment");
-        for content in [Vec::new(), vec![0; 10], vec![0; 100]] {
-            std::fs::write(Segment::path(scratch.path(), 1), content).unwrap();
-            assert_eq!(Segment::open(scratch.path(), 1).unwrap_err().kind(), ErrorKind::InvalidData);
+        use ErrorKind::{InvalidData, UnexpectedEof};
+        for (length, kind) in [(0, UnexpectedEof), (63, UnexpectedEof), (64, InvalidData), (100, InvalidData)] {
+            std::fs::write(Segment::path(scratch.path(), 1), vec![0; length]).unwrap();
+            assert_eq!(Segment::open(scratch.path(), 1).unwrap_err().kind(), kind);
         }
         drop(Segment::create(scratch.path(), 2, 0).unwrap());
         std::fs::rename(Segment::path(scratch.path(), 2), Segment::path(scratch.path(), 3)).unwrap();

@@ -102,6 +102,8 @@ pub(super) struct Written {
     pub tail: Vec<u8>,
     /// Bytes of the chunks.
     pub length: u64,
+    /// How many writes had failed when the first of them was appended.
+    pub failures: Option<u64>,
 }
 
 impl Shared {

@@ -5,11 +5,12 @@
 
 use super::evict::{Lingering, let_go};
 use super::lock::Lock;
+use super::log::Log;
 
 use super::recover::recover;
 use super::shared::Shared;
 use super::usage::{Refused, State};
-use super::{Ready, Renew};
+use super::{Ready, Recovered, Renew};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +67,7 @@ async fn serve(start: Start, ring: bool) -> io::Result<()> {
     let Some(lock) = wait_for(&folder, &shared, lock).await? else { return Ok(()) };
     shared.advance(State::Recovering);
     let began = Instant::now();
-    let (mut log, recovered) = recover(&folder, &shared, lock, ring)?;
+    let Some((mut log, recovered)) = read(&folder, &shared, ring).await else { return Ok(()) };
     log.renew = renew;
     tracing::info!(
         folder = %folder.display(), objects = recovered.objects, bytes = recovered.bytes,
@@ -103,8 +104,33 @@ async fn serve(start: Start, ring: bool) -> io::Result<()> {
         }
     }
     shared.advance(State::Closed);
-    linger(log.close().await).await;
+    let lingering = log.close().await;
+    drop(lock);
+    linger(lingering).await;
     Ok(())
+}
+
+/// Reads what is stored, as often as it takes. `None`: it was told to end before.
+async fn read(folder: &Path, shared: &Arc<Shared>, ring: bool) -> Option<(Log, Recovered)> {
+    let mut tell = Instant::now();
+    loop {
+        match recover(folder, shared, ring) {
+            Ok(read) => return Some(read),
+            Err(error) if tell <= Instant::now() => {
+                tracing::error!(folder = %folder.display(), %error, "the disk cache cannot be read: it is tried again, and there is none until it can be");
+                tell = Instant::now() + TELL_EVERY;
+            }
+            Err(_) => {}
+        }
+        shared.index.clear();
+        let again = Instant::now() + Duration::from_secs(5);
+        while again > Instant::now() {
+            if shared.closing.load(Ordering::Acquire) {
+                return None;
+            }
+            sleep(AGAIN).await;
+        }
+    }
 }
 
 /// Waits for the lock of the folder. `None`: it was told to end before.

@@ -76,7 +76,9 @@ impl Log {
     async fn chunks(&mut self, spread: &Spread, written: &mut Written, piece: &[u8]) -> io::Result<()> {
         let mut rest = piece;
         while !rest.is_empty() {
-            if spread.is_failed() || spread.begun.filling.is_forgotten() || written.runs.len() > RUNS {
+            let failures = *written.failures.get_or_insert(self.failures());
+            let is_futile = spread.begun.filling.is_forgotten() || written.runs.len() > RUNS;
+            if spread.is_failed() || is_futile || failures != self.failures() {
                 spread.fail();
                 return Ok(());
             }
@@ -128,7 +130,8 @@ impl Log {
         self.reserve(record.size() + Run::size(written.runs.len())).await?;
         let is_there = written.runs.iter().all(|run| self.shared.segment(run.segment).is_some());
         let is_wanted = !spread.begun.filling.is_forgotten() && object.stamp >= self.notes.threshold();
-        if spread.is_failed() || !is_there || !is_wanted {
+        let is_written = written.failures == Some(self.failures());
+        if spread.is_failed() || !is_there || !is_wanted || !is_written {
             return Ok(());
         }
         let described = [&*object.meta, &*object.head].concat();

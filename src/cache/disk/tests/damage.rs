@@ -15,7 +15,7 @@ async fn read_all(folder: &Path) -> usize {
     let mut lock = Lock::open(folder).unwrap();
     // Somebody else's test may be between fork and exec, with a copy of what the last one has closed.
     wait_until("the folder is free", || lock.take().unwrap());
-    let (_log, _) = recover::recover(folder, &shared, lock, false).unwrap();
+    let (_log, _) = recover::recover(folder, &shared, false).unwrap();
     shared.advance(State::Ready);
     let disk = Disk { shared, thread: crossbeam::channel::never() };
     let mut found = 0;
