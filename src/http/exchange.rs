@@ -3,7 +3,7 @@
 //! What always holds: every request that was understood gets exactly one answer or a closed connection, and is counted
 //! and logged exactly once, when the exchange is finished.
 
-use super::cached::{self, Filler};
+use super::cached::{self, Filler, Room};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
 use super::edit;
@@ -61,6 +61,8 @@ pub(super) struct Heads {
     pub(super) sticky: Option<Stuck>,
     /// What is noted for a trace.
     pub(super) trace: Facts,
+    /// Where keys of caches are made.
+    pub(super) keys: Room,
     /// The host that the last request named.
     pub(super) hosts: host::Memo,
 }
@@ -157,7 +159,13 @@ impl Exchange<'_> {
         };
         match &forward.cache {
             None => forward::forward(self, &forward, path, &incoming, received).await,
-            Some(caching) => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
+            Some(caching) => match cached::quick(self, &forward, caching, path, &incoming) {
+                Some(out) => {
+                    self.send_whole(out).await;
+                    self.after(false, received).await
+                }
+                None => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
+            },
         }
     }
 
@@ -224,7 +232,7 @@ impl Exchange<'_> {
 
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
-        let Connection { lane, client, listener, http, .. } = self.connection;
+        let Connection { lane, http, .. } = self.connection;
         if let Some(filler) = self.filler {
             return filler.refused(&reply);
         }
@@ -253,6 +261,12 @@ impl Exchange<'_> {
             edit::written_answer(edits, &edit::Facts { status: reply.status, ..self.facts() }, out.buffer());
         }
         self.outcome.status = if self.grpc && reply.is_error() { 200 } else { reply.status };
+        self.send_whole(out).await;
+    }
+
+    /// Sends a whole answer.
+    async fn send_whole(&mut self, out: Lease) {
+        let Connection { client, listener, .. } = self.connection;
         self.outcome.answers_with(self.connection.era, &out);
         let length = out.len() as u64;
         let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(length, |end| end as u64 + 4);
@@ -274,6 +288,11 @@ impl Exchange<'_> {
     ) -> Option<Lease> {
         let unread = owes_body(incoming);
         self.answer(reply, unread).await;
+        self.after(unread, received).await
+    }
+
+    /// What comes after an answer, of which `received` has come. `unread`: some of the request has not been read.
+    async fn after(&mut self, unread: bool, received: Lease) -> Option<Lease> {
         if self.keep_alive {
             return Some(received);
         }

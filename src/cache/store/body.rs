@@ -304,6 +304,11 @@ impl Reader {
         self.at
     }
 
+    /// Whether content is there that it has not read.
+    pub fn has_more(&self) -> bool {
+        self.at < self.body.received()
+    }
+
     /// What is next. Content counts as read.
     pub fn read(&mut self) -> io::Result<Piece> {
         if let Some(whole) = self.body.whole.get() {

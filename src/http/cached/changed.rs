@@ -4,7 +4,7 @@
 //! the change sees it.
 
 use super::view::View;
-use super::{key_of, named_host};
+use super::key_of;
 use crate::cache::groups::{self, invalidated, invalidates};
 use crate::cache::store::purge::{Force, Purge};
 use crate::cache::{Lines, Method, Response, Uri, key, validation};
@@ -27,13 +27,13 @@ pub(in crate::http) fn answered(exchange: &mut Exchange<'_>, caching: &Caching, 
 
 /// Forgets what an unsafe method has changed: what it was for, what its answer names of the same origin, and the groups.
 fn forget(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u8]) {
-    let named = named_host(exchange);
+    key_of(exchange, caching, route);
     let Exchange { connection, heads, text: asked, .. } = &*exchange;
     let answer = View { fields: &heads.response.fields, text };
     let response = Response::of(heads.response.status, &answer, &caching.rules);
     let uri = Uri {
         scheme: connection.listener.scheme().as_bytes(),
-        host: &named,
+        host: &heads.keys.named,
         path: if route.plain { raw_path(heads.request.form, heads.request.path.of(asked)) } else { &heads.path },
         query: heads.request.query.map(|query| query.of(asked)),
     };
@@ -59,14 +59,14 @@ fn forget(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u
             forget(&Uri { path, query, ..uri });
         }
     }
-    invalidated(&answer, response.status, uri.scheme, &named, |group| {
+    invalidated(&answer, response.status, uri.scheme, uri.host, |group| {
         caching.store.purges.purge(Purge::Tag(group), Force::Hard);
     });
 }
 
 /// Lets go of what a HEAD shows to be another by now.
 fn compare(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u8]) {
-    let (key, _) = key_of(exchange, caching, route);
+    let key = key_of(exchange, caching, route);
     let Some(slot) = caching.store.find(key) else { return };
     let answer = View { fields: &exchange.heads.response.fields, text };
     let update = Response::of(200, &answer, &caching.rules);

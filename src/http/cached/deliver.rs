@@ -13,7 +13,7 @@ use crate::http::connection::Connection;
 use crate::http::edit;
 use crate::http::exchange::Exchange;
 use crate::http::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
-use crate::http::head::Method;
+use crate::http::head::{Method, Version};
 use crate::http::reply::Reply;
 use crate::http::transfer::{INLINE, push_content, push_end, send_content};
 use crate::net::{Either, Lease, race, timeout};
@@ -63,15 +63,20 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
     let begun = write_head(exchange, entry, given, &part, framing, &mut out)
         .then(|| Sending::begin(body, framing, span, &mut out))
         .flatten();
-    let Some(sending) = begun else {
+    let Some(mut sending) = begun else {
         exchange.answer(Reply::failure(Failure::Internal), false).await;
         return true;
     };
     exchange.outcome.answers_with(exchange.connection.era, &out);
     let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(out.len(), |end| end + 4);
-    exchange.outcome.body_out += (out.len() - head) as u64;
-    exchange.outcome.bytes_out += out.len() as u64;
-    if let Err(error) = client.send(out, listener.timeouts.write_stall).await {
+    let bulk = if sending.is_ended() { Lease::empty() } else { sending.bulk() };
+    exchange.outcome.body_out += (out.len() - head + bulk.len()) as u64;
+    exchange.outcome.bytes_out += (out.len() + bulk.len()) as u64;
+    let sent = match bulk.is_empty() {
+        true => client.send(out, listener.timeouts.write_stall).await,
+        false => client.send_both(out, bulk, listener.timeouts.write_stall).await,
+    };
+    if let Err(error) = sent {
         exchange.gone(&error);
         return false;
     }
@@ -87,15 +92,16 @@ fn part_of(exchange: &Exchange<'_>, entry: &Entry) -> Result<Part, Reply> {
     let head = &exchange.heads.request;
     let view = View { fields: &head.fields, text: &exchange.text };
     let request = cache::Request::of(&view, Honour::None);
+    let conditional = request.conditions.ask_for_change() || request.conditions.are_for_origin();
+    if entry.status != 200 || !conditional && request.range.is_none() {
+        return Ok(Part::Whole);
+    }
     let lines = Lines(entry.lines());
     let stored = Validators {
         etag: lines.first(b"etag"),
         last_modified: lines.first(b"last-modified"),
         date: lines.first(b"date").and_then(cache::parse_date).unwrap_or(entry.freshness.received / 1000),
     };
-    if entry.status != 200 {
-        return Ok(Part::Whole);
-    }
     match request.conditions.evaluate(&stored) {
         Outcome::NotModified => return Ok(Part::NotModified),
         Outcome::Failed => return Err(Reply::bare(412)),
@@ -178,8 +184,14 @@ fn write_head(
     framing: Framing,
     out: &mut Lease,
 ) -> bool {
+    let plain = !given.edited && exchange.connection.http.hsts.is_empty() && matches!(part, Part::Whole);
+    if plain && let Framing::Length(_) = framing {
+        write_plain(exchange, entry, given, framing, out);
+        return true;
+    }
     let mut text = Lease::with_room(entry.head.len() + 512);
     compose(entry, given, part, framing, text.buffer());
+    text.buffer().extend_from_slice(b"\r\n");
     let method = exchange.heads.request.method;
     let question = Question { method, websocket: false };
     let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
@@ -209,7 +221,20 @@ fn write_head(
     true
 }
 
-/// A stored head with what is said of it now.
+/// The same where nothing of it changes: what is stored is in form already.
+fn write_plain(exchange: &mut Exchange<'_>, entry: &Entry, given: &Given<'_>, framing: Framing, out: &mut Lease) {
+    let text = out.buffer();
+    compose(entry, given, &Part::Whole, framing, text);
+    match (exchange.keep_alive, exchange.heads.request.version) {
+        (false, _) => text.extend_from_slice(b"Connection: close\r\n"),
+        (true, Version::Http10) => text.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+    text.extend_from_slice(b"\r\n");
+    exchange.outcome.status = entry.status;
+}
+
+/// A stored head with what is said of it now, without the empty line at its end.
 fn compose(entry: &Entry, given: &Given<'_>, part: &Part, framing: Framing, text: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
     let mut number = |text: &mut Vec<u8>, name: &[u8], number: u64| {
@@ -261,7 +286,6 @@ fn compose(entry: &Entry, given: &Given<'_>, part: &Part, framing: Framing, text
     if let Some(length) = stated {
         number(text, b"Content-Length: ", length);
     }
-    text.extend_from_slice(b"\r\n");
 }
 
 /// Writes the lines of a stored head whose names are wanted.
@@ -305,6 +329,20 @@ impl Sending {
             push_end(framing, sending.reader.body().trailers(), out.buffer());
         }
         Some(sending)
+    }
+
+    /// What is there already, to go out with the head, where it needs no frame.
+    fn bulk(&mut self) -> Lease {
+        let mut bulk = Lease::empty();
+        if !matches!(self.framing, Framing::Length(_)) || !self.reader.has_more() {
+            return bulk;
+        }
+        // What cannot be read shows when the rest is sent.
+        if let Ok(Taken::Content(segment, range)) = self.take() {
+            bulk = Lease::with_room(range.len());
+            bulk.buffer().extend_from_slice(&segment[range]);
+        }
+        bulk
     }
 
     fn is_ended(&self) -> bool {

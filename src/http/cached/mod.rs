@@ -9,6 +9,7 @@ mod ask;
 mod changed;
 mod deliver;
 mod fill;
+mod quick;
 mod view;
 
 use super::exchange::Exchange;
@@ -21,7 +22,7 @@ use crate::cache::store::entry::{Entry, Slot};
 use crate::cache::store::flight::{Flight, Verdict};
 use crate::cache::store::purge::Force;
 use crate::cache::store::{Key, Store};
-use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Uri, Use};
+use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Use};
 use crate::cache::{etag, validation};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::{Failure, Reason};
@@ -31,10 +32,11 @@ pub(super) use changed::answered;
 use deliver::{Given, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
+use quick::key_of;
+pub(super) use quick::{Room, quick};
 use std::sync::Arc;
 use std::time::Duration;
 use view::View;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// A key in bytes, the hash of its host, and that.
 type Subject = (Arc<[u8]>, u64, Arc<[u8]>);
@@ -42,7 +44,6 @@ type Subject = (Arc<[u8]>, u64, Arc<[u8]>);
 /// What is asked for.
 struct Asked {
     key: Key,
-    subject: Subject,
     control: RequestDirectives,
     /// Whether only the origin can decide: it has conditions of that kind, or says that it is another request than it seems.
     past: bool,
@@ -89,40 +90,6 @@ pub(super) async fn serve(
 fn is_for_cache(exchange: &Exchange<'_>, incoming: &Incoming) -> bool {
     let reads = matches!(exchange.heads.request.method, Method::Get | Method::Head);
     reads && matches!(incoming.framing, Framing::None | Framing::Length(0)) && !incoming.websocket && !exchange.grpc
-}
-
-/// The host that a request names, in canonical form, with its port unless that is the scheme's own.
-fn named_host(exchange: &mut Exchange<'_>) -> Vec<u8> {
-    let Exchange { connection, heads, text, .. } = exchange;
-    let mut named = Vec::with_capacity(64);
-    // What is no host was refused before.
-    if let Ok(host) = heads.hosts.canonical(heads.request.authority.of(text), connection.listener.own_port()) {
-        named.extend_from_slice(host.name);
-        if let Some(port) = host.port {
-            named.push(b':');
-            named.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
-        }
-    }
-    named
-}
-
-/// The key of a request, and what it is made of.
-fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path) -> (Key, Subject) {
-    let named = named_host(exchange);
-    let Exchange { connection, heads, text, .. } = &*exchange;
-    let uri = Uri {
-        scheme: connection.listener.scheme().as_bytes(),
-        host: &named,
-        path: match path.plain {
-            true => super::decide::raw_path(heads.request.form, heads.request.path.of(text)),
-            false => &heads.path,
-        },
-        query: heads.request.query.map(|query| query.of(text)),
-    };
-    let view = View { fields: &heads.request.fields, text };
-    let mut bytes = Vec::with_capacity(256);
-    caching.key.write(&uri, &view, None, &mut bytes);
-    (cache::key::hash(caching.store.seed, &bytes), (bytes.into(), xxh3_64(&named), named.into()))
 }
 
 struct Cached<'e, 'a> {
@@ -225,12 +192,12 @@ impl Cached<'_, '_> {
 
     /// What is asked for.
     fn asked(&mut self) -> Asked {
-        let (key, subject) = key_of(self.exchange, self.caching, self.path);
+        let key = key_of(self.exchange, self.caching, self.path);
         let Exchange { heads, text, .. } = &*self.exchange;
         let view = View { fields: &heads.request.fields, text };
         let request = Request::of(&view, self.caching.rules.honour);
         let past = request.conditions.are_for_origin() || request.overrides;
-        Asked { key, subject, control: request.control, past, range: request.range.is_some() }
+        Asked { key, control: request.control, past, range: request.range.is_some() }
     }
 
     /// The variant that fits the request, and how it was purged.
@@ -282,7 +249,7 @@ impl Cached<'_, '_> {
         if new {
             let filler = Filler::new(
                 self.caching.clone(),
-                (asked.key, asked.subject.clone()),
+                (asked.key, self.exchange.heads.keys.subject()),
                 (flight.clone(), known_as),
                 base.filter(|_| !asked.range),
             );
@@ -356,7 +323,7 @@ impl Cached<'_, '_> {
         if new {
             let filler = Filler::new(
                 self.caching.clone(),
-                (asked.key, asked.subject.clone()),
+                (asked.key, self.exchange.heads.keys.subject()),
                 (flight, Some(key)),
                 Some(entry.clone()),
             );

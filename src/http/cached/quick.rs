@@ -1,0 +1,148 @@
+//! What is asked most: a small answer that is stored whole and fresh, by a client who wants it as it is.
+//!
+//! What always holds: it is what the long way would give; whatever is not plain goes that way.
+
+use super::view::View;
+use super::{Subject, is_for_cache};
+use crate::cache::store::Key;
+use crate::cache::store::entry::Entry;
+use crate::cache::{self, CacheStatus, Conditions, Request, RequestDirectives, Uri, Use};
+use crate::http::decide::raw_path;
+use crate::http::exchange::Exchange;
+use crate::http::forward::Path;
+use crate::http::h1::Incoming;
+use crate::http::head::{Method, Version};
+use crate::http::transfer::INLINE;
+use crate::net::Lease;
+use crate::plan::{self, Caching};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Room in which keys are made. Reused by the next request, so that looking up allocates nothing.
+#[derive(Default)]
+pub(in crate::http) struct Room {
+    /// The host, in canonical form, with its port unless that is the scheme's own.
+    pub(super) named: Vec<u8>,
+    /// The key.
+    pub(super) key: Vec<u8>,
+    /// That of a variant.
+    variant: Vec<u8>,
+}
+
+impl Room {
+    /// What the key that was made last is made of.
+    pub(super) fn subject(&self) -> Subject {
+        (self.key.as_slice().into(), xxh3_64(&self.named), self.named.as_slice().into())
+    }
+}
+
+/// Makes the key of a request.
+pub(super) fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path) -> Key {
+    let Exchange { connection, heads, text, .. } = exchange;
+    let Room { named, key, .. } = &mut heads.keys;
+    named.clear();
+    // What is no host was refused before.
+    if let Ok(host) = heads.hosts.canonical(heads.request.authority.of(text), connection.listener.own_port()) {
+        named.extend_from_slice(host.name);
+        if let Some(port) = host.port {
+            named.push(b':');
+            named.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
+        }
+    }
+    let uri = Uri {
+        scheme: connection.listener.scheme().as_bytes(),
+        host: named,
+        path: match path.plain {
+            true => raw_path(heads.request.form, heads.request.path.of(text)),
+            false => &heads.path,
+        },
+        query: heads.request.query.map(|query| query.of(text)),
+    };
+    let view = View { fields: &heads.request.fields, text };
+    caching.key.write(&uri, &view, None, key);
+    cache::key::hash(caching.store.seed, key)
+}
+
+/// The whole answer to a request, if a small one is stored that fits and is fresh.
+pub(in crate::http) fn quick(
+    exchange: &mut Exchange<'_>,
+    rule: &plan::Forward,
+    caching: &Caching,
+    path: Path,
+    incoming: &Incoming,
+) -> Option<Lease> {
+    let http = exchange.connection.http;
+    if !is_for_cache(exchange, incoming) || rule.edits.is_some() || !http.hsts.is_empty() {
+        return None;
+    }
+    if !is_plain(exchange, caching) {
+        return None;
+    }
+    let key = key_of(exchange, caching, path);
+    let slot = caching.store.find(key)?;
+    let mut variants = slot.variants.iter();
+    let entry = variants.find(|entry| fits(exchange, caching, key, entry))?;
+    let resident = entry.resident();
+    let usable = entry.parts.is_none()
+        && caching.store.purged(entry).is_none()
+        && entry.freshness.verdict(resident, &RequestDirectives::default()) == Use::Fresh;
+    let length = entry.body.length().filter(|length| usable && *length <= INLINE as u64)?;
+    Some(write(exchange, caching, entry, resident, length))
+}
+
+/// Whether a request wants the answer as it is stored.
+fn is_plain(exchange: &Exchange<'_>, caching: &Caching) -> bool {
+    let view = View { fields: &exchange.heads.request.fields, text: &exchange.text };
+    let request = Request::of(&view, caching.rules.honour);
+    request.control == RequestDirectives::default()
+        && request.conditions == Conditions::default()
+        && request.range.is_none()
+        && !request.overrides
+}
+
+/// Whether an answer is one to this request, in everything that it varies on but the language that it wants most.
+fn fits(exchange: &mut Exchange<'_>, caching: &Caching, key: Key, entry: &Arc<Entry>) -> bool {
+    if entry.vary.is_empty() {
+        return true;
+    }
+    let Exchange { heads, text, .. } = exchange;
+    let view = View { fields: &heads.request.fields, text };
+    entry.vary.key(caching.store.seed, key, &view, &mut heads.keys.variant) == entry.variant.0
+}
+
+fn write(exchange: &mut Exchange<'_>, caching: &Caching, entry: &Entry, resident: u64, length: u64) -> Lease {
+    let head = &exchange.heads.request;
+    let is_head = head.method == Method::Head;
+    exchange.keep_alive &= !exchange.connection.is_leaving();
+    let mut out = Lease::with_room(entry.head.len() + 256 + usize::try_from(length).unwrap_or(0));
+    let text = out.buffer();
+    text.extend_from_slice(&entry.head);
+    let mut digits = itoa::Buffer::new();
+    let mut number = |text: &mut Vec<u8>, name: &[u8], number: u64| {
+        text.extend_from_slice(name);
+        text.extend_from_slice(digits.format(number).as_bytes());
+        text.extend_from_slice(b"\r\n");
+    };
+    number(text, b"Age: ", u64::from(entry.freshness.age_seconds(resident)));
+    if caching.status_header {
+        text.extend_from_slice(b"Cache-Status: ");
+        let ttl = Some(entry.freshness.ttl(resident));
+        CacheStatus { hit: true, ttl, ..CacheStatus::default() }.write("Ringway", text);
+        text.extend_from_slice(b"\r\n");
+    }
+    if !matches!(entry.status, 204 | 304) {
+        number(text, b"Content-Length: ", length);
+    }
+    match (exchange.keep_alive, head.version) {
+        (false, _) => text.extend_from_slice(b"Connection: close\r\n"),
+        (true, Version::Http10) => text.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+    text.extend_from_slice(b"\r\n");
+    if !is_head {
+        entry.body.segments().into_iter().flatten().for_each(|segment| text.extend_from_slice(segment));
+    }
+    exchange.outcome.status = entry.status;
+    exchange.outcome.cached();
+    out
+}
