@@ -3,6 +3,7 @@
 use super::handover::{self, Answer};
 use super::life::{Control, TICK};
 use super::limits;
+use super::shelves;
 use super::signals::{Signals, Stop};
 use super::systemd;
 use super::upgrade::Risen;
@@ -105,6 +106,7 @@ impl Control {
         }
         self.keepers.stop();
         self.discovery.stop();
+        shelves::hand_over(&self.plan());
         if !spare.is_empty() {
             // Nobody else will ever take who waits there.
             self.crew.sockets().close_some(&spare);
@@ -182,6 +184,9 @@ impl Control {
             tracing::error!(%error, "the workers cannot accept again");
         }
         self.settle().await;
+        if let Err(error) = shelves::follow(&present.plan, None) {
+            tracing::error!(error, "a cache goes on without its disk");
+        }
         self.report.reach(&self.crew);
         self.keepers.set(&present, &self.look, &self.again);
         self.discovery.set(&[&present.plan.config]);

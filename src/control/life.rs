@@ -14,6 +14,7 @@ use super::otlp::Traces;
 use super::present::{Present, Shared};
 use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
+use super::shelves;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
 use super::staging::StagedReload;
@@ -362,6 +363,7 @@ impl Control {
         let old = self.present.load_full();
         let opened = logs::follow(&old.plan.config.access_log, &prepared.plan.config.access_log, self.backend)?;
         egress::look(&prepared.plan)?;
+        shelves::follow(&prepared.plan, Some(&old.plan))?;
         let traces = self.traces.prepare(Some(&old.plan), &prepared.plan)?;
         let mut told = self.told(by, &prepared);
         let Prepared { plan, loaded, revision, .. } = prepared;

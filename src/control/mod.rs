@@ -31,6 +31,7 @@ mod queues;
 pub mod reload;
 mod report;
 mod run;
+mod shelves;
 mod signals;
 mod sockets;
 mod staging;

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, egress, files, guards, keep_up, limits, live, logs, sticky};
+use super::{checks, egress, files, guards, keep_up, limits, live, logs, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -106,6 +106,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
     };
     control.traces.close().await;
+    shelves::close(&control.plan());
     control.report.close_log(LAST_LINES);
     ended
 }
@@ -128,6 +129,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let Heritage { mut sockets, admin, targets, live: known, bans, sticky, guards: counted, number, elders, elder } =
         Heritage::of(&plan, inheritance);
     egress::look(&plan)?;
+    shelves::follow(&plan, None)?;
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
     sockets.tune(&plan);
     let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;

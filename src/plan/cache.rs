@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::compile::fault;
-use crate::cache::store;
+use crate::cache::store::{self, shelf::Shelf};
 use crate::cache::{Heuristics, Honour, KeyRules, Over, Query, Rules, SetCookie, Ttl};
 use crate::config::Fault;
 use crate::config::model::{Cache, CacheKey, CachedCookies, Config, RequestDirectives, RouteCache};
@@ -39,6 +39,8 @@ pub struct Store {
     pub shared: Arc<store::Store>,
     /// Bytes of memory that it may take under this plan.
     pub memory: u64,
+    /// Its tier on the disk, if it has one.
+    pub shelf: Option<Shelf>,
 }
 
 impl Store {
@@ -54,7 +56,8 @@ pub(super) fn stores(config: &Config, previous: Option<&Plan>) -> Vec<Store> {
     let store = |(name, cache): (&String, &Cache)| {
         let shared = known(name).map(|store| store.shared.clone());
         let shared = shared.unwrap_or_else(|| Arc::new(store::Store::new(name.clone(), cache.memory.0)));
-        Store { shared, memory: cache.memory.0 }
+        let shelf = cache.disk.as_ref().map(|disk| Shelf { path: disk.path.clone(), size: disk.size.0 });
+        Store { shared, memory: cache.memory.0, shelf }
     };
     config.caches.iter().map(store).collect()
 }

@@ -63,6 +63,13 @@ impl Answers {
                 let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}content-length: {size}\r\n\r\n");
                 if bodiless { 0 } else { size }
             }
+            Wanted::Cacheable(size) => {
+                let _ = write!(
+                    out,
+                    "HTTP/1.1 200 OK\r\n{close}content-type: text/plain\r\ncache-control: max-age=3600\r\ncontent-length: {size}\r\n\r\n"
+                );
+                if bodiless { 0 } else { size }
+            }
             Wanted::Strict { id, .. } if upload.wrong().is_some() => {
                 let wrong = upload.wrong().unwrap_or_default();
                 whole("400 Bad Request", format!("body of {id:x} is wrong at {wrong}").as_bytes())

@@ -8,7 +8,7 @@ use super::lock::Short;
 use crate::net::{Callee, Caller, call};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A piece of content.
@@ -21,6 +21,8 @@ pub struct Body {
     /// All of it, once it is complete and was kept.
     whole: OnceLock<Whole>,
     readers: AtomicUsize,
+    /// Whether there was a reader yet.
+    claimed: AtomicBool,
     /// Bytes that have come.
     length: AtomicU64,
 }
@@ -71,17 +73,6 @@ pub enum Piece {
     Broken,
 }
 
-/// What became of a segment.
-#[derive(Debug)]
-pub enum Appended {
-    /// It is there.
-    Taken,
-    /// It is there, and the furthest reader is a window behind: who fills goes on when it is called.
-    Ahead(Callee),
-    /// Nobody reads, and it is not kept: it need not go on.
-    Unwanted,
-}
-
 /// Counts a reader for as long as it is there.
 #[derive(Debug)]
 pub struct Reader {
@@ -108,6 +99,7 @@ impl Default for Body {
             }),
             whole: OnceLock::new(),
             readers: AtomicUsize::new(0),
+            claimed: AtomicBool::new(false),
             length: AtomicU64::new(0),
         }
     }
@@ -118,38 +110,56 @@ impl Body {
     pub fn complete(segments: Vec<Segment>) -> Self {
         let body = Self::default();
         for segment in segments {
-            body.progress.lock().push(segment);
+            body.append(segment);
         }
         body.finish(&[]);
         body
     }
 
+    /// One of which everything before `at` is left out, and only a window is kept.
+    pub fn from(at: u64, window: u64) -> Self {
+        let body = Self::default();
+        let mut progress = body.progress.lock();
+        (progress.start, progress.end, progress.furthest, progress.window) = (at, at, at, Some(window));
+        drop(progress);
+        body.length.store(at, Ordering::Release);
+        body
+    }
+
     /// Content is there. Empty segments are nothing.
-    pub fn append(&self, segment: Segment) -> io::Result<Appended> {
+    pub fn append(&self, segment: Segment) {
         if segment.is_empty() {
-            return Ok(Appended::Taken);
+            return;
         }
         let mut progress = self.progress.lock();
         progress.push(segment);
+        progress.cut();
         self.length.store(progress.end, Ordering::Release);
         let waiting = std::mem::take(&mut progress.waiting);
-        let appended = match progress.window {
-            None => Appended::Taken,
-            Some(_) if self.readers.load(Ordering::Acquire) == 0 => Appended::Unwanted,
-            Some(window) => {
-                progress.cut();
-                if progress.end >= progress.furthest + window {
-                    let (caller, callee) = call()?;
-                    progress.filler = Some(caller);
-                    Appended::Ahead(callee)
-                } else {
-                    Appended::Taken
-                }
-            }
-        };
         drop(progress);
         waiting.iter().for_each(Caller::call);
-        Ok(appended)
+    }
+
+    /// A call when more may be appended, where the furthest reader is a window behind.
+    pub fn ahead(&self) -> io::Result<Option<Callee>> {
+        let mut progress = self.progress.lock();
+        let Some(window) = progress.window.filter(|_| !self.is_deserted()) else { return Ok(None) };
+        if progress.end < progress.furthest + window {
+            return Ok(None);
+        }
+        let (caller, callee) = call()?;
+        progress.filler = Some(caller);
+        Ok(Some(callee))
+    }
+
+    /// Whether somebody reads it.
+    pub fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether nobody reads it any more.
+    fn is_deserted(&self) -> bool {
+        self.claimed.load(Ordering::Acquire) && !self.has_readers()
     }
 
     /// From now on only a window of it is kept.
@@ -202,9 +212,9 @@ impl Body {
         self.length.load(Ordering::Acquire)
     }
 
-    /// Whether somebody reads it, or it is kept.
+    /// Whether it is kept, or there may be somebody who reads it.
     pub fn is_wanted(&self) -> bool {
-        self.readers.load(Ordering::Acquire) > 0 || self.is_kept()
+        !self.is_deserted() || self.is_kept()
     }
 
     /// Whether it has failed.
@@ -291,6 +301,7 @@ impl Reader {
     /// A reader that begins at an offset.
     pub fn new(body: Arc<Body>, at: u64) -> Self {
         body.readers.fetch_add(1, Ordering::AcqRel);
+        body.claimed.store(true, Ordering::Release);
         Self { body, at }
     }
 
@@ -390,9 +401,9 @@ mod tests {
     fn readers_get_the_same_bytes_whenever_they_come() {
         let body = Arc::new(Body::default());
         let mut early = Reader::new(body.clone(), 0);
-        assert!(body.append(segment(b"abc")).is_ok());
+        body.append(segment(b"abc"));
         assert_eq!(read(&mut early), b"abc");
-        assert!(body.append(segment(b"def")).is_ok());
+        body.append(segment(b"def"));
         body.finish(b"");
         assert_eq!(read(&mut early), b"def");
         assert!(matches!(early.read(), Ok(Piece::End)));
@@ -403,7 +414,7 @@ mod tests {
     #[test]
     fn what_broke_off_never_ends() {
         let body = Arc::new(Body::default());
-        assert!(body.append(segment(b"abc")).is_ok());
+        body.append(segment(b"abc"));
         body.fail();
         let mut reader = Reader::new(body.clone(), 0);
         assert_eq!(read(&mut reader), b"abc");
@@ -415,14 +426,15 @@ mod tests {
         let body = Arc::new(Body::default());
         let (mut slow, mut quick) = (Reader::new(body.clone(), 0), Reader::new(body.clone(), 0));
         body.slide(4);
-        assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Taken)));
+        body.append(segment(b"abc"));
         for _ in 0..4 {
             assert_eq!(read(&mut quick), b"abc");
-            assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Taken)));
+            body.append(segment(b"abc"));
         }
+        assert!(body.is_wanted());
         assert!(matches!(slow.read(), Ok(Piece::Gone)));
         drop((slow, quick));
-        assert!(matches!(body.append(segment(b"abc")), Ok(Appended::Unwanted)));
+        assert!(!body.is_wanted());
         body.finish(b"");
         assert_eq!(body.length(), None, "it was not kept");
     }

@@ -30,8 +30,8 @@ pub struct Entry {
     pub host: u64,
     /// When it was asked for, in purges.
     pub stamp: u64,
-    /// When it was received, by the coarse clock.
-    pub received: Duration,
+    /// When it was received, by the coarse clock, and how long it had been here before this process knew of it, in milliseconds.
+    pub received: (Duration, u64),
     /// The length of its content, in bytes, where that was said.
     pub length: Option<u64>,
     /// Its content; where there are `parts`, nothing.
@@ -79,7 +79,9 @@ impl Entry {
 
     /// How long it has been here, in milliseconds.
     pub fn resident(&self) -> u64 {
-        u64::try_from(coarse_now().saturating_sub(self.received).as_millis()).unwrap_or(u64::MAX)
+        let (received, before) = self.received;
+        let since = u64::try_from(coarse_now().saturating_sub(received).as_millis()).unwrap_or(u64::MAX);
+        since.saturating_add(before)
     }
 
     /// What it is purged by.

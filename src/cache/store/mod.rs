@@ -11,21 +11,25 @@ pub mod flight;
 mod lock;
 pub mod pieces;
 pub mod purge;
+pub mod record;
+pub mod shelf;
 mod weight;
 
+use arc_swap::ArcSwapOption;
 use entry::{Entry, Slot};
 use flight::Flight;
 use lock::Short;
 use purge::{Force, Purges};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use shelf::Opened;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A key, hashed so that no two are the same.
 pub type Key = u128;
@@ -34,8 +38,7 @@ pub type Key = u128;
 pub struct Store {
     /// Its name.
     pub name: String,
-    /// A number that nobody outside knows: nobody can find requests that share a key by chance.
-    pub seed: u64,
+    seed: AtomicU64,
     table: Cache<Key, Held, Weigh, BuildHasherDefault<Own>, DefaultLifecycle<Key, Held>>,
     flights: Box<[Short<Flights>]>,
     /// What has been purged.
@@ -45,6 +48,7 @@ pub struct Store {
     forgotten: Box<[AtomicU64]>,
     /// Bytes of answers that come in and are to be kept.
     filling: AtomicU64,
+    shelf: ArcSwapOption<Opened>,
 }
 
 type Flights = HashMap<Key, Arc<Flight>>;
@@ -76,14 +80,21 @@ impl Store {
         let items = usize::try_from(capacity / TYPICAL).unwrap_or(usize::MAX).clamp(256, 1 << 20);
         Self {
             name,
-            seed: fastrand::u64(..),
+            seed: AtomicU64::new(fastrand::u64(..)),
             table: Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
             flights: (0..SHARDS).map(|_| Short::default()).collect(),
-            purges: Purges::default(),
+            purges: Purges::since(millis()),
             memory: AtomicU64::new(memory),
             forgotten: (0..FORGOTTEN).map(|_| AtomicU64::default()).collect(),
             filling: AtomicU64::new(0),
+            shelf: ArcSwapOption::empty(),
         }
+    }
+
+    /// A number that nobody outside knows, with which keys are made: nobody can find requests that share one by chance.
+    #[inline]
+    pub fn seed(&self) -> u64 {
+        self.seed.load(Ordering::Acquire)
     }
 
     /// It holds at most so many bytes from now on.
@@ -148,7 +159,10 @@ impl Store {
         // What was asked for before must not be stored any more, nor be waited for.
         self.forgotten[key as usize % FORGOTTEN].fetch_add(1, Ordering::AcqRel);
         shard.remove(&key);
-        self.table.remove(&key).map_or(0, |(_, held)| held.slot.variants.len())
+        let gone = self.table.remove(&key);
+        let entries = gone.iter().flat_map(|(_, held)| &held.slot.variants);
+        self.forget_on_disk(key, entries);
+        gone.as_ref().map_or(0, |(_, held)| held.slot.variants.len())
     }
 
     /// How often something was forgotten under a key, or under one that shares its place.
@@ -227,6 +241,12 @@ impl Store {
     pub fn incoming(self: &Arc<Self>) -> Incoming {
         Incoming { store: self.clone(), bytes: 0 }
     }
+}
+
+/// Milliseconds of the wall clock since 1970: what was purged before a restart has a smaller stamp than what is after.
+fn millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Content that comes in, counted for as long as it does.

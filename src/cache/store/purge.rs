@@ -100,11 +100,26 @@ impl Purges {
         Self { clock: AtomicU64::new(stamp), list: Short::default() }
     }
 
+    /// Stamps are at least so large from now on.
+    pub fn advance(&self, stamp: u64) {
+        self.clock.fetch_max(stamp, Ordering::AcqRel);
+    }
+
+    /// Purges what was asked for before `stamp`, as was said once before.
+    pub fn recall(&self, what: Purge, force: Force, stamp: u64) {
+        self.note(&mut self.list.lock(), what, force, stamp);
+    }
+
     /// Purges. Returns the stamp that is in force from now on.
     pub fn purge(&self, what: Purge, force: Force) -> u64 {
         let mut list = self.list.lock();
         let stamp = self.clock.fetch_add(1, Ordering::AcqRel) + 1;
-        let List { all, hosts, tags, prefixes } = &mut *list;
+        self.note(&mut list, what, force, stamp);
+        stamp
+    }
+
+    fn note(&self, list: &mut List, what: Purge, force: Force, stamp: u64) {
+        let List { all, hosts, tags, prefixes } = list;
         let full = match &what {
             Purge::All => false,
             Purge::Host(host) => hosts.len() >= MARKS && !hosts.contains_key(host),
@@ -133,7 +148,6 @@ impl Purges {
                 }
             }
         }
-        stamp
     }
 
     /// Whether an answer is purged, and how.

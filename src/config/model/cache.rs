@@ -1,11 +1,12 @@
 //! `[caches.NAME]` and `[routes.NAME.cache]`: where answers are kept, which, and for how long.
 
-use crate::config::formats::{HeaderName, Name};
+use crate::config::formats::{FilePath, HeaderName, Name};
 use crate::config::units::{Share, Size, Span};
 use crate::config::words::StatusRanges;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// `[caches.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,11 +15,25 @@ pub struct Cache {
     /// Bytes of memory that it takes at most, everything around the contents counted.
     #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "16TiB"))]
     pub memory: Size,
+    /// Where it keeps what outlives the process and what memory has no room for. Absent: nowhere.
+    pub disk: Option<CacheDisk>,
+}
+
+/// A folder that one cache alone writes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheDisk {
+    /// The folder. Made when it is needed.
+    #[schemars(with = "FilePath")]
+    pub path: PathBuf,
+    /// Bytes that its files take at most.
+    #[schemars(extend("x-minimum" = "64MiB", "x-maximum" = "1024TiB"))]
+    pub size: Size,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { memory: Size(256 << 20) }
+        Self { memory: Size(256 << 20), disk: None }
     }
 }
 

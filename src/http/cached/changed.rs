@@ -3,8 +3,8 @@
 //! What always holds: what an unsafe method has changed is forgotten before its answer goes to the client, so that whoever learns of
 //! the change sees it.
 
-use super::view::View;
 use super::key_of;
+use super::view::View;
 use crate::cache::groups::{self, invalidated, invalidates};
 use crate::cache::store::purge::{Force, Purge};
 use crate::cache::{Lines, Method, Response, Uri, key, validation};
@@ -41,7 +41,7 @@ fn forget(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u
     let forget = |uri: &Uri<'_>| {
         let mut bytes = Vec::new();
         caching.key.write(uri, &request, None, &mut bytes);
-        caching.store.forget(key::hash(caching.store.seed, &bytes));
+        caching.store.forget(key::hash(caching.store.seed(), &bytes));
         if !caching.key_is_uri() {
             caching.store.purges.purge(Purge::Tag(groups::tag(key::uri(&bytes))), Force::Hard);
         }

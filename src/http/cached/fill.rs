@@ -5,8 +5,9 @@
 
 use super::Subject;
 use super::view::View;
+use crate::cache::disk::Writer;
 use crate::cache::range::{ContentRange, Span};
-use crate::cache::store::body::{Appended, Body, Segment};
+use crate::cache::store::body::{Body, Segment};
 use crate::cache::store::entry::Entry;
 use crate::cache::store::flight::{Flight, Refusal, Verdict};
 use crate::cache::store::pieces::Pieces;
@@ -79,6 +80,8 @@ enum State {
         part: Option<ContentRange>,
         /// What is known already of what comes behind it.
         after: Vec<Segment>,
+        /// Writes it to the disk.
+        writer: Option<Writer>,
     },
     /// What comes is of no use.
     Discarding(usize),
@@ -87,9 +90,11 @@ enum State {
 }
 
 /// What is kept around the furthest reader of content that is too large to be stored, or must not be.
-const WINDOW: u64 = 1 << 20;
+pub(super) const WINDOW: u64 = 1 << 20;
 /// How long nobody waits for another's answer after one that was for its asker alone.
 const LONELY: Duration = Duration::from_secs(10);
+/// How long content that goes through a window waits for somebody to read it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Content of no use that is read so that its connection can be used again.
 const DISCARDED: usize = 64 << 10;
 
@@ -223,8 +228,8 @@ impl Filler {
             true => (0, None),
             false => {
                 let language = response.content_language.unwrap_or_default();
-                let own = vary.key(store.seed, self.key, &asked, scratch);
-                (own, vary.language_key(store.seed, self.key, &asked, language, scratch))
+                let own = vary.key(store.seed(), self.key, &asked, scratch);
+                (own, vary.language_key(store.seed(), self.key, &asked, language, scratch))
             }
         };
         let entry = Arc::new(Entry {
@@ -237,7 +242,7 @@ impl Filler {
             key: self.subject.0.clone(),
             host: self.subject.1,
             stamp: self.stamp,
-            received: coarse_now(),
+            received: (coarse_now(), 0),
             length: declared,
             body: body.clone(),
             parts: None,
@@ -245,15 +250,17 @@ impl Filler {
         let storable = judged.is_ok() && vary.is_some();
         let fits = declared.is_none_or(|length| length <= store.largest());
         let incoming = (storable && fits).then(|| store.incoming());
+        let whole = part.is_none() || resumed.is_some();
+        let mut writer = if storable && whole { store.write(self.key, &entry) } else { None };
         if incoming.is_none() {
             body.slide(WINDOW);
         }
         let after = match (&resumed, part) {
-            (Some(base), Some(part)) => self.resume(base, &part, &body),
+            (Some(base), Some(part)) => self.resume(base, &part, &body, &mut writer),
             _ => Vec::new(),
         };
         let part = part.filter(|_| resumed.is_none());
-        self.state.replace(State::Filling { entry: entry.clone(), incoming, part, after });
+        self.state.replace(State::Filling { entry: entry.clone(), incoming, part, after, writer });
         if storable && part.is_none() {
             return self.conclude(Verdict::Shared(entry));
         }
@@ -301,11 +308,13 @@ impl Filler {
     }
 
     /// Begins a body with what is there before a part. Returns what is there behind it.
-    fn resume(&self, base: &Entry, part: &ContentRange, body: &Body) -> Vec<Segment> {
+    fn resume(&self, base: &Entry, part: &ContentRange, body: &Body, writer: &mut Option<Writer>) -> Vec<Segment> {
         let (Some(pieces), Some(length)) = (&base.parts, part.complete) else { return Vec::new() };
         for segment in pieces.read(Span::new(0, part.span.start)) {
-            // Nobody reads yet, and all is kept: there is nothing to wait for.
-            let _ = body.append(segment);
+            if writer.as_mut().is_some_and(|writer| writer.write(segment.clone()).is_err()) {
+                *writer = None;
+            }
+            body.append(segment);
         }
         pieces.read(Span::new(part.span.end, length))
     }
@@ -331,7 +340,7 @@ impl Filler {
             key: base.key.clone(),
             host: base.host,
             stamp: self.stamp,
-            received: coarse_now(),
+            received: (coarse_now(), 0),
             length: base.length,
             body: base.body.clone(),
             parts: base.parts.clone(),
@@ -340,6 +349,7 @@ impl Filler {
         match judged {
             Ok(_) if !varies => {
                 self.keep(&entry);
+                self.caching.store.rewrite(self.key, &entry);
                 Verdict::Shared(entry)
             }
             judged => {
@@ -354,10 +364,10 @@ impl Filler {
         if content.is_empty() {
             return true;
         }
-        let appended = {
+        let body = {
             let mut state = self.state.borrow_mut();
             match &mut *state {
-                State::Filling { entry, incoming, .. } => {
+                State::Filling { entry, incoming, writer, .. } => {
                     let length = content.len() as u64;
                     let largest = self.caching.store.largest();
                     let fits =
@@ -366,7 +376,13 @@ impl Filler {
                         *incoming = None;
                         entry.body.slide(WINDOW);
                     }
-                    entry.body.append(Segment::from(&content[..])).map(|appended| (appended, entry.body.clone()))
+                    let segment = Segment::from(&content[..]);
+                    // What the disk does not take is counted there.
+                    if writer.as_mut().is_some_and(|writer| writer.write(segment.clone()).is_err()) {
+                        *writer = None;
+                    }
+                    entry.body.append(segment);
+                    entry.body.clone()
                 }
                 State::Discarding(read) => {
                     *read += content.len();
@@ -375,24 +391,35 @@ impl Filler {
                 State::Waiting | State::Over => return false,
             }
         };
-        match appended {
-            Ok((Appended::Taken, _)) => true,
-            Ok((Appended::Ahead(callee), body)) => {
-                callee.await;
-                body.is_wanted()
+        while let Ok(Some(callee)) = body.ahead() {
+            if net::timeout(PATIENCE, callee).await.is_none() && !body.has_readers() {
+                return false;
             }
-            Ok((Appended::Unwanted, _)) | Err(_) => false,
         }
+        body.is_wanted() || self.is_written()
+    }
+
+    /// Whether it goes to the disk.
+    fn is_written(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Filling { writer: Some(_), .. })
     }
 
     /// The answer is complete. `trailers` are whole lines.
     pub(in crate::http) fn end(&self, trailers: &[u8]) {
-        if let State::Filling { entry, incoming, part, after } = self.state.replace(State::Over) {
+        if let State::Filling { entry, incoming, part, after, writer } = self.state.replace(State::Over) {
+            let mut writer = writer;
             for segment in after {
-                // It is kept: there is nothing to wait for.
-                let _ = entry.body.append(segment);
+                if writer.as_mut().is_some_and(|writer| writer.write(segment.clone()).is_err()) {
+                    writer = None;
+                }
+                entry.body.append(segment);
             }
             entry.body.finish(trailers);
+            // Trailers have no place on the disk.
+            if let Some(writer) = writer.filter(|_| trailers.is_empty() && self.is_current()) {
+                // What the disk does not take is counted there.
+                let _ = writer.finish();
+            }
             match part {
                 _ if incoming.is_none() => {}
                 None => self.keep(&entry),
@@ -404,14 +431,19 @@ impl Filler {
 
     /// Stores an answer, unless what it answers has been changed since it was asked for.
     fn keep(&self, entry: &Arc<Entry>) {
-        let store = &self.caching.store;
-        if store.forgotten(self.key) == self.forgotten {
+        if self.is_current() {
+            let store = &self.caching.store;
             let base = self.base.as_ref();
             store.insert(self.key, entry.clone(), |old| {
                 old.variant == entry.variant && old.vary == entry.vary
                     || base.is_some_and(|base| Arc::ptr_eq(&base.body, &old.body))
             });
         }
+    }
+
+    /// Whether what it answers has not been changed since it was asked for.
+    fn is_current(&self) -> bool {
+        self.caching.store.forgotten(self.key) == self.forgotten
     }
 
     /// Stores a part with those that are there already of the same content (RFC 9111 §3.4).

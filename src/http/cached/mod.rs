@@ -10,6 +10,7 @@ mod changed;
 mod deliver;
 mod fill;
 mod quick;
+mod shelf;
 mod view;
 
 use super::exchange::Exchange;
@@ -110,6 +111,13 @@ impl Cached<'_, '_> {
         for turn in 0..TURNS {
             let slot = self.store().find(asked.key);
             let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
+            let found = match found {
+                None if !anew => self.from_disk(asked.key).await.map(|entry| {
+                    let force = self.store().purged(&entry);
+                    (entry, force)
+                }),
+                found => found,
+            };
             let (base, why) = match found {
                 None => {
                     let others = slot.as_ref().is_some_and(|slot| !slot.variants.is_empty());
@@ -216,7 +224,7 @@ impl Cached<'_, '_> {
         }
         let Exchange { heads, text, .. } = &*self.exchange;
         let view = View { fields: &heads.request.fields, text };
-        let (seed, mut scratch) = (self.store().seed, Vec::new());
+        let (seed, mut scratch) = (self.store().seed(), Vec::new());
         let (own, by_language) = entry.variant;
         let wanted = || {
             let language = cache::favourite_language(&view)?;
@@ -266,7 +274,7 @@ impl Cached<'_, '_> {
         let Some(vary) = vary.filter(|vary| !vary.is_empty()) else { return asked.key };
         let Exchange { heads, text, .. } = &*self.exchange;
         let view = View { fields: &heads.request.fields, text };
-        vary.key(self.store().seed, asked.key, &view, &mut Vec::new())
+        vary.key(self.store().seed(), asked.key, &view, &mut Vec::new())
     }
 
     /// What goes to the origin.

@@ -30,6 +30,11 @@ pub(in crate::http) struct Room {
 }
 
 impl Room {
+    /// The key that was made last.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// What the key that was made last is made of.
     pub(super) fn subject(&self) -> Subject {
         (self.key.as_slice().into(), xxh3_64(&self.named), self.named.as_slice().into())
@@ -60,7 +65,7 @@ pub(super) fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path)
     };
     let view = View { fields: &heads.request.fields, text };
     caching.key.write(&uri, &view, None, key);
-    cache::key::hash(caching.store.seed, key)
+    cache::key::hash(caching.store.seed(), key)
 }
 
 /// The whole answer to a request, if a small one is stored that fits and is fresh.
@@ -107,7 +112,7 @@ fn fits(exchange: &mut Exchange<'_>, caching: &Caching, key: Key, entry: &Arc<En
     }
     let Exchange { heads, text, .. } = exchange;
     let view = View { fields: &heads.request.fields, text };
-    entry.vary.key(caching.store.seed, key, &view, &mut heads.keys.variant) == entry.variant.0
+    entry.vary.key(caching.store.seed(), key, &view, &mut heads.keys.variant) == entry.variant.0
 }
 
 fn write(exchange: &mut Exchange<'_>, caching: &Caching, entry: &Entry, resident: u64, length: u64) -> Lease {

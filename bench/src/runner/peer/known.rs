@@ -99,6 +99,15 @@ pub const KNOWN: &[Known] = &[
         extras: &[
             ("", &[("extra", "access_log off;")]),
             ("log", &[("extra", "access_log {{dir}}/nginx-access.log combined buffer=64k flush=1s;")]),
+            (
+                "cache",
+                &[(
+                    "extra",
+                    "access_log off; sendfile on; tcp_nopush on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
+                     proxy_cache_path {{dir}}/cache levels=1:2 keys_zone=site:64m max_size=4g inactive=1h use_temp_path=off; \
+                     proxy_cache site;",
+                )],
+            ),
         ],
     },
     Known {
@@ -193,6 +202,7 @@ const RINGWAY_PEER: Known = Known {
     balance: "balance = \"round-robin\"",
     extras: &[
         ("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")]),
+        ("cache", &[("extra", "[caches.site]\n[routes.all]\npool = \"site\"\ncache = \"site\"")]),
         // The backend takes the spans: what a collector does with them is its own affair.
         ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),
     ],
@@ -216,8 +226,16 @@ const HAPROXY: Known = Known {
     balance: "",
     // To its standard output, as its users do it in containers; here that is a file.
     extras: &[
-        ("", &[("log_to", "no log"), ("log", "")]),
-        ("log", &[("log_to", "log stdout format raw local0 info"), ("log", "log global\n    option httplog")]),
+        ("", &[("log_to", "no log"), ("log", ""), ("cache", "")]),
+        ("log", &[("log_to", "log stdout format raw local0 info"), ("log", "log global\n    option httplog"), ("cache", "")]),
+        (
+            "cache",
+            &[
+                ("log_to", "no log"),
+                ("log", "http-request cache-use site\n    http-response cache-store site"),
+                ("cache", "cache site\n    total-max-size 256\n    max-object-size 1000000\n    max-age 3600"),
+            ],
+        ),
     ],
 };
 

@@ -1,0 +1,138 @@
+//! Answers that are on the disk, brought into memory for those who ask for them.
+
+use super::Cached;
+use super::fill::{WINDOW, wall};
+use super::view::View;
+use crate::cache::disk::{CHUNK, Chunks, Disk, Stored};
+use crate::cache::store::body::{Body, Segment};
+use crate::cache::store::entry::Entry;
+use crate::cache::store::purge::Force;
+use crate::cache::store::record::{self, Answer, Record};
+use crate::cache::store::{Key, Store};
+use crate::cache::{self, Request};
+use crate::http::exchange::Exchange;
+use crate::net::{self, coarse_now};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long content waits for somebody to read on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Cached<'_, '_> {
+    /// The answer that the disk has for the request, if it has one that fits.
+    pub(super) async fn from_disk(&self, key: Key) -> Option<Arc<Entry>> {
+        let store = self.store();
+        let shelf = store.disk()?;
+        let disk: &Disk = (*shelf).as_ref();
+        let mut place = key;
+        loop {
+            let stored = disk.read(disk.find(place)?).await.ok()?;
+            match record::read(stored.meta())? {
+                Record::Varies(vary) if place == key => {
+                    let Exchange { heads, text, .. } = &*self.exchange;
+                    let view = View { fields: &heads.request.fields, text };
+                    place = vary.key(store.seed(), key, &view, &mut Vec::new());
+                }
+                Record::Varies(_) => return None,
+                Record::Answer(answer) => {
+                    let purged = store.purges.of(&answer.marks(stored.stamp()));
+                    if purged == Some(Force::Hard) || *answer.key != *self.exchange.heads.keys.key() {
+                        return None;
+                    }
+                    disk.touch(place);
+                    return Some(self.admit(key, answer, stored));
+                }
+            }
+        }
+    }
+
+    /// Takes an answer from the disk into memory, or passes it through if it is too large for that.
+    fn admit(&self, key: Key, answer: Answer, stored: Stored) -> Arc<Entry> {
+        let store = self.store();
+        let (length, stamp) = (stored.length(), stored.stamp());
+        let head: Box<[u8]> = stored.head().into();
+        let Answer { status, freshness, vary, variant, tags, host, key: bytes } = answer;
+        let before = freshness.resident(wall());
+        let kept = length <= store.largest();
+        let entry = |body: Arc<Body>| {
+            Arc::new(Entry {
+                status,
+                head,
+                freshness,
+                vary,
+                variant,
+                tags,
+                key: bytes,
+                host,
+                stamp,
+                received: (coarse_now(), before),
+                length: Some(length),
+                body,
+                parts: None,
+            })
+        };
+        match stored.into_body() {
+            crate::cache::disk::Body::Whole(content) => {
+                let entry = entry(Arc::new(Body::complete(vec![Segment::from(&content[..])])));
+                insert(store, key, &entry);
+                entry
+            }
+            crate::cache::disk::Body::Chunks(chunks) => {
+                let first = if kept { 0 } else { self.first_chunk(length) };
+                let body = match kept {
+                    true => Arc::new(Body::default()),
+                    false => Arc::new(Body::from(first * CHUNK as u64, WINDOW)),
+                };
+                let entry = entry(body);
+                if kept {
+                    insert(store, key, &entry);
+                }
+                net::spawn("cache read", read(store.clone(), key, entry.clone(), chunks, first));
+                entry
+            }
+        }
+    }
+
+    /// The first chunk that the request needs of a content of this length.
+    fn first_chunk(&self, length: u64) -> u64 {
+        let Exchange { heads, text, .. } = &*self.exchange;
+        let view = View { fields: &heads.request.fields, text };
+        let request = Request::of(&view, cache::Honour::None);
+        // With conditions it may turn out to be the whole.
+        let range = request.range.filter(|_| request.conditions.if_range.is_none());
+        match range.map(|range| cache::range::resolve(range, length)) {
+            Some(cache::range::Ranged::One(span)) => span.start / CHUNK as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// Reads a content from its chunk `first` on for those who want it.
+async fn read(store: Arc<Store>, key: Key, entry: Arc<Entry>, chunks: Chunks, first: u64) {
+    let body = &entry.body;
+    for number in first..chunks.count() {
+        let Ok(content) = chunks.read(number).await else {
+            body.fail();
+            store.drop_entry(key, &entry);
+            return;
+        };
+        body.append(Segment::from(&content[..]));
+        while let Ok(Some(callee)) = body.ahead() {
+            if net::timeout(PATIENCE, callee).await.is_none() && !body.has_readers() {
+                break;
+            }
+        }
+        if !body.is_wanted() || !body.is_kept() && !body.has_readers() && body.received() > 2 * WINDOW {
+            return body.fail();
+        }
+    }
+    body.finish(b"");
+    if body.is_kept() {
+        // Its weight is another now.
+        insert(&store, key, &entry);
+    }
+}
+
+fn insert(store: &Store, key: Key, entry: &Arc<Entry>) {
+    store.insert(key, entry.clone(), |old| old.variant == entry.variant && old.vary == entry.vary);
+}
