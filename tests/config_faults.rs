@@ -285,7 +285,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
             ],
         ),
         (
-            "[routes.r]\npool = 'p'\ncache = 'statc'\n[caches.static]\n[caches.other]",
+            "[routes.r]\npool = 'site'\ncache = 'statc'\n[caches.static]\n[caches.other]",
             &["3:9 no cache is named `statc`; did you mean `static`?"],
         ),
         (

@@ -43,3 +43,27 @@ fn files_are_a_routes_own_way_to_answer() {
     let loaded = load(&format!("{good}{REST}"));
     assert!(loaded.config.routes["s"].files.as_ref().unwrap().root.is_absolute());
 }
+
+#[test]
+fn pages_are_files_that_can_be_sent() {
+    for (route, expected) in [
+        (
+            "error_pages = { '404' = {} }",
+            "2:17 nothing is said in place of 404; write the path of a file, or { json = \"errors/404.json\" }",
+        ),
+        (
+            "error_pages = { '200' = 'x.html' }",
+            "2:17 `200` is not a status of errors: only answers from 400 on are errors; write \"404\", \"502-504\" or \"5xx\"",
+        ),
+        (
+            "error_pages = { reset = 'x.html' }",
+            "2:17 `reset` is not a status of errors: it is no status; write \"404\", \"502-504\" or \"5xx\"",
+        ),
+    ] {
+        let text = format!("[routes.r]\n{route}\npool = 'site'\n{REST}");
+        let told = brief(&Folder::with(&[("ring.toml", &text)]).faults());
+        assert_eq!(told, [expected], "\n{route}");
+    }
+    let warned = load(&format!("[routes.r]\npool = 'site'\nmaintenance = {{ status = 503 }}\n{REST}"));
+    assert!(warned.warnings.to_string().contains("nothing switches this maintenance on"), "{}", warned.warnings);
+}

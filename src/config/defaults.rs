@@ -7,7 +7,7 @@ use super::sense::sticky;
 use super::tree::{Node, Table, Value};
 
 /// The keys of a listener that mean something only for HTTP.
-pub const HTTP_ONLY: [&str; 4] = ["redirect", "trusted_proxies", "forwarded", "upgrades"];
+pub const HTTP_ONLY: [&str; 5] = ["redirect", "trusted_proxies", "forwarded", "upgrades", "error_pages"];
 
 /// The keys of a listener that mean something only where there are connections.
 pub const STREAMS_ONLY: [&str; 6] = ["interface", "limits", "on_refuse", "tcp", "transparent", "v6only"];

@@ -173,6 +173,11 @@ formats! {
         |text, _| protected::editable(text);
     "template" ["string"] type Template, "a value", "write text with fields: \"{client.ip}\"",
         |text, _| text.parse::<Template>().map(|t| t.to_string());
+    "error-status" ["string"], "a status of errors", "write \"404\", \"502-504\" or \"5xx\"",
+        |text, _| match text.parse::<RetryOn>()? {
+            RetryOn::Status(..) => Ok(text.to_owned()),
+            _ => Err(Invalid::new("it is no status")),
+        };
     "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
         |text, _| patterns::header_name(text).map(|_| text.to_owned());
     "cookie-attribute" ["string"] mark CookieAttribute, "an attribute of a cookie",

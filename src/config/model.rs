@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod live;
 mod log;
+mod pages;
 mod pool;
 mod proxy;
 mod queue;
@@ -35,6 +36,7 @@ pub use guard::*;
 pub use health::*;
 pub use live::*;
 pub use log::*;
+pub use pages::*;
 pub use pool::*;
 pub use proxy::*;
 pub use queue::*;
@@ -255,6 +257,9 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// Which headers tell the target about the client.
     pub forwarded: Forwarded,
+    /// What clients see in place of errors, by status: "404", "502-504", "5xx". What a route says goes first.
+    #[schemars(extend("propertyNames" = { "format": "error-status" }))]
+    pub error_pages: BTreeMap<String, ErrorPage>,
     /// The Upgrade tokens that may make a tunnel. An empty list forbids all.
     #[schemars(with = "Vec<UpgradeToken>")]
     pub upgrades: Vec<String>,
@@ -296,6 +301,7 @@ impl Default for Listener {
             redirect: None,
             trusted_proxies: Vec::new(),
             forwarded: Forwarded::Xff,
+            error_pages: BTreeMap::new(),
             upgrades: vec!["websocket".into()],
             proxy_protocol: None,
             allow: Vec::new(),

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod live;
 mod log;
+mod pages;
 mod passage;
 mod proxy;
 mod queue;
@@ -113,6 +114,7 @@ impl Sense<'_> {
             return;
         }
         guard::check(self, listener, &at);
+        pages::check(self, &listener.error_pages, None, &at);
         sockets::check(self, listener, &at);
         proxy::check(self, listener, &at);
         if let Some(tls) = listener.tls.as_ref().filter(|_| listener.protocol != Protocol::Udp) {
@@ -221,6 +223,7 @@ impl Sense<'_> {
         self.outcome_of(name, &at);
         edit::check(self, route, &at);
         self.route_listeners(&at, route);
+        pages::check(self, &route.error_pages, route.maintenance.as_ref(), &at);
         if let Some(of) = &route.files {
             files::check(self, route, of, &at);
         }

@@ -24,6 +24,7 @@ mod life;
 mod limits;
 mod live;
 mod logs;
+mod maintenance;
 mod otlp;
 pub mod overrides;
 mod present;

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, egress, files, guards, keep_up, limits, live, logs, shelves, sticky};
+use super::{checks, egress, files, guards, keep_up, limits, live, logs, maintenance, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -163,6 +163,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (watched, looking) = (shared.clone(), look.clone());
     keep_up("the watch of certificates", move || certificates::watch(watched.clone(), looking.clone()));
+    let maintained = shared.clone();
+    keep_up("the watch of maintenance", move || maintenance::watch(maintained.clone()));
     let mut keepers = Keepers::default();
     keepers.set(&present, &look, &again);
     let admin = admin.map(|doors| Served::new(doors, report.clone(), asking, &look));

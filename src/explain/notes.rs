@@ -76,6 +76,11 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
         notes.push(format!("503 instead while pool {} is down, or the process leaves", names.join(" or ")));
     }
     let Some((reason, _)) = answer.refusal else { return };
+    let route = course.route.and_then(|route| plan.routes.get(route));
+    let mut pages = route.and_then(|route| route.pages.as_deref()).into_iter().chain(http.pages.as_deref());
+    if answer.grpc.is_none() && pages.any(|pages| pages.find(answer.status).is_some()) {
+        notes.push(format!("a page stands in place of the words of {}", answer.status));
+    }
     let reading = course.reading.as_ref();
     match reason {
         Reason::AmbiguousPath => {
@@ -111,6 +116,10 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
         }
         Reason::NoRoute => {
             notes.push(format!("no route takes it, and listener `{}` has no pool to fall back on", listener.name));
+        }
+        Reason::Maintenance => {
+            let name = route.map_or("", |route| &route.name);
+            notes.push(format!("route `{name}` is in maintenance; clients of its `allow` see nothing of that"));
         }
         Reason::BodyTooLarge => {
             let own = course.route.and_then(|route| plan.config.routes.get(&plan.routes[route].name));

@@ -3,6 +3,8 @@
 //! What always holds: interim answers go on, exactly one final answer does, and one that ends early is never made to
 //! look complete.
 
+mod replaced;
+
 use super::body::{Body, BodyError};
 use super::cached::{self, Filler};
 use super::connection::Connection;
@@ -166,6 +168,9 @@ impl<'a> Answer<'a> {
                 if let Some(filler) = exchange.filler {
                     // Rarer than an answer to a client.
                     return Box::pin(self.fill(exchange, filler, &answer, held)).await;
+                }
+                if let Some(page) = exchange.intercepts() {
+                    return Box::pin(self.replace(exchange, page, &answer, held)).await;
                 }
                 return self.pass_final(exchange, &answer, held).await;
             }

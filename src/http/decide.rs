@@ -92,7 +92,14 @@ pub(super) fn decide(
             None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
         });
     };
-    let decision = match &routes[route].action {
+    let found = &routes[route];
+    if let Some(maintenance) = &found.maintenance
+        && maintenance.keeps_out(client.ip())
+    {
+        let reply = Reply::maintenance(maintenance.status, maintenance.retry_after);
+        return Decided { client, route: Some(route), decision: Decision::Reply(reply) };
+    }
+    let decision = match &found.action {
         Action::Forward(forward) => Decision::Forward(forward.clone(), path),
         Action::Files(site) => Decision::Files(site.clone(), path),
         Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),

@@ -246,6 +246,8 @@ impl Exchange<'_> {
         let is_head = self.text.starts_with(b"HEAD ");
         let method = if is_head { Method::Head } else { self.heads.request.method };
         let id = self.outcome.request_id();
+        let page = self.page(&reply);
+        let status = page.map_or(reply.status, |page| page.status);
         lane.with_date(|date| {
             let (version, keep_alive) = (self.heads.request.version, self.keep_alive);
             let asker = Asker { version, method, keep_alive, date: date.as_bytes(), hsts: &http.hsts };
@@ -253,14 +255,16 @@ impl Exchange<'_> {
                 let late = self.hurried && reply.status == 504;
                 let (status, name) = if late { grpc::DEADLINE_EXCEEDED } else { grpc::status(reply.status) };
                 h1::encode_grpc_error(out.buffer(), status, name, id.as_str(), asker);
+            } else if let Some(page) = page {
+                page.encode(out.buffer(), &reply.retry_line(), asker, id.as_str());
             } else {
                 reply.encode(out.buffer(), asker, id.as_str());
             }
         });
         if let Some(edits) = self.edits_of_answers() {
-            edit::written_answer(edits, &edit::Facts { status: reply.status, ..self.facts() }, out.buffer());
+            edit::written_answer(edits, &edit::Facts { status, ..self.facts() }, out.buffer());
         }
-        self.outcome.status = if self.grpc && reply.is_error() { 200 } else { reply.status };
+        self.outcome.status = if self.grpc && reply.is_error() { 200 } else { status };
         self.send_whole(out).await;
     }
 

@@ -443,7 +443,8 @@ impl<'e, 'a> Forwarding<'e, 'a> {
             Err(broken) => return Err(broken),
         };
         local.observe(attempt.index(), passed.first_byte, now);
-        attempt.answered(self.exchange.outcome.status, passed.first_byte, now);
+        // What the client got may be a page in its place.
+        attempt.answered(self.exchange.heads.response.status, passed.first_byte, now);
         local.answered(attempt.index(), passed.first_byte, now);
         let first_byte = u64::try_from(passed.first_byte.as_nanos()).unwrap_or(u64::MAX);
         connection.era.latencies.first_byte(self.rule.pool, first_byte);

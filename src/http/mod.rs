@@ -25,6 +25,7 @@ mod kept;
 mod link;
 mod onward;
 mod outcome;
+mod pages;
 mod queue;
 mod reply;
 mod request;

@@ -229,7 +229,7 @@ impl Outcome {
         let (cause, phase) = match reason {
             Reason::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
             Reason::BodyTimeout => (Cause::ClientTimeout, self.phase()),
-            Reason::NoRoute | Reason::NoFile => (Cause::Local, Phase::Request),
+            Reason::NoRoute | Reason::NoFile | Reason::Maintenance => (Cause::Local, Phase::Request),
             Reason::File => (Cause::Internal, self.phase()),
             Reason::Internal => (Cause::Internal, self.phase()),
             // Its body turned out to be wrong while it was passed on.

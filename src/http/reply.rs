@@ -101,6 +101,11 @@ impl Reply {
         Self { status, refusal: None, failure: None, content: Content::Error(UNSAID) }
     }
 
+    /// A route in maintenance; 0 seconds: it is not said when to come again.
+    pub(super) fn maintenance(status: u16, retry_after: u32) -> Self {
+        Self { content: Content::Error(retry_after), ..Self::refusal(status, Reason::Maintenance) }
+    }
+
     /// A range that lies beyond a content of this length (RFC 9110 §15.5.17).
     pub(super) fn unsatisfiable(length: u64) -> Self {
         Self { content: Content::Unsatisfiable(length), ..Self::bare(416) }
@@ -197,6 +202,15 @@ impl Reply {
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
         matches!(self.content, Content::Error(_))
+    }
+
+    /// After how many seconds the client is told to come again, as a line; nothing: it is not told.
+    pub(super) fn retry_line(&self) -> String {
+        match self.content {
+            Content::Error(after) if after != UNSAID => format!("Retry-After: {after}\r\n"),
+            _ if self.status == 405 => "Allow: GET, HEAD\r\n".to_owned(),
+            _ => String::new(),
+        }
     }
 
     /// Where the client is sent, if it is.

@@ -67,6 +67,8 @@ words! {
         NoRoute = "no-route",
         /// The client wants what is stored alone, and there is nothing (504).
         OnlyIfCached = "only-if-cached",
+        /// The route is in maintenance (503, or as configured).
+        Maintenance = "maintenance",
         /// There is no such file (404).
         NoFile = "no-file",
         /// A file could not be read (403, 500, 503), or was cut short while it was sent.

@@ -7,10 +7,10 @@ use super::router::{Conditions, Router};
 use super::sticky;
 use super::tracing;
 use super::{
-    Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Plan, Pool, Protocol, Redirect, Respond,
-    Retry, Route, Runtime, Site, Udp,
+    Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Pages, Plan, Pool, Protocol, Redirect,
+    Respond, Retry, Route, Runtime, Site, Udp,
 };
-use super::{Store, cache, edge, front, guard, probes, sockets};
+use super::{Store, cache, edge, front, guard, pages, probes, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -77,7 +77,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        match compile_route(name, route, (&pool_index, &pools, &caches), workers, previous) {
+        let compiled = compile_route(name, route, (&pool_index, &pools, &caches), workers, previous);
+        match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((route, condition)) => {
                 routes.push(route);
                 conditions.push(condition);
@@ -89,7 +90,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         return Err(faults);
     }
     let mut listeners = Vec::new();
-    let context = Context { config, workers, pools: &pool_index, conditions: &conditions, previous };
+    let context = Context { config, workers, pools: &pool_index, conditions: &conditions, previous, files: &files };
     let mut shared = edge::Shared::new(config, previous, rings);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
         match compile_listener(index, name, listener, &context, &mut shared) {
@@ -390,7 +391,7 @@ fn compile_route(
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => {
-            Ok((Route { name: name.to_owned(), action, edits }, conditions))
+            Ok((Route { name: name.to_owned(), action, edits, pages: None, maintenance: None }, conditions))
         }
         _ => Err(faults),
     }
@@ -403,6 +404,7 @@ struct Context<'a> {
     pools: &'a BTreeMap<&'a str, usize>,
     conditions: &'a [Conditions],
     previous: Option<&'a Plan>,
+    files: &'a Files,
 }
 
 fn compile_listener(
@@ -412,7 +414,7 @@ fn compile_listener(
     context: &Context<'_>,
     shared: &mut edge::Shared,
 ) -> Result<Listener, Vec<Fault>> {
-    let Context { config, workers, pools, conditions, previous } = *context;
+    let Context { config, workers, pools, conditions, previous, files } = *context;
     let pool = listener.pool.as_ref().map(|pool| {
         pools
             .get(pool.as_str())
@@ -466,6 +468,7 @@ fn compile_listener(
                 forwarded: matches!(listener.forwarded, model::Forwarded::Rfc7239 | model::Forwarded::Both),
                 websocket: listener.upgrades.iter().any(|token| token == "websocket"),
                 hsts: listener.tls.as_ref().and_then(|tls| tls.hsts.as_ref()).map(edge::hsts).unwrap_or_default(),
+                pages: Pages::compile(&listener.error_pages, &key_path(&["listeners", name, "error_pages"]), files)?,
             })
         }
     };

@@ -1,5 +1,5 @@
 //! What stands in the files that are read when a plan is made and not again: secrets of cookies, headers and authorities of the
-//! collector of traces. Other files that a configuration names are read again whenever they change, or each time they are needed.
+//! collector of traces, pages in place of errors. Other files that a configuration names are read again whenever they change, or each time they are needed.
 //!
 //! What always holds: a plan that differs in its targets alone goes by what was read for the one before it; nothing of a file is shown.
 
@@ -19,12 +19,23 @@ pub struct Files(BTreeMap<KeyPath, Content>);
 type Content = Result<Arc<[u8]>, String>;
 
 /// The largest file that is read, in bytes; of a larger one as much counts.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
 impl Files {
     /// Reads those that a configuration names. Blocks.
     pub(super) fn read(config: &Config) -> Self {
-        Self(named(config).map(|(key, path)| (key, content(path))).collect())
+        let mut read: BTreeMap<&Path, Content> = BTreeMap::new();
+        // Defaults have many name the same file.
+        let content = |(key, path)| (key, read.entry(path).or_insert_with(|| content(path)).clone());
+        Self(named(config).map(content).collect())
+    }
+
+    /// The same as [`Files::content`], to be kept.
+    pub(super) fn shared(&self, key: &KeyPath) -> Result<&Arc<[u8]>, &str> {
+        match self.0.get(key) {
+            Some(content) => content.as_ref().map_err(String::as_str),
+            None => Err("it was not read"),
+        }
     }
 
     /// What stands in the file that a key names, as long as a configuration that it was read for names it.
@@ -74,7 +85,24 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
             .into_iter()
             .filter_map(|(key, path)| Some((KeyPath::from(["tracing", key]), path?)))
     });
-    secrets.chain(collector)
+    secrets.chain(collector).chain(pages(config))
+}
+
+fn pages(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
+    let routes = config.routes.iter().map(|(name, route)| ("routes", name, &route.error_pages));
+    let listeners = config.listeners.iter().map(|(name, listener)| ("listeners", name, &listener.error_pages));
+    let errors = routes.chain(listeners).flat_map(|(kind, name, pages)| {
+        pages.iter().map(move |(status, page)| {
+            (KeyPath::from([kind, name, "error_pages", status]), page.file.as_deref(), page.json.as_deref())
+        })
+    });
+    let maintenance = config.routes.iter().filter_map(|(name, route)| {
+        let of = route.maintenance.as_ref()?;
+        Some((KeyPath::from(["routes", name, "maintenance"]), of.file.as_deref(), of.json.as_deref()))
+    });
+    errors.chain(maintenance).flat_map(|(at, file, json)| {
+        [("file", file), ("json", json)].into_iter().filter_map(move |(key, path)| Some((at.child(key), path?)))
+    })
 }
 
 fn content(path: &Path) -> Content {

@@ -14,6 +14,7 @@ mod front;
 pub mod guard;
 pub mod host;
 mod live;
+mod pages;
 mod passage;
 pub mod path;
 mod probes;
@@ -44,6 +45,7 @@ pub use compile::{compile, inherit, renew, succeed};
 pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
 pub use guard::Guard;
+pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use site::Site;
@@ -239,6 +241,8 @@ pub struct Http {
     pub websocket: bool,
     /// The line that tells browsers to come over TLS only, or nothing.
     pub hsts: Box<[u8]>,
+    /// What clients see in place of errors where no route says so; `None`: what there is by default.
+    pub pages: Option<Arc<Pages>>,
 }
 
 /// Bounds on what clients may take.
@@ -263,6 +267,10 @@ pub struct Route {
     pub action: Action,
     /// What it changes in heads; `None`: nothing.
     pub edits: Option<Arc<Edits>>,
+    /// What clients see in place of errors; `None`: what there is by default.
+    pub pages: Option<Arc<Pages>>,
+    /// What they see in place of all that it does, and when; `None`: nothing, never.
+    pub maintenance: Option<Arc<Maintenance>>,
 }
 
 /// What a route does.

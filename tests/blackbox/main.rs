@@ -43,6 +43,7 @@ mod lifecycle;
 mod live;
 mod logs;
 mod observe;
+mod pages;
 mod passthrough;
 mod probes;
 mod proxy_protocol;

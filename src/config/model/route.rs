@@ -1,6 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
-use super::{Files, Hedge, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders};
+use super::{
+    ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders,
+};
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
@@ -57,6 +59,11 @@ pub struct Route {
     pub respond: Option<Respond>,
     /// An answer that sends the client elsewhere.
     pub redirect: Option<Redirect>,
+    /// What clients see in place of errors, by status: "404", "502-504", "5xx".
+    #[schemars(extend("propertyNames" = { "format": "error-status" }))]
+    pub error_pages: BTreeMap<String, ErrorPage>,
+    /// A page in place of all that the route does, while that is switched on.
+    pub maintenance: Option<Maintenance>,
     /// What is taken from the front of the path before the target sees it, or a file is looked for.
     #[schemars(with = "Option<PlainPath>")]
     pub strip_prefix: Option<String>,
