@@ -75,10 +75,10 @@ impl Flight {
         self.waiting.lock().interim.get(place).cloned()
     }
 
-    /// A call when there is something new; `None`: it has come to something.
-    pub fn wait(&self) -> io::Result<Option<Callee>> {
+    /// A call when there is something new for who knows of so many interim answers; `None`: there is.
+    pub fn wait(&self, known: usize) -> io::Result<Option<Callee>> {
         let mut waiting = self.waiting.lock();
-        if self.verdict.get().is_some() {
+        if self.verdict.get().is_some() || waiting.interim.len() > known {
             return Ok(None);
         }
         let (caller, callee) = call()?;

@@ -20,6 +20,7 @@ use entry::{Entry, Slot};
 use flight::Flight;
 use lock::Short;
 use purge::{Force, Purges};
+use quick_cache::OptionsBuilder;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use shelf::Opened;
@@ -39,7 +40,7 @@ pub struct Store {
     /// Its name.
     pub name: String,
     seed: AtomicU64,
-    table: Cache<Key, Held, Weigh, BuildHasherDefault<Own>, DefaultLifecycle<Key, Held>>,
+    table: Table,
     flights: Box<[Short<Flights>]>,
     /// What has been purged.
     pub purges: Purges,
@@ -51,6 +52,7 @@ pub struct Store {
     shelf: ArcSwapOption<Opened>,
 }
 
+type Table = Cache<Key, Held, Weigh, BuildHasherDefault<Own>, DefaultLifecycle<Key, Held>>;
 type Flights = HashMap<Key, Arc<Flight>>;
 
 /// A slot with what it takes of memory.
@@ -64,12 +66,16 @@ struct Held {
 const SHARDS: usize = 64;
 /// Places where is noted what was forgotten.
 const FORGOTTEN: usize = 1024;
+/// How exactly is noted that nobody is to wait.
+const LONELY_GRAIN: Duration = Duration::from_secs(5);
 /// Variants of a key.
 const VARIANTS: usize = 64;
 /// How much of its memory a store keeps for answers that come in, as a divisor.
 const INCOMING: u64 = 16;
 /// What one object may take of a store's memory at most, as a divisor.
-const LARGEST: u64 = 8;
+const LARGEST: u64 = 16;
+/// The least that a shard of the table holds.
+const SHARD: u64 = 32 << 20;
 /// A typical object, for the size of the table at first.
 const TYPICAL: u64 = 16 << 10;
 
@@ -81,7 +87,7 @@ impl Store {
         Self {
             name,
             seed: AtomicU64::new(fastrand::u64(..)),
-            table: Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
+            table: table(items, capacity),
             flights: (0..SHARDS).map(|_| Short::default()).collect(),
             purges: Purges::since(millis()),
             memory: AtomicU64::new(memory),
@@ -121,7 +127,8 @@ impl Store {
 
     /// The largest content that is kept in memory, in bytes.
     pub fn largest(&self) -> u64 {
-        self.memory() / LARGEST
+        // A shard keeps nothing that is larger than itself.
+        (self.memory() / LARGEST).min(self.table.shard_capacity() / 2)
     }
 
     /// What is stored under a key.
@@ -170,8 +177,12 @@ impl Store {
         self.forgotten[key as usize % FORGOTTEN].load(Ordering::Acquire)
     }
 
-    /// Nobody waits for another's answer until then, by the coarse clock.
+    /// Nobody waits for another's answer until then, by the coarse clock. It is not noted anew each time.
     pub fn be_lonely(&self, key: Key, until: Duration) {
+        let known = self.table.peek(&key).and_then(|held| held.slot.lonely);
+        if known.is_some_and(|known| known + LONELY_GRAIN >= until) {
+            return;
+        }
         self.change(key, |slot| slot.lonely = Some(until));
     }
 
@@ -274,6 +285,20 @@ impl Drop for Incoming {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({})", self.name)
+    }
+}
+
+/// The table, in as many shards as have room for large objects.
+fn table(items: usize, capacity: u64) -> Table {
+    let most = crate::net::allowed_cores().len() * 4;
+    let shards = usize::try_from(capacity / SHARD).unwrap_or(usize::MAX).clamp(1, most.max(1));
+    // The next power of two is taken.
+    let shards = if shards.is_power_of_two() { shards } else { shards.next_power_of_two() / 2 };
+    let options =
+        OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(capacity).shards(shards).build();
+    match options {
+        Ok(options) => Cache::with_options(options, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
+        Err(_) => Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
     }
 }
 

@@ -105,6 +105,11 @@ impl Purges {
         self.clock.fetch_max(stamp, Ordering::AcqRel);
     }
 
+    /// What is asked for from now on has another stamp than what was before.
+    pub fn tick(&self) {
+        self.clock.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Purges what was asked for before `stamp`, as was said once before.
     pub fn recall(&self, what: Purge, force: Force, stamp: u64) {
         self.note(&mut self.list.lock(), what, force, stamp);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 pub enum Record {
     /// An answer.
     Answer(Answer),
-    /// What the answers vary on: each stands under the key of its variant.
-    Varies(Vary),
+    /// What the answers vary on: each stands under the key of its variant. Those that were asked for before a stamp were forgotten.
+    Varies(Vary, u64),
 }
 
 /// What there is to know of an answer without its head and content.
@@ -63,16 +63,19 @@ pub fn of(entry: &Entry) -> Box<[u8]> {
     out.into_boxed_slice()
 }
 
-/// Writes what the answers under a key vary on.
-pub fn of_vary(vary: &Vary) -> Box<[u8]> {
-    [&[FORM, 1], vary.as_bytes()].concat().into_boxed_slice()
+/// Writes what the answers under a key vary on, that were asked for at `birth` or later.
+pub fn of_vary(vary: &Vary, birth: u64) -> Box<[u8]> {
+    [&[FORM, 1], &birth.to_le_bytes()[..], vary.as_bytes()].concat().into_boxed_slice()
 }
 
 /// Reads what was written. `None`: it was written in another form.
 pub fn read(bytes: &[u8]) -> Option<Record> {
     let mut reader = Reader(bytes);
     match reader.take::<2>()? {
-        [FORM, 1] => Some(Record::Varies(Vary::from_bytes(reader.0))),
+        [FORM, 1] => {
+            let birth = u64::from_le_bytes(reader.take()?);
+            Some(Record::Varies(Vary::from_bytes(reader.0), birth))
+        }
         [FORM, 0] => {
             let freshness = Freshness::from_bytes(&reader.take()?);
             let status = u16::from_le_bytes(reader.take()?);

@@ -72,7 +72,7 @@ impl Store {
             let store = asked.upgrade()?;
             let now = store.purges.now();
             match record::read(meta)? {
-                Record::Varies(_) => Some(now),
+                Record::Varies(..) => Some(now),
                 Record::Answer(answer) => (store.purges.of(&answer.marks(stamp)) != Some(Force::Hard)).then_some(now),
             }
         };
@@ -109,18 +109,30 @@ impl Store {
         self.shelf.load_full()
     }
 
-    /// Begins to write an answer to the disk.
-    pub fn write(&self, key: Key, entry: &Entry) -> Option<Writer> {
+    /// Begins to write an answer to the disk. `birth`: since when that has what it varies on, if that is known.
+    pub fn write(&self, key: Key, entry: &Entry, birth: Option<u64>) -> Option<Writer> {
         self.with_disk(|disk| {
             let object =
                 |key, meta, head: &[u8], length| Object { key, stamp: entry.stamp, meta, head: head.into(), length };
             if !entry.vary.is_empty() {
                 // What the disk does not take is counted there.
-                let spec = object(key, record::of_vary(&entry.vary), b"", Some(0));
+                let spec = object(
+                    key,
+                    record::of_vary(&entry.vary, birth.unwrap_or_else(|| self.birth(key, entry))),
+                    b"",
+                    Some(0),
+                );
                 let _ = disk.put(spec).and_then(Writer::finish);
             }
             disk.put(object(place(key, entry), record::of(entry), &entry.head, entry.length)).ok()
         })?
+    }
+
+    /// Since when the disk has what an answer varies on: since the oldest of its kind that is known.
+    fn birth(&self, key: Key, entry: &Entry) -> u64 {
+        let slot = self.find(key);
+        let same = slot.iter().flat_map(|slot| &slot.variants).filter(|other| other.vary == entry.vary);
+        same.map(|other| other.stamp).min().unwrap_or(entry.stamp).min(entry.stamp)
     }
 
     /// A validation has brought an answer up to date that is on the disk.
@@ -135,6 +147,8 @@ impl Store {
     /// Forgets what the disk has under a key, with the variants that `entries` name.
     pub(super) fn forget_on_disk<'e>(&self, key: Key, entries: impl Iterator<Item = &'e Arc<Entry>>) {
         self.with_disk(|disk| {
+            // What stands under the keys of variants that are not known here is older than any that is stored after this.
+            self.purges.tick();
             disk.forget(key);
             for entry in entries {
                 disk.forget(place(key, entry));

@@ -45,13 +45,13 @@ enum Part {
     Several(Arc<Body>, Boundary),
 }
 
-/// Sends a stored answer. Returns whether it went out to its end.
-pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, given: &Given<'_>) -> bool {
+/// Sends a stored answer. Returns what is left of it, where that has slid out of the window.
+pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, given: &Given<'_>) -> Option<Sending> {
     let part = match part_of(exchange, entry) {
         Ok(part) => part,
         Err(reply) => {
             exchange.answer(reply, false).await;
-            return true;
+            return None;
         }
     };
     let Connection { client, listener, .. } = exchange.connection;
@@ -65,7 +65,7 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
         .flatten();
     let Some(mut sending) = begun else {
         exchange.answer(Reply::failure(Failure::Internal), false).await;
-        return true;
+        return None;
     };
     exchange.outcome.answers_with(exchange.connection.era, &out);
     let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(out.len(), |end| end + 4);
@@ -78,10 +78,10 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
     };
     if let Err(error) = sent {
         exchange.gone(&error);
-        return false;
+        return None;
     }
     if sending.is_ended() {
-        return true;
+        return None;
     }
     // Rarer than an answer that fits behind its head, and larger.
     Box::pin(sending.rest(exchange, given.silence)).await
@@ -298,13 +298,15 @@ fn copy(entry: &Entry, text: &mut Vec<u8>, wanted: impl Fn(&[u8]) -> bool) {
 }
 
 /// Content on its way.
-struct Sending {
+pub(super) struct Sending {
     reader: Reader,
     framing: Framing,
     /// How much is still to be sent; of what comes in chunks it is not known.
     left: u64,
     ended: bool,
     trailers: bool,
+    /// Where the reader's body begins in the content.
+    base: u64,
 }
 
 impl Sending {
@@ -318,6 +320,7 @@ impl Sending {
             left,
             ended: framing == Framing::None || left == 0,
             trailers: framing == Framing::Chunked && span.start == 0,
+            base: 0,
         };
         while small && !sending.ended {
             match sending.take().ok()? {
@@ -360,13 +363,13 @@ impl Sending {
             }
             Piece::Later(callee) => Taken::Later(callee),
             Piece::End => Taken::End,
-            Piece::Gone => Taken::Lost(Failure::Internal),
+            Piece::Gone => Taken::Behind,
             Piece::Broken => Taken::Lost(Failure::Reset),
         })
     }
 
-    /// Sends what is left as it comes. Returns whether that went to its end.
-    async fn rest(mut self, exchange: &mut Exchange<'_>, silence: Duration) -> bool {
+    /// Sends what is left as it comes. Returns it where that has slid out of the window.
+    pub(super) async fn rest(mut self, exchange: &mut Exchange<'_>, silence: Duration) -> Option<Self> {
         let Connection { client, listener, .. } = exchange.connection;
         let stall = listener.timeouts.write_stall;
         let mut watched = true;
@@ -383,7 +386,7 @@ impl Sending {
                     let length = content.len() as u64;
                     if let Err(error) = send_content(client, self.framing, content, stall).await {
                         exchange.gone(&error);
-                        return false;
+                        return None;
                     }
                     exchange.outcome.bytes_out += length;
                     exchange.outcome.body_out += length;
@@ -404,7 +407,7 @@ impl Sending {
                         Either::Right(true) => {
                             exchange.keep_alive = false;
                             exchange.outcome.client_left();
-                            return false;
+                            return None;
                         }
                         // The client has sent more: it is still there, and can be watched no further.
                         Either::Right(false) => {
@@ -413,16 +416,18 @@ impl Sending {
                         }
                     }
                     self.cut(exchange, Failure::IdleTimeout);
-                    return false;
+                    return None;
                 }
                 Taken::End if self.framing == Framing::Chunked || self.framing == Framing::UntilClose => {}
                 Taken::End => {
                     self.cut(exchange, Failure::Internal);
-                    return false;
+                    return None;
                 }
+                Taken::Behind if matches!(self.framing, Framing::Length(_)) => return Some(self),
+                Taken::Behind => return self.give_up(exchange),
                 Taken::Lost(failure) => {
                     self.cut(exchange, failure);
-                    return false;
+                    return None;
                 }
             }
             break;
@@ -434,10 +439,28 @@ impl Sending {
             exchange.outcome.bytes_out += last.len() as u64;
             if let Err(error) = client.send(last, stall).await {
                 exchange.gone(&error);
-                return false;
+                return None;
             }
         }
-        true
+        None
+    }
+
+    /// What the client still lacks of the content.
+    pub(super) fn missing(&self) -> Span {
+        let at = self.base + self.reader.at();
+        Span::new(at, at.saturating_add(self.left))
+    }
+
+    /// What is left comes from here.
+    pub(super) fn goes_on(&mut self, body: Arc<Body>) {
+        self.base = self.missing().start;
+        self.reader = Reader::new(body, 0);
+    }
+
+    /// The client was too slow, and nobody can tell it the rest.
+    pub(super) fn give_up(self, exchange: &mut Exchange<'_>) -> Option<Self> {
+        self.cut(exchange, Failure::WriteStall);
+        None
     }
 
     /// The client must not take what it got for complete.
@@ -455,5 +478,6 @@ enum Taken {
     Content(Arc<[u8]>, Range<usize>),
     Later(crate::net::Callee),
     End,
+    Behind,
     Lost(Failure),
 }

@@ -61,6 +61,8 @@ pub(in crate::http) struct Filler {
     pub(super) known_as: Option<Key>,
     /// What it validates.
     pub(super) base: Option<Arc<Entry>>,
+    /// Since when the disk has what its answers vary on, if it has.
+    birth: Option<u64>,
     /// What had been purged, and forgotten, when it was asked.
     pub(super) stamp: u64,
     pub(super) forgotten: u64,
@@ -110,10 +112,11 @@ impl Filler {
         (key, subject): (Key, Subject),
         (flight, known_as): (Arc<Flight>, Option<Key>),
         base: Option<Arc<Entry>>,
+        birth: Option<u64>,
     ) -> Self {
         let (stamp, forgotten) = (caching.store.purges.now(), caching.store.forgotten(key));
         let (sent, state) = (Cell::new(0), RefCell::new(State::Waiting));
-        Self { caching, key, subject, flight, known_as, base, stamp, forgotten, sent, state }
+        Self { caching, key, subject, flight, known_as, base, birth, stamp, forgotten, sent, state }
     }
 
     /// Asks, on a task of its own.
@@ -251,7 +254,7 @@ impl Filler {
         let fits = declared.is_none_or(|length| length <= store.largest());
         let incoming = (storable && fits).then(|| store.incoming());
         let whole = part.is_none() || resumed.is_some();
-        let mut writer = if storable && whole { store.write(self.key, &entry) } else { None };
+        let mut writer = if storable && whole { store.write(self.key, &entry, self.birth) } else { None };
         if incoming.is_none() {
             body.slide(WINDOW);
         }

@@ -30,7 +30,7 @@ use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, Caching};
 use ask::With;
 pub(super) use changed::answered;
-use deliver::{Given, deliver};
+use deliver::{Given, Sending, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
 use quick::key_of;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
     if !is_for_cache(exchange, incoming) {
         return Box::pin(forward::forward(exchange, rule, path, incoming, received)).await;
     }
-    let mut cached = Cached { exchange, rule, caching, path };
+    let mut cached = Cached { exchange, rule, caching, path, birth: None };
     match cached.run().await {
         Course::Pass => Box::pin(forward::forward(exchange, rule, path, incoming, received)).await,
         Course::Done if exchange.keep_alive => Some(received),
@@ -98,6 +98,8 @@ struct Cached<'e, 'a> {
     rule: &'e Arc<plan::Forward>,
     caching: &'e Arc<Caching>,
     path: Path,
+    /// Since when the disk has what its answers vary on, if it has.
+    birth: Option<u64>,
 }
 
 impl Cached<'_, '_> {
@@ -250,8 +252,9 @@ impl Cached<'_, '_> {
     /// Asks the origin, or finds who does. Returns whether this request is the one that does.
     fn put(&mut self, asked: &Asked, base: Option<Arc<Entry>>, alone: bool) -> (Arc<Flight>, bool) {
         let own = || (Arc::<Flight>::default(), true);
-        // What a client wants a part of is not what others wait for.
-        let apart = alone || asked.range;
+        // What a client wants a part of is not what others wait for, unless all of it was stored.
+        let part = asked.range && base.as_ref().is_none_or(|base| base.parts.is_some());
+        let apart = alone || part;
         let known_as = (!apart).then(|| self.flight_key(asked, base.as_deref()));
         let (flight, new) = known_as.map_or_else(own, |key| self.store().take_off(key));
         if new {
@@ -259,9 +262,19 @@ impl Cached<'_, '_> {
                 self.caching.clone(),
                 (asked.key, self.exchange.heads.keys.subject()),
                 (flight.clone(), known_as),
-                base.filter(|_| !asked.range),
+                base.filter(|_| !part),
+                self.birth,
             );
-            let question = self.question(&filler, asked);
+            let mut lines = Vec::new();
+            let with = match &filler.base {
+                Some(base) => {
+                    self.write_conditions(base, &mut lines);
+                    With::Lines(&lines)
+                }
+                None if part => With::Range,
+                None => With::Nothing,
+            };
+            let question = self.question(with);
             filler.ask(question);
         }
         (flight, new)
@@ -278,18 +291,9 @@ impl Cached<'_, '_> {
     }
 
     /// What goes to the origin.
-    fn question(&self, filler: &Filler, asked: &Asked) -> Question {
+    fn question(&self, with: With<'_>) -> Question {
         let Exchange { connection, heads, text, .. } = &*self.exchange;
-        let mut lines = Vec::new();
-        let with = match &filler.base {
-            Some(base) => {
-                self.write_conditions(base, &mut lines);
-                With::Lines(&lines)
-            }
-            None if asked.range => With::Range,
-            None => With::Nothing,
-        };
-        let mut question = Lease::with_room(text.len() + lines.len() + 64);
+        let mut question = Lease::with_room(text.len() + 512);
         ask::write(&heads.request, text, &self.caching.key, with, question.buffer());
         Question {
             lane: connection.lane.clone(),
@@ -334,8 +338,11 @@ impl Cached<'_, '_> {
                 (asked.key, self.exchange.heads.keys.subject()),
                 (flight, Some(key)),
                 Some(entry.clone()),
+                self.birth,
             );
-            let question = self.question(&filler, asked);
+            let mut lines = Vec::new();
+            self.write_conditions(entry, &mut lines);
+            let question = self.question(With::Lines(&lines));
             filler.ask(question);
         }
     }
@@ -352,9 +359,12 @@ impl Cached<'_, '_> {
                 self.exchange.interim(&text).await?;
                 continue;
             }
-            let callee = match flight.wait() {
+            if let Some(verdict) = flight.verdict() {
+                return Some(verdict.clone());
+            }
+            let callee = match flight.wait(if own { told } else { usize::MAX }) {
                 Ok(Some(callee)) => callee,
-                Ok(None) => return flight.verdict().cloned(),
+                Ok(None) => continue,
                 Err(_) => return Some(Verdict::Failed(Reply::failure(Failure::Internal).as_refusal())),
             };
             let waited = match watched {
@@ -404,8 +414,46 @@ impl Cached<'_, '_> {
             status.write("Ringway", &mut said);
         }
         let edited = self.rule.edits.is_some();
-        deliver(self.exchange, entry, &Given { age, status: &said, edited, silence: self.silence() }).await;
+        let mut behind =
+            deliver(self.exchange, entry, &Given { age, status: &said, edited, silence: self.silence() }).await;
+        while let Some(sending) = behind {
+            // Rarer than a client that keeps up, and larger.
+            behind = Box::pin(self.catch_up(entry, sending)).await;
+        }
         Course::Done
+    }
+
+    /// Asks for what a client still lacks that was too slow for what all get, and goes on with that (RFC 9110 §14.2). Returns it if it was
+    /// too slow again.
+    async fn catch_up(&mut self, entry: &Arc<Entry>, mut sending: Sending) -> Option<Sending> {
+        let rules = &self.caching.rules;
+        let lines = Lines(entry.lines());
+        let stored = Response::of(entry.status, &lines, rules);
+        let tag = stored.etag.filter(|tag| etag::is_strong(tag));
+        let (Some(tag), Some(length)) = (tag, entry.length()) else { return sending.give_up(self.exchange) };
+        let missing = sending.missing();
+        let mut wanted = b"Range: ".to_vec();
+        cache::range::write_range(missing, Some(length), &mut wanted);
+        wanted.extend_from_slice(b"\r\nIf-Range: ");
+        wanted.extend_from_slice(tag);
+        wanted.extend_from_slice(b"\r\n");
+        let (key, flight) = (key_of(self.exchange, self.caching, self.path), Arc::<Flight>::default());
+        let subject = self.exchange.heads.keys.subject();
+        let filler = Filler::new(self.caching.clone(), (key, subject), (flight.clone(), None), None, None);
+        filler.ask(self.question(With::Lines(&wanted)));
+        let verdict = self.wait(&flight, true).await?;
+        let (Verdict::Own(rest, _) | Verdict::Shared(rest)) = verdict else { return sending.give_up(self.exchange) };
+        let told = Lines(rest.lines());
+        let told = Response::of(rest.status, &told, rules);
+        let span = told.content_range.and_then(cache::range::ContentRange::parse);
+        let fits = rest.status == 206
+            && told.etag.is_some_and(|other| etag::is_same_strongly(tag, other))
+            && span.is_some_and(|range| range.span == missing && range.complete == Some(length));
+        if !fits {
+            return sending.give_up(self.exchange);
+        }
+        sending.goes_on(rest.body.clone());
+        sending.rest(self.exchange, self.silence()).await
     }
 
     /// How long nothing may come of an answer that comes in: its filler gives up before.

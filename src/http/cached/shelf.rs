@@ -20,23 +20,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cached<'_, '_> {
     /// The answer that the disk has for the request, if it has one that fits.
-    pub(super) async fn from_disk(&self, key: Key) -> Option<Arc<Entry>> {
-        let store = self.store();
+    pub(super) async fn from_disk(&mut self, key: Key) -> Option<Arc<Entry>> {
+        let store = self.store().clone();
         let shelf = store.disk()?;
         let disk: &Disk = (*shelf).as_ref();
         let mut place = key;
         loop {
             let stored = disk.read(disk.find(place)?).await.ok()?;
             match record::read(stored.meta())? {
-                Record::Varies(vary) if place == key => {
+                Record::Varies(vary, birth) if place == key => {
+                    self.birth = Some(birth);
                     let Exchange { heads, text, .. } = &*self.exchange;
                     let view = View { fields: &heads.request.fields, text };
                     place = vary.key(store.seed(), key, &view, &mut Vec::new());
                 }
-                Record::Varies(_) => return None,
+                Record::Varies(..) => return None,
                 Record::Answer(answer) => {
                     let purged = store.purges.of(&answer.marks(stored.stamp()));
-                    if purged == Some(Force::Hard) || *answer.key != *self.exchange.heads.keys.key() {
+                    // One that is older than what it is told by was forgotten.
+                    let forgotten = self.birth.is_some_and(|birth| stored.stamp() < birth);
+                    if forgotten || purged == Some(Force::Hard) || *answer.key != *self.exchange.heads.keys.key() {
                         return None;
                     }
                     disk.touch(place);
