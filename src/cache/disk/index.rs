@@ -50,6 +50,8 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Filling {
     pub key: Key,
+    /// When it was asked for, in purges.
+    stamp: u64,
     forgotten: AtomicBool,
 }
 
@@ -134,10 +136,16 @@ impl Index {
     }
 
     /// An object begins to be written.
-    pub fn begin(&self, key: Key) -> Arc<Filling> {
-        let filling = Arc::new(Filling { key, forgotten: AtomicBool::new(false) });
+    pub fn begin(&self, key: Key, stamp: u64) -> Arc<Filling> {
+        let filling = Arc::new(Filling { key, stamp, forgotten: AtomicBool::new(false) });
         self.shard(key).fillings.push(filling.clone());
         filling
+    }
+
+    /// The oldest stamp of what is being written.
+    pub fn oldest_begun(&self) -> Option<u64> {
+        let oldest = |shard: &Mutex<Shard>| lock(shard).fillings.iter().map(|filling| filling.stamp).min();
+        self.shards.iter().filter_map(oldest).min()
     }
 
     /// It is written no more.
@@ -272,9 +280,10 @@ mod tests {
     #[test]
     fn what_is_forgotten_while_it_is_written_never_appears() {
         let index = Index::default();
-        let (old, other) = (index.begin(1), index.begin(2));
+        let (old, other) = (index.begin(1, 7), index.begin(2, 5));
+        assert_eq!(index.oldest_begun(), Some(5));
         assert!(!index.forget(1), "it was not there");
-        let new = index.begin(1);
+        let new = index.begin(1, 9);
         assert!(!index.publish(&old, entry(1, 1)) && index.find(1).is_none());
         assert!(index.publish(&other, entry(1, 1)) && index.publish(&new, entry(2, 2)));
         [&old, &other, &new].into_iter().for_each(|filling| index.end(filling));

@@ -239,6 +239,12 @@ impl Disk {
         self.shared.ask(stamp, What::Note(bytes))
     }
 
+    /// No object that is stored or being written has an older stamp: purges up to here need not be remembered for it. Zero as long
+    /// as it is not known what is stored. Takes some microseconds; not for each request.
+    pub fn oldest(&self) -> u64 {
+        self.shared.oldest()
+    }
+
     /// How it is.
     pub fn usage(&self) -> Usage {
         let counts = &self.shared.counts;

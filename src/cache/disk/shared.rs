@@ -157,6 +157,17 @@ impl Shared {
         Some(segments[at].clone())
     }
 
+    /// Nothing that is stored or being written is older.
+    pub fn oldest(&self) -> u64 {
+        if self.state() < State::Ready {
+            return 0;
+        }
+        // In this order, in which what is being written becomes what is stored.
+        let begun = self.index.oldest_begun().unwrap_or(u64::MAX);
+        let stored = self.segments.load().iter().map(|segment| segment.oldest()).min();
+        begun.min(stored.unwrap_or(u64::MAX))
+    }
+
     /// Whether an object can be written now.
     pub fn takes(&self) -> Result<(), Refused> {
         if self.state() != State::Ready {
@@ -262,8 +273,8 @@ impl Described {
 }
 
 impl Begun {
-    pub fn new(shared: Arc<Shared>, key: Key) -> Self {
-        let filling = shared.index.begin(key);
+    pub fn new(shared: Arc<Shared>, key: Key, stamp: u64) -> Self {
+        let filling = shared.index.begin(key, stamp);
         Self { shared, filling }
     }
 }

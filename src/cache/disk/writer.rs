@@ -48,7 +48,7 @@ impl Writer {
             if object.length.is_some_and(|length| length > shared.largest()) {
                 return Err(Refused::TooLarge);
             }
-            Ok(Stage::Small(Begun::new(shared.clone(), object.key)))
+            Ok(Stage::Small(Begun::new(shared.clone(), object.key, object.stamp)))
         };
         let stage = begun().map_err(|why| shared.counts.refuse(why))?;
         let expected = object.length;

@@ -51,9 +51,16 @@ fn what_is_being_written_when_it_is_forgotten_is_never_found() {
 fn purges_stay_after_a_start_and_notes_come_back() {
     let (scratch, copy) = (Scratch::new("purge"), Scratch::new("purge-copy"));
     let disk = open(scratch.path(), SIZE);
+    assert_eq!(disk.oldest(), u64::MAX, "nothing is there");
     for number in 0..10 {
         put(&disk, key(number), 10 + number, 1000);
     }
+    assert_eq!(disk.oldest(), 10);
+    let object = Object { key: key(50), stamp: 3, meta: Box::default(), head: Box::default(), length: None };
+    let begun = disk.put(object).unwrap();
+    assert_eq!(disk.oldest(), 3);
+    drop(begun);
+    assert_eq!(disk.oldest(), 10);
     done(disk.purge_all(13)).unwrap();
     assert_eq!((0..10).filter(|number| disk.find(key(*number)).is_some()).count(), 7);
     wait_until("what was purged takes no memory", || disk.usage().objects == 7);
