@@ -15,6 +15,7 @@ pub mod record;
 pub mod shelf;
 mod weight;
 
+use crate::cache::disk::Disk;
 use arc_swap::ArcSwapOption;
 use entry::{Entry, Slot};
 use flight::Flight;
@@ -245,7 +246,8 @@ impl Store {
             }
             stays
         });
-        self.purges.forget(oldest.get());
+        let on_disk = self.with_disk(Disk::oldest).unwrap_or(u64::MAX);
+        self.purges.forget(oldest.get().min(on_disk));
     }
 
     /// Counts content that comes in to be kept. `None`: there is no room for more at once.

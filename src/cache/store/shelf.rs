@@ -73,7 +73,12 @@ impl Store {
             let now = store.purges.now();
             match record::read(meta)? {
                 Record::Varies(..) => Some(now),
-                Record::Answer(answer) => (store.purges.of(&answer.marks(stamp)) != Some(Force::Hard)).then_some(now),
+                Record::Answer(answer) => match store.purges.of(&answer.marks(stamp)) {
+                    None => Some(now),
+                    // It goes on being one that counts as stale.
+                    Some(Force::Soft) => Some(stamp),
+                    Some(Force::Hard) => None,
+                },
             }
         };
         let disk = Disk::open(Options {
