@@ -17,6 +17,7 @@
 //! | [`cache`] | what HTTP says of caching, without I/O and clock; the tier on the disk |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
 //! | [`tls`] | ending TLS: certificates by name, tickets, clients' certificates, the session |
+//! | [`compress`] | content codings both ways, and which of them a client is given |
 //! | [`net`] | the contract with the runtime: the only place with descriptors, tasks, timers and `unsafe` |
 //! | [`observe`] | counters, histograms, access log, operational log |
 
@@ -24,6 +25,7 @@
 
 pub mod cache;
 pub mod cli;
+pub mod compress;
 pub mod config;
 pub mod control;
 pub mod explain;

@@ -104,6 +104,8 @@ fn fill(table: &mut Table, default: &Table) {
             (None, _) => drop(table.insert(key.clone(), value.clone())),
             (Some(Value::Table(own)), Value::Table(default)) if same_type(own, default) => fill(own, default),
             (Some(Value::List(own)), Value::List(default)) if key == "remove" => own.extend(default.iter().cloned()),
+            // What is just switched on is as the defaults have it.
+            (Some(own @ Value::Boolean(true)), Value::Table(_)) => *own = value.value.clone(),
             _ => {}
         }
     }

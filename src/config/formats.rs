@@ -202,6 +202,8 @@ formats! {
         |text, folder| text.parse::<Track>()?.based_on(folder).map(|t| t.to_string());
     "media-type" ["string"] mark MediaType, "a media type", "write \"text/plain\"",
         |text, _| patterns::media_type(text);
+    "type-pattern" ["string"] mark TypePattern, "a media type or several",
+        "write \"text/html\", \"text/*\", \"+json\" for all that end so, or \"*\"", |text, _| patterns::type_pattern(text);
     "host-policy" ["string"] type HostPolicy, "a Host to send", "write \"client\", \"target\", or a host name",
         |text, _| text.parse::<HostPolicy>().map(|p| p.to_string());
     "hash-key" ["string"] type HashKey, "a key to hash",

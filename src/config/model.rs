@@ -5,6 +5,7 @@
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
 mod cache;
+mod compress;
 mod discover;
 mod edit;
 mod files;
@@ -29,6 +30,7 @@ mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use cache::*;
+pub use compress::*;
 pub use discover::*;
 pub use edit::*;
 pub use files::*;
@@ -216,6 +218,10 @@ pub struct Limits {
     #[serde(with = "words::unlimited")]
     #[schemars(with = "SizeOrUnlimited", extend("x-minimum" = "1B"))]
     pub request_body: Option<Size>,
+    /// Bytes that may be held to compress and decompress answers that are under way, for all of them together; beyond it others are
+    /// not compressed.
+    #[schemars(extend("x-minimum" = "16MiB", "x-maximum" = "64GiB"))]
+    pub compression: Size,
     /// Bytes of requests' bodies that are held for another try, of all requests together.
     #[schemars(extend("x-maximum" = "64GiB"))]
     pub retry_bodies: Size,
@@ -223,7 +229,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_head: Size(32 << 10), headers: 128, request_body: None, retry_bodies: Size(64 << 20) }
+        Self {
+            request_head: Size(32 << 10),
+            headers: 128,
+            request_body: None,
+            compression: Size(256 << 20),
+            retry_bodies: Size(64 << 20),
+        }
     }
 }
 

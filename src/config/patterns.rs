@@ -329,6 +329,15 @@ pub fn media_type(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// A media type without parameters, a family of them, a suffix, or all.
+pub fn type_pattern(text: &str) -> Result<String, Invalid> {
+    match text.split_once(';') {
+        Some((bare, _)) => Err(Invalid::new("it has parameters").help(format!("write \"{}\"", bare.trim()))),
+        None if crate::compress::is_type_pattern(text) => Ok(text.to_ascii_lowercase()),
+        None => Err(Invalid::new("it has no type and subtype")),
+    }
+}
+
 /// An IP address, with a port (`10.0.0.1:80`, `[::1]:80`) or without.
 pub fn client_address(text: &str) -> Result<SocketAddr, Invalid> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -438,6 +447,8 @@ mod tests {
             (otlp_url, "https://otel.test/", "https://otel.test/v1/traces"),
             (otlp_url, "https://otel.test/otlp/?a=b", "https://otel.test/otlp/?a=b"),
             (media_type, "text/html; charset=utf-8", "text/html; charset=utf-8"),
+            (type_pattern, "Text/*", "text/*"),
+            (type_pattern, "+json", "+json"),
         ] {
             assert_eq!(check(text).as_deref(), Ok(form), "{text}");
         }

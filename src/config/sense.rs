@@ -2,6 +2,7 @@
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
 mod cache;
+mod compress;
 mod discover;
 mod edit;
 mod expect;
@@ -227,6 +228,7 @@ impl Sense<'_> {
         if let Some(of) = &route.files {
             files::check(self, route, of, &at);
         }
+        compress::check(self, route, &at);
         if let Some(redirect) = &route.redirect {
             self.redirect(&at.child("redirect"), redirect);
         }
@@ -268,7 +270,17 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `files`, `respond`, `redirect`"),
             ),
             [only @ ("files" | "respond" | "redirect")] => {
-                for key in ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits", "cache"] {
+                for key in [
+                    "strip_prefix",
+                    "host",
+                    "retry",
+                    "hedge",
+                    "priority_class",
+                    "request",
+                    "limits",
+                    "cache",
+                    "compress",
+                ] {
                     if !(*only == "files" && key == "strip_prefix") && self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));

@@ -269,6 +269,7 @@ impl AdminState for Report {
             discovered: &self.board.discovered(),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
+            compression: present.plan.compresses(),
             log_lines_dropped: log::dropped(),
             plan: present.number,
             reloads: &self.reloads,

@@ -3,6 +3,7 @@
 use super::explanation::readable;
 use super::live;
 use super::sticky::{self, Belonging};
+use crate::compress::Choice;
 use crate::config::model::RetryOn;
 use crate::config::units::Span;
 use crate::http::dry;
@@ -50,6 +51,8 @@ pub struct Onward {
     pub retries: Retries,
     /// After which time without an answer a second target is asked as well; null: never.
     pub hedge: Option<String>,
+    /// How an answer is compressed whose type and length are worth it; null: the route compresses none.
+    pub compress: Option<String>,
     /// What becomes of targets that fail or come and go, in sentences.
     pub health: Vec<String>,
     /// Whether it becomes a tunnel, if the target agrees.
@@ -169,8 +172,20 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         },
         retries: retries(&rule.retry, onward.repeatable),
         hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket && !belongs).map(span),
+        compress: rule.compress.as_ref().zip(onward.coding).map(|(compress, choice)| compression(compress, choice)),
         health: live::tell(shared),
         websocket: onward.websocket,
+    }
+}
+
+/// How an answer is compressed.
+fn compression(compress: &plan::Compress, choice: Choice) -> String {
+    match choice {
+        Choice::Coded(coding) | Choice::Needed(coding) => format!("{coding}, level {}", compress.level(coding)),
+        Choice::Identity => {
+            let offered: Vec<&str> = compress.codings.iter().map(|coding| coding.token()).collect();
+            format!("none: the client does not ask for {}", offered.join(", "))
+        }
     }
 }
 

@@ -244,6 +244,9 @@ impl Page {
         if let Some(after) = &forward.hedge {
             self.row("hedge", &format!("a second target as well after {after} without an answer, if there is no body"));
         }
+        if let Some(coding) = &forward.compress {
+            self.row("compress", coding);
+        }
         for (place, line) in forward.health.iter().enumerate() {
             self.prose(if place == 0 { "health" } else { "" }, line);
         }

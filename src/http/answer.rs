@@ -3,17 +3,16 @@
 //! What always holds: interim answers go on, exactly one final answer does, and one that ends early is never made to
 //! look complete.
 
+mod opening;
 mod replaced;
 
 use super::body::{Body, BodyError};
 use super::cached::{self, Filler};
 use super::connection::Connection;
-use super::edit;
 use super::exchange::Exchange;
-use super::h1::{self, Backward, Framing, Limits, Parsed, Question, Scan};
-use super::head::{Name, RequestHead, Version};
+use super::h1::{self, Framing, Limits, Parsed, Question, Scan};
+use super::head::{Name, Version};
 use super::reply::Reply;
-use super::sticky;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
@@ -94,7 +93,7 @@ pub(super) struct Answer<'a> {
 enum Stage {
     /// Waiting for bytes of a head: nothing is lost if the wait is begun anew.
     Waiting,
-    /// An interim answer is on its way to the client.
+    /// An interim answer is on its way to the client, or the final one is being prepared.
     Interim,
     /// The final answer is.
     Final,
@@ -296,7 +295,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn broken(&self, failure: Failure, answered: bool) -> Broken {
+    pub(super) fn broken(&self, failure: Failure, answered: bool) -> Broken {
         Broken::Target { failure, answered, unsent: self.unsent }
     }
 
@@ -355,22 +354,25 @@ impl<'a> Answer<'a> {
         answer: &h1::Answer,
         mut held: Lease,
     ) -> Result<Passed, Broken> {
-        let Transfer { connection, target, timeouts, .. } = *self.transfer;
-        let framing = answer.framing.towards(exchange.heads.request.version);
-        // What comes behind an early answer is the rest of the request's body.
-        exchange.keep_alive &= framing != Framing::UntilClose && self.whole.get() && !connection.is_leaving();
-        let streams = exchange.grpc || is_event_stream(exchange, &held);
+        let target = self.transfer.target;
+        let silence = self.silence(exchange, &held);
         if let Some(caching) = &self.transfer.rule.cache {
             cached::answered(exchange, caching, self.transfer.path, &held);
         }
-        let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
-        match self.edited(exchange, &held[..answer.head_len]) {
-            None => self.encode_head(exchange, framing, &held, out.buffer()),
-            Some(text) => self.encode_head(exchange, framing, &text, out.buffer()),
+        let edited = self.edited(exchange, &held[..answer.head_len]);
+        if let Some(rule) = &self.transfer.rule.compress
+            && let Some(recoding) = self.recoding(exchange, rule, answer, edited.as_deref().unwrap_or(&held))
+        {
+            // Rarer than an answer that goes on as it came, and larger.
+            return Box::pin(self.pass_recoded(exchange, answer, held, edited, (recoding, silence))).await;
         }
-        exchange.outcome.answers_with(connection.era, &out);
+        let framing = answer.framing.towards(exchange.heads.request.version);
+        exchange.keep_alive &= framing != Framing::UntilClose && self.may_go_on();
+        let mut out = Lease::with_room(answer.head_len + 256 + held.len().min(INLINE));
+        self.write_head(exchange, framing, edited.as_deref().unwrap_or(&held), &mut out);
+        drop(edited);
         held.advance(answer.head_len);
-        let counters = connection.era.counters.pool(self.transfer.rule.pool).target(self.transfer.attempt.index());
+        let counters = self.counters();
         counters.received.add((answer.head_len + held.len()) as u64);
         let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Target {
             failure: Failure::BadResponse,
@@ -389,16 +391,7 @@ impl<'a> Answer<'a> {
                 push_end(framing, body.trailers(), out.buffer());
             }
         }
-        exchange.outcome.status = exchange.heads.response.status;
-        exchange.heads.trace.answered(exchange.outcome.status);
-        self.transfer.attempt.begins_to_answer(exchange.outcome.status, coarse_now());
-        self.stage.set(Stage::Final);
-        let passed = Passed {
-            reusable: false,
-            keep_alive: answer.keep_alive_timeout.map(|seconds| Duration::from_secs(seconds.into())),
-            switched: None,
-            first_byte: self.first_byte.get().unwrap_or_default(),
-        };
+        let passed = self.begins(exchange, answer);
         let (along, first) = match framing {
             _ if inline => (Lease::empty(), Lease::empty()),
             Framing::Chunked => (Lease::empty(), body.take_first()),
@@ -407,7 +400,6 @@ impl<'a> Answer<'a> {
         exchange.outcome.body_out += along.len() as u64;
         self.send_both(exchange, out, along).await?;
         if !(body.is_ended() && first.is_empty()) {
-            let silence = if streams { timeouts.tunnel } else { timeouts.response_idle };
             // Rarer than a body that came with its head, and larger.
             Box::pin(self.pass_body(exchange, &mut body, first, framing, silence)).await?;
         }
@@ -415,7 +407,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Passes on `first` and what comes after it.
-    async fn pass_body(
+    pub(super) async fn pass_body(
         &self,
         exchange: &mut Exchange<'_>,
         body: &mut Body,
@@ -454,8 +446,17 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
+    /// The head has been taken: it would be lost if [`Answer::pass`] were begun anew.
+    pub(super) fn is_under_way(&self) {
+        self.stage.set(Stage::Interim);
+    }
+
     /// The next content of the answer; `None` if the client left while there was none.
-    async fn next_content(&self, body: &mut Body, silence: Duration) -> Option<Result<Option<Lease>, BodyError>> {
+    pub(super) async fn next_content(
+        &self,
+        body: &mut Body,
+        silence: Duration,
+    ) -> Option<Result<Option<Lease>, BodyError>> {
         let Transfer { connection, target, .. } = *self.transfer;
         // While the request is being sent, whoever reads it notices that the client leaves.
         let watches = self.whole.get() && silence > PATIENCE;
@@ -511,40 +512,12 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The text of the head once the route's edits are done in its fields; `None`: it has none.
-    #[inline]
-    fn edited(&self, exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>> {
-        self.transfer.rule.edits.as_ref()?;
-        edit::answer(exchange, head)
-    }
-
-    /// Writes the head of the final answer, which stands in `text`.
-    fn encode_head(&self, exchange: &mut Exchange<'_>, framing: Framing, text: &[u8], out: &mut Vec<u8>) {
-        let Transfer { connection, attempt, .. } = *self.transfer;
-        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), text, |exchange, marking| {
-            connection.lane.with_date(|date| {
-                let hsts = &connection.http.hsts;
-                let backward = Backward { hsts, marking, ..backward(exchange, framing, date) };
-                h1::encode_response(out, &exchange.heads.response, text, &backward);
-            });
-        });
-    }
-
-    /// Writes the head of a `101 Switching Protocols`, which stands in `text`.
-    fn encode_switch(&self, exchange: &mut Exchange<'_>, text: &[u8], out: &mut Vec<u8>) {
-        let attempt = self.transfer.attempt;
-        sticky::tell(exchange, attempt.pool().sticky.as_ref(), attempt.index(), text, |exchange, marking| {
-            let backward = Backward { tunnel: true, marking, ..backward(exchange, Framing::None, "") };
-            h1::encode_response(out, &exchange.heads.response, text, &backward);
-        });
-    }
-
     async fn send(&self, exchange: &mut Exchange<'_>, out: Lease) -> Result<(), Broken> {
         self.send_both(exchange, out, Lease::empty()).await
     }
 
     /// Sends `out`, and `bulk` behind it.
-    async fn send_both(&self, exchange: &mut Exchange<'_>, out: Lease, bulk: Lease) -> Result<(), Broken> {
+    pub(super) async fn send_both(&self, exchange: &mut Exchange<'_>, out: Lease, bulk: Lease) -> Result<(), Broken> {
         let Connection { client, listener, .. } = self.transfer.connection;
         let length = (out.len() + bulk.len()) as u64;
         let stall = listener.timeouts.write_stall;
@@ -573,24 +546,11 @@ fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
     key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
 }
 
-fn backward<'a>(exchange: &Exchange<'_>, framing: Framing, date: &'a str) -> Backward<'a> {
-    let RequestHead { version, method, .. } = exchange.heads.request;
-    let keep_alive = exchange.keep_alive;
-    Backward { version, method, framing, keep_alive, tunnel: false, date: date.as_bytes(), hsts: b"", marking: None }
-}
-
-/// Event streams are silent for as long as they like; only a tunnel's timeout bounds them.
-fn is_event_stream(exchange: &Exchange<'_>, text: &[u8]) -> bool {
-    let kind = exchange.heads.response.find(Name::ContentType).map(|field| field.value.of(text));
-    const EVENTS: &[u8] = b"text/event-stream";
-    kind.and_then(|kind| kind.get(..EVENTS.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
-}
-
 fn unsent_to_client(error: &io::Error) -> Broken {
     if error.kind() == ErrorKind::TimedOut { Broken::Stalled } else { Broken::Client(None) }
 }
 
-fn cut_by(error: &BodyError) -> Failure {
+pub(super) fn cut_by(error: &BodyError) -> Failure {
     match error {
         BodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Failure::IdleTimeout,
         BodyError::Io(_) | BodyError::Truncated => Failure::Reset,

@@ -4,6 +4,7 @@
 //! is in flight, challenges under way) is taken at its start: all up, nothing there.
 
 use super::body::Body;
+use super::coded;
 use super::connection::PeerText;
 use super::decide::{self, Decided, Decision, Setting};
 use super::edit;
@@ -20,6 +21,7 @@ use super::request::{self, View};
 use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
+use crate::compress::Choice;
 use crate::net::{Lease, Peer};
 use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
@@ -138,6 +140,8 @@ pub struct Onward {
     pub websocket: bool,
     /// Whether the request may be sent twice.
     pub repeatable: bool,
+    /// What the client is given of an answer that is compressed; `None`: the route compresses none.
+    pub coding: Option<Choice>,
 }
 
 /// Where a client belongs, as far as its request says so.
@@ -259,6 +263,7 @@ fn onward(
         head,
         websocket,
         repeatable: is_repeatable(&rule.retry.methods, request, text),
+        coding: rule.compress.as_ref().map(|compress| coded::offer(compress, request, text)),
         rule,
     }))
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod body;
 mod cached;
+mod coded;
 mod connection;
 pub mod cookies;
 mod decide;

@@ -2,6 +2,7 @@
 //!
 //! Pure, so that `ringway explain` shows the very bytes that the data plane would send.
 
+use super::coded;
 use super::connection::PeerText;
 use super::forward::Path;
 use super::h1::{self, Forwarding, HostLine, Incoming, Onward, Style};
@@ -33,6 +34,8 @@ pub(super) struct Leaving<'a> {
 impl Leaving<'_> {
     /// Writes the head that the target gets. `normal` is the room that holds the normal path where the raw one is not.
     pub(super) fn encode(&self, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
+        let changed = self.rule.compress.as_ref().and_then(|compress| coded::onward(compress, head, text));
+        let (head, text) = changed.as_ref().map_or((head, text), |(head, text)| (head, text));
         let Self { http, rule, incoming, .. } = *self;
         let host = match &rule.host {
             Host::Client => HostLine::Client { fallback: self.target.authority() },

@@ -195,7 +195,7 @@ pub(super) fn tell<'a>(
 }
 
 /// Whether the client came over TLS, here or at a proxy that counts.
-fn is_secure(exchange: &Exchange<'_>) -> bool {
+pub(super) fn is_secure(exchange: &Exchange<'_>) -> bool {
     let Connection { listener, http, peer, .. } = exchange.connection;
     let says = || exchange.heads.request.find(Name::XForwardedProto).map(|field| field.value.of(&exchange.text));
     listener.tls.is_some() || http.trusts(peer.ip) && says().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))

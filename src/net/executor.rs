@@ -7,7 +7,7 @@ use super::{clock, driver, timer};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -199,6 +199,19 @@ fn run(name: Name) -> &'static str {
     kind
 }
 
+/// Lets everybody else have a turn, and the kernel be looked at: for whoever has long to compute.
+pub async fn breathe() {
+    let mut breathed = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut breathed, true) {
+            return Poll::Ready(());
+        }
+        defer(cx.waker());
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Polls the task of `waker` again, but not before the next look at the kernel: for whoever could go on for ever.
 pub(super) fn defer(waker: &Waker) {
     DEFERRED.with_borrow_mut(|deferred| deferred.push(waker.clone()));
@@ -207,7 +220,6 @@ pub(super) fn defer(waker: &Waker) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
     use std::rc::Rc;
 
     #[test]

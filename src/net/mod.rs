@@ -41,7 +41,7 @@ pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
 pub use connect::{Prepared, connect};
 pub use datagram::{Batch, Datagram, Local, Received, bind_datagrams, probe_datagrams};
-pub use executor::{Slow, mark, take_slow};
+pub use executor::{Slow, breathe, mark, take_slow};
 pub use file::{File, Folder, Kind, Status, give_way};
 pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;
@@ -53,5 +53,5 @@ pub use runtime::{Backend, Driver, enter, probe, sleep, spawn, take_panics, time
 pub use signal::Signal;
 pub use socket::{Address, Peer, Slot, bind, bind_by, bind_private, file_limit, probe as probe_bind};
 pub use stream::Stream;
-pub use thread::{allowed_cores, name_thread, pin, refuse_huge_pages, thread_alive, thread_id};
+pub use thread::{allowed_cores, name_thread, pin, refuse_huge_pages, thread_alive, thread_id, thread_time};
 pub use watch::{Handle, sweep};

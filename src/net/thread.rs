@@ -1,6 +1,8 @@
 //! Threads: which cores they may use, their names, whether they still exist.
 
 use core_affinity::CoreId;
+use rustix::time::ClockId;
+use std::time::Duration;
 
 /// The cores that this process may run on, in order.
 pub fn allowed_cores() -> Vec<usize> {
@@ -40,4 +42,10 @@ pub fn name_thread(name: &str) {
     text[..len].copy_from_slice(&name.as_bytes()[..len]);
     // SAFETY: the buffer ends in a NUL and outlives the call.
     unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
+}
+
+/// How long the calling thread has been at work, in user and system mode.
+pub fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }

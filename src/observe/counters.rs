@@ -12,6 +12,7 @@ mod control;
 mod stuck;
 
 pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
+use super::compression::Compression;
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
 pub use control::{CertificateFiles, ControlCounters};
@@ -254,6 +255,10 @@ pub struct WorkerSet {
     pub retry_bytes: Gauge,
     /// Bodies that are not held any more because they are too long for that, or because there is no room.
     pub retry_bodies_dropped: Counter,
+    /// Thousandths of its time that the worker has been busy of late.
+    pub busy: Gauge,
+    /// What it has compressed.
+    pub compression: Compression,
 }
 
 /// Per listener.
@@ -375,6 +380,8 @@ impl WorkerCounters {
         self.worker.connections.set(0);
         self.worker.idle_connections.set(0);
         self.worker.retry_bytes.set(0);
+        self.worker.busy.set(0);
+        self.worker.compression.held.set(0);
         self.listeners.iter().for_each(|listener| listener.clear_gauges());
         for pool in &self.pools {
             pool.in_flight.set(0);

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod checked;
+pub mod compression;
 pub mod counters;
 pub mod datagrams;
 pub mod discovery;

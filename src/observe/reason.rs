@@ -243,6 +243,32 @@ words! {
 }
 
 words! {
+    /// Why an answer of a route that compresses was left as it is.
+    Uncompressed {
+        /// The client accepts no coding that is offered.
+        NotAccepted = "not-accepted",
+        /// Its type is none of those.
+        Type = "type",
+        /// It is shorter than `min_size`.
+        Size = "size",
+        /// It would have become no smaller.
+        Gain = "gain",
+        /// It has a coding already.
+        Encoded = "encoded",
+        /// It is part of a whole.
+        Range = "range",
+        /// `Cache-Control: no-transform` forbids it.
+        NoTransform = "no-transform",
+        /// Its length could tell what is in it.
+        Breach = "breach",
+        /// Too much memory is held already.
+        Memory = "memory",
+        /// There is no time for it.
+        Load = "load",
+    }
+}
+
+words! {
     /// Why a target is ejected.
     Ejected {
         /// Errors in a row.

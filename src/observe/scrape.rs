@@ -60,6 +60,8 @@ pub struct Scrape<'a> {
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
     pub tracing: bool,
+    /// Whether any route compresses.
+    pub compression: bool,
     /// Operational log lines dropped, as [`super::log::dropped`] has them.
     pub log_lines_dropped: u64,
     /// The number of the plan in force.
@@ -106,6 +108,9 @@ impl Scrape<'_> {
         self.write_tls(&mut page);
         self.write_acme(&mut page);
         self.write_routes(&mut page);
+        if self.compression {
+            super::compression::write(&mut page, self.workers);
+        }
         self.write_pools(&mut page);
         self.write_queues(&mut page);
         self.write_secure_pools(&mut page);
@@ -125,6 +130,8 @@ impl Scrape<'_> {
         self.per_worker(page.gauge("ringway_worker_longest_turn_seconds", help), |w| seconds(w.longest_turn.get()));
         let help = "Turns of over 100 ms, in which everybody on the worker waited.";
         self.per_worker(page.counter("ringway_worker_long_turns_total", help), |w| w.long_turns.get());
+        let help = "Share of its time that the worker has been busy in the last second or so.";
+        self.per_worker(page.gauge("ringway_worker_busy_ratio", help), |w| w.busy.get() as f64 / 1000.0);
         let help = "Client connections open on the worker.";
         self.per_worker(page.gauge("ringway_worker_connections", help), |w| w.connections.get());
         let help = "Connections to targets kept for reuse by the worker.";
@@ -543,6 +550,7 @@ mod tests {
             discovered: &[],
             access_log: Some(&Lines::default()),
             tracing: true,
+            compression: true,
             log_lines_dropped: 1,
             plan: 3,
             reloads: &Reloads::default(),

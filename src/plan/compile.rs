@@ -7,8 +7,8 @@ use super::router::{Conditions, Router};
 use super::sticky;
 use super::tracing;
 use super::{
-    Action, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Pages, Plan, Pool, Protocol, Redirect,
-    Respond, Retry, Route, Runtime, Site, Udp,
+    Action, Compress, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Pages, Plan, Pool, Protocol,
+    Redirect, Respond, Retry, Route, Runtime, Site, Udp,
 };
 use super::{Store, cache, edge, front, guard, pages, probes, sockets};
 use crate::config::model::{self, Config};
@@ -131,6 +131,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             request_head: usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX),
             headers: config.limits.headers,
             request_body: config.limits.request_body.map(|size| size.0),
+            compression: usize::try_from(config.limits.compression.0).unwrap_or(usize::MAX),
             retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
         },
         tracing,
@@ -356,6 +357,7 @@ fn compile_route(
                     model::BodyLimit::Bytes(size) => size.0,
                 }),
                 cache,
+                compress: Compress::compile(&route.compress),
             }))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));

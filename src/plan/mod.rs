@@ -7,6 +7,7 @@
 
 mod cache;
 mod compile;
+mod compress;
 mod edge;
 mod edits;
 pub mod files;
@@ -27,7 +28,7 @@ mod sticky;
 mod tracing;
 mod udp;
 
-use crate::config::model::Config;
+use crate::config::model::{Compression, Config};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -42,6 +43,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use cache::{Caching, Store};
 pub use compile::{compile, inherit, renew, succeed};
+pub use compress::{Breach, Compress, Effort, Tags, Whose};
 pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
 pub use guard::Guard;
@@ -112,6 +114,8 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a request body; `None`: any.
     pub request_body: Option<u64>,
+    /// Bytes that may be held to compress and decompress, by all workers.
+    pub compression: usize,
     /// Bytes of request bodies that are held for another try, by all workers.
     pub retry_bodies: usize,
 }
@@ -160,6 +164,11 @@ impl Plan {
             Action::Files(site) => site.otherwise.as_ref().map(|forward| &forward.retry),
             _ => None,
         }
+    }
+
+    /// Whether any route compresses.
+    pub fn compresses(&self) -> bool {
+        self.config.routes.values().any(|route| route.compress != Compression::Off)
     }
 
     /// Its listeners for datagrams, with what is particular to them.
@@ -309,6 +318,8 @@ pub struct Forward {
     pub request_body: Option<u64>,
     /// How answers are kept; `None`: they are not.
     pub cache: Option<Arc<Caching>>,
+    /// How its answers are compressed; `None`: they are not.
+    pub compress: Option<Arc<Compress>>,
 }
 
 /// The `Host` that a target sees.
@@ -470,6 +481,7 @@ impl Forward {
             edits: None,
             request_body: None,
             cache: None,
+            compress: None,
         }
     }
 }

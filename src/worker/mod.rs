@@ -10,6 +10,7 @@ mod accept;
 mod datagrams;
 mod doors;
 
+use crate::compress;
 use crate::http;
 use crate::lane::bans::Bans;
 use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, TriedPlan};
@@ -175,6 +176,8 @@ impl Order {
 const TICK: Duration = Duration::from_millis(100);
 /// A turn that takes this long is worth a line in the log.
 const STANDSTILL: Duration = Duration::from_millis(100);
+/// Ticks over which it is told how busy the worker is, the last ones weighing most.
+const BUSY_OVER: u64 = 4;
 /// Ticks between two looks at the pool of buffers.
 const TRIM_EVERY: u64 = 20;
 
@@ -333,6 +336,16 @@ impl Worker {
         }
     }
 
+    /// The worker was at work for `work` of a `time`. What counts is about the last second.
+    fn note_busy(&self, work: Duration, time: Duration) {
+        let share = work.as_micros().min(time.as_micros()) * 1000 / time.as_micros().max(1);
+        let counted = &self.lane.worker;
+        let busy = (counted.busy.get() * (BUSY_OVER - 1) + u64::try_from(share).unwrap_or(0)) / BUSY_OVER;
+        counted.busy.set(busy);
+        let (live, idle) = compress::held();
+        counted.compression.held.set((live + idle) as u64);
+    }
+
     /// Whether nothing is left to be done.
     fn is_done(&self) -> bool {
         let lane = &self.lane;
@@ -343,13 +356,15 @@ impl Worker {
     /// The worker's own time: deadlines, idle connections, its pulse; returns when it has drained.
     async fn tick(&self) {
         let Self { lane, pulse, .. } = self;
-        let mut last = net::now();
+        let (mut last, mut worked) = (net::now(), net::thread_time());
         let (mut drained, mut cut) = (0, 0);
         for round in 1u64.. {
             net::sleep(TICK).await;
             let now = net::now();
             let late = (now - last).saturating_sub(TICK);
-            last = now;
+            let work = net::thread_time();
+            self.note_busy(work.saturating_sub(worked), now - last);
+            (last, worked) = (now, work);
             self.obey();
             self.take_on();
             net::sweep();
@@ -362,6 +377,7 @@ impl Worker {
             if round.is_multiple_of(TRIM_EVERY) {
                 net::trim_leases();
                 http::trim();
+                compress::trim();
             }
             // Two quiet ticks in a row: what the clients had sent by the time of the order has been read by then.
             drained = if self.is_done() { drained + 1 } else { 0 };

@@ -16,6 +16,7 @@ mod admin;
 mod balance;
 mod behaviours;
 mod clients;
+mod compression;
 mod config;
 mod config_tests;
 mod counts;

@@ -20,6 +20,8 @@ pub struct Answers {
     /// What fixed bodies are made of, over and over: little enough to stay in the core's cache, from where it is copied
     /// for less.
     bulk: Vec<u8>,
+    /// What pages are cut from.
+    page: Vec<u8>,
     /// Answers given, but for counts and health checks.
     pub given: u64,
 }
@@ -27,7 +29,7 @@ pub struct Answers {
 impl Answers {
     /// Answers in the name of the target `name`.
     pub fn new(name: String) -> Self {
-        Self { name, bulk: vec![b'x'; 64 << 10], given: 0 }
+        Self { name, bulk: vec![b'x'; 64 << 10], page: rows(64 << 10), given: 0 }
     }
 
     /// Writes from a large fixed body of which `left` bytes are due; how many it was.
@@ -58,6 +60,13 @@ impl Answers {
             Wanted::Count => whole("200 OK", self.given.to_string().as_bytes()),
             Wanted::Health | Wanted::Reset => whole("200 OK", b"ok"),
             Wanted::Unknown => whole("404 Not Found", b"no such path"),
+            Wanted::Page(size) => {
+                let body = &self.page[..size.min(self.page.len())];
+                let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}content-type: application/json\r\n");
+                let _ = write!(out, "content-length: {}\r\n\r\n", body.len());
+                out.extend_from_slice(if bodiless { &[] } else { body });
+                0
+            }
             Wanted::Fixed(size) if size <= COPIED => whole("200 OK", &self.bulk[..size]),
             Wanted::Fixed(size) => {
                 let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}content-length: {size}\r\n\r\n");
@@ -83,6 +92,31 @@ impl Answers {
             }
         }
     }
+}
+
+/// A list of records as an API gives it, of `size` bytes: some of it repeats, some does not.
+fn rows(size: usize) -> Vec<u8> {
+    const NAMES: [&str; 8] = ["anna", "bob", "carla", "dieter", "eva", "frank", "greta", "hans"];
+    const CITIES: [&str; 6] = ["Berlin", "Hamburg", "Paris", "London", "Wien", "Oslo"];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut text = b"[".to_vec();
+    for id in 100_000.. {
+        if text.len() >= size {
+            break;
+        }
+        let (name, city) = (NAMES[random.usize(..8)], CITIES[random.usize(..6)]);
+        let (number, cents, day) = (random.u32(..0xf_ffff), random.u32(..100_000), random.u32(1..29));
+        let _ = write!(
+            text,
+            "{{\"id\":{id},\"name\":\"{name} {number:x}\",\"email\":\"{name}{cents}@example.com\",\"balance\":{cents}.{day:02},\
+             \"city\":\"{city}\",\"created\":\"2026-03-{day:02}T{:02}:{:02}:00Z\",\"active\":{}}},",
+            random.u32(..24),
+            random.u32(..60),
+            random.bool(),
+        );
+    }
+    text.truncate(size);
+    text
 }
 
 /// The request body as it came.

@@ -31,6 +31,8 @@ pub enum Wanted {
     Cacheable(usize),
     /// `/strict/ID?size=N[&chunked=1]`: the bytes of [`crate::pattern`].
     Strict { id: u64, size: usize, chunked: bool },
+    /// `/page?size=N`: that many bytes of JSON, which compress as such do.
+    Page(usize),
     /// `/ws`: a WebSocket that gives back every message.
     WebSocket,
     /// `/count`: how many answers this backend has given to the other kinds.
@@ -103,6 +105,7 @@ fn wanted(target: &str) -> Result<Wanted> {
         "/1m" => Wanted::Fixed(1 << 20),
         "/cached/128" => Wanted::Cacheable(128),
         "/cached/64k" => Wanted::Cacheable(64 << 10),
+        "/page" => Wanted::Page(size),
         "/ws" => Wanted::WebSocket,
         "/count" => Wanted::Count,
         "/health" => Wanted::Health,

@@ -1,7 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits, SecurityHeaders,
+    Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits,
+    SecurityHeaders,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
@@ -74,6 +75,8 @@ pub struct Route {
     /// A second target that is asked as well where the first is slow, for requests without a body that may be sent twice by
     /// `retry.methods`. Absent: one at a time.
     pub hedge: Option<Hedge>,
+    /// Whether and how answers are compressed: true, or a table.
+    pub compress: Compression,
     /// What targets get otherwise than the client sent it.
     pub request: RequestEdits,
     /// What clients get otherwise than it was answered.

@@ -108,6 +108,13 @@ pub const KNOWN: &[Known] = &[
                      proxy_cache site;",
                 )],
             ),
+            (
+                "gzip",
+                &[(
+                    "extra",
+                    "access_log off; gzip on; gzip_comp_level 1; gzip_types application/json; gzip_proxied any;",
+                )],
+            ),
         ],
     },
     Known {
@@ -203,6 +210,10 @@ const RINGWAY_PEER: Known = Known {
     extras: &[
         ("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")]),
         ("cache", &[("extra", "[caches.site]\n[routes.all]\npool = \"site\"\ncache = \"site\"")]),
+        (
+            "gzip",
+            &[("extra", "[routes.all]\npool = \"site\"\ncompress = { codings = [\"gzip\"], level = { gzip = 1 } }")],
+        ),
         // The backend takes the spans: what a collector does with them is its own affair.
         ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),
     ],
@@ -227,7 +238,14 @@ const HAPROXY: Known = Known {
     // To its standard output, as its users do it in containers; here that is a file.
     extras: &[
         ("", &[("log_to", "no log"), ("log", ""), ("cache", "")]),
-        ("log", &[("log_to", "log stdout format raw local0 info"), ("log", "log global\n    option httplog"), ("cache", "")]),
+        (
+            "log",
+            &[
+                ("log_to", "log stdout format raw local0 info"),
+                ("log", "log global\n    option httplog"),
+                ("cache", ""),
+            ],
+        ),
         (
             "cache",
             &[

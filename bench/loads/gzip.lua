@@ -1,0 +1,4 @@
+-- Who takes gzip.
+require "report"
+
+wrk.headers["Accept-Encoding"] = "gzip"
