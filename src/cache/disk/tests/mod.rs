@@ -41,7 +41,13 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        // What was dropped before may still be sealing its last segment.
+        let start = Instant::now();
+        while std::fs::remove_dir_all(&self.0).is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+            && start.elapsed() < Duration::from_secs(2)
+        {
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
     }
 }
 
