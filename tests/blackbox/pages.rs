@@ -5,6 +5,7 @@ use crate::support::proxy::Setup;
 use crate::support::toml::{http_with, pool};
 use crate::support::{Client, Target, eventually, h2, target};
 use http::Method;
+use std::time::Duration;
 
 const HTML: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 const JSON: &str = "Accept: application/json";
@@ -75,6 +76,14 @@ fn a_targets_error_stays_its_own_unless_a_page_intercepts_it() {
     let target = Target::with("a", |peer| {
         while let Some(seen) = peer.request() {
             let status: u16 = seen.path.trim_start_matches('/').parse().unwrap_or(200);
+            if status == 502 {
+                // Its content comes a little later than its head.
+                let head = "HTTP/1.1 502 Bad\r\nWWW-Authenticate: Basic\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\n";
+                peer.send(head);
+                std::thread::sleep(Duration::from_millis(30));
+                peer.send("late");
+                continue;
+            }
             let fields = ["WWW-Authenticate: Basic", "Retry-After: 7", "X-Internal: trace"];
             if peer.reply(status, &fields, b"stack trace").is_none() {
                 return;
@@ -90,6 +99,7 @@ fn a_targets_error_stays_its_own_unless_a_page_intercepts_it() {
         ("/200", 200, "stack trace"),
         ("/404", 404, "stack trace"),
         ("/503", 503, "page"),
+        ("/502", 502, "page"),
         ("/401", 401, "page"),
         ("/500", 500, "page"),
         ("/200", 200, "stack trace"),
@@ -112,12 +122,14 @@ fn pages_are_read_with_the_configuration_and_taken_up_when_it_is_read_again() {
     let page = setup.directory().join("errors/404.html");
     let listener = "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\nerror_pages = { \"404\" = \"errors/404.html\" }\n\
                     [routes.x]\npaths = [\"=/x\"]\nrespond = { status = 200 }\n";
-    let proxy = setup.with(listener).runtime("watch = true").start();
+    let proxy = setup.with(listener).start();
     assert_eq!(proxy.get("/none").text(), "one");
     std::fs::write(&page, "another one").unwrap();
+    proxy.signal(libc::SIGHUP);
     eventually("it is taken up", || proxy.get("/none").text() == "another one");
     // One that is gone keeps what there is.
     std::fs::remove_file(&page).unwrap();
+    proxy.signal(libc::SIGHUP);
     proxy.log.wait(&["errors/404.html", "cannot be read"]);
     assert_eq!(proxy.get("/none").text(), "another one");
 }

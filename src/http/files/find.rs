@@ -1,7 +1,7 @@
 //! What a name stands for below the folder of a site.
 
-use super::coding::Coding;
 use super::name::Name;
+use crate::compress::{Choice, Coding, negotiate};
 use crate::net::{File, Folder, Kind, Status, coarse_now};
 use crate::plan::Site;
 use std::cell::RefCell;
@@ -93,13 +93,21 @@ async fn index(site: &Site, root: &Folder, name: &mut Vec<u8>) -> Result<(File, 
 
 /// In place of a file, what was made of it before in a coding that the client takes. One that is older was made of something else.
 async fn compressed(site: &Site, root: &Folder, found: Found, accepts: &[&[u8]]) -> Found {
-    for coding in Coding::accepted(accepts) {
-        if let Ok((file, status)) = open(site, root, &[&found.name, coding.end()].concat()).await
+    let mut offered = Coding::ALL.to_vec();
+    // In the order of what the client prefers: what it does not take is not looked for.
+    while let Choice::Coded(coding) | Choice::Needed(coding) = negotiate(accepts.iter().copied(), &offered) {
+        let end = match coding {
+            Coding::Zstd => &b".zst"[..],
+            Coding::Brotli => b".br",
+            Coding::Gzip => b".gz",
+        };
+        if let Ok((file, status)) = open(site, root, &[&found.name, end].concat()).await
             && status.kind == Kind::Regular
             && status.modified >= found.status.modified
         {
             return Found { file, status, coding: Some(coding), name: found.name };
         }
+        offered.retain(|&other| other != coding);
     }
     found
 }

@@ -7,7 +7,6 @@
 
 mod answer;
 mod body;
-mod coding;
 mod describe;
 mod find;
 mod name;

@@ -88,8 +88,10 @@ fn a_file_that_becomes_shorter_is_cut_and_never_looks_complete() {
     });
     let answer = many.ask(h2::request(http::Method::GET, "/shrinks"), b"");
     cut.join().unwrap();
-    // One that was faster than the cut is whole.
-    assert!(answer.is_err() || answer.unwrap().body.len() == 64 << 20);
+    // One that was faster than the cut, or began after it, is whole.
+    if let Ok(answer) = answer {
+        assert_eq!(answer.fields["content-length"].to_str().unwrap(), answer.body.len().to_string());
+    }
 }
 
 #[test]
