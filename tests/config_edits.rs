@@ -110,3 +110,39 @@ fn security_headers_are_a_switch_a_word_or_a_table() {
         told(lines, expected);
     }
 }
+
+#[test]
+fn rewrites_take_what_is_captured_and_make_paths() {
+    for (lines, expected) in [
+        (
+            "rewrite = { path = '/a/{1}' }",
+            "4:20 nothing captures `{1}`: there is no `match`; add match = \"^/…(…)\", or double braces that stay",
+        ),
+        (
+            "rewrite = { match = '^/(?<id>.*)$', path = '/a/{name}' }",
+            "4:44 `match` captures no `{name}`; its names are id",
+        ),
+        (
+            "rewrite = { match = '^/(.*)$', query.set = { a = '{2}' } }",
+            "4:50 `match` captures no `{2}`; it captures {1} to {1}",
+        ),
+        (
+            "rewrite = { match = '^/a' }",
+            "4:21 `match` means nothing without `path` or `query`; add path = \"/users/{1}\", or remove it",
+        ),
+        (
+            "rewrite = { match = '(', path = '/' }",
+            "4:21 '(' is not a regex: the regex is wrong: unclosed group; write \"^/users/(?<id>[0-9]+)$\"",
+        ),
+        ("rewrite = { path = 'a' }", "4:20 a path begins with `/`; write \"/a\""),
+        ("rewrite = { path = '/a?b' }", "4:20 `?` ends a path; write the query as `query.set`"),
+        ("rewrite = { path = '/a/../b' }", "4:20 it has a dot segment; leave it out"),
+        (
+            "rewrite = { path = '/{status}' }",
+            "4:20 `/{status}` is filled in from an answer, and a request goes before it; take something of the request",
+        ),
+        ("rewrite = { scheme = 'ftp' }", "4:22 'ftp' is no value of `scheme`; write \"http\" or \"https\""),
+    ] {
+        told(lines, expected);
+    }
+}

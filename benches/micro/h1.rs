@@ -99,6 +99,7 @@ fn encode_request_head(bencher: Bencher<'_, '_>, name: &str) {
     let incoming = request(text, &mut head);
     let onward = Onward {
         path: None,
+        query: None,
         host: HostLine::Client { fallback: b"10.0.0.1:8080" },
         framing: incoming.framing,
         expects_continue: incoming.expects_continue,

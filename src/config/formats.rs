@@ -7,7 +7,7 @@ use super::names;
 use super::patterns;
 use super::protected;
 use super::rate::Rate;
-use super::template::Template;
+use super::template::{Captured, Template};
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
 use super::words::{RETRY_ON, StatusRanges};
@@ -178,6 +178,9 @@ formats! {
             RetryOn::Status(..) => Ok(text.to_owned()),
             _ => Err(Invalid::new("it is no status")),
         };
+    "captured" ["string"] type Captured, "a value", "write text with fields: \"/users/{id}\"",
+        |text, _| text.parse::<Captured>().map(|t| t.to_string());
+    "regex" ["string"] mark Regex, "a regex", "write \"^/users/(?<id>[0-9]+)$\"", |text, _| patterns::pattern(text);
     "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
         |text, _| patterns::header_name(text).map(|_| text.to_owned());
     "cookie-attribute" ["string"] mark CookieAttribute, "an attribute of a cookie",

@@ -182,6 +182,11 @@ pub fn path_pattern(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// A regex.
+pub fn pattern(text: &str) -> Result<String, Invalid> {
+    regex(text).map(|()| text.to_owned())
+}
+
 /// A path in the one form that matching sees: percent-encoded only where needed, in upper case, no `//`, no dot segments.
 pub fn plain_path(text: &str) -> Result<String, Invalid> {
     normal_path(text).map(|()| text.to_owned())

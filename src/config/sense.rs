@@ -15,6 +15,7 @@ mod pages;
 mod passage;
 mod proxy;
 mod queue;
+mod rewrite;
 mod secure;
 mod sockets;
 pub(in crate::config) mod sticky;
@@ -62,6 +63,10 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     }
     sense.findings
 }
+
+/// The keys of a route that mean something only where targets are asked.
+const OF_TARGETS: [&str; 10] =
+    ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits", "rewrite", "cache", "compress"];
 
 struct Sense<'a> {
     config: &'a Config,
@@ -223,6 +228,7 @@ impl Sense<'_> {
         }
         self.outcome_of(name, &at);
         edit::check(self, route, &at);
+        rewrite::check(self, route, &at);
         self.route_listeners(&at, route);
         pages::check(self, &route.error_pages, route.maintenance.as_ref(), &at);
         if let Some(of) = &route.files {
@@ -270,17 +276,7 @@ impl Sense<'_> {
                     .help("a route has exactly one of `pool`, `files`, `respond`, `redirect`"),
             ),
             [only @ ("files" | "respond" | "redirect")] => {
-                for key in [
-                    "strip_prefix",
-                    "host",
-                    "retry",
-                    "hedge",
-                    "priority_class",
-                    "request",
-                    "limits",
-                    "cache",
-                    "compress",
-                ] {
+                for key in OF_TARGETS {
                     if !(*only == "files" && key == "strip_prefix") && self.sources.has_own(&at.child(key)) {
                         let what = format!("`{key}` means nothing without a pool");
                         self.fault(Fault::new(at.child(key), what).help("remove it: this route asks no target"));

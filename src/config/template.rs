@@ -7,7 +7,7 @@ use super::walk::nearest;
 use std::fmt;
 use std::str::FromStr;
 
-text_form!(Template);
+text_form!(Captured, Template);
 
 /// A template, as it was written and compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Template {
     text: String,
     pieces: Vec<Piece>,
 }
+
+/// A template in which names of its own stand for what a regex has captured: `"/users/{id}/{1}"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured(pub Template);
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub enum Piece {
     RequestHeader(String),
     /// The same of the target's answer.
     ResponseHeader(String),
+    /// What a regex has captured, by its number or its name.
+    Captured(String),
 }
 
 /// Defines the fields and their names.
@@ -84,6 +90,14 @@ impl Template {
         &self.pieces
     }
 
+    /// What it takes of a regex.
+    pub fn captured(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Captured(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether it is filled in from an answer.
     pub fn needs_answer(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::ResponseHeader(_) | Piece::Field(Field::Status)))
@@ -94,6 +108,33 @@ impl FromStr for Template {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::read(text, Piece::named)
+    }
+}
+
+impl FromStr for Captured {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let is_own = |name: &str| {
+            !name.is_empty() && field(name).is_none() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        let named = |name: &str| match is_own(name) {
+            true => Ok(Piece::Captured(name.to_owned())),
+            false => Piece::named(name),
+        };
+        Template::read(text, named).map(Self)
+    }
+}
+
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Template {
+    fn read(text: &str, named: impl Fn(&str) -> Result<Piece, Invalid>) -> Result<Self, Invalid> {
         let unpaired =
             || Invalid::new("it has a brace without its other half").help("write \"{{\" and \"}}\" for braces");
         patterns::header_value(text)?;
@@ -111,7 +152,7 @@ impl FromStr for Template {
             if !literal.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut literal)));
             }
-            pieces.push(Piece::named(name)?);
+            pieces.push(named(name)?);
             rest = after;
         }
         literal.extend_from_slice(rest.as_bytes());

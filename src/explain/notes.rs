@@ -53,6 +53,11 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         notes.push(format!("the answer gets {}", String::from_utf8_lossy(line)));
     }
     if let Some(edits) = course.route.and_then(|route| plan.routes.get(route)?.edits.as_deref()) {
+        if edits.back.is_some() {
+            notes.push(
+                "Location, cookies and the like of the answer are put back into what the client knows".to_owned(),
+            );
+        }
         let edits: Vec<String> = edits.response.iter().map(ToString::to_string).collect();
         if !edits.is_empty() {
             notes.push(format!("of the answer's headers: {}", edits.join("; ")));

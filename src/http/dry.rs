@@ -237,14 +237,41 @@ fn onward(
     let owner = stuck.and_then(|stuck| stuck.owner);
     let target = owner.or_else(|| pool.shared.owner(key.unwrap_or(0)));
     let first = pool.shared.targets.iter().position(|target| target.weight > 0 && !target.backup);
+    let rewritten = match &rule.rewrite {
+        Some(rewrite) if request.form != TargetForm::Asterisk => {
+            let facts = facts(question, heads, (client, route), ("", ""));
+            let paths = (decide::raw_path(request.form, raw), &normal[..]);
+            match edit::rewritten(rewrite, &rule, path, paths, &facts) {
+                Ok(rewritten) => Some(rewritten),
+                Err(refusal) => {
+                    return End::Answer(answer(question, heads, &Reply::ambiguous_path(refusal.reason())));
+                }
+            }
+        }
+        _ => None,
+    };
+    let rewritten = rewritten.as_ref();
     let mut head = Vec::new();
     if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
         let (rule, peer_text) = (&*rule, &PeerText::new(peer.ip));
         let tracing = plan.tracing.as_ref();
         let trace = tracing.map(|tracing| trace::would_be(tracing, http.trusts(peer.ip), request, text));
         let certificate = &[];
-        let leaving =
-            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
+        let leaving = Leaving {
+            listener,
+            http,
+            rule,
+            target,
+            path,
+            rewritten,
+            incoming,
+            peer,
+            peer_text,
+            port,
+            certificate,
+            trace,
+            sticky,
+        };
         leaving.encode(request, text, normal, &mut head);
         if let Some(edits) = rule.edits.as_ref().filter(|edits| !edits.request.is_empty()) {
             let facts = facts(question, heads, (client, route), (&pool.shared.name, &target.name));
@@ -253,7 +280,10 @@ fn onward(
     }
     let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };
     let plain = path.send == path::Forward::Raw;
-    let path = onward_path(&rule, path, raw, normal).unwrap_or(own).to_vec();
+    let path = match rewritten {
+        Some(rewritten) => rewritten.path.clone(),
+        None => onward_path(&rule, path, raw, normal).unwrap_or(own).to_vec(),
+    };
     let websocket = incoming.websocket && http.websocket;
     End::Forward(Box::new(Onward {
         path,

@@ -57,6 +57,8 @@ pub(super) struct Heads {
     pub(super) path: Vec<u8>,
     /// Room for comparisons.
     pub(super) spare: Vec<u8>,
+    /// Path and query that targets get, where the route rewrites them.
+    pub(super) rewritten: Option<Box<edit::Rewritten>>,
     /// Where the client belongs, if the pool is sticky.
     pub(super) sticky: Option<Stuck>,
     /// What is noted for a trace.
@@ -121,6 +123,7 @@ impl Heads {
     pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
+        self.rewritten = None;
         self.sticky = None;
         self.trace.clear();
     }

@@ -6,8 +6,10 @@
 use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
 use super::connection::Connection;
+use super::edit;
 use super::exchange::Exchange;
 use super::h1::{Framing, Incoming};
+use super::head::TargetForm;
 use super::kept::Kept;
 use super::link::{Leased, Link};
 use super::reply::Reply;
@@ -20,7 +22,7 @@ use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable
 use crate::lane::InFlight;
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Reason};
-use crate::plan::{self, path};
+use crate::plan::{self, Rewrite, path};
 use crate::tls::Channel;
 use crate::upstream::{Ask, Attempt, Local, Protocol, Tried};
 use std::time::Duration;
@@ -43,6 +45,11 @@ pub(super) async fn forward(
     received: Lease,
 ) -> Option<Lease> {
     let era = exchange.connection.era;
+    if let Some(rewrite) = &rule.rewrite
+        && let Err(reply) = rewrites(exchange, rewrite, rule, path)
+    {
+        return Box::pin(exchange.answer_with_body_unread(reply, incoming, received)).await;
+    }
     let limit = rule.body_limit(&era.plan.limits);
     let mut body = match Body::new(incoming.framing, received, limit) {
         Ok(body) => body,
@@ -84,6 +91,19 @@ pub(super) async fn forward(
         }
         _ => None,
     }
+}
+
+/// Finds what targets get as path and query, before one is chosen.
+#[cold]
+fn rewrites(exchange: &mut Exchange<'_>, rewrite: &Rewrite, rule: &plan::Forward, path: Path) -> Result<(), Reply> {
+    if exchange.heads.request.form == TargetForm::Asterisk {
+        return Ok(());
+    }
+    let raw = exchange.heads.request.path.of(&exchange.text);
+    let paths = (if raw.is_empty() { b"/" } else { raw }, &exchange.heads.path[..]);
+    let rewritten = edit::rewritten(rewrite, rule, path, paths, &exchange.facts());
+    exchange.heads.rewritten = Some(Box::new(rewritten.map_err(|refusal| Reply::ambiguous_path(refusal.reason()))?));
+    Ok(())
 }
 
 /// Has the rest of a body kept as it goes out, if the request could be sent again and it is not too long for that.

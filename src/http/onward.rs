@@ -4,6 +4,7 @@
 
 use super::coded;
 use super::connection::PeerText;
+use super::edit::Rewritten;
 use super::forward::Path;
 use super::h1::{self, Forwarding, HostLine, Incoming, Onward, Style};
 use super::head::RequestHead;
@@ -18,6 +19,8 @@ pub(super) struct Leaving<'a> {
     pub(super) rule: &'a plan::Forward,
     pub(super) target: &'a Target,
     pub(super) path: Path,
+    /// Path and query where the route rewrites them.
+    pub(super) rewritten: Option<&'a Rewritten>,
     pub(super) incoming: &'a Incoming,
     pub(super) peer: Peer,
     pub(super) peer_text: &'a PeerText,
@@ -52,12 +55,20 @@ impl Leaving<'_> {
             },
             trusted: !http.trusted_proxies.is_empty() && http.trusts(self.peer.ip),
             peer: self.peer_text.bytes(),
-            scheme: self.listener.scheme().as_bytes(),
-            port: port.format(self.port).as_bytes(),
+            scheme: rule.scheme.unwrap_or(self.listener.scheme()).as_bytes(),
+            port: match rule.scheme.filter(|scheme| *scheme != self.listener.scheme()) {
+                None => port.format(self.port).as_bytes(),
+                Some("https") => b"443",
+                Some(_) => b"80",
+            },
             certificate: self.certificate,
         };
         let onward = Onward {
-            path: onward_path(rule, self.path, head.path.of(text), normal),
+            path: match self.rewritten {
+                Some(rewritten) => Some(&rewritten.path),
+                None => onward_path(rule, self.path, head.path.of(text), normal),
+            },
+            query: self.rewritten.and_then(|rewritten| rewritten.query.as_deref()),
             host,
             framing: incoming.framing,
             expects_continue: incoming.expects_continue,
@@ -74,13 +85,23 @@ impl Leaving<'_> {
 /// The path to send if it is not just the client's.
 pub(super) fn onward_path<'p>(rule: &plan::Forward, path: Path, raw: &'p [u8], normal: &'p [u8]) -> Option<&'p [u8]> {
     let normal = if path.plain { raw } else { normal };
-    let prefix = rule.strip_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/').as_bytes());
-    let cut = prefix
-        .filter(|prefix| normal.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")));
+    let cut = cut(rule, normal);
     let sent = match (path.send, cut) {
         (path::Forward::Raw, None) => return None,
         (path::Forward::Raw, Some(cut)) => &raw[path::raw_offset(raw, cut.len())..],
         (path::Forward::Normal, cut) => &normal[cut.map_or(0, <[u8]>::len)..],
     };
     Some(if sent.is_empty() { b"/" } else { sent })
+}
+
+/// A normal path as the target sees it.
+pub(super) fn stripped<'p>(rule: &plan::Forward, normal: &'p [u8]) -> &'p [u8] {
+    let rest = &normal[cut(rule, normal).map_or(0, <[u8]>::len)..];
+    if rest.is_empty() { b"/" } else { rest }
+}
+
+/// What is cut from the front of a normal path.
+fn cut<'r>(rule: &'r plan::Forward, normal: &[u8]) -> Option<&'r [u8]> {
+    let prefix = rule.strip_prefix.as_deref()?.trim_end_matches('/').as_bytes();
+    normal.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")).then_some(prefix)
 }

@@ -232,11 +232,25 @@ impl Transfer<'_> {
         let identity = client.facts().and_then(|facts| facts.identity.as_ref());
         let certificate = identity.map_or(&[][..], |identity| &identity.lines);
         let target = attempt.target();
-        let Heads { request, path: normal, trace, .. } = &*exchange.heads;
+        let Heads { request, path: normal, trace, rewritten, .. } = &*exchange.heads;
         let trace = trace::onward(trace);
         let sticky = attempt.pool().sticky.as_ref();
-        let leaving =
-            Leaving { listener, http, rule, target, path, incoming, peer, peer_text, port, certificate, trace, sticky };
+        let rewritten = rewritten.as_deref();
+        let leaving = Leaving {
+            listener,
+            http,
+            rule,
+            target,
+            path,
+            rewritten,
+            incoming,
+            peer,
+            peer_text,
+            port,
+            certificate,
+            trace,
+            sticky,
+        };
         leaving.encode(request, &exchange.text, normal, out);
         if let Some(edits) = &rule.edits
             && !edits.request.is_empty()

@@ -3,6 +3,7 @@
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
+use super::rewrite::Rewrite;
 use super::router::{Conditions, Router};
 use super::sticky;
 use super::tracing;
@@ -352,6 +353,11 @@ fn compile_route(
                 hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
                 edits: edits.clone(),
+                rewrite: Rewrite::compile(route),
+                scheme: route.rewrite.scheme.map(|scheme| match scheme {
+                    model::RewriteScheme::Http => "http",
+                    model::RewriteScheme::Https => "https",
+                }),
                 request_body: route.limits.request_body.map(|limit| match limit {
                     model::BodyLimit::Unlimited => u64::MAX,
                     model::BodyLimit::Bytes(size) => size.0,

@@ -1,5 +1,6 @@
 //! What a route changes in the heads that pass: compiled once, applied by whoever writes them.
 
+use super::rewrite::Back;
 use super::security;
 use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
@@ -13,6 +14,8 @@ pub struct Edits {
     pub request: Vec<Edit>,
     /// In answers to clients.
     pub response: Vec<Edit>,
+    /// What of targets' answers is put back into what clients know, before that; `None`: nothing.
+    pub back: Option<Back>,
 }
 
 /// One edit of a head; edits are done in their order. Names are as they are to be written, and the same in any case.
@@ -36,8 +39,9 @@ impl Edits {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
         response.extend(compile(own));
-        let edits = Self { request: compile(&route.request.headers), response };
-        (!edits.request.is_empty() || !edits.response.is_empty()).then(|| Arc::new(edits))
+        let edits = Self { request: compile(&route.request.headers), response, back: Back::compile(route) };
+        let is_idle = edits.request.is_empty() && edits.response.is_empty() && edits.back.is_none();
+        (!is_idle).then(|| Arc::new(edits))
     }
 }
 

@@ -20,6 +20,7 @@ mod passage;
 pub mod path;
 mod probes;
 mod retry;
+mod rewrite;
 pub mod router;
 mod security;
 mod site;
@@ -50,6 +51,7 @@ pub use guard::Guard;
 pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
+pub use rewrite::{Back, Query, Rewrite};
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
@@ -314,6 +316,10 @@ pub struct Forward {
     pub priority_class: i32,
     /// What it changes in heads, as its route says; `None`: nothing.
     pub edits: Option<Arc<Edits>>,
+    /// What of a request's URL targets see otherwise; `None`: what `strip_prefix` and `host` say alone.
+    pub rewrite: Option<Arc<Rewrite>>,
+    /// How targets are told that clients came; `None`: as they did.
+    pub scheme: Option<&'static str>,
     /// Bytes of a request body, in place of what holds for all; `None`: that.
     pub request_body: Option<u64>,
     /// How answers are kept; `None`: they are not.
@@ -479,6 +485,8 @@ impl Forward {
             hedge: None,
             priority_class: 0,
             edits: None,
+            rewrite: None,
+            scheme: None,
             request_body: None,
             cache: None,
             compress: None,

@@ -182,7 +182,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(forms: Forms) -> Refusal {
+    /// For these forms, of which there is one at least.
+    pub fn new(forms: Forms) -> Refusal {
         debug_assert!(!forms.is_empty());
         Refusal { forms }
     }
@@ -343,7 +344,7 @@ fn segment(path: &[u8]) -> &[u8] {
 }
 
 /// The byte that an escape at the start of `text` stands for.
-pub(super) fn escape(text: &[u8]) -> Option<u8> {
+pub fn escape(text: &[u8]) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16).map(|value| value as u8);
     match text {
         [b'%', high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),

@@ -346,6 +346,7 @@ sends      POST /x?y=1 HTTP/1.1
 timeouts   2s to connect, 1m to the head of the answer, 5m of silence within it
 retries    one more try, after a failed connect
 note       some targets read such a path otherwise (path-empty-segment): they get it in its normal form
+           Location, cookies and the like of the answer are put back into what the client knows
 
 other routes
   hello  path /v1/x is not =/hello

@@ -1,8 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, RouteCache, RouteLimits,
-    SecurityHeaders,
+    Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, Rewrite, RouteCache,
+    RouteLimits, SecurityHeaders,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
@@ -77,6 +77,8 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// Whether and how answers are compressed: true, or a table.
     pub compress: Compression,
+    /// What of a request's URL targets see otherwise.
+    pub rewrite: Rewrite,
     /// What targets get otherwise than the client sent it.
     pub request: RequestEdits,
     /// What clients get otherwise than it was answered.

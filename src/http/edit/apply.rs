@@ -85,6 +85,8 @@ impl Head<'_> {
                     }
                 }
                 Piece::ResponseHeader(name) => self.copy(name),
+                // No header has a regex.
+                Piece::Captured(_) => {}
             }
         }
         // Whatever it came from: what could end the line, or a header's value may not hold, is left out.

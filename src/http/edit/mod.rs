@@ -6,20 +6,24 @@
 //! fetches for others than a client leaves the edits of answers to those that pass them on.
 
 mod apply;
+mod back;
 mod facts;
+mod place;
+mod url;
 
 pub(super) use facts::Facts;
+pub(super) use url::{Rewritten, rewritten};
 
 use super::connection::Connection;
 use super::exchange::Exchange;
 use super::head::{Field, Name, Span};
-use crate::plan::Edit;
+use crate::plan::{Back, Edit, Edits};
 
 /// Changes the head of a request that has been written to `out`, and nothing else is there.
 #[cold]
 pub(super) fn written_request(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
     let head = std::mem::take(out);
-    rewritten(edits, facts, &head, true, out);
+    written(edits, facts, &head, true, out);
 }
 
 /// Changes the head of an answer that begins `out`.
@@ -27,33 +31,36 @@ pub(super) fn written_request(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u
 pub(super) fn written_answer(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
     let whole = std::mem::take(out);
     let head = memchr::memmem::find(&whole, b"\r\n\r\n").map_or(whole.len(), |end| end + 4);
-    rewritten(edits, facts, &whole[..head], false, out);
+    written(edits, facts, &whole[..head], false, out);
     out.extend_from_slice(&whole[head..]);
 }
 
-/// Changes the answer that the exchange has got, whose head is `head`, as its route says. Returns the text that its fields stand
-/// in from now on; `None`: nothing is changed.
+/// Changes the answer that the exchange has got, whose head is `head`, as its route says: what it says of where things are is put
+/// back into what the client knows, then it is edited. Returns the text that its fields stand in from now on; `None`: nothing is
+/// changed.
 #[cold]
 pub(super) fn answer(exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>> {
     let mut fields = std::mem::take(&mut exchange.heads.response.fields);
-    let text = exchange.edits_of_answers().map(|edits| {
-        let facts = Facts { status: exchange.heads.response.status, ..exchange.facts() };
-        parsed_answer(edits, &facts, &mut fields, head)
-    });
+    let back = exchange.puts_back().filter(|_| fields.iter().any(|field| back::concerns(field, head)));
+    let edits = exchange.edits_of_answers();
+    let mut text = None;
+    if back.is_some() || edits.is_some() {
+        let text = text.insert(Vec::with_capacity(head.len() + 512));
+        text.extend_from_slice(head);
+        if let Some(back) = back {
+            place::with(exchange, back, |place| back::put_back(place, &mut fields, text));
+        }
+        if let Some(edits) = edits {
+            let facts = Facts { status: exchange.heads.response.status, ..exchange.facts() };
+            apply::apply(edits, &facts, &mut fields, text, false);
+        }
+    }
     exchange.heads.response.fields = fields;
     text
 }
 
-/// Changes the fields of an answer whose head is `head`. Returns the text that they stand in now.
-fn parsed_answer(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, head: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(head.len() + 512);
-    text.extend_from_slice(head);
-    apply::apply(edits, facts, fields, &mut text, false);
-    text
-}
-
 /// Appends to `out` what becomes of a head that we have written.
-fn rewritten(edits: &[Edit], facts: &Facts<'_>, head: &[u8], folds: bool, out: &mut Vec<u8>) {
+fn written(edits: &[Edit], facts: &Facts<'_>, head: &[u8], folds: bool, out: &mut Vec<u8>) {
     let mut text = Vec::with_capacity(head.len() + 512);
     text.extend_from_slice(head);
     let (start, mut fields) = lines(head);
@@ -89,8 +96,16 @@ fn lines(head: &[u8]) -> (Span, Vec<Field>) {
 impl Exchange<'_> {
     /// What the route changes in answers to its client, if anything.
     pub(super) fn edits_of_answers(&self) -> Option<&[Edit]> {
-        let edits = self.connection.era.plan.routes.get(self.outcome.route)?.edits.as_deref()?;
-        Some(&edits.response[..]).filter(|edits| !edits.is_empty())
+        Some(&self.edits()?.response[..]).filter(|edits| !edits.is_empty())
+    }
+
+    /// What of its targets' answers the route puts back into what its client knows, if anything.
+    fn puts_back(&self) -> Option<&Back> {
+        self.edits()?.back.as_ref()
+    }
+
+    fn edits(&self) -> Option<&Edits> {
+        self.connection.era.plan.routes.get(self.outcome.route)?.edits.as_deref()
     }
 
     /// What edits are filled in from.

@@ -15,8 +15,10 @@ use crate::upstream::sticky::Cookie;
 /// How a request is sent on.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
-    /// The path to send in place of the client's; the query stays.
+    /// The path to send in place of the client's.
     pub path: Option<&'a [u8]>,
+    /// The query to send in place of the client's, without its `?`; an empty one is none.
+    pub query: Option<&'a [u8]>,
     /// The Host to send.
     pub host: HostLine<'a>,
     /// How the body is framed; never [`Framing::UntilClose`].
@@ -61,7 +63,7 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
     debug_assert_ne!(onward.framing, Framing::UntilClose);
     out.reserve(text.len().min(4096) + 512);
     let mut runs = Runs::new(out, text);
-    push_request_line(&mut runs, head, onward.path);
+    push_request_line(&mut runs, head, onward.path, onward.query);
     let host_stays = matches!(onward.host, HostLine::Client { .. }) && head.form != TargetForm::Absolute;
     if !host_stays {
         match onward.host {
@@ -143,10 +145,11 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, path: Option<&[u8]>) {
+fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, path: Option<&[u8]>, query: Option<&[u8]>) {
     const END: &[u8] = b" HTTP/1.1\r\n";
     let (method, target) = (head.method_text, head.target);
     if path.is_none()
+        && query.is_none()
         && head.form != TargetForm::Absolute
         && method.end + 1 == target.start
         && runs.text.get(target.end as usize..target.end as usize + END.len()) == Some(END)
@@ -164,9 +167,11 @@ fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, path: Option<&[u8]
         None if head.path.is_empty() => out.push(b'/'),
         None => out.extend_from_slice(head.path.of(text)),
     }
-    if let Some(query) = head.query {
+    let query =
+        query.map_or_else(|| head.query.map(|query| query.of(text)), |own| Some(own).filter(|own| !own.is_empty()));
+    if let Some(query) = query {
         out.push(b'?');
-        out.extend_from_slice(query.of(text));
+        out.extend_from_slice(query);
     }
     out.extend_from_slice(END);
 }

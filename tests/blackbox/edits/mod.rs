@@ -1,5 +1,7 @@
 //! What a route changes in what passes.
 
+mod explained;
 mod headers;
 mod limits;
+mod rewrites;
 mod security;

@@ -46,6 +46,7 @@ const FORWARDING: Forwarding<'_> = Forwarding {
 fn onward(incoming: &Incoming) -> Onward<'static> {
     Onward {
         path: None,
+        query: None,
         host: HostLine::Client { fallback: b"target.test:8080" },
         framing: incoming.framing,
         expects_continue: incoming.expects_continue,

@@ -1,0 +1,99 @@
+//! Rewrites that take what nothing has captured, or make what is no path.
+
+use super::Sense;
+use crate::config::model::{Rewrite, Route};
+use crate::config::sources::{Fault, KeyPath};
+use crate::config::template::{Piece, Template};
+use regex::Regex;
+
+pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
+    let (rewrite, at) = (&route.rewrite, at.child("rewrite"));
+    let Rewrite { pattern, path, query, .. } = rewrite;
+    let changes = path.is_some() || sense.has(&at, "query");
+    if pattern.is_some() && !changes && sense.is_complete(at.clone()) {
+        sense.fault(
+            Fault::new(at.child("match"), "`match` means nothing without `path` or `query`")
+                .help("add path = \"/users/{1}\", or remove it"),
+        );
+    }
+    let mut filled = vec![];
+    filled.extend(path.iter().map(|path| (at.child("path"), &path.0)));
+    filled.extend(query.values().map(|(edit, name, value)| (at.child("query").child(edit).child(name), &value.0)));
+    let regex = pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()).filter(|_| sense.is_sound(&at, "match"));
+    for (here, template) in &filled {
+        if sense.is_sound(&at, "match") {
+            captures(sense, template, regex.as_ref(), here);
+        }
+        if template.needs_answer() {
+            sense.fault(
+                Fault::new(
+                    here.clone(),
+                    format!("`{template}` is filled in from an answer, and a request goes before it"),
+                )
+                .help("take something of the request"),
+            );
+        }
+    }
+    if let Some(path) = path {
+        shape(sense, &path.0, &at.child("path"));
+    }
+}
+
+/// Whether a regex captures what a template takes of it.
+fn captures(sense: &mut Sense<'_>, template: &Template, regex: Option<&Regex>, at: &KeyPath) {
+    for name in template.captured() {
+        let Some(regex) = regex else {
+            let what = format!("nothing captures `{{{name}}}`: there is no `match`");
+            sense.fault(Fault::new(at.clone(), what).help("add match = \"^/…(…)\", or double braces that stay"));
+            continue;
+        };
+        let found = match name.parse::<usize>() {
+            Ok(number) => number < regex.captures_len(),
+            Err(_) => regex.capture_names().flatten().any(|known| known == name),
+        };
+        if !found {
+            let named: Vec<&str> = regex.capture_names().flatten().collect();
+            let help = match (regex.captures_len() - 1, &named[..]) {
+                (0, _) => "put what is to be taken into parentheses".to_owned(),
+                (count, []) => format!("it captures {{1}} to {{{count}}}"),
+                (_, named) => format!("its names are {}", named.join(", ")),
+            };
+            sense.fault(
+                Fault::new(at.clone(), format!("`match` captures no `{{{name}}}`")).also(at_of(at), "here").help(help),
+            );
+        }
+    }
+}
+
+/// Where the regex stands that goes with a key.
+fn at_of(key: &KeyPath) -> KeyPath {
+    KeyPath::from(key.keys()[..3].to_vec()).child("match")
+}
+
+/// Whether a template makes a path, whatever is filled in.
+fn shape(sense: &mut Sense<'_>, path: &Template, at: &KeyPath) {
+    let written: Vec<u8> = path
+        .pieces()
+        .iter()
+        .flat_map(|piece| match piece {
+            Piece::Text(text) => text.clone(),
+            _ => b"x".to_vec(),
+        })
+        .collect();
+    let is_dots = |segment: &[u8]| matches!(segment, b"." | b"..");
+    let wrong = match () {
+        () if !written.starts_with(b"/")
+            || path.pieces().first().is_some_and(|piece| !matches!(piece, Piece::Text(_))) =>
+        {
+            ("a path begins with `/`", format!("write \"/{path}\""))
+        }
+        () if written.contains(&b'?') => ("`?` ends a path", "write the query as `query.set`".to_owned()),
+        () if written.iter().any(|&byte| byte <= b' ' || byte >= 0x7f || matches!(byte, b'#' | b'\\')) => {
+            ("it holds what must be percent-encoded in a path", "write a blank as %20".to_owned())
+        }
+        () if written.windows(2).any(|two| two == b"//") => ("it has an empty segment", "write `/` once".to_owned()),
+        () if written.split(|&byte| byte == b'/').any(is_dots) => ("it has a dot segment", "leave it out".to_owned()),
+        () => return,
+    };
+    sense.fault(Fault::new(at.clone(), wrong.0).help(wrong.1));
+}
