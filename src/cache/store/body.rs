@@ -80,8 +80,8 @@ pub struct Reader {
     at: u64,
 }
 
-/// What cannot be understood from fragments is joined up to this size.
-const JOINED: usize = 64 << 10;
+/// Bytes of a piece of what is kept: with the counts before it, a block of 4 KiB.
+pub const PIECE: usize = 4096 - 16;
 
 impl Default for Body {
     fn default() -> Self {
@@ -180,7 +180,7 @@ impl Body {
         progress.stage = Stage::Complete;
         progress.trailers = trailers.into();
         if progress.window.is_none() {
-            let segments = join(std::mem::take(&mut progress.segments));
+            let segments = pieces(std::mem::take(&mut progress.segments));
             let whole = Whole { segments, length: progress.end, trailers: trailers.into() };
             // It is said once.
             let _ = self.whole.set(whole);
@@ -217,6 +217,15 @@ impl Body {
         !self.is_deserted() || self.is_kept()
     }
 
+    /// Whether somebody who comes now can have all of it.
+    pub fn is_whole_for_newcomers(&self) -> bool {
+        if self.whole.get().is_some() {
+            return true;
+        }
+        let progress = self.progress.lock();
+        progress.start == 0 && progress.stage != Stage::Broken
+    }
+
     /// Whether it has failed.
     pub fn is_broken(&self) -> bool {
         self.whole.get().is_none() && self.progress.lock().stage == Stage::Broken
@@ -235,11 +244,12 @@ impl Body {
 
     /// What it takes of memory, in bytes, with what is around the content.
     pub fn weight(&self) -> u64 {
-        const SEGMENT: u64 = 32;
+        const SEGMENT: u64 = size_of::<Segment>() as u64;
         match self.whole.get() {
             Some(whole) => {
                 let held = whole.segments.iter().map(|segment| super::weight::block(segment.len() as u64 + 16));
-                held.sum::<u64>() + SEGMENT * whole.segments.len() as u64 + size_of::<Self>() as u64
+                let list = super::weight::block(SEGMENT * whole.segments.len() as u64);
+                held.sum::<u64>() + list + super::weight::block(size_of::<Self>() as u64 + 16)
             }
             None => self.received() + size_of::<Self>() as u64,
         }
@@ -278,23 +288,30 @@ impl Progress {
     }
 }
 
-/// Few segments in place of many small ones.
-fn join(segments: VecDeque<Segment>) -> Box<[Segment]> {
-    let total: usize = segments.iter().map(|segment| segment.len()).sum();
-    if segments.len() < 2 || total / segments.len() >= JOINED {
+/// A whole content in pieces of one size, all but the last: blocks of one size take the place of each other, where blocks of many
+/// sizes would leave gaps, half as much again as what is stored.
+fn pieces(segments: VecDeque<Segment>) -> Box<[Segment]> {
+    if segments.len() == 1 && segments[0].len() <= PIECE {
         return segments.into_iter().collect();
     }
-    let (mut joined, mut piece) = (Vec::new(), Vec::new());
+    let total: usize = segments.iter().map(|segment| segment.len()).sum();
+    let (mut made, mut piece) = (Vec::with_capacity(total.div_ceil(PIECE)), Vec::with_capacity(PIECE));
     for segment in segments {
-        if !piece.is_empty() && piece.len() + segment.len() > JOINED {
-            joined.push(Segment::from(std::mem::take(&mut piece)));
+        let mut rest = &segment[..];
+        while !rest.is_empty() {
+            let (here, after) = rest.split_at(rest.len().min(PIECE - piece.len()));
+            piece.extend_from_slice(here);
+            rest = after;
+            if piece.len() == PIECE {
+                made.push(Segment::from(&piece[..]));
+                piece.clear();
+            }
         }
-        piece.extend_from_slice(&segment);
     }
     if !piece.is_empty() {
-        joined.push(Segment::from(piece));
+        made.push(Segment::from(piece));
     }
-    joined.into_boxed_slice()
+    made.into_boxed_slice()
 }
 
 impl Reader {
@@ -323,17 +340,14 @@ impl Reader {
     /// What is next. Content counts as read.
     pub fn read(&mut self) -> io::Result<Piece> {
         if let Some(whole) = self.body.whole.get() {
-            let mut from = 0;
-            for segment in &whole.segments {
-                let to = from + segment.len() as u64;
-                if self.at < to {
-                    let offset = usize::try_from(self.at - from).unwrap_or(usize::MAX);
-                    self.at = to;
-                    return Ok(Piece::Content(segment.clone(), offset));
-                }
-                from = to;
+            let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+            let Some(segment) = whole.segments.get(at / PIECE) else { return Ok(Piece::End) };
+            let offset = at % PIECE;
+            if offset >= segment.len() {
+                return Ok(Piece::End);
             }
-            return Ok(Piece::End);
+            self.at += (segment.len() - offset) as u64;
+            return Ok(Piece::Content(segment.clone(), offset));
         }
         let mut progress = self.body.progress.lock();
         if self.at < progress.start {
@@ -409,6 +423,18 @@ mod tests {
         assert!(matches!(early.read(), Ok(Piece::End)));
         assert_eq!(read(&mut Reader::new(body.clone(), 2)), b"cdef");
         assert_eq!((body.length(), body.segments().map(<[_]>::len)), (Some(6), Some(1)), "small ones are joined");
+    }
+
+    #[test]
+    fn what_is_kept_is_found_at_every_place() {
+        let whole: Vec<u8> = (0..3 * PIECE + 5).map(|at| (at * 7 % 251) as u8).collect();
+        let body = Arc::new(Body::default());
+        whole.chunks(1000).for_each(|part| body.append(segment(part)));
+        body.finish(b"");
+        assert_eq!(body.segments().map(<[_]>::len), Some(4));
+        for at in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, whole.len() - 1, whole.len()] {
+            assert_eq!(read(&mut Reader::new(body.clone(), at as u64)), whole[at..], "{at}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::purge::Marks;
 use super::weight;
 use crate::cache::{Freshness, Vary};
 use crate::net::coarse_now;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One stored answer. It never changes: a validation makes another one around the same body.
@@ -38,6 +38,8 @@ pub struct Entry {
     pub body: Arc<Body>,
     /// What is there of its content, where it is not all.
     pub parts: Option<Pieces>,
+    /// Its content in other codings, made when they are asked for; `None`: that is no smaller.
+    pub coded: [OnceLock<Option<Arc<Body>>>; 4],
 }
 
 /// What is stored under one key.
@@ -58,6 +60,12 @@ impl Entry {
     /// The lines of its fields.
     pub fn lines(&self) -> &[u8] {
         &self.head[self.first_line()..]
+    }
+
+    /// What its content takes in other codings, once they are complete.
+    fn coded_weight(&self) -> u64 {
+        let made = self.coded.iter().filter_map(|made| made.get()?.as_ref());
+        made.filter(|body| body.length().is_some()).map(|body| body.weight()).sum()
     }
 
     /// Whether it may be given where the origin fails.
@@ -100,6 +108,7 @@ impl Entry {
         ];
         own.into_iter().filter(|part| *part > 0).map(weight::block).sum::<u64>()
             + self.body.weight()
+            + self.coded_weight()
             + self.parts.as_ref().map_or(0, Pieces::weight)
     }
 }

@@ -3,6 +3,7 @@
 //! What always holds: what is sent is one answer from its first byte to its last, and what breaks off is never made to look
 //! complete.
 
+use super::coded::Recoder;
 use super::view::View;
 use crate::cache::multipart::Boundary;
 use crate::cache::range::{self, ContentRange, Ranged, Span};
@@ -30,9 +31,14 @@ pub(super) struct Given<'a> {
     pub(super) status: &'a [u8],
     /// Whether the route edits the heads of answers.
     pub(super) edited: bool,
+    /// By what it is recoded for clients.
+    pub(super) recoder: Option<Recoder<'a>>,
     /// How long nothing may come of one that comes in.
     pub(super) silence: Duration,
 }
+
+/// Bytes of content that are sent at a time.
+const AT_A_TIME: usize = 64 << 10;
 
 /// What of it is given.
 enum Part {
@@ -56,12 +62,13 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
     };
     let Connection { client, listener, .. } = exchange.connection;
     let is_head = exchange.heads.request.method == Method::Head;
-    let (body, span, framing) = content_of(exchange, entry, &part);
-    let framing = if is_head || has_no_content(entry.status) { Framing::None } else { framing };
-    exchange.keep_alive &= framing != Framing::UntilClose && !exchange.connection.is_leaving();
+    let mut content = content_of(exchange, entry, &part);
+    if is_head || has_no_content(entry.status) {
+        content.framing = Framing::None;
+    }
     let mut out = Lease::with_room(entry.head.len() + 512);
-    let begun = write_head(exchange, entry, given, &part, framing, &mut out)
-        .then(|| Sending::begin(body, framing, span, &mut out))
+    let begun = write_head(exchange, entry, given, &part, &mut content, &mut out)
+        .then(|| Sending::begin(content, &mut out))
         .flatten();
     let Some(mut sending) = begun else {
         exchange.answer(Reply::failure(Failure::Internal), false).await;
@@ -150,22 +157,36 @@ fn cut(segments: &[Segment], span: Span) -> impl Iterator<Item = Segment> {
     })
 }
 
-/// The content to send, what of it, and in which framing.
-fn content_of(exchange: &Exchange<'_>, entry: &Entry, part: &Part) -> (Arc<Body>, Span, Framing) {
-    let all = |body: &Arc<Body>, length| (body.clone(), Span::new(0, length), Framing::Length(length));
+/// What is sent behind a head.
+struct Content {
+    body: Arc<Body>,
+    /// What of it.
+    span: Span,
+    framing: Framing,
+}
+
+impl Content {
+    fn all(body: Arc<Body>, length: u64) -> Self {
+        Self { body, span: Span::new(0, length), framing: Framing::Length(length) }
+    }
+
+    /// One whose length is not known yet.
+    fn open(body: Arc<Body>, version: Version) -> Self {
+        Self { body, span: Span::new(0, u64::MAX), framing: Framing::Chunked.towards(version) }
+    }
+}
+
+fn content_of(exchange: &Exchange<'_>, entry: &Entry, part: &Part) -> Content {
     match part {
-        Part::NotModified => (entry.body.clone(), Span::new(0, 0), Framing::None),
+        Part::NotModified => Content { body: entry.body.clone(), span: Span::new(0, 0), framing: Framing::None },
         Part::One(span, _) => match &entry.parts {
-            Some(pieces) => all(&Arc::new(Body::complete(pieces.read(*span))), span.len()),
-            None => (entry.body.clone(), *span, Framing::Length(span.len())),
+            Some(pieces) => Content::all(Arc::new(Body::complete(pieces.read(*span))), span.len()),
+            None => Content { body: entry.body.clone(), span: *span, framing: Framing::Length(span.len()) },
         },
-        Part::Several(body, _) => all(body, body.received()),
+        Part::Several(body, _) => Content::all(body.clone(), body.received()),
         Part::Whole => match entry.length() {
-            Some(length) => all(&entry.body, length),
-            None => {
-                let framing = Framing::Chunked.towards(exchange.heads.request.version);
-                (entry.body.clone(), Span::new(0, u64::MAX), framing)
-            }
+            Some(length) => Content::all(entry.body.clone(), length),
+            None => Content::open(entry.body.clone(), exchange.heads.request.version),
         },
     }
 }
@@ -175,23 +196,28 @@ fn has_no_content(status: u16) -> bool {
     matches!(status, 204 | 205 | 304)
 }
 
-/// Writes the head that the client gets, as that of an answer that came with what is said of it now. Returns whether that is one.
+/// Writes the head that the client gets, as that of an answer that came with what is said of it now, and finds what comes behind it.
+/// Returns whether that is one.
 fn write_head(
     exchange: &mut Exchange<'_>,
-    entry: &Entry,
+    entry: &Arc<Entry>,
     given: &Given<'_>,
     part: &Part,
-    framing: Framing,
+    content: &mut Content,
     out: &mut Lease,
 ) -> bool {
-    let plain = !given.edited && exchange.connection.http.hsts.is_empty() && matches!(part, Part::Whole);
-    if plain && let Framing::Length(_) = framing {
-        write_plain(exchange, entry, given, framing, out);
+    let plain = !given.edited && given.recoder.is_none() && exchange.connection.http.hsts.is_empty();
+    if plain
+        && matches!(part, Part::Whole)
+        && let Framing::Length(_) = content.framing
+    {
+        exchange.keep_alive &= !exchange.connection.is_leaving();
+        write_plain(exchange, entry, given, content.framing, out);
         return true;
     }
-    let mut text = Lease::with_room(entry.head.len() + 512);
-    compose(entry, given, part, framing, text.buffer());
-    text.buffer().extend_from_slice(b"\r\n");
+    let mut text = Vec::with_capacity(entry.head.len() + 512);
+    compose(entry, given, part, content.framing, &mut text);
+    text.extend_from_slice(b"\r\n");
     let method = exchange.heads.request.method;
     let question = Question { method, websocket: false };
     let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
@@ -199,8 +225,24 @@ fn write_head(
     if !matches!(parsed, Ok(Parsed::Complete(_))) {
         return false;
     }
-    let edited = if given.edited { edit::answer(exchange, &text) } else { None };
-    let text = edited.as_deref().unwrap_or(&text);
+    if given.edited
+        && let Some(edited) = edit::answer(exchange, &text)
+    {
+        text = edited;
+    }
+    if let Some(recoder) = &given.recoder
+        && let Some((recoding, coded)) = recoder.recode(exchange, entry, &text)
+    {
+        recoding.rewrite(&mut exchange.heads.response, &mut text);
+        if let Some(coded) = coded {
+            *content = match coded.length() {
+                Some(length) => Content::all(coded, length),
+                None => Content::open(coded, exchange.heads.request.version),
+            };
+        }
+    }
+    let framing = content.framing;
+    exchange.keep_alive &= framing != Framing::UntilClose && !exchange.connection.is_leaving();
     let Connection { lane, http, .. } = exchange.connection;
     let version = exchange.heads.request.version;
     let keep_alive = exchange.keep_alive;
@@ -215,7 +257,7 @@ fn write_head(
             hsts: &http.hsts,
             marking: None,
         };
-        h1::encode_response(out.buffer(), &exchange.heads.response, text, &backward);
+        h1::encode_response(out.buffer(), &exchange.heads.response, &text, &backward);
     });
     exchange.outcome.status = exchange.heads.response.status;
     true
@@ -311,7 +353,8 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Begins with what is there and fits behind the head. `None`: the worker can be called by nobody.
-    fn begin(body: Arc<Body>, framing: Framing, span: Span, out: &mut Lease) -> Option<Self> {
+    fn begin(content: Content, out: &mut Lease) -> Option<Self> {
+        let Content { body, span, framing } = content;
         let left = span.len();
         let small = body.length().is_some_and(|length| length.min(left) <= INLINE as u64);
         let mut sending = Self {
@@ -342,10 +385,24 @@ impl Sending {
         }
         // What cannot be read shows when the rest is sent.
         if let Ok(Taken::Content(segment, range)) = self.take() {
-            bulk = Lease::with_room(range.len());
-            bulk.buffer().extend_from_slice(&segment[range]);
+            bulk = self.gather(&segment[range]);
         }
         bulk
+    }
+
+    /// Content with what else is there of it, as much as goes out at a time.
+    fn gather(&mut self, first: &[u8]) -> Lease {
+        let more = usize::try_from(self.left).unwrap_or(usize::MAX).min(AT_A_TIME);
+        let more = if self.reader.has_more() { more } else { 0 };
+        let mut content = Lease::with_room(first.len() + more);
+        content.buffer().extend_from_slice(first);
+        while !self.ended && self.reader.has_more() && content.len() < AT_A_TIME {
+            // What cannot be read shows when the rest is sent.
+            let Ok(Taken::Content(segment, range)) = self.take() else { break };
+            content.reserve(range.len());
+            content.buffer().extend_from_slice(&segment[range]);
+        }
+        content
     }
 
     fn is_ended(&self) -> bool {
@@ -380,8 +437,7 @@ impl Sending {
             };
             match taken {
                 Taken::Content(segment, range) => {
-                    let mut content = Lease::with_room(range.len());
-                    content.buffer().extend_from_slice(&segment[range]);
+                    let content = self.gather(&segment[range]);
                     drop(segment);
                     let length = content.len() as u64;
                     if let Err(error) = send_content(client, self.framing, content, stall).await {

@@ -249,6 +249,7 @@ impl Filler {
             length: declared,
             body: body.clone(),
             parts: None,
+            coded: Default::default(),
         });
         let storable = judged.is_ok() && vary.is_some();
         let fits = declared.is_none_or(|length| length <= store.largest());
@@ -347,6 +348,7 @@ impl Filler {
             length: base.length,
             body: base.body.clone(),
             parts: base.parts.clone(),
+            coded: base.coded.clone(),
             head: head.into_boxed_slice(),
         });
         match judged {
@@ -492,6 +494,7 @@ impl Filler {
             length: part.complete,
             body: Arc::new(body),
             parts,
+            coded: Default::default(),
         }));
     }
 

@@ -7,6 +7,7 @@
 
 mod ask;
 mod changed;
+mod coded;
 mod deliver;
 mod fill;
 mod quick;
@@ -30,6 +31,7 @@ use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, Caching};
 use ask::With;
 pub(super) use changed::answered;
+use coded::Recoder;
 use deliver::{Given, Sending, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
@@ -114,7 +116,7 @@ impl Cached<'_, '_> {
             let slot = self.store().find(asked.key);
             let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
             let found = match found {
-                None if !anew => self.from_disk(asked.key).await.map(|entry| {
+                None if !anew => self.shelved(asked.key).await.map(|entry| {
                     let force = self.store().purged(&entry);
                     (entry, force)
                 }),
@@ -246,7 +248,10 @@ impl Cached<'_, '_> {
     /// Whether an answer that somebody else has asked for may be the answer: it came after this request.
     fn may_share(&self, entry: &Entry, asked: &Asked) -> bool {
         let verdict = entry.freshness.verdict(entry.resident(), &asked.control);
-        self.fits(asked, entry) && !matches!(verdict, Use::Validate(Need::NoCache | Need::Request) | Use::Forbidden)
+        let whole = entry.body.is_whole_for_newcomers();
+        whole
+            && self.fits(asked, entry)
+            && !matches!(verdict, Use::Validate(Need::NoCache | Need::Request) | Use::Forbidden)
     }
 
     /// Asks the origin, or finds who does. Returns whether this request is the one that does.
@@ -414,8 +419,11 @@ impl Cached<'_, '_> {
             status.write("Ringway", &mut said);
         }
         let edited = self.rule.edits.is_some();
-        let mut behind =
-            deliver(self.exchange, entry, &Given { age, status: &said, edited, silence: self.silence() }).await;
+        let key = key_of(self.exchange, self.caching, self.path);
+        let store = &self.caching.store;
+        let recoder = self.rule.compress.as_deref().map(|rule| Recoder { rule, store, key });
+        let given = Given { age, status: &said, edited, recoder, silence: self.silence() };
+        let mut behind = deliver(self.exchange, entry, &given).await;
         while let Some(sending) = behind {
             // Rarer than a client that keeps up, and larger.
             behind = Box::pin(self.catch_up(entry, sending)).await;

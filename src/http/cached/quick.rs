@@ -77,7 +77,7 @@ pub(in crate::http) fn quick(
     incoming: &Incoming,
 ) -> Option<Lease> {
     let http = exchange.connection.http;
-    if !is_for_cache(exchange, incoming) || rule.edits.is_some() || !http.hsts.is_empty() {
+    if !is_for_cache(exchange, incoming) || rule.edits.is_some() || rule.compress.is_some() || !http.hsts.is_empty() {
         return None;
     }
     if !is_plain(exchange, caching) {

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cached<'_, '_> {
     /// The answer that the disk has for the request, if it has one that fits.
-    pub(super) async fn from_disk(&mut self, key: Key) -> Option<Arc<Entry>> {
+    pub(super) async fn shelved(&mut self, key: Key) -> Option<Arc<Entry>> {
         let store = self.store().clone();
         let shelf = store.disk()?;
         let disk: &Disk = (*shelf).as_ref();
@@ -72,6 +72,7 @@ impl Cached<'_, '_> {
                 length: Some(length),
                 body,
                 parts: None,
+                coded: Default::default(),
             })
         };
         match stored.into_body() {
@@ -136,6 +137,6 @@ async fn read(store: Arc<Store>, key: Key, entry: Arc<Entry>, chunks: Chunks, fi
     }
 }
 
-fn insert(store: &Store, key: Key, entry: &Arc<Entry>) {
+pub(super) fn insert(store: &Store, key: Key, entry: &Arc<Entry>) {
     store.insert(key, entry.clone(), |old| old.variant == entry.variant && old.vary == entry.vary);
 }

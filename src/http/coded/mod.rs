@@ -9,6 +9,7 @@ mod pass;
 mod request;
 mod tags;
 
+pub(super) use pass::of;
 pub(super) use request::onward;
 
 use super::head::RequestHead;

@@ -47,6 +47,38 @@ struct Content {
     coded: Option<u64>,
 }
 
+/// What becomes of the answer whose head is in the exchange and stands in `text`, with a body of `framed` bytes, if that is known.
+pub(in crate::http) fn of(
+    exchange: &Exchange<'_>,
+    rule: &Compress,
+    framed: Option<u64>,
+    text: &[u8],
+) -> Option<Recoding> {
+    // Calls of gRPC have a coding of their own.
+    if exchange.grpc {
+        return None;
+    }
+    let connection = exchange.connection;
+    let worker = &connection.lane.worker;
+    let setting = Setting {
+        rule,
+        request: &exchange.heads.request,
+        asked: &exchange.text,
+        secure: sticky::is_secure(exchange),
+        certified: connection.client.facts().is_some_and(|facts| facts.identity.is_some()),
+        busy: worker.busy.get(),
+    };
+    let response = &exchange.heads.response;
+    let length = head::length(response, text, exchange.heads.request.method, framed);
+    match head::decide(&setting, response, text, length) {
+        Verdict::Leave(why) => {
+            why.into_iter().for_each(|why| worker.compression.skipped.left(why));
+            None
+        }
+        Verdict::Recode(recoding) => Some(recoding),
+    }
+}
+
 impl Answer<'_> {
     /// What becomes of an answer whose head stands in `text`, by the route's settings.
     pub(in crate::http) fn recoding(
@@ -56,34 +88,12 @@ impl Answer<'_> {
         answer: &h1::Answer,
         text: &[u8],
     ) -> Option<Recoding> {
-        // Calls of gRPC have a coding of their own.
-        if exchange.grpc {
-            return None;
-        }
-        let connection = self.transfer.connection;
-        let worker = &connection.lane.worker;
-        let setting = Setting {
-            rule,
-            request: &exchange.heads.request,
-            asked: &exchange.text,
-            secure: sticky::is_secure(exchange),
-            certified: connection.client.facts().is_some_and(|facts| facts.identity.is_some()),
-            busy: worker.busy.get(),
-        };
         let framed = match answer.framing {
             Framing::Length(length) => Some(length),
             Framing::None => Some(0),
             Framing::Chunked | Framing::UntilClose => None,
         };
-        let response = &exchange.heads.response;
-        let length = head::length(response, text, exchange.heads.request.method, framed);
-        match head::decide(&setting, response, text, length) {
-            Verdict::Leave(why) => {
-                why.into_iter().for_each(|why| worker.compression.skipped.left(why));
-                None
-            }
-            Verdict::Recode(recoding) => Some(recoding),
-        }
+        of(exchange, rule, framed, text)
     }
 
     /// Passes on an answer that changes; `edited` is the text of its head where that is not what came.

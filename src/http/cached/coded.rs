@@ -1,0 +1,221 @@
+//! Stored answers in the codings that clients take. Each is made once, when it is first asked for, and kept with the answer.
+//!
+//! What always holds: what is made follows the answer as that comes in, and breaks off where that does; no more than a piece is
+//! worked on before others have their turn.
+
+use super::fill::WINDOW;
+use super::shelf::insert;
+use crate::cache::store::body::{Body, Piece, Reader, Segment};
+use crate::cache::store::entry::Entry;
+use crate::cache::store::{Key, Store};
+use crate::compress::{self, Coding, Decoder, Encoder, Fault};
+use crate::http::coded::head::Recoding;
+use crate::http::exchange::Exchange;
+use crate::http::head::Method;
+use crate::net;
+use crate::observe::reason::Uncompressed;
+use crate::plan::Compress;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// By what stored answers are recoded.
+#[derive(Clone, Copy)]
+pub(super) struct Recoder<'a> {
+    pub(super) rule: &'a Compress,
+    pub(super) store: &'a Arc<Store>,
+    pub(super) key: Key,
+}
+
+/// What a content goes through.
+enum Coder {
+    /// With the bytes that it is given at a time, and its level.
+    Encoder(Encoder, usize, u8),
+    Decoder(Decoder),
+}
+
+/// The place of a content without its coding among those that an answer has.
+const DECODED: usize = Coding::COUNT;
+/// Bytes that are decoded at a time.
+const AT_A_TIME: usize = 64 << 10;
+/// How long content that goes through a window waits for somebody to read it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Recoder<'_> {
+    /// How an answer changes for a client, and the content that it then has if that is another. `text` is the head.
+    pub(super) fn recode(
+        &self,
+        exchange: &Exchange<'_>,
+        entry: &Arc<Entry>,
+        text: &[u8],
+    ) -> Option<(Recoding, Option<Arc<Body>>)> {
+        let recoding = crate::http::coded::of(exchange, self.rule, entry.length(), text)?;
+        let content = match recoding {
+            Recoding::Vary(_) | Recoding::WeakTag => return Some((recoding, None)),
+            Recoding::Encode { .. } | Recoding::Decode(_) if exchange.heads.request.method == Method::Head => {
+                return Some((recoding, None));
+            }
+            Recoding::Encode { coding, level, .. } => self.content(exchange, entry, coding.index(), |most| {
+                Some(Coder::Encoder(Encoder::new(coding, level, most)?, coding.piece(level), level))
+            }),
+            Recoding::Decode(coding) => {
+                self.content(exchange, entry, DECODED, |most| Some(Coder::Decoder(Decoder::new(coding, most)?)))
+            }
+        };
+        match content {
+            Some(content) => Some((recoding, Some(content))),
+            None => Some((Recoding::Vary(Some(Uncompressed::Memory)), None)),
+        }
+    }
+
+    /// The content of an answer in another coding: what is there, or what a new task makes. `None`: there is no memory for it, or it
+    /// would be no smaller.
+    fn content(
+        &self,
+        exchange: &Exchange<'_>,
+        entry: &Arc<Entry>,
+        place: usize,
+        coder: impl FnOnce(usize) -> Option<Coder>,
+    ) -> Option<Arc<Body>> {
+        let kept = entry.body.is_kept();
+        if let Some(known) = entry.coded[place].get().filter(|_| kept) {
+            return known.clone().filter(|body| !body.is_broken());
+        }
+        let plan = &exchange.connection.era.plan;
+        let coder = coder(plan.limits.compression / plan.runtime.workers.max(1))?;
+        let body = Arc::new(Body::default());
+        if kept {
+            let mut own = false;
+            let whole = Self::whole(entry, &coder, &body);
+            let known = entry.coded[place].get_or_init(|| {
+                own = true;
+                (whole != Some(false)).then(|| body.clone())
+            });
+            if !own || whole.is_some() {
+                if own {
+                    insert(self.store, self.key, entry);
+                }
+                return known.clone();
+            }
+        } else {
+            body.slide(WINDOW);
+        }
+        let again = kept.then(|| (self.store.clone(), self.key));
+        net::spawn("cache coding", code(entry.clone(), body.clone(), coder, again));
+        Some(body)
+    }
+
+    /// Codes a short content that is all here at once. Whether it is smaller then; `None`: it is not short, or not all here.
+    fn whole(entry: &Entry, coder: &Coder, body: &Body) -> Option<bool> {
+        let Coder::Encoder(encoder, piece, level) = coder else { return None };
+        let segments = entry.body.segments()?;
+        let length: usize = segments.iter().map(|segment| segment.len()).sum();
+        if length > *piece {
+            return None;
+        }
+        let (mut content, mut out) = (Vec::with_capacity(length), Vec::new());
+        segments.iter().for_each(|segment| content.extend_from_slice(segment));
+        let smaller = compress::whole(encoder.coding(), *level, &content, &mut out).unwrap_or(false);
+        if smaller {
+            body.append(Segment::from(out));
+            body.finish(entry.body.trailers());
+        }
+        Some(smaller)
+    }
+}
+
+/// Makes a content in another coding as it comes in.
+async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Option<(Arc<Store>, Key)>) {
+    let made = make(&entry, &body, &mut coder).await;
+    let finished = made && finish(coder, &body).is_ok();
+    if !finished {
+        return body.fail();
+    }
+    body.finish(entry.body.trailers());
+    if let Some((store, key)) = again {
+        // Its weight is another now.
+        insert(&store, key, &entry);
+    }
+}
+
+/// Returns whether all has been coded.
+async fn make(entry: &Arc<Entry>, body: &Body, coder: &mut Coder) -> bool {
+    let mut reader = Reader::new(entry.body.clone(), 0);
+    loop {
+        match reader.read() {
+            Ok(Piece::Content(segment, offset)) => {
+                if push(coder, &segment[offset..], body).await.is_err() {
+                    return false;
+                }
+            }
+            Ok(Piece::Later(callee)) => {
+                let mut out = Vec::new();
+                if let Coder::Encoder(encoder, ..) = coder
+                    && encoder.flush(&mut out).is_err()
+                {
+                    return false;
+                }
+                body.append(Segment::from(out));
+                callee.await;
+            }
+            Ok(Piece::End) => return true,
+            Ok(Piece::Gone | Piece::Broken) | Err(_) => return false,
+        }
+        while let Ok(Some(callee)) = body.ahead() {
+            if net::timeout(PATIENCE, callee).await.is_none() && !body.has_readers() {
+                return false;
+            }
+        }
+        if !body.is_wanted() {
+            return false;
+        }
+    }
+}
+
+async fn push(coder: &mut Coder, mut content: &[u8], body: &Body) -> Result<(), Fault> {
+    loop {
+        let mut out = Vec::new();
+        let more = match coder {
+            Coder::Encoder(encoder, piece, _) => {
+                let here = content.len().min(*piece);
+                encoder.push(&content[..here], &mut out)?;
+                content = &content[here..];
+                !content.is_empty()
+            }
+            Coder::Decoder(decoder) => {
+                let step = decoder.push(content, AT_A_TIME, &mut out)?;
+                content = &content[step.consumed..];
+                step.more
+            }
+        };
+        body.append(Segment::from(out));
+        if !more {
+            return Ok(());
+        }
+        breathe().await;
+    }
+}
+
+fn finish(coder: Coder, body: &Body) -> Result<(), Fault> {
+    let mut out = Vec::new();
+    match coder {
+        Coder::Encoder(encoder, ..) => encoder.finish(&mut out)?,
+        Coder::Decoder(decoder) => decoder.finish()?,
+    }
+    body.append(Segment::from(out));
+    Ok(())
+}
+
+/// Lets others have their turn.
+async fn breathe() {
+    let mut waited = false;
+    poll_fn(|cx| match std::mem::replace(&mut waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
