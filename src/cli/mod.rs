@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod operate;
+mod purge;
 mod run;
 mod schema;
 mod status;
@@ -52,6 +53,8 @@ enum Command {
     Target(target::Arguments),
     /// Show clients' connections, or end them.
     Conns(operate::Conns),
+    /// Have caches forget answers, or take them for stale.
+    Purge(purge::Purge),
     /// Refuse clients, or list those that are refused.
     Ban(operate::Ban),
     /// Refuse a client no more.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Upgrade(arguments) => ask::end(operate::upgrade(&arguments)),
         Command::Target(arguments) => ask::end(target::target(&arguments)),
         Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
+        Command::Purge(arguments) => ask::end(purge::purge(&arguments)),
         Command::Ban(arguments) => ask::end(operate::ban(&arguments)),
         Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
         Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),

@@ -32,6 +32,7 @@ pub fn status(arguments: &Arguments) -> Result<ExitCode, Trouble> {
             "status": get("/v1/status")?,
             "listeners": get("/v1/listeners")?["items"],
             "pools": get("/v1/pools")?["items"],
+            "caches": get("/v1/caches")?["items"],
             "overrides": get("/v1/overrides")?["items"],
         });
         format!("{all:#}\n")
@@ -40,7 +41,9 @@ pub fn status(arguments: &Arguments) -> Result<ExitCode, Trouble> {
         differences(&overrides.items, colour(&io::stdout()))
     } else {
         let status: view::Status = line.get("/v1/status")?;
-        page(&status, &all(&line, "/v1/listeners")?, &all(&line, "/v1/pools")?, colour(&io::stdout()))
+        let colour = colour(&io::stdout());
+        let page = page(&status, &all(&line, "/v1/listeners")?, &all(&line, "/v1/pools")?, colour);
+        page + &caches(&all(&line, "/v1/caches")?, colour)
     };
     say(&text);
     Ok(ExitCode::SUCCESS)
@@ -122,6 +125,45 @@ pub fn sources(pools: &[view::Pool], colour: bool) -> String {
     match found.count() {
         0 => String::new(),
         _ => format!("\n{}", table.text(colour)),
+    }
+}
+
+/// Caches, a row for each place in which they keep answers; nothing where there are none.
+fn caches(caches: &[view::Cache], colour: bool) -> String {
+    let head =
+        ["CACHE", "TIER", "BYTES", "OBJECTS", "EVICTED", "HITS", "STALE", "COLLAPSED", "MISSES", "BYPASS", "HIT RATE"];
+    let mut table = Table::new(&head);
+    for cache in caches {
+        let view::CacheRequests { hit, stale, revalidated, collapsed, miss, bypass } = cache.requests;
+        let counts = [hit, stale, collapsed, miss.saturating_add(revalidated), bypass];
+        let asked = [hit, stale, collapsed, miss, revalidated].iter().sum::<u64>();
+        let rate = (asked > 0).then(|| format!("{}%", hit.saturating_add(stale).saturating_mul(100) / asked));
+        let mut counts = Some(counts.map(Cell::from).into_iter().chain([rate.unwrap_or_default().into()]));
+        for of in &cache.tiers {
+            let bytes = format!("{} of {}", bytes(of.bytes), bytes(of.max));
+            let row =
+                [Cell::from(&cache.name), Cell::from(&of.tier), bytes.into(), of.objects.into(), of.evicted.into()];
+            table.row(row.into_iter().chain(counts.take().into_iter().flatten()));
+        }
+    }
+    match caches.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", table.text(colour)),
+    }
+}
+
+/// Bytes in the unit in which they are three digits at most.
+fn bytes(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = bytes as f64;
+    let mut unit = 0;
+    while scaled >= 1000.0 && unit + 1 < units.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        _ if scaled >= 10.0 || scaled.fract() == 0.0 => format!("{scaled:.0} {}", units[unit]),
+        _ => format!("{scaled:.1} {}", units[unit]),
     }
 }
 
@@ -306,6 +348,31 @@ api   srv _http._tcp.a.test  2        1m 1s ago  in 3s  no answer in time
         );
         assert_eq!(page(&status, &[], &[found], false), expected);
         assert!(page(&status, &[], &[pool], true).contains("\u{1b}[1;31mdown"));
+    }
+
+    #[test]
+    fn caches_show_what_they_hold_and_how_often_they_helped() {
+        let tier = |name: &str, max| view::Tier { tier: name.into(), bytes: 1_500_000, max, objects: 12, evicted: 3 };
+        let cache = view::Cache {
+            name: "static".into(),
+            routes: vec!["site".into()],
+            tiers: vec![tier("memory", 64 << 20), tier("disk", 20 << 30)],
+            requests: view::CacheRequests { hit: 70, stale: 5, revalidated: 5, collapsed: 10, miss: 10, bypass: 4 },
+            sent: 9,
+            fills: 0,
+            stored: 10,
+            validated: 5,
+            not_stored: Default::default(),
+            purged: 0,
+        };
+        let expected = "
+CACHE   TIER    BYTES              OBJECTS  EVICTED  HITS  STALE  COLLAPSED  MISSES  BYPASS  HIT RATE
+static  memory  1.4 MiB of 64 MiB  12       3        70    5      10         15      4       75%
+static  disk    1.4 MiB of 20 GiB  12       3
+";
+        assert_eq!(caches(&[cache], false), expected);
+        assert_eq!(caches(&[], false), "");
+        assert_eq!([0, 999, 1000, 1024, 10 << 20].map(bytes), ["0 B", "999 B", "1.0 KiB", "1 KiB", "10 MiB"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod acme;
 pub mod admin;
+mod caches;
 mod certificates;
 mod checks;
 pub mod command;
@@ -28,6 +29,7 @@ mod maintenance;
 mod otlp;
 pub mod overrides;
 mod present;
+mod purge;
 mod queues;
 pub mod reload;
 mod report;

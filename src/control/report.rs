@@ -1,6 +1,7 @@
 //! What the process tells about itself: the state behind the admin listener. Control writes it, whoever asks reads it.
 
 use super::admin::AdminState;
+use super::caches;
 use super::certificates;
 use super::crew::Crew;
 use super::discovery::Board;
@@ -263,6 +264,7 @@ impl AdminState for Report {
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),
+            caches: &caches::of(&present.plan),
             sticky_pools: &sticky::pools(&present.plan),
             datagrams: &udp,
             live: &live::shown(&present.plan, net::coarse_now()),

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{checks, egress, files, guards, keep_up, limits, live, logs, maintenance, shelves, sticky};
+use super::{caches, checks, egress, files, guards, keep_up, limits, live, logs, maintenance, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -165,6 +165,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     keep_up("the watch of certificates", move || certificates::watch(watched.clone(), looking.clone()));
     let maintained = shared.clone();
     keep_up("the watch of maintenance", move || maintenance::watch(maintained.clone()));
+    let tended = shared.clone();
+    keep_up("looking after caches", move || caches::tend(tended.clone()));
     let mut keepers = Keepers::default();
     keepers.set(&present, &look, &again);
     let admin = admin.map(|doors| Served::new(doors, report.clone(), asking, &look));

@@ -8,6 +8,7 @@
 //!
 //! May depend on `http`, `plan`, `upstream`, `config`, `net` (addresses) and `observe` (reasons).
 
+mod cached;
 mod explanation;
 mod files;
 mod guard;
@@ -22,6 +23,7 @@ mod sticky;
 pub mod text;
 mod trial;
 
+pub use cached::Cached;
 pub use explanation::{Explanation, Header, Path, RouteSeen};
 pub use files::Files;
 pub use onward::{Onward, Retries, Target, Timeouts};

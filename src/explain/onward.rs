@@ -1,5 +1,6 @@
 //! What there is to tell of a request that is forwarded.
 
+use super::cached::{self, Cached};
 use super::explanation::readable;
 use super::live;
 use super::sticky::{self, Belonging};
@@ -55,6 +56,8 @@ pub struct Onward {
     pub compress: Option<String>,
     /// What becomes of targets that fail or come and go, in sentences.
     pub health: Vec<String>,
+    /// How it stands to the cache of its route; null where that has none.
+    pub cache: Option<Cached>,
     /// Whether it becomes a tunnel, if the target agrees.
     pub websocket: bool,
 }
@@ -174,6 +177,7 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket && !belongs).map(span),
         compress: rule.compress.as_ref().zip(onward.coding).map(|(compress, choice)| compression(compress, choice)),
         health: live::tell(shared),
+        cache: rule.cache.as_deref().zip(onward.cached.as_ref()).map(|(caching, lookup)| cached::tell(caching, lookup)),
         websocket: onward.websocket,
     }
 }

@@ -205,6 +205,10 @@ impl Page {
 
     fn forward(&mut self, forward: &Onward) {
         let Onward { pool, balance, key, sticky, target, targets, timeouts, retries, .. } = forward;
+        if let Some(cache) = &forward.cache {
+            self.row("cache", &self.ink(Ink::Bold, &shown(&cache.store)));
+            cache.sentences().iter().for_each(|sentence| self.prose("", sentence));
+        }
         let how = match key {
             Some(key) => format!("balance {balance} by {key}"),
             None => format!("balance {balance}"),

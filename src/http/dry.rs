@@ -4,6 +4,8 @@
 //! is in flight, challenges under way) is taken at its start: all up, nothing there.
 
 use super::body::Body;
+use super::cached;
+pub use super::cached::Lookup;
 use super::coded;
 use super::connection::PeerText;
 use super::decide::{self, Decided, Decision, Setting};
@@ -27,7 +29,7 @@ use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
-use crate::plan::{Forward, Http, Listener, Plan, Respond, Site};
+use crate::plan::{Caching, Forward, Http, Listener, Plan, Respond, Site};
 use crate::tls::Edge;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -136,6 +138,8 @@ pub struct Onward {
     pub sticky: Option<Belonging>,
     /// The head that this target gets, or else the first one that takes requests.
     pub head: Vec<u8>,
+    /// How it stands to the cache of its route, if that has one.
+    pub cached: Option<Lookup>,
     /// Whether a WebSocket is asked for.
     pub websocket: bool,
     /// Whether the request may be sent twice.
@@ -280,17 +284,22 @@ fn onward(
     }
     let own = if request.form == TargetForm::Asterisk { b"*" } else { decide::raw_path(request.form, raw) };
     let plain = path.send == path::Forward::Raw;
+    let route_path = path;
     let path = match rewritten {
         Some(rewritten) => rewritten.path.clone(),
         None => onward_path(&rule, path, raw, normal).unwrap_or(own).to_vec(),
     };
     let websocket = incoming.websocket && http.websocket;
+    let grpc = question.multiplexed && grpc::asks(request, text);
+    let would = |caching: &Arc<Caching>| cached::would(caching, listener, (heads, text), route_path, incoming, grpc);
+    let cached = rule.cache.as_ref().map(would);
     End::Forward(Box::new(Onward {
         path,
         plain,
         target,
         sticky: stuck.map(|stuck| Belonging { owner, how: stuck.stands(owner) }),
         head,
+        cached,
         websocket,
         repeatable: is_repeatable(&rule.retry.methods, request, text),
         coding: rule.compress.as_ref().map(|compress| coded::offer(compress, request, text)),

@@ -237,7 +237,7 @@ impl Exchange<'_> {
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, http, .. } = self.connection;
         if let Some(filler) = self.filler {
-            return filler.refused(&reply);
+            return filler.refused(&reply, &self.outcome);
         }
         self.keep_alive &= !close && !self.connection.is_leaving();
         match reply.refusal {

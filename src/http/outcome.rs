@@ -4,12 +4,14 @@ use super::connection::Connection;
 use super::exchange::Heads;
 use super::head::{Name, RequestHead, Version};
 use super::trace::{self, Origin, Targets};
+use crate::cache::store::flight::Trail;
 use crate::lane::{Era, Lane};
 use crate::net;
 use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Places, Record, Side, Times};
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
-use crate::observe::reason::{Cause, Failure, Phase, Reason, Termination};
+use crate::observe::reason::{Cached, Cause, Failure, Phase, Reason, Termination};
 use crate::observe::trace::Rules;
+use crate::plan::Action;
 use crate::tls::{Channel, Facts};
 use crate::upstream::Target;
 use std::net::SocketAddr;
@@ -100,6 +102,8 @@ pub(super) struct Outcome {
     /// Whether the peer is on a Unix socket.
     is_local: bool,
     finished: bool,
+    /// What a cache did for it, where its route has one.
+    cached: Option<Cached>,
     /// The head of the answer as the client got it, where lines of the log show headers of it.
     answer: Vec<u8>,
 }
@@ -128,6 +132,7 @@ impl Outcome {
             id: fastrand::u64(..),
             is_local: peer.local,
             finished: false,
+            cached: None,
             answer: Vec::new(),
         }
     }
@@ -213,7 +218,25 @@ impl Outcome {
 
     /// The answer came from a cache.
     pub(super) fn cached(&mut self) {
+        self.cached = Some(Cached::Hit);
         self.end("", Cause::Local, Phase::Request);
+    }
+
+    /// This is what a cache did for it.
+    pub(super) fn looked_up(&mut self, how: Cached) {
+        self.cached = Some(how);
+    }
+
+    /// What a question to a pool came to, for those who wait for its answer.
+    pub(super) fn trail(&self) -> Trail {
+        Trail { target: self.target, tries: self.tries, times: self.times }
+    }
+
+    /// The answer is one to a question that was put for this exchange.
+    pub(super) fn follows(&mut self, trail: &Trail) {
+        let Trail { target, tries, times } = *trail;
+        (self.target, self.tries) = (target, tries);
+        (self.times.queue, self.times.connect, self.times.first_byte) = (times.queue, times.connect, times.first_byte);
     }
 
     /// The answer is our own, as the configuration wants it.
@@ -344,6 +367,9 @@ impl Outcome {
         if let Some(reason) = self.refusal {
             counted.refusals.refused(reason);
         }
+        if let Some(how) = self.cached {
+            self.count_cached(era, how);
+        }
         self.times.total = total;
         // The log of the era that it began in may have ended with that.
         if let Some(log) = &context.lane.era().log {
@@ -351,6 +377,16 @@ impl Outcome {
         }
         if let Some(tracing) = &era.plan.tracing {
             self.trace(&tracing.rules, context, heads, text);
+        }
+    }
+
+    /// Counts what a cache did for it. What follows a 101 is no answer but a tunnel.
+    fn count_cached(&self, era: &Era, how: Cached) {
+        let route = era.plan.routes.get(self.route).filter(|_| self.status != 101);
+        if let Some(Action::Forward(rule)) = route.map(|route| &route.action)
+            && let Some(caching) = &rule.cache
+        {
+            era.counters.cache(caching.index).served(how, self.body_out);
         }
     }
 
@@ -423,6 +459,7 @@ impl Outcome {
                 body_out: self.body_out,
                 request_id: id,
                 trace: heads.trace.context().map(|place| place.ids),
+                cache: self.cached.map_or("", Cached::result),
                 cookies: heads
                     .sticky
                     .map(|stuck| stuck.cookies(self.target.map(|(_, target)| target)))

@@ -8,6 +8,7 @@
 //! Sets are reached by index, in the order of the [`Shape`] they were made from. What succeeds a shape takes over the
 //! sets of the names that both have, so that what counts under an old plan counts on.
 
+mod cached;
 mod control;
 mod stuck;
 
@@ -15,6 +16,7 @@ pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
 use super::compression::Compression;
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
+pub use cached::CacheSet;
 pub use control::{CertificateFiles, ControlCounters};
 use crossbeam::utils::CachePadded;
 use std::collections::HashMap;
@@ -202,6 +204,8 @@ pub struct Shape {
     pub passing: Vec<usize>,
     /// Names of the pools, each with its targets' addresses.
     pub pools: Vec<(String, Vec<String>)>,
+    /// Names of the caches.
+    pub caches: Vec<String>,
 }
 
 /// A set with cache lines of its own, which plans that follow each other share.
@@ -215,6 +219,7 @@ pub struct WorkerCounters {
     listeners: Box<[Shared<ListenerSet>]>,
     routes: Box<[Shared<RouteSet>]>,
     pools: Box<[PoolCounters]>,
+    caches: Box<[Shared<CacheSet>]>,
 }
 
 /// The counters of a pool and its targets.
@@ -353,6 +358,7 @@ impl WorkerCounters {
             listeners: zeroed(shape.listeners.len()),
             routes: zeroed(shape.routes.len()),
             pools: shape.pools.iter().map(|(_, targets)| PoolCounters::new(targets.len())).collect(),
+            caches: zeroed(shape.caches.len()),
         }
     }
 
@@ -371,6 +377,7 @@ impl WorkerCounters {
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             routes: taken_over(&last.routes, &next.routes, &self.routes),
             pools: next.pools.iter().map(pool).collect(),
+            caches: taken_over(&last.caches, &next.caches, &self.caches),
         }
     }
 
@@ -405,6 +412,12 @@ impl WorkerCounters {
     #[inline]
     pub fn pool(&self, i: usize) -> &PoolCounters {
         &self.pools[i]
+    }
+
+    /// Cache `i` of the shape; panics as [`Self::listener`] does.
+    #[inline]
+    pub fn cache(&self, i: usize) -> &Shared<CacheSet> {
+        &self.caches[i]
     }
 }
 
@@ -450,6 +463,7 @@ fn taken_over<T: Default>(last: &[String], next: &[String], sets: &[Arc<T>]) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::reason::Cached;
     use super::*;
 
     #[test]
@@ -508,6 +522,7 @@ mod tests {
             routes: vec!["r".into(), "(none)".into()],
             passing: Vec::new(),
             pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
+            caches: vec!["c".into()],
         };
         let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));
         let old = WorkerCounters::new(&first);
@@ -515,7 +530,9 @@ mod tests {
         old.pool(0).requests.add(2);
         old.pool(0).target(0).requests.add(3);
         old.pool(0).target(1).requests.add(4);
+        old.cache(0).served(Cached::Hit, 5);
         let new = old.succeed(&first, &second);
+        assert_eq!((new.cache(0).sent.get(), new.cache(0).requests.get()[Cached::Hit.index()]), (5, 1));
         old.route(1).requests.status(404);
         assert_eq!(new.listener(0).sent.get(), 0);
         assert_eq!(new.pool(0).requests.get(), 2);

@@ -36,6 +36,10 @@ macro_rules! words {
     };
 }
 
+mod cached;
+
+pub use cached::Cached;
+
 words! {
     /// Why Ringway itself refused a request or a connection. `Other` is the rest, so that the set stays closed.
     Reason {

@@ -1,6 +1,8 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod caches;
+mod certificates;
 mod datagrams;
 mod guards;
 mod live;
@@ -8,6 +10,8 @@ mod queues;
 mod reloads;
 mod sticky;
 
+pub use caches::{Cache, Tier};
+pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::Guard;
 pub use live::{LivePool, LiveTarget};
@@ -48,6 +52,8 @@ pub struct Scrape<'a> {
     pub guards: &'a [Guard],
     /// The pools that have limits.
     pub queues: &'a [Queue],
+    /// The caches.
+    pub caches: &'a [Cache],
     /// The pools that are sticky.
     pub sticky_pools: &'a [StickyPool],
     /// The listeners for datagrams.
@@ -70,28 +76,6 @@ pub struct Scrape<'a> {
     pub reloads: &'a Reloads,
     /// The process, read just before.
     pub process: Process,
-}
-
-/// The certificates in service on a listener.
-#[derive(Clone, Debug, Default)]
-pub struct Certificates {
-    /// The listener's position in the shape.
-    pub listener: usize,
-    /// How many there are.
-    pub count: usize,
-    /// Whether an authority is asked for one.
-    pub acme: bool,
-    /// Files of those that end first, and the seconds until they do: negative once they have.
-    pub ending: Vec<(String, i64)>,
-}
-
-/// A pool that has TLS.
-#[derive(Clone, Debug, Default)]
-pub struct SecurePool {
-    /// The pool's position in the shape.
-    pub pool: usize,
-    /// The file of the certificate that its targets are shown, and the seconds until it ends: negative once it has.
-    pub ending: Option<(String, i64)>,
 }
 
 impl Scrape<'_> {
@@ -118,6 +102,7 @@ impl Scrape<'_> {
         self.write_targets(&mut page);
         super::discovery::write(&mut page, self.discovered);
         self.write_health(&mut page);
+        self.write_caches(&mut page);
         self.write_live(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);
@@ -485,7 +470,7 @@ fn show<T: Display>(value: &Option<T>) -> Option<&dyn Display> {
 mod tests {
     use super::super::latency::Latencies;
     use super::super::prometheus::tests::{Sample, parse};
-    use super::super::reason::Lost;
+    use super::super::reason::{Cached, Lost};
     use super::*;
 
     fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
@@ -502,6 +487,7 @@ mod tests {
             routes: vec!["api".into(), "site".into()],
             passing: vec![0],
             pools: vec![("a".into(), vec!["10.0.0.1:80".into(), "10.0.0.2:80".into()]), ("empty".into(), vec![])],
+            caches: vec!["c".into()],
         };
         let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();
         let control = ControlCounters::new(&shape);
@@ -511,6 +497,7 @@ mod tests {
             worker.listener(1).refusals.refused(Reason::NoRoute);
             worker.pool(0).failures.failed(Failure::Reset);
             worker.pool(0).queued.add(2);
+            worker.cache(0).served(Cached::StaleOnError, 10);
             worker.pool(0).target(1).received.add(7);
             worker.pool(0).target(1).datagrams.sent.add(8);
             worker.listener(1).datagrams.lost.lost(Lost::Late, 9);
@@ -533,6 +520,7 @@ mod tests {
             guards: &[Guard { listener: 1, clients: 4, evictions: 5, uncounted: 6, size: 1000 }],
             queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],
             secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
+            caches: &[Cache { unkept: vec![("private", 6)], ..Cache::default() }],
             sticky_pools: &[StickyPool {
                 pool: 0,
                 table: Some(StickyTable { size: 100, evictions: 1, entries: vec![2, 3] }),
@@ -589,6 +577,9 @@ mod tests {
         assert_eq!(get("ringway_pool_tls_handshakes_total", &[("pool", "a"), ("kind", "tls1.2")]), 0.0);
         assert_eq!(get("ringway_pool_tls_certificate_expiry_seconds", &[("certificate", "us.pem")]), 60.0);
         assert_eq!(get("ringway_target_sticky_entries", &[("pool", "a"), ("target", "10.0.0.2:80")]), 3.0);
+        assert_eq!(get("ringway_cache_requests_total", &[("result", "stale"), ("reason", "if-error")]), 2.0);
+        assert_eq!(get("ringway_cache_sent_bytes_total", &[("cache", "c")]), 20.0);
+        assert_eq!(get("ringway_cache_not_stored_total", &[("reason", "private")]), 6.0);
         assert!(get("process_resident_memory_bytes", &[]) > 0.0);
     }
 }

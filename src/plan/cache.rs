@@ -15,6 +15,8 @@ use std::time::Duration;
 pub struct Caching {
     /// The store.
     pub store: Arc<store::Store>,
+    /// Its position among the plan's.
+    pub index: usize,
     /// What is stored, and for how long.
     pub rules: Rules,
     /// What tells answers apart.
@@ -64,7 +66,7 @@ pub(super) fn stores(config: &Config, previous: Option<&Plan>) -> Vec<Store> {
 
 /// How a route uses one of the stores.
 pub(super) fn compile(route: &str, cache: &RouteCache, stores: &[Store]) -> Result<Arc<Caching>, Fault> {
-    let Some(store) = stores.iter().find(|store| store.shared.name == cache.store) else {
+    let Some(index) = stores.iter().position(|store| store.shared.name == cache.store) else {
         return Err(fault(&["routes", route, "cache"], format!("no cache is named `{}`", cache.store), None));
     };
     let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
@@ -97,7 +99,8 @@ pub(super) fn compile(route: &str, cache: &RouteCache, stores: &[Store]) -> Resu
         ..Rules::default()
     };
     Ok(Arc::new(Caching {
-        store: store.shared.clone(),
+        store: stores[index].shared.clone(),
+        index,
         rules,
         key: key_rules(&cache.key),
         collapse: cache.collapse,

@@ -113,6 +113,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
                 (pool.shared.name.clone(), pool.shared.targets.iter().map(|target| target.name.clone()).collect())
             })
             .collect(),
+        caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
     };
     let checks = probes::compile(config, &pools);
     Ok(Plan {

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::pieces::Pieces;
-use super::purge::Marks;
+use super::purge::{Marks, Stamp};
 use super::weight;
 use crate::cache::{Freshness, Vary};
 use crate::net::coarse_now;
@@ -29,7 +29,7 @@ pub struct Entry {
     /// The hash of its host.
     pub host: u64,
     /// When it was asked for, in purges.
-    pub stamp: u64,
+    pub stamp: Stamp,
     /// When it was received, by the coarse clock, and how long it had been here before this process knew of it, in milliseconds.
     pub received: (Duration, u64),
     /// The length of its content, in bytes, where that was said.
@@ -68,11 +68,6 @@ impl Entry {
         made.filter(|body| body.length().is_some()).map(|body| body.weight()).sum()
     }
 
-    /// Whether it may be given where the origin fails.
-    pub fn may_serve_on_error(&self) -> bool {
-        self.freshness.may_serve_on_error(self.resident())
-    }
-
     fn first_line(&self) -> usize {
         memchr::memchr(b'\n', &self.head).map_or(0, |end| end + 1)
     }
@@ -87,14 +82,19 @@ impl Entry {
 
     /// How long it has been here, in milliseconds.
     pub fn resident(&self) -> u64 {
+        self.resident_at(coarse_now())
+    }
+
+    /// How long it had been here at a time of the coarse clock, in milliseconds.
+    pub fn resident_at(&self, now: Duration) -> u64 {
         let (received, before) = self.received;
-        let since = u64::try_from(coarse_now().saturating_sub(received).as_millis()).unwrap_or(u64::MAX);
+        let since = u64::try_from(now.saturating_sub(received).as_millis()).unwrap_or(u64::MAX);
         since.saturating_add(before)
     }
 
     /// What it is purged by.
     pub fn marks(&self) -> Marks<'_> {
-        Marks { stamp: self.stamp, host: self.host, tags: &self.tags, key: &self.key }
+        Marks { stamp: self.stamp.known(), host: self.host, tags: &self.tags, key: &self.key }
     }
 
     /// What it takes of memory, in bytes, its body included.

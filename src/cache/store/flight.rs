@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::lock::Short;
 use crate::cache::Why;
 use crate::net::{Callee, Caller, call};
+use crate::observe::access::Times;
 use crate::observe::reason::Failure;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -13,14 +14,37 @@ use std::sync::{Arc, OnceLock};
 /// One question to the origin.
 #[derive(Debug, Default)]
 pub struct Flight {
+    /// What had been purged and forgotten when it began.
+    pub since: Since,
+    trail: OnceLock<Trail>,
     verdict: OnceLock<Verdict>,
     waiting: Short<Waiting>,
+}
+
+/// What has been purged and forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The stamp of what is asked for.
+    pub stamp: u64,
+    /// How often something was forgotten under the key, or under one that shares its place.
+    pub forgotten: u64,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     callers: Vec<Caller>,
     interim: Vec<Arc<[u8]>>,
+}
+
+/// Who was asked, and how long that took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trail {
+    /// The pool and the target that was tried last, by their positions in the plan of whoever asked.
+    pub target: Option<(usize, usize)>,
+    /// Tries sent to targets.
+    pub tries: u32,
+    /// How long it took.
+    pub times: Times,
 }
 
 /// What a question came to.
@@ -48,6 +72,22 @@ pub struct Refusal {
 }
 
 impl Flight {
+    /// One that begins now.
+    pub fn new(since: Since) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// Says who was asked, before it is concluded.
+    pub fn note(&self, trail: Trail) {
+        // Who was asked first for it is known already.
+        let _ = self.trail.set(trail);
+    }
+
+    /// Who was asked, once it is known.
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.get()
+    }
+
     /// What it came to, once it is known.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()

@@ -7,25 +7,32 @@
 
 pub mod body;
 pub mod entry;
+mod evict;
+pub mod figures;
 pub mod flight;
 mod lock;
 pub mod pieces;
 pub mod purge;
 pub mod record;
 pub mod shelf;
+#[cfg(test)]
+mod tests;
 mod weight;
 
+use crate::cache::Freshness;
 use crate::cache::disk::Disk;
+use crate::net::coarse_now;
 use arc_swap::ArcSwapOption;
 use entry::{Entry, Slot};
-use flight::Flight;
+use evict::Evict;
+use figures::Figures;
+use flight::{Flight, Since, Verdict};
 use lock::Short;
-use purge::{Force, Purges};
+use purge::{Force, Marks, Purged, Purges};
 use quick_cache::OptionsBuilder;
 use quick_cache::Weighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
 use shelf::Opened;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::DerefMut;
@@ -51,9 +58,13 @@ pub struct Store {
     /// Bytes of answers that come in and are to be kept.
     filling: AtomicU64,
     shelf: ArcSwapOption<Opened>,
+    /// What has happened to what is stored.
+    pub figures: Arc<Figures>,
+    /// The last purge after which everything was looked at.
+    swept: AtomicU64,
 }
 
-type Table = Cache<Key, Held, Weigh, BuildHasherDefault<Own>, DefaultLifecycle<Key, Held>>;
+type Table = Cache<Key, Held, Weigh, BuildHasherDefault<Own>, Evict>;
 type Flights = HashMap<Key, Arc<Flight>>;
 
 /// A slot with what it takes of memory.
@@ -85,16 +96,20 @@ impl Store {
     pub fn new(name: String, memory: u64) -> Self {
         let capacity = memory - memory / INCOMING;
         let items = usize::try_from(capacity / TYPICAL).unwrap_or(usize::MAX).clamp(256, 1 << 20);
+        let (figures, purges) = (Arc::<Figures>::default(), Purges::since(millis()));
+        let swept = AtomicU64::new(purges.now());
         Self {
             name,
             seed: AtomicU64::new(fastrand::u64(..)),
-            table: table(items, capacity),
+            table: table(items, capacity, &figures),
             flights: (0..SHARDS).map(|_| Short::default()).collect(),
-            purges: Purges::since(millis()),
+            purges,
             memory: AtomicU64::new(memory),
             forgotten: (0..FORGOTTEN).map(|_| AtomicU64::default()).collect(),
             filling: AtomicU64::new(0),
             shelf: ArcSwapOption::empty(),
+            figures,
+            swept,
         }
     }
 
@@ -140,18 +155,50 @@ impl Store {
 
     /// How an answer was purged, if it was.
     #[inline]
-    pub fn purged(&self, entry: &Entry) -> Option<Force> {
-        self.purges.of(&entry.marks())
+    pub fn purged(&self, entry: &Entry) -> Option<Purged> {
+        let found = self.purges.of(&entry.marks());
+        match entry.stamp.purged() {
+            None => found,
+            Some(before) => Some(before.and(found)),
+        }
     }
 
-    /// Stores an answer in the place of those that `replaces` names.
-    pub fn insert(&self, key: Key, entry: Arc<Entry>, replaces: impl Fn(&Entry) -> bool) {
+    /// How long an answer may be used, by what it says and by how it was purged softly.
+    pub fn freshness(&self, entry: &Entry, purged: Option<Purged>) -> Freshness {
+        match purged {
+            Some(Purged::Soft(at)) => entry.freshness.purged(entry.resident_at(at)),
+            _ => entry.freshness,
+        }
+    }
+
+    /// Whether an answer may be given where the origin fails.
+    pub fn may_serve_on_error(&self, entry: &Entry) -> bool {
+        let purged = self.purged(entry);
+        purged != Some(Purged::Hard) && self.freshness(entry, purged).may_serve_on_error(entry.resident())
+    }
+
+    /// Stores an answer in the place of those that `replaces` names, unless something was forgotten under its key since that had
+    /// happened `forgotten` times. Returns whether it is stored.
+    pub fn insert(&self, key: Key, forgotten: u64, entry: Arc<Entry>, replaces: impl Fn(&Entry) -> bool) -> bool {
+        let mut stored = false;
         self.change(key, |slot| {
+            stored = self.forgotten(key) == forgotten;
+            if !stored {
+                return;
+            }
             slot.variants.retain(|old| !replaces(old));
             slot.variants.insert(0, entry);
             slot.variants.truncate(VARIANTS);
             slot.lonely = None;
         });
+        stored
+    }
+
+    /// What is under a key takes more or less of memory now.
+    pub fn weigh(&self, key: Key) {
+        if self.table.peek(&key).is_some() {
+            self.change(key, |_| {});
+        }
     }
 
     /// Lets go of an answer, if it is still there.
@@ -164,13 +211,38 @@ impl Store {
     /// Lets go of everything under a key. Returns how many answers that were.
     pub fn forget(&self, key: Key) -> usize {
         let mut shard = self.shard(key);
-        // What was asked for before must not be stored any more, nor be waited for.
+        self.outdate(key, &mut shard);
+        let gone = self.table.remove(&key).map(|(_, held)| held.slot);
+        let entries = gone.as_deref().map_or(&[][..], |slot| &slot.variants);
+        self.forget_on_disk(key, entries.iter());
+        self.figures.purged.add(entries.len() as u64);
+        entries.len()
+    }
+
+    /// Makes everything under a key stale that is in memory; the disk forgets it. Returns how many answers that are.
+    pub fn soften(&self, key: Key) -> usize {
+        let mut shard = self.shard(key);
+        self.outdate(key, &mut shard);
+        let now = coarse_now();
+        let slot = self.table.peek(&key).map(|held| held.slot);
+        let variants = slot.as_ref().map_or(&[][..], |slot| &slot.variants);
+        variants.iter().for_each(|entry| entry.stamp.soften(now));
+        self.forget_on_disk(key, variants.iter());
+        variants.len()
+    }
+
+    /// What was asked for before must not be stored any more, nor be waited for.
+    fn outdate(&self, key: Key, shard: &mut Flights) {
         self.forgotten[key as usize % FORGOTTEN].fetch_add(1, Ordering::AcqRel);
         shard.remove(&key);
-        let gone = self.table.remove(&key);
-        let entries = gone.iter().flat_map(|(_, held)| &held.slot.variants);
-        self.forget_on_disk(key, entries);
-        gone.as_ref().map_or(0, |(_, held)| held.slot.variants.len())
+    }
+
+    /// Purges what is under a key. Returns how many answers in memory that were.
+    pub fn purge_key(&self, key: Key, force: Force) -> usize {
+        match force {
+            Force::Soft => self.soften(key),
+            Force::Hard => self.forget(key),
+        }
     }
 
     /// How often something was forgotten under a key, or under one that shares its place.
@@ -203,18 +275,33 @@ impl Store {
         }
     }
 
-    /// The question to the origin about a key, and whether it is new: then whoever asked for it asks the origin, and
-    /// [`Store::land`]s it.
-    pub fn take_off(&self, key: Key) -> (Arc<Flight>, bool) {
-        let mut shard = self.shard(key);
-        match shard.get(&key) {
-            Some(flight) => (flight.clone(), false),
-            None => {
-                let flight = Arc::<Flight>::default();
-                shard.insert(key, flight.clone());
+    /// The question to the origin that is known under a key, and whether it is new: then whoever asked for it asks the origin, and
+    /// [`Store::land`]s it. One that was put before a purge is nothing to wait for. `asked`: under what its answer is stored, and by
+    /// which host and key it is purged.
+    pub fn take_off(&self, known_as: Key, asked: (Key, u64, &[u8])) -> (Arc<Flight>, bool) {
+        let (key, host, uri) = asked;
+        let since = Since { stamp: self.purges.now(), forgotten: self.forgotten(key) };
+        let mut shard = self.shard(known_as);
+        match shard.get(&known_as) {
+            Some(flight) if !self.is_outdated(flight, since, host, uri) => (flight.clone(), false),
+            _ => {
+                let flight = Arc::new(Flight::new(since));
+                shard.insert(known_as, flight.clone());
                 (flight, true)
             }
         }
+    }
+
+    /// Whether what a question comes to was purged since it was put.
+    fn is_outdated(&self, flight: &Flight, now: Since, host: u64, key: &[u8]) -> bool {
+        if flight.since == now {
+            return false;
+        }
+        let purged = match flight.verdict() {
+            Some(Verdict::Shared(entry)) => self.purged(entry),
+            _ => self.purges.of(&Marks { stamp: flight.since.stamp, host, tags: &[], key }),
+        };
+        flight.since.forgotten != now.forgotten || purged == Some(Purged::Hard)
     }
 
     /// The question to the origin about a key, if there is one.
@@ -234,20 +321,37 @@ impl Store {
         self.flights[key as usize % SHARDS].lock()
     }
 
-    /// Lets go of what was purged for good, and of purges that nothing is older than. For control, now and then.
+    /// Whether anything was purged since everything was looked at.
+    pub fn is_to_be_swept(&self) -> bool {
+        self.swept.load(Ordering::Relaxed) != self.purges.now()
+    }
+
+    /// Looks at everything: lets go of what was purged for good, and of purges that nothing is older than any more. It takes its time,
+    /// and holds nobody up: not for a worker, nor for the thread of control.
     pub fn sweep(&self) {
-        let oldest = Cell::new(self.purges.now());
-        self.table.retain(|_, held| {
-            let slot = &held.slot;
-            let gone = |entry: &Arc<Entry>| self.purged(entry) == Some(Force::Hard);
-            let stays = slot.variants.is_empty() || !slot.variants.iter().all(gone);
-            if stays {
-                oldest.set(slot.variants.iter().map(|entry| entry.stamp).fold(oldest.get(), u64::min));
-            }
-            stays
-        });
+        let (now, oldest) = self.purges.begin_sweep();
         let on_disk = self.with_disk(Disk::oldest).unwrap_or(u64::MAX);
-        self.purges.forget(oldest.get().min(on_disk));
+        let is_gone = |entry: &Arc<Entry>| self.purged(entry) == Some(Purged::Hard);
+        for (key, held) in self.table.iter() {
+            let look = |entry: &Arc<Entry>| {
+                match self.purged(entry) {
+                    Some(Purged::Hard) => return true,
+                    Some(Purged::Soft(at)) => entry.stamp.soften(at),
+                    None => {}
+                }
+                entry.stamp.looked_at(now);
+                false
+            };
+            if held.slot.variants.iter().filter(|entry| look(entry)).count() > 0 {
+                self.change(key, |slot| {
+                    let before = slot.variants.len();
+                    slot.variants.retain(|entry| !is_gone(entry));
+                    self.figures.purged.add((before - slot.variants.len()) as u64);
+                });
+            }
+        }
+        self.purges.forget(oldest.min(on_disk));
+        self.swept.store(now, Ordering::Relaxed);
     }
 
     /// Counts content that comes in to be kept. `None`: there is no room for more at once.
@@ -291,7 +395,8 @@ impl std::fmt::Debug for Store {
 }
 
 /// The table, in as many shards as have room for large objects.
-fn table(items: usize, capacity: u64) -> Table {
+fn table(items: usize, capacity: u64, figures: &Arc<Figures>) -> Table {
+    let evict = Evict(figures.clone());
     let most = crate::net::allowed_cores().len() * 4;
     let shards = usize::try_from(capacity / SHARD).unwrap_or(usize::MAX).clamp(1, most.max(1));
     // The next power of two is taken.
@@ -299,8 +404,8 @@ fn table(items: usize, capacity: u64) -> Table {
     let options =
         OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(capacity).shards(shards).build();
     match options {
-        Ok(options) => Cache::with_options(options, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
-        Err(_) => Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), DefaultLifecycle::default()),
+        Ok(options) => Cache::with_options(options, Weigh, BuildHasherDefault::default(), evict),
+        Err(_) => Cache::with(items, capacity, Weigh, BuildHasherDefault::default(), evict),
     }
 }
 

@@ -2,14 +2,18 @@
 //! stored.
 //!
 //! What always holds: what was asked of the origin before a purge is purged by it, also if it is stored only after. A list that
-//! is full gives way to a purge of all.
+//! is full gives way to a purge of all. A purge is remembered until nothing can be older than it; whatever is older than what is
+//! remembered counts as purged.
 
 use super::lock::Short;
-use std::collections::HashMap;
+use crate::cache::key;
+use crate::net::coarse_now;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Purges by prefix that are remembered, and by tag and host.
-const PREFIXES: usize = 256;
+const PREFIXES: usize = 1024;
 const MARKS: usize = 65_536;
 
 /// What is to be purged.
@@ -21,15 +25,24 @@ pub enum Purge {
     Host(u64),
     /// Everything with a tag, by its hash.
     Tag(u64),
-    /// Every key that begins so.
+    /// Every URI that begins so.
     Prefix(Box<[u8]>),
 }
 
 /// Whether what is purged may still be served while it is fetched anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Force {
     /// It counts as stale.
     Soft,
+    /// It counts as gone.
+    Hard,
+}
+
+/// How an answer was purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purged {
+    /// It counts as stale since then, by the coarse clock.
+    Soft(Duration),
     /// It counts as gone.
     Hard,
 }
@@ -48,12 +61,17 @@ struct List {
     hosts: HashMap<u64, Stamps>,
     tags: HashMap<u64, Stamps>,
     prefixes: Vec<(Box<[u8]>, Stamps)>,
+    /// The stamps of questions that are under way, and how many have each.
+    asking: BTreeMap<u64, usize>,
+    /// What is older may have been purged by what is forgotten.
+    since: u64,
 }
 
 /// When something was purged last, softly and hard; zero: never.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stamps {
     soft: u64,
+    softened: Duration,
     hard: u64,
 }
 
@@ -66,23 +84,86 @@ pub struct Marks<'a> {
     pub host: u64,
     /// Its tags' hashes.
     pub tags: &'a [u64],
-    /// The part of its key that prefixes are compared with.
+    /// Its key, whose URI prefixes are compared with.
     pub key: &'a [u8],
+}
+
+/// How an answer stands to purges.
+#[derive(Debug)]
+pub struct Stamp {
+    asked: u64,
+    /// Up to which purge it is known how it stands: at first the one before it was asked for.
+    known: AtomicU64,
+    /// When a soft one of those made it stale, in milliseconds of the coarse clock; `u64::MAX`: none did.
+    softened: AtomicU64,
+}
+
+impl From<u64> for Stamp {
+    fn from(stamp: u64) -> Self {
+        Self { asked: stamp, known: AtomicU64::new(stamp), softened: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Stamp {
+    /// When it was asked for.
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// Up to which purge it is known how it stands.
+    #[inline]
+    pub fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    /// How it was purged by those; to be asked after [`Stamp::known`].
+    #[inline]
+    pub(super) fn purged(&self) -> Option<Purged> {
+        let softened = self.softened.load(Ordering::Relaxed);
+        (softened != u64::MAX).then(|| Purged::Soft(Duration::from_millis(softened)))
+    }
+
+    /// It is stale since then, unless it was before.
+    pub(super) fn soften(&self, at: Duration) {
+        self.softened.fetch_min(u64::try_from(at.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// It has been looked at against all purges up to `stamp`.
+    pub(super) fn looked_at(&self, stamp: u64) {
+        self.known.fetch_max(stamp, Ordering::Release);
+    }
+}
+
+impl Purged {
+    /// Purged in both ways.
+    pub(super) fn and(self, other: Option<Self>) -> Self {
+        match (self, other) {
+            (Self::Soft(one), Some(Self::Soft(other))) => Self::Soft(one.min(other)),
+            (Self::Soft(one), None) => Self::Soft(one),
+            _ => Self::Hard,
+        }
+    }
 }
 
 impl Stamps {
     fn note(&mut self, stamp: u64, force: Force) {
         match force {
-            Force::Soft => self.soft = stamp,
-            Force::Hard => self.hard = stamp,
+            Force::Soft => {
+                // As answers note it.
+                let now = u64::try_from(coarse_now().as_millis()).unwrap_or(u64::MAX - 1);
+                if stamp > self.soft {
+                    (self.soft, self.softened) = (stamp, Duration::from_millis(now));
+                }
+            }
+            Force::Hard => self.hard = self.hard.max(stamp),
         }
     }
 
-    fn of(self, stamp: u64) -> Option<Force> {
+    fn of(self, stamp: u64) -> Option<Purged> {
         if stamp < self.hard {
-            Some(Force::Hard)
+            Some(Purged::Hard)
         } else if stamp < self.soft {
-            Some(Force::Soft)
+            Some(Purged::Soft(self.softened))
         } else {
             None
         }
@@ -115,6 +196,25 @@ impl Purges {
         self.note(&mut self.list.lock(), what, force, stamp);
     }
 
+    /// The stamp of what is asked for now: purges that concern it are remembered until [`Purges::asked`] is told of its end.
+    pub fn ask(&self) -> u64 {
+        let mut list = self.list.lock();
+        let stamp = self.now();
+        *list.asking.entry(stamp).or_default() += 1;
+        stamp
+    }
+
+    /// What was asked for is stored, or is not going to be.
+    pub fn asked(&self, stamp: u64) {
+        let mut list = self.list.lock();
+        if let Some(count) = list.asking.get_mut(&stamp) {
+            *count -= 1;
+            if *count == 0 {
+                list.asking.remove(&stamp);
+            }
+        }
+    }
+
     /// Purges. Returns the stamp that is in force from now on.
     pub fn purge(&self, what: Purge, force: Force) -> u64 {
         let mut list = self.list.lock();
@@ -124,7 +224,7 @@ impl Purges {
     }
 
     fn note(&self, list: &mut List, what: Purge, force: Force, stamp: u64) {
-        let List { all, hosts, tags, prefixes } = list;
+        let List { all, hosts, tags, prefixes, .. } = list;
         let full = match &what {
             Purge::All => false,
             Purge::Host(host) => hosts.len() >= MARKS && !hosts.contains_key(host),
@@ -145,11 +245,14 @@ impl Purges {
             _ => {
                 all.note(stamp, force);
                 if full {
-                    tracing::warn!("more purges than are remembered: everything of the cache is purged");
+                    tracing::warn!("more purges at once than are remembered: everything of the cache is purged");
                 }
                 // A hard purge of all covers what came before it.
                 if force == Force::Hard {
-                    *list = List { all: list.all, ..List::default() };
+                    let counts = |stamps: &Stamps| stamps.soft.max(stamps.hard) > stamp;
+                    hosts.retain(|_, stamps| counts(stamps));
+                    tags.retain(|_, stamps| counts(stamps));
+                    prefixes.retain(|(_, stamps)| counts(stamps));
                 }
             }
         }
@@ -157,38 +260,59 @@ impl Purges {
 
     /// Whether an answer is purged, and how.
     #[inline]
-    pub fn of(&self, marks: &Marks<'_>) -> Option<Force> {
+    pub fn of(&self, marks: &Marks<'_>) -> Option<Purged> {
         if marks.stamp >= self.now() {
             return None;
         }
         self.look(marks)
     }
 
-    fn look(&self, marks: &Marks<'_>) -> Option<Force> {
+    fn look(&self, marks: &Marks<'_>) -> Option<Purged> {
         let list = self.list.lock();
+        if marks.stamp < list.since {
+            return Some(Purged::Hard);
+        }
         let mut found = list.all.of(marks.stamp);
-        let mut add = |stamps: Option<&Stamps>| found = found.max(stamps.and_then(|stamps| stamps.of(marks.stamp)));
+        let mut add = |stamps: Option<&Stamps>| {
+            if let Some(how) = stamps.and_then(|stamps| stamps.of(marks.stamp)) {
+                found = Some(how.and(found));
+            }
+        };
         if !list.hosts.is_empty() {
             add(list.hosts.get(&marks.host));
         }
         if !list.tags.is_empty() {
             marks.tags.iter().for_each(|tag| add(list.tags.get(tag)));
         }
-        for (prefix, stamps) in &list.prefixes {
-            if marks.key.starts_with(prefix) {
-                add(Some(stamps));
-            }
+        if !list.prefixes.is_empty() {
+            let uri = key::uri(marks.key);
+            let begin = list.prefixes.iter().filter(|(prefix, _)| uri.starts_with(prefix));
+            begin.for_each(|(_, stamps)| add(Some(stamps)));
         }
         found
     }
 
+    /// Everything stored is going to be looked at. Returns up to which purge, and up to which nothing is older then.
+    pub(super) fn begin_sweep(&self) -> (u64, u64) {
+        let list = self.list.lock();
+        let now = self.now();
+        (now, list.asking.keys().next().map_or(now, |oldest| now.min(*oldest)))
+    }
+
     /// Forgets purges that nothing is older than.
-    pub fn forget(&self, oldest: u64) {
+    pub(super) fn forget(&self, oldest: u64) {
         let mut list = self.list.lock();
+        list.since = list.since.max(oldest);
         let counts = |stamps: &Stamps| stamps.soft.max(stamps.hard) > oldest;
         list.hosts.retain(|_, stamps| counts(stamps));
         list.tags.retain(|_, stamps| counts(stamps));
         list.prefixes.retain(|(_, stamps)| counts(stamps));
+    }
+
+    /// How many purges are remembered, but for those of all.
+    pub fn remembered(&self) -> usize {
+        let list = self.list.lock();
+        list.hosts.len() + list.tags.len() + list.prefixes.len()
     }
 }
 
@@ -197,7 +321,7 @@ mod tests {
     use super::*;
 
     fn marks(stamp: u64) -> Marks<'static> {
-        Marks { stamp, host: 1, tags: &[7, 8], key: b"http://a/x/y" }
+        Marks { stamp, host: 1, tags: &[7, 8], key: b"\0\0\0\x0chttp://a/x/yh" }
     }
 
     #[test]
@@ -207,10 +331,10 @@ mod tests {
             let before = purges.now();
             assert_eq!(purges.of(&marks(before)), None);
             purges.purge(what.clone(), Force::Soft);
-            assert_eq!(purges.of(&marks(before)), Some(Force::Soft), "{what:?}");
+            assert!(matches!(purges.of(&marks(before)), Some(Purged::Soft(_))), "{what:?}");
             assert_eq!(purges.of(&marks(purges.now())), None, "{what:?}");
             purges.purge(what.clone(), Force::Hard);
-            assert_eq!(purges.of(&marks(before)), Some(Force::Hard), "{what:?}");
+            assert_eq!(purges.of(&marks(before)), Some(Purged::Hard), "{what:?}");
         }
     }
 
@@ -229,6 +353,41 @@ mod tests {
         for number in 0..=PREFIXES {
             purges.purge(Purge::Prefix(number.to_string().into_bytes().into()), Force::Hard);
         }
-        assert_eq!(purges.of(&marks(0)), Some(Force::Hard));
+        assert_eq!(purges.of(&marks(0)), Some(Purged::Hard));
+    }
+
+    #[test]
+    fn the_first_of_soft_purges_counts_and_a_hard_one_more_than_any() {
+        let (early, late) = (Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!(Purged::Soft(late).and(Some(Purged::Soft(early))), Purged::Soft(early));
+        assert_eq!(Purged::Soft(late).and(Some(Purged::Hard)), Purged::Hard);
+        assert_eq!(Purged::Hard.and(Some(Purged::Soft(early))), Purged::Hard);
+        let stamp = Stamp::from(3);
+        assert_eq!((stamp.known(), stamp.purged()), (3, None));
+        stamp.soften(late);
+        stamp.soften(early);
+        stamp.looked_at(5);
+        stamp.looked_at(4);
+        assert_eq!((stamp.known(), stamp.purged()), (5, Some(Purged::Soft(early))));
+    }
+
+    #[test]
+    fn what_is_under_way_has_its_purges_remembered_and_what_came_too_late_counts_as_purged() {
+        let purges = Purges::default();
+        let slow = purges.ask();
+        purges.purge(Purge::Tag(8), Force::Hard);
+        let other = purges.ask();
+        let (now, oldest) = purges.begin_sweep();
+        assert_eq!((now, oldest), (1, slow));
+        purges.forget(oldest);
+        assert_eq!((purges.remembered(), purges.of(&marks(slow))), (1, Some(Purged::Hard)));
+        purges.asked(slow);
+        let (_, oldest) = purges.begin_sweep();
+        purges.forget(oldest);
+        assert_eq!((oldest, purges.remembered()), (other, 0));
+        assert_eq!(purges.of(&marks(other)), None);
+        purges.purge(Purge::Tag(100), Force::Hard);
+        assert_eq!(purges.of(&marks(other)), None, "another tag's");
+        assert_eq!(purges.of(&marks(slow)), Some(Purged::Hard), "nobody knows any more how it stands");
     }
 }

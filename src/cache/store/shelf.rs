@@ -4,7 +4,7 @@
 //! kept beside them.
 
 use super::entry::Entry;
-use super::purge::{Force, Purge};
+use super::purge::{Force, Purge, Purged};
 use super::record::{self, Record};
 use super::{Key, Store};
 use crate::cache::Vary;
@@ -76,8 +76,8 @@ impl Store {
                 Record::Answer(answer) => match store.purges.of(&answer.marks(stamp)) {
                     None => Some(now),
                     // It goes on being one that counts as stale.
-                    Some(Force::Soft) => Some(stamp),
-                    Some(Force::Hard) => None,
+                    Some(Purged::Soft(_)) => Some(stamp),
+                    Some(Purged::Hard) => None,
                 },
             }
         };
@@ -117,8 +117,13 @@ impl Store {
     /// Begins to write an answer to the disk. `birth`: since when that has what it varies on, if that is known.
     pub fn write(&self, key: Key, entry: &Entry, birth: Option<u64>) -> Option<Writer> {
         self.with_disk(|disk| {
-            let object =
-                |key, meta, head: &[u8], length| Object { key, stamp: entry.stamp, meta, head: head.into(), length };
+            let object = |key, meta, head: &[u8], length| Object {
+                key,
+                stamp: entry.stamp.known(),
+                meta,
+                head: head.into(),
+                length,
+            };
             if !entry.vary.is_empty() {
                 // What the disk does not take is counted there.
                 let spec = object(
@@ -137,14 +142,14 @@ impl Store {
     fn birth(&self, key: Key, entry: &Entry) -> u64 {
         let slot = self.find(key);
         let same = slot.iter().flat_map(|slot| &slot.variants).filter(|other| other.vary == entry.vary);
-        same.map(|other| other.stamp).min().unwrap_or(entry.stamp).min(entry.stamp)
+        same.map(|other| other.stamp.asked()).fold(entry.stamp.asked(), u64::min)
     }
 
     /// A validation has brought an answer up to date that is on the disk.
     pub fn rewrite(&self, key: Key, entry: &Entry) {
         self.with_disk(|disk| {
             if let Some(location) = disk.find(place(key, entry)) {
-                let _ = disk.renew(&location, entry.stamp, record::of(entry), entry.head.clone());
+                let _ = disk.renew(&location, entry.stamp.known(), record::of(entry), entry.head.clone());
             }
         });
     }

@@ -7,6 +7,7 @@
 //! May depend on everything below `control`, and on its siblings.
 
 mod body;
+mod caches;
 mod change;
 mod connections;
 mod desk;

@@ -112,6 +112,7 @@ fn piece(segment: &str) -> Option<Value> {
     let about = match name {
         "pool" => "A pool's name.",
         "target" => "A target's address, percent-encoded.",
+        "cache" => "A cache's name.",
         "client" => "An address, or a range such as 10.0.0.0%2F8.",
         _ => "A connection's id.",
     };

@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{change, connections, read, sticky, view};
+use super::{caches, change, connections, read, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -138,6 +138,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
         "The table in which the clients of a pool are noted, and where one of them belongs.")
         .query::<view::WhoseEntry>()
         .answer::<view::Noted>(),
+    operation!(get "/v1/caches", caches::caches, "The caches.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Cache>>(),
+    operation!(get "/v1/caches/{cache}", caches::cache, "A cache.").answer::<view::Cache>(),
     operation!(get "/v1/overrides", read::overrides, "What operators have changed of targets.")
         .answer::<view::Overrides>()
         .tags(Tags::Shown),
@@ -191,6 +195,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(delete "/v1/overrides", change::reset_all, "Makes all targets what the configuration says.")
         .answer::<view::Changed>()
         .tags(Tags::Heeded),
+    operation!(post "/v1/caches/{cache}/purge", caches::purge,
+        "Purges of a cache what is meant by one of `url`, `prefix`, `tag`, `host` and `all`; it is in force when this is answered.")
+        .body::<view::NewPurge>()
+        .answer::<view::Purged>(),
+    operation!(post "/v1/purge", caches::purge_all, "The same of all caches.")
+        .body::<view::NewPurge>()
+        .answer::<view::Purged>(),
     operation!(put "/v1/bans/{client}", change::ban, "Refuses an address or a range (with its `/` as %2F).")
         .body::<view::NewBan>()
         .answer::<view::Ban>()

@@ -4,7 +4,6 @@
 //! worked on before others have their turn.
 
 use super::fill::WINDOW;
-use super::shelf::insert;
 use crate::cache::store::body::{Body, Piece, Reader, Segment};
 use crate::cache::store::entry::Entry;
 use crate::cache::store::{Key, Store};
@@ -94,7 +93,7 @@ impl Recoder<'_> {
             });
             if !own || whole.is_some() {
                 if own {
-                    insert(self.store, self.key, entry);
+                    self.store.weigh(self.key);
                 }
                 return known.clone();
             }
@@ -135,7 +134,7 @@ async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Optio
     body.finish(entry.body.trailers());
     if let Some((store, key)) = again {
         // Its weight is another now.
-        insert(&store, key, &entry);
+        store.weigh(key);
     }
 }
 

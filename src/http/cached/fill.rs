@@ -9,9 +9,9 @@ use crate::cache::disk::Writer;
 use crate::cache::range::{ContentRange, Span};
 use crate::cache::store::body::{Body, Segment};
 use crate::cache::store::entry::Entry;
+use crate::cache::store::figures::{Count, Figures, Unkept};
 use crate::cache::store::flight::{Flight, Refusal, Verdict};
-use crate::cache::store::pieces::Pieces;
-use crate::cache::store::{Incoming, Key};
+use crate::cache::store::{Incoming, Key, pieces::Pieces, purge::Purged};
 use crate::cache::{self, Fields, Freshness, Lines, Method, Request, Response, Tags, Times, Vary};
 use crate::cache::{groups, key, validation};
 use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
@@ -114,7 +114,10 @@ impl Filler {
         base: Option<Arc<Entry>>,
         birth: Option<u64>,
     ) -> Self {
-        let (stamp, forgotten) = (caching.store.purges.now(), caching.store.forgotten(key));
+        let (stamp, forgotten) = (caching.store.purges.ask(), caching.store.forgotten(key));
+        caching.store.figures.asking.add(1);
+        // What was purged in the meantime is not to be validated.
+        let base = base.filter(|base| caching.store.purged(base) != Some(Purged::Hard));
         let (sent, state) = (Cell::new(0), RefCell::new(State::Waiting));
         Self { caching, key, subject, flight, known_as, base, birth, stamp, forgotten, sent, state }
     }
@@ -172,6 +175,7 @@ impl Filler {
 
     /// The head of the answer has come.
     pub(in crate::http) fn begin(&self, exchange: &Exchange<'_>, text: &[u8], framing: Framing) {
+        self.flight.note(exchange.outcome.trail());
         let (request_head, head) = (&exchange.heads.request, &exchange.heads.response);
         let view = View { fields: &head.fields, text };
         let asked = View { fields: &request_head.fields, text: &exchange.text };
@@ -191,7 +195,7 @@ impl Filler {
                 self.land();
                 return self.conclude(verdict);
             }
-            if cache::is_failure(head.status) && base.parts.is_none() && base.may_serve_on_error() {
+            if cache::is_failure(head.status) && base.parts.is_none() && self.caching.store.may_serve_on_error(base) {
                 self.state.replace(State::Discarding(0));
                 return self.conclude(Verdict::Shared(base.clone()));
             }
@@ -244,7 +248,7 @@ impl Filler {
             tags: self.tags(&view),
             key: self.subject.0.clone(),
             host: self.subject.1,
-            stamp: self.stamp,
+            stamp: self.stamp.into(),
             received: (coarse_now(), 0),
             length: declared,
             body: body.clone(),
@@ -257,6 +261,7 @@ impl Filler {
         let whole = part.is_none() || resumed.is_some();
         let mut writer = if storable && whole { store.write(self.key, &entry, self.birth) } else { None };
         if incoming.is_none() {
+            self.unkept(judged.err().map_or(Unkept::TooLarge, Unkept::Rules));
             body.slide(WINDOW);
         }
         let after = match (&resumed, part) {
@@ -343,7 +348,7 @@ impl Filler {
             tags: base.tags.clone(),
             key: base.key.clone(),
             host: base.host,
-            stamp: self.stamp,
+            stamp: self.stamp.into(),
             received: (coarse_now(), 0),
             length: base.length,
             body: base.body.clone(),
@@ -353,7 +358,7 @@ impl Filler {
         });
         match judged {
             Ok(_) if !varies => {
-                self.keep(&entry);
+                self.keep(&entry, |figures| &figures.validated);
                 self.caching.store.rewrite(self.key, &entry);
                 Verdict::Shared(entry)
             }
@@ -378,6 +383,8 @@ impl Filler {
                     let fits =
                         |incoming: &mut Incoming| entry.body.received() + length <= largest && incoming.add(length);
                     if incoming.as_mut().is_some_and(|incoming| !fits(incoming)) {
+                        let too_large = entry.body.received() + length > largest;
+                        self.unkept(if too_large { Unkept::TooLarge } else { Unkept::NoRoom });
                         *incoming = None;
                         entry.body.slide(WINDOW);
                     }
@@ -427,23 +434,30 @@ impl Filler {
             }
             match part {
                 _ if incoming.is_none() => {}
-                None => self.keep(&entry),
+                None => self.keep(&entry, |figures| &figures.stored),
                 Some(part) => self.keep_part(&entry, &part),
             }
         }
         self.land();
     }
 
-    /// Stores an answer, unless what it answers has been changed since it was asked for.
-    fn keep(&self, entry: &Arc<Entry>) {
-        if self.is_current() {
-            let store = &self.caching.store;
-            let base = self.base.as_ref();
-            store.insert(self.key, entry.clone(), |old| {
-                old.variant == entry.variant && old.vary == entry.vary
-                    || base.is_some_and(|base| Arc::ptr_eq(&base.body, &old.body))
-            });
+    /// Stores an answer, unless what it answers has been changed since it was asked for. `as_what` counts it.
+    fn keep(&self, entry: &Arc<Entry>, as_what: impl Fn(&Figures) -> &Count) {
+        let store = &self.caching.store;
+        let base = self.base.as_ref();
+        let replaces = |old: &Entry| {
+            old.variant == entry.variant && old.vary == entry.vary
+                || base.is_some_and(|base| Arc::ptr_eq(&base.body, &old.body))
+        };
+        let alive = store.purged(entry) != Some(Purged::Hard);
+        match alive && store.insert(self.key, self.forgotten, entry.clone(), replaces) {
+            true => as_what(&store.figures).add(1),
+            false => self.unkept(Unkept::Changed),
         }
+    }
+
+    fn unkept(&self, why: Unkept) {
+        self.caching.store.figures.not_stored(why);
     }
 
     /// Whether what it answers has not been changed since it was asked for.
@@ -462,6 +476,7 @@ impl Filler {
             let lines = Lines(old.lines());
             let stored = Response::of(old.status, &lines, rules);
             old.variant == entry.variant
+                && self.caching.store.purged(old) != Some(Purged::Hard)
                 && old.parts.as_ref().is_some_and(|pieces| cache::may_combine(&stored, &pieces.parts, &new, part))
         };
         let before = known.as_ref().and_then(|slot| slot.variants.iter().find(same));
@@ -480,7 +495,7 @@ impl Filler {
             Some(length) => (Body::complete(pieces.read(Span::new(0, length))), None),
             None => (Body::complete(Vec::new()), Some(pieces)),
         };
-        self.keep(&Arc::new(Entry {
+        let entry = Arc::new(Entry {
             status: 200,
             head: head.into_boxed_slice(),
             freshness: entry.freshness,
@@ -489,17 +504,19 @@ impl Filler {
             tags: entry.tags.clone(),
             key: entry.key.clone(),
             host: entry.host,
-            stamp: entry.stamp,
+            stamp: entry.stamp.known().into(),
             received: entry.received,
             length: part.complete,
             body: Arc::new(body),
             parts,
             coded: Default::default(),
-        }));
+        });
+        self.keep(&entry, |figures| &figures.stored);
     }
 
     /// There is no answer.
-    pub(in crate::http) fn refused(&self, reply: &Reply) {
+    pub(in crate::http) fn refused(&self, reply: &Reply, outcome: &Outcome) {
+        self.flight.note(outcome.trail());
         self.conclude(Verdict::Failed(reply.as_refusal()));
     }
 
@@ -517,11 +534,14 @@ impl Filler {
 
 impl Drop for Filler {
     fn drop(&mut self) {
-        if let State::Filling { entry, .. } = self.state.replace(State::Over) {
+        if let State::Filling { entry, incoming, .. } = self.state.replace(State::Over) {
             entry.body.fail();
+            incoming.iter().for_each(|_| self.unkept(Unkept::Incomplete));
         }
         self.land();
         self.conclude(Verdict::Failed(Refusal { status: 500, failure: Some(Failure::Internal), retry_after: 0 }));
+        self.caching.store.purges.asked(self.stamp);
+        self.caching.store.figures.asking.sub(1);
     }
 }
 

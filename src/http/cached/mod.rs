@@ -13,6 +13,7 @@ mod fill;
 mod quick;
 mod shelf;
 mod view;
+mod would;
 
 use super::exchange::Exchange;
 use super::forward::{self, Path};
@@ -22,12 +23,12 @@ use super::reply::Reply;
 use crate::cache::range::Span;
 use crate::cache::store::entry::{Entry, Slot};
 use crate::cache::store::flight::{Flight, Verdict};
-use crate::cache::store::purge::Force;
+use crate::cache::store::purge::Purged;
 use crate::cache::store::{Key, Store};
 use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Use};
 use crate::cache::{etag, validation};
 use crate::net::{Either, Lease, coarse_now, race};
-use crate::observe::reason::{Failure, Reason};
+use crate::observe::reason::{Cached as Word, Failure, Reason};
 use crate::plan::{self, Caching};
 use ask::With;
 pub(super) use changed::answered;
@@ -40,6 +41,8 @@ pub(super) use quick::{Room, quick};
 use std::sync::Arc;
 use std::time::Duration;
 use view::View;
+pub use would::Lookup;
+pub(super) use would::would;
 
 /// A key in bytes, the hash of its host, and that.
 type Subject = (Arc<[u8]>, u64, Arc<[u8]>);
@@ -74,6 +77,8 @@ pub(super) async fn serve(
     received: Lease,
 ) -> Option<Lease> {
     if !is_for_cache(exchange, incoming) {
+        let reads = matches!(exchange.heads.request.method, Method::Get | Method::Head);
+        exchange.outcome.looked_up(if reads { Word::Bypass } else { Word::Method });
         return Box::pin(forward::forward(exchange, rule, path, incoming, received)).await;
     }
     let mut cached = Cached { exchange, rule, caching, path, birth: None };
@@ -91,8 +96,35 @@ pub(super) async fn serve(
 
 /// Whether a stored answer may be the answer.
 fn is_for_cache(exchange: &Exchange<'_>, incoming: &Incoming) -> bool {
-    let reads = matches!(exchange.heads.request.method, Method::Get | Method::Head);
-    reads && matches!(incoming.framing, Framing::None | Framing::Length(0)) && !incoming.websocket && !exchange.grpc
+    passes_by(exchange.heads.request.method, incoming, exchange.grpc).is_none()
+}
+
+/// Why a request is none for a cache, whatever its headers say; `None`: it may be one.
+fn passes_by(method: Method, incoming: &Incoming, grpc: bool) -> Option<&'static str> {
+    if !matches!(method, Method::Get | Method::Head) {
+        Some("its method is neither GET nor HEAD")
+    } else if incoming.websocket {
+        Some("it asks for a WebSocket")
+    } else if grpc {
+        Some("it is a call of gRPC")
+    } else if !matches!(incoming.framing, Framing::None | Framing::Length(0)) {
+        Some("it has a body")
+    } else {
+        None
+    }
+}
+
+/// Why a request went to the origin, as it is counted and logged.
+fn missed(why: Forward) -> Word {
+    match why {
+        Forward::UriMiss => Word::UriMiss,
+        Forward::VaryMiss => Word::VaryMiss,
+        Forward::Stale => Word::Expired,
+        Forward::Request => Word::Request,
+        Forward::Partial => Word::Partial,
+        Forward::Method => Word::Method,
+        Forward::Bypass => Word::Bypass,
+    }
 }
 
 struct Cached<'e, 'a> {
@@ -108,6 +140,7 @@ impl Cached<'_, '_> {
     async fn run(&mut self) -> Course {
         let asked = self.asked();
         if asked.past {
+            self.exchange.outcome.looked_up(Word::Bypass);
             return Course::Pass;
         }
         let is_head = self.exchange.heads.request.method == Method::Head;
@@ -117,8 +150,8 @@ impl Cached<'_, '_> {
             let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
             let found = match found {
                 None if !anew => self.shelved(asked.key).await.map(|entry| {
-                    let force = self.store().purged(&entry);
-                    (entry, force)
+                    let purged = self.store().purged(&entry);
+                    (entry, purged)
                 }),
                 found => found,
             };
@@ -128,7 +161,7 @@ impl Cached<'_, '_> {
                     (None, if others { Forward::VaryMiss } else { Forward::UriMiss })
                 }
                 Some((entry, _)) if !self.has(&entry) => (Some(entry), Forward::Partial),
-                Some((entry, force)) => match self.use_of(&entry, force, &asked.control) {
+                Some((entry, purged)) => match self.use_of(&entry, purged, &asked.control) {
                     Use::Fresh => return self.hit(&entry, None).await,
                     Use::Stale => return self.hit(&entry, Some(Detail::Word("max-stale"))).await,
                     Use::StaleWhileRevalidate => {
@@ -143,6 +176,7 @@ impl Cached<'_, '_> {
                     Use::Forbidden => (None, Forward::Stale),
                 },
             };
+            self.exchange.outcome.looked_up(missed(why));
             if asked.control.only_if_cached {
                 self.exchange.answer(Reply::refusal(504, Reason::OnlyIfCached), false).await;
                 return Course::Done;
@@ -154,6 +188,9 @@ impl Cached<'_, '_> {
             let base = base.filter(|_| !anew);
             let (flight, own) = self.put(&asked, base.clone(), alone || lonely || turn + 1 == TURNS);
             let Some(verdict) = self.wait(&flight, own).await else { return Course::Done };
+            if own && let Some(trail) = flight.trail() {
+                self.exchange.outcome.follows(trail);
+            }
             let status = CacheStatus { forward: Some(why), collapsed: !own, ..CacheStatus::default() };
             match verdict {
                 Verdict::Shared(entry) if own || self.may_share(&entry, &asked) => {
@@ -170,7 +207,9 @@ impl Cached<'_, '_> {
                     return self.fetched(&entry, CacheStatus { detail, ..status }).await;
                 }
                 Verdict::Failed(refusal) => {
-                    if let Some(base) = base.filter(|base| base.parts.is_none() && base.may_serve_on_error()) {
+                    if let Some(base) =
+                        base.filter(|base| base.parts.is_none() && self.store().may_serve_on_error(base))
+                    {
                         return self.fetched(&base, CacheStatus { detail: Some(Detail::StaleIfError), ..status }).await;
                     }
                     if let Some(failure) = refusal.failure {
@@ -181,6 +220,8 @@ impl Cached<'_, '_> {
                     return Course::Done;
                 }
                 Verdict::Unknown => (alone, anew) = (true, true),
+                // Those who wait with this one put the next question together.
+                Verdict::Shared(entry) if self.store().purged(&entry) == Some(Purged::Hard) => {}
                 _ => alone = true,
             }
         }
@@ -213,12 +254,12 @@ impl Cached<'_, '_> {
     }
 
     /// The variant that fits the request, and how it was purged.
-    fn pick(&self, asked: &Asked, slot: &Slot) -> Option<(Arc<Entry>, Option<Force>)> {
+    fn pick(&self, asked: &Asked, slot: &Slot) -> Option<(Arc<Entry>, Option<Purged>)> {
         let store = self.store();
         let fitting = slot.variants.iter().filter(|entry| self.fits(asked, entry));
         let mut alive =
-            fitting.map(|entry| (entry, store.purged(entry))).filter(|(_, force)| *force != Some(Force::Hard));
-        alive.next().map(|(entry, force)| (entry.clone(), force))
+            fitting.map(|entry| (entry, store.purged(entry))).filter(|(_, purged)| *purged != Some(Purged::Hard));
+        alive.next().map(|(entry, purged)| (entry.clone(), purged))
     }
 
     /// Whether an answer is one to this request, in everything that it varies on.
@@ -237,19 +278,23 @@ impl Cached<'_, '_> {
         entry.vary.key(seed, asked.key, &view, &mut scratch) == own || by_language.is_some() && by_language == wanted()
     }
 
-    fn use_of(&self, entry: &Entry, force: Option<Force>, control: &RequestDirectives) -> Use {
-        let resident = entry.resident();
-        match force {
-            None => entry.freshness.verdict(resident, control),
-            Some(_) => entry.freshness.purged(resident).verdict(resident, control),
-        }
+    fn use_of(&self, entry: &Entry, purged: Option<Purged>, control: &RequestDirectives) -> Use {
+        self.store().freshness(entry, purged).verdict(entry.resident(), control)
+    }
+
+    /// The question to the origin that is known under a key, or a new one.
+    fn take_off(&self, known_as: Key, asked: &Asked) -> (Arc<Flight>, bool) {
+        let keys = &self.exchange.heads.keys;
+        self.store().take_off(known_as, (asked.key, keys.host(), &keys.key))
     }
 
     /// Whether an answer that somebody else has asked for may be the answer: it came after this request.
     fn may_share(&self, entry: &Entry, asked: &Asked) -> bool {
+        let purged = self.store().purged(entry) == Some(Purged::Hard);
         let verdict = entry.freshness.verdict(entry.resident(), &asked.control);
         let whole = entry.body.is_whole_for_newcomers();
         whole
+            && !purged
             && self.fits(asked, entry)
             && !matches!(verdict, Use::Validate(Need::NoCache | Need::Request) | Use::Forbidden)
     }
@@ -261,7 +306,7 @@ impl Cached<'_, '_> {
         let part = asked.range && base.as_ref().is_none_or(|base| base.parts.is_some());
         let apart = alone || part;
         let known_as = (!apart).then(|| self.flight_key(asked, base.as_deref()));
-        let (flight, new) = known_as.map_or_else(own, |key| self.store().take_off(key));
+        let (flight, new) = known_as.map_or_else(own, |key| self.take_off(key, asked));
         if new {
             let filler = Filler::new(
                 self.caching.clone(),
@@ -336,7 +381,7 @@ impl Cached<'_, '_> {
     /// Has a stale answer validated, beside.
     fn refresh(&mut self, asked: &Asked, entry: &Arc<Entry>) {
         let key = self.flight_key(asked, Some(entry));
-        let (flight, new) = self.store().take_off(key);
+        let (flight, new) = self.take_off(key, asked);
         if new {
             let filler = Filler::new(
                 self.caching.clone(),
@@ -396,6 +441,11 @@ impl Cached<'_, '_> {
         let resident = entry.resident();
         let ttl = Some(entry.freshness.ttl(resident));
         self.exchange.outcome.cached();
+        match detail {
+            Some(Detail::StaleWhileRevalidate) => self.exchange.outcome.looked_up(Word::StaleRevalidating),
+            Some(_) => self.exchange.outcome.looked_up(Word::StaleAllowed),
+            None => {}
+        }
         let age = Some(u64::from(entry.freshness.age_seconds(resident)));
         self.give(entry, age, CacheStatus { hit: true, ttl, detail, ..CacheStatus::default() }).await
     }
@@ -408,6 +458,13 @@ impl Cached<'_, '_> {
             Some(Detail::StaleIfError) => None,
             _ => Some(entry.status),
         };
+        let how = match status.detail {
+            Some(Detail::StaleIfError) => Some(Word::StaleOnError),
+            _ if status.collapsed => Some(Word::Collapsed),
+            Some(Detail::Revalidated) => Some(Word::Revalidated),
+            _ => None,
+        };
+        how.into_iter().for_each(|how| self.exchange.outcome.looked_up(how));
         self.exchange.outcome.asks(self.rule.pool);
         let status = CacheStatus { forward_status, ..status };
         self.give(entry, (age > 0).then_some(age), status).await

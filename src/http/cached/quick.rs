@@ -35,9 +35,14 @@ impl Room {
         &self.key
     }
 
+    /// The hash of the host.
+    pub(super) fn host(&self) -> u64 {
+        xxh3_64(&self.named)
+    }
+
     /// What the key that was made last is made of.
     pub(super) fn subject(&self) -> Subject {
-        (self.key.as_slice().into(), xxh3_64(&self.named), self.named.as_slice().into())
+        (self.key.as_slice().into(), self.host(), self.named.as_slice().into())
     }
 }
 

@@ -6,7 +6,7 @@ use super::view::View;
 use crate::cache::disk::{CHUNK, Chunks, Disk, Stored};
 use crate::cache::store::body::{Body, Segment};
 use crate::cache::store::entry::Entry;
-use crate::cache::store::purge::Force;
+use crate::cache::store::purge::Purged;
 use crate::cache::store::record::{self, Answer, Record};
 use crate::cache::store::{Key, Store};
 use crate::cache::{self, Request};
@@ -24,6 +24,8 @@ impl Cached<'_, '_> {
         let store = self.store().clone();
         let shelf = store.disk()?;
         let disk: &Disk = (*shelf).as_ref();
+        // What is changed while it is read is not taken into memory.
+        let before = store.forgotten(key);
         let mut place = key;
         loop {
             let stored = disk.read(disk.find(place)?).await.ok()?;
@@ -39,18 +41,19 @@ impl Cached<'_, '_> {
                     let purged = store.purges.of(&answer.marks(stored.stamp()));
                     // One that is older than what it is told by was forgotten.
                     let forgotten = self.birth.is_some_and(|birth| stored.stamp() < birth);
-                    if forgotten || purged == Some(Force::Hard) || *answer.key != *self.exchange.heads.keys.key() {
+                    if forgotten || purged == Some(Purged::Hard) || *answer.key != *self.exchange.heads.keys.key() {
                         return None;
                     }
                     disk.touch(place);
-                    return Some(self.admit(key, answer, stored));
+                    return Some(self.admit((key, before), answer, stored));
                 }
             }
         }
     }
 
-    /// Takes an answer from the disk into memory, or passes it through if it is too large for that.
-    fn admit(&self, key: Key, answer: Answer, stored: Stored) -> Arc<Entry> {
+    /// Takes an answer from the disk into memory, or passes it through if it is too large for that. `key`: with how often something
+    /// had been forgotten under it before.
+    fn admit(&self, key: (Key, u64), answer: Answer, stored: Stored) -> Arc<Entry> {
         let store = self.store();
         let (length, stamp) = (stored.length(), stored.stamp());
         let head: Box<[u8]> = stored.head().into();
@@ -67,7 +70,7 @@ impl Cached<'_, '_> {
                 tags,
                 key: bytes,
                 host,
-                stamp,
+                stamp: stamp.into(),
                 received: (coarse_now(), before),
                 length: Some(length),
                 body,
@@ -112,12 +115,12 @@ impl Cached<'_, '_> {
 }
 
 /// Reads a content from its chunk `first` on for those who want it.
-async fn read(store: Arc<Store>, key: Key, entry: Arc<Entry>, chunks: Chunks, first: u64) {
+async fn read(store: Arc<Store>, key: (Key, u64), entry: Arc<Entry>, chunks: Chunks, first: u64) {
     let body = &entry.body;
     for number in first..chunks.count() {
         let Ok(content) = chunks.read(number).await else {
             body.fail();
-            store.drop_entry(key, &entry);
+            store.drop_entry(key.0, &entry);
             return;
         };
         body.append(Segment::from(&content[..]));
@@ -137,6 +140,6 @@ async fn read(store: Arc<Store>, key: Key, entry: Arc<Entry>, chunks: Chunks, fi
     }
 }
 
-pub(super) fn insert(store: &Store, key: Key, entry: &Arc<Entry>) {
-    store.insert(key, entry.clone(), |old| old.variant == entry.variant && old.vary == entry.vary);
+fn insert(store: &Store, (key, forgotten): (Key, u64), entry: &Arc<Entry>) {
+    store.insert(key, forgotten, entry.clone(), |old| old.variant == entry.variant && old.vary == entry.vary);
 }

@@ -37,6 +37,7 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
             integer(b",\"status\":", u64::from(http.status), out);
         }
         integer(b",\"body_bytes_out\":", http.body_out, out);
+        text(b",\"cache\":\"", http.cache.as_bytes(), out);
         text(b",\"user_agent\":\"", http.user_agent, out);
         text(b",\"referer\":\"", http.referer, out);
         headers(b",\"headers\":{", shown.headers, Shown::request, (shown, record), out);
@@ -177,6 +178,12 @@ mod tests {
         assert_eq!(value["tls_version"], "1.3");
         assert_eq!(value["tls_cipher"], "TLS_AES_128_GCM_SHA256");
         assert_eq!(value["sni"], "a.test");
+    }
+
+    #[test]
+    fn what_a_cache_did_is_one_word() {
+        let http = super::super::Http { cache: "stale", ..http().http.unwrap() };
+        assert_eq!(read(&super::Record { http: Some(http), ..self::http() })["cache"], "stale");
     }
 
     #[test]

@@ -140,6 +140,8 @@ pub struct Http<'a> {
     pub trace: Option<Ids>,
     /// What the cookie of a sticky pool had to do with it.
     pub cookies: Cookies,
+    /// What a cache did for it: a word of [`super::reason::Cached::result`]; empty where its route has none.
+    pub cache: &'static str,
 }
 
 /// What a TLS handshake agreed on.
@@ -402,6 +404,7 @@ pub(super) mod tests {
                 request_id: b"01hq",
                 trace: None,
                 cookies: Cookies::default(),
+                cache: "",
             }),
             datagrams: None,
             tls: None,

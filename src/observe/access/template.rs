@@ -70,6 +70,7 @@ fields! {
     Host = "request.host",
     Status = "status",
     BodyBytesOut = "body_bytes_out",
+    Cache = "cache",
     BytesIn = "bytes_in",
     BytesOut = "bytes_out",
     TlsVersion = "tls.version",
@@ -216,6 +217,7 @@ impl Field {
             Self::Pool => record.pool.as_bytes(),
             Self::Target => record.target.as_bytes(),
             Self::RequestId => http.map_or(&b""[..], |http| http.request_id),
+            Self::Cache => http.map_or(&b""[..], |http| http.cache.as_bytes()),
             Self::Method => http.map_or(&b""[..], |http| http.method),
             Self::Uri => http.map_or(&b""[..], |http| http.target),
             Self::Path => http.map_or(&b""[..], |http| split(http.target).0),
@@ -266,7 +268,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 18, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 19, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 

@@ -44,7 +44,7 @@ fn every_operation_of_the_document_is_served_and_no_other() {
 #[test]
 fn answers_have_the_fields_that_the_document_says() {
     let target = Target::echo("a");
-    let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\n";
+    let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\ncache = \"main\"\n[caches.main]\n";
     let desk = start(&(http_with("", &[&target], "sticky = { source = true }") + route));
     let _client = desk.proxy.client().get("/api/");
     desk.operator.told("PUT", "/v1/bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"reason\":\"x\"}", 200);
@@ -54,7 +54,7 @@ fn answers_have_the_fields_that_the_document_says() {
         if schema.is_null() || path == "/v1/plan" {
             continue;
         }
-        let real = path.replace("{pool}", "site").replace("{target}", &target.to_string());
+        let real = path.replace("{pool}", "site").replace("{target}", &target.to_string()).replace("{cache}", "main");
         check(&document, schema, &desk.operator.get(&real), path);
     }
 }
