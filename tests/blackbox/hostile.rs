@@ -19,7 +19,8 @@ fn fixture(backend: u16) -> String {
            proxy_protocol = { from = [\"127.0.0.1\"], require = true }\n\
            [listeners.web.timeouts]\nrequest_head = \"2s\"\nclient_body = \"2s\"\n\
            [routes.acl]\npaths = [\"/blocked/\"]\nrespond = { status = 403 }\n\
-           [routes.vhost]\nhosts = [\"blocked.test\"]\nrespond = { status = 403 }\n"
+           [routes.vhost]\nhosts = [\"blocked.test\"]\nrespond = { status = 403 }\n\
+           [caches.c]\n[routes.cache]\npaths = [\"/cache/\"]\npool = \"site\"\ncache = \"c\"\n"
 }
 
 #[test]
@@ -41,6 +42,7 @@ fn no_hostile_input_gets_through() {
     }
     assert!(results.len() > 150, "only {} cases ran", results.len());
     assert!(results.contains_key("pp2-tlv"), "the cases of the PROXY protocol did not run");
+    assert!(results.contains_key("cache-works"), "the cases of the cache did not run");
     assert!(bad.is_empty(), "{} of {} cases fail:\n{}", bad.len(), results.len(), bad.join("\n"));
     for (id, _) in BY_DECISION {
         assert!(results.get(*id).is_none_or(|faults| !faults.is_empty()), "{id} passes: take it off the list");
@@ -58,7 +60,7 @@ fn run(only: Option<&str>) -> BTreeMap<String, Vec<String>> {
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hostile/hostile.py"));
         command.args(["--proxy", &proxy.web(), "--backend-port", &port.to_string()]);
         command.args(["--pp-port", proxy.at("announced").rsplit(':').next().unwrap()]);
-        command.args(["--have", "acl,vhost,xff,ws,timeouts", "--json"]).arg(&report);
+        command.args(["--have", "acl,vhost,xff,ws,timeouts,cache", "--json"]).arg(&report);
         if let Some(ids) = only {
             command.args(["--only", ids, "--jobs", "2"]);
         }

@@ -15,6 +15,7 @@ mod actors;
 mod admin;
 mod balance;
 mod behaviours;
+mod cache;
 mod cache_ops;
 mod clients;
 mod compression;

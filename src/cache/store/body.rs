@@ -212,18 +212,18 @@ impl Body {
         self.length.load(Ordering::Acquire)
     }
 
-    /// Whether it is kept, or there may be somebody who reads it.
-    pub fn is_wanted(&self) -> bool {
-        !self.is_deserted() || self.is_kept()
-    }
-
-    /// Whether somebody who comes now can have all of it.
-    pub fn is_whole_for_newcomers(&self) -> bool {
+    /// Whether somebody who comes now gets all of it.
+    pub fn is_open(&self) -> bool {
         if self.whole.get().is_some() {
             return true;
         }
         let progress = self.progress.lock();
-        progress.start == 0 && progress.stage != Stage::Broken
+        progress.window.is_none() || progress.start == 0 && !self.is_deserted()
+    }
+
+    /// Whether it is kept, or there may be somebody who reads it.
+    pub fn is_wanted(&self) -> bool {
+        !self.is_deserted() || self.is_kept()
     }
 
     /// Whether it has failed.
@@ -315,10 +315,19 @@ fn pieces(segments: VecDeque<Segment>) -> Box<[Segment]> {
 }
 
 impl Reader {
-    /// A reader that begins at an offset.
+    /// A reader that begins at an offset. What is before it is not waited for.
     pub fn new(body: Arc<Body>, at: u64) -> Self {
         body.readers.fetch_add(1, Ordering::AcqRel);
         body.claimed.store(true, Ordering::Release);
+        if at > 0 && body.whole.get().is_none() {
+            let mut progress = body.progress.lock();
+            progress.furthest = progress.furthest.max(at);
+            let filler = progress.filler.take();
+            drop(progress);
+            if let Some(filler) = filler {
+                filler.call();
+            }
+        }
         Self { body, at }
     }
 
@@ -459,9 +468,24 @@ mod tests {
         }
         assert!(body.is_wanted());
         assert!(matches!(slow.read(), Ok(Piece::Gone)));
+        assert!(!body.is_open(), "who comes now would not get its beginning");
         drop((slow, quick));
         assert!(!body.is_wanted());
         body.finish(b"");
         assert_eq!(body.length(), None, "it was not kept");
+    }
+
+    #[test]
+    fn who_begins_in_the_middle_is_not_waited_for_at_the_beginning() {
+        let body = Arc::new(Body::default());
+        body.slide(4);
+        let mut reader = Reader::new(body.clone(), 100);
+        for _ in 0..25 {
+            assert!(matches!(body.ahead(), Ok(None)), "at {}", body.received());
+            assert!(matches!(reader.read(), Ok(Piece::Later(_))));
+            body.append(segment(b"abcd"));
+        }
+        body.append(segment(b"efgh"));
+        assert_eq!(read(&mut reader), b"efgh");
     }
 }

@@ -84,8 +84,8 @@ const LONELY_GRAIN: Duration = Duration::from_secs(5);
 const VARIANTS: usize = 64;
 /// How much of its memory a store keeps for answers that come in, as a divisor.
 const INCOMING: u64 = 16;
-/// What one object may take of a store's memory at most, as a divisor.
-const LARGEST: u64 = 16;
+/// What one object may take of a store's memory at most, as a divisor: one that is alone has room to come in.
+const LARGEST: u64 = INCOMING;
 /// The least that a shard of the table holds.
 const SHARD: u64 = 32 << 20;
 /// A typical object, for the size of the table at first.
@@ -354,9 +354,10 @@ impl Store {
         self.swept.store(now, Ordering::Relaxed);
     }
 
-    /// Counts content that comes in to be kept. `None`: there is no room for more at once.
-    pub fn incoming(self: &Arc<Self>) -> Incoming {
-        Incoming { store: self.clone(), bytes: 0 }
+    /// Counts content that comes in to be kept, and whose length may be known. `None`: there is no room for it.
+    pub fn incoming(self: &Arc<Self>, length: Option<u64>) -> Option<Incoming> {
+        let mut incoming = Incoming { store: self.clone(), held: 0 };
+        incoming.hold(length.unwrap_or(0)).then_some(incoming)
     }
 }
 
@@ -369,22 +370,27 @@ fn millis() -> u64 {
 /// Content that comes in, counted for as long as it does.
 pub struct Incoming {
     store: Arc<Store>,
-    bytes: u64,
+    /// Bytes that there is room for.
+    held: u64,
 }
 
 impl Incoming {
-    /// More has come. Returns whether there is room for it.
-    pub fn add(&mut self, bytes: u64) -> bool {
+    /// There are so many bytes by now. Returns whether there is room for them.
+    pub fn reach(&mut self, bytes: u64) -> bool {
+        bytes <= self.held || self.hold(bytes - self.held)
+    }
+
+    fn hold(&mut self, bytes: u64) -> bool {
         let room = self.store.memory() / INCOMING;
         let before = self.store.filling.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
-        before + bytes <= room || self.bytes <= room / SHARDS as u64
+        self.held += bytes;
+        before + bytes <= room || self.held <= room / SHARDS as u64
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.store.filling.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.store.filling.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
 

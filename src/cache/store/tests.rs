@@ -132,3 +132,15 @@ fn what_gives_way_is_counted() {
     assert!(store.figures.evicted.get() > 0);
     assert_eq!(store.figures.evicted.get() + store.objects(), 40);
 }
+
+#[test]
+fn content_has_room_before_it_comes_and_gives_it_back() {
+    let store = Arc::new(Store::new("c".to_owned(), 16 << 20));
+    let largest = store.largest();
+    let mut all = store.incoming(Some(largest)).expect("the largest object has room if it is alone");
+    assert!(all.reach(largest / 2) && all.reach(largest) && store.used() == largest);
+    assert!(store.incoming(Some(largest / 2)).is_none());
+    assert!(store.incoming(Some(1000)).is_some_and(|mut small| small.reach(1000) && !small.reach(largest)));
+    drop(all);
+    assert!(store.used() == 0 && store.incoming(Some(largest)).is_some());
+}

@@ -4,7 +4,7 @@
 //! a panic; what is stored is whole, and was asked for after whatever made it stale.
 
 use super::Subject;
-use super::view::View;
+use super::view::{View, push_line, write_status};
 use crate::cache::disk::Writer;
 use crate::cache::range::{ContentRange, Span};
 use crate::cache::store::body::{Body, Segment};
@@ -13,7 +13,7 @@ use crate::cache::store::figures::{Count, Figures, Unkept};
 use crate::cache::store::flight::{Flight, Refusal, Verdict};
 use crate::cache::store::{Incoming, Key, pieces::Pieces, purge::Purged};
 use crate::cache::{self, Fields, Freshness, Lines, Method, Request, Response, Tags, Times, Vary};
-use crate::cache::{groups, key, validation};
+use crate::cache::{etag, groups, key, validation};
 use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
@@ -257,23 +257,30 @@ impl Filler {
         });
         let storable = judged.is_ok() && vary.is_some();
         let fits = declared.is_none_or(|length| length <= store.largest());
-        let incoming = (storable && fits).then(|| store.incoming());
-        let whole = part.is_none() || resumed.is_some();
+        let incoming = (storable && fits).then(|| store.incoming(declared)).flatten();
+        let (kept, whole) = (incoming.is_some(), part.is_none() || resumed.is_some());
         let mut writer = if storable && whole { store.write(self.key, &entry, self.birth) } else { None };
         if incoming.is_none() {
             self.unkept(judged.err().map_or(Unkept::TooLarge, Unkept::Rules));
             body.slide(WINDOW);
         }
+        // Who falls behind in what is not kept can go on only if it is known to be the same: others do not share it.
+        let shared = kept || declared.is_some() && response.etag.is_some_and(etag::is_strong);
         let after = match (&resumed, part) {
             (Some(base), Some(part)) => self.resume(base, &part, &body, &mut writer),
             _ => Vec::new(),
         };
-        let part = part.filter(|_| resumed.is_none());
+        let part = part.filter(|_| !whole);
         self.state.replace(State::Filling { entry: entry.clone(), incoming, part, after, writer });
-        if storable && part.is_none() {
-            return self.conclude(Verdict::Shared(entry));
+        if storable && whole && shared {
+            self.conclude(Verdict::Shared(entry));
+            if !kept {
+                // Its beginning is soon gone: who comes now asks for itself.
+                self.land();
+            }
+            return;
         }
-        if judged.err().is_some_and(cache::Why::is_lasting) {
+        if judged.err().map_or(whole, cache::Why::is_lasting) {
             store.be_lonely(self.key, coarse_now() + LONELY);
         }
         self.conclude(Verdict::Own(entry, judged.err()));
@@ -378,15 +385,15 @@ impl Filler {
             let mut state = self.state.borrow_mut();
             match &mut *state {
                 State::Filling { entry, incoming, writer, .. } => {
-                    let length = content.len() as u64;
+                    let length = entry.body.received() + content.len() as u64;
                     let largest = self.caching.store.largest();
-                    let fits =
-                        |incoming: &mut Incoming| entry.body.received() + length <= largest && incoming.add(length);
+                    let fits = |incoming: &mut Incoming| length <= largest && incoming.reach(length);
                     if incoming.as_mut().is_some_and(|incoming| !fits(incoming)) {
-                        let too_large = entry.body.received() + length > largest;
+                        let too_large = length > largest;
                         self.unkept(if too_large { Unkept::TooLarge } else { Unkept::NoRoom });
                         *incoming = None;
                         entry.body.slide(WINDOW);
+                        self.land();
                     }
                     let segment = Segment::from(&content[..]);
                     // What the disk does not take is counted there.
@@ -582,19 +589,4 @@ impl Multiplexed for Filler {
     fn shutdown(&self) {}
 
     fn reset(&self) {}
-}
-
-fn write_status(status: u16, reason: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(reason);
-    out.extend_from_slice(b"\r\n");
-}
-
-fn push_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

@@ -22,10 +22,10 @@ use super::head::Method;
 use super::reply::Reply;
 use crate::cache::range::Span;
 use crate::cache::store::entry::{Entry, Slot};
-use crate::cache::store::flight::{Flight, Verdict};
+use crate::cache::store::flight::{Flight, Refusal, Verdict};
 use crate::cache::store::purge::Purged;
 use crate::cache::store::{Key, Store};
-use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Use};
+use crate::cache::{self, CacheStatus, Detail, Forward, Lines, Need, Request, RequestDirectives, Response, Use, Vary};
 use crate::cache::{etag, validation};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::{Cached as Word, Failure, Reason};
@@ -144,7 +144,7 @@ impl Cached<'_, '_> {
             return Course::Pass;
         }
         let is_head = self.exchange.heads.request.method == Method::Head;
-        let (mut alone, mut anew) = (!self.caching.collapse, false);
+        let (mut alone, mut anew, mut vary) = (!self.caching.collapse, false, None);
         for turn in 0..TURNS {
             let slot = self.store().find(asked.key);
             let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
@@ -186,7 +186,8 @@ impl Cached<'_, '_> {
             }
             let lonely = slot.is_some_and(|slot| slot.lonely.is_some_and(|until| until > coarse_now()));
             let base = base.filter(|_| !anew);
-            let (flight, own) = self.put(&asked, base.clone(), alone || lonely || turn + 1 == TURNS);
+            let apart = alone || lonely || turn + 1 == TURNS;
+            let (flight, own) = self.put(&asked, base.clone(), vary.as_ref(), apart);
             let Some(verdict) = self.wait(&flight, own).await else { return Course::Done };
             if own && let Some(trail) = flight.trail() {
                 self.exchange.outcome.follows(trail);
@@ -207,21 +208,27 @@ impl Cached<'_, '_> {
                     return self.fetched(&entry, CacheStatus { detail, ..status }).await;
                 }
                 Verdict::Failed(refusal) => {
-                    if let Some(base) =
-                        base.filter(|base| base.parts.is_none() && self.store().may_serve_on_error(base))
-                    {
-                        return self.fetched(&base, CacheStatus { detail: Some(Detail::StaleIfError), ..status }).await;
+                    let served = |base: &&Arc<Entry>| base.parts.is_none() && self.store().may_serve_on_error(base);
+                    if let Some(base) = base.as_ref().filter(served) {
+                        return self.fetched(base, CacheStatus { detail: Some(Detail::StaleIfError), ..status }).await;
                     }
                     if let Some(failure) = refusal.failure {
                         self.exchange.outcome.asks(self.rule.pool);
                         self.exchange.outcome.target_failed(failure);
                     }
+                    let strict = base.as_deref().is_some_and(|base| self.must_be_validated(base));
+                    let status = if strict && refusal.failure.is_some() { 504 } else { refusal.status };
+                    let refusal = Refusal { status, ..refusal };
                     self.exchange.answer(Reply::passed_on(refusal), false).await;
                     return Course::Done;
                 }
                 Verdict::Unknown => (alone, anew) = (true, true),
                 // Those who wait with this one put the next question together.
                 Verdict::Shared(entry) if self.store().purged(&entry) == Some(Purged::Hard) => {}
+                // Another variant came. Those who want the same one as this request wait together.
+                Verdict::Shared(entry) if vary.is_none() && !self.fits(&asked, &entry) => {
+                    vary = Some(entry.vary.clone())
+                }
                 _ => alone = true,
             }
         }
@@ -292,21 +299,45 @@ impl Cached<'_, '_> {
     fn may_share(&self, entry: &Entry, asked: &Asked) -> bool {
         let purged = self.store().purged(entry) == Some(Purged::Hard);
         let verdict = entry.freshness.verdict(entry.resident(), &asked.control);
-        let whole = entry.body.is_whole_for_newcomers();
-        whole
+        let there = if asked.range { entry.body.is_kept() } else { entry.body.is_open() };
+        there
             && !purged
             && self.fits(asked, entry)
             && !matches!(verdict, Use::Validate(Need::NoCache | Need::Request) | Use::Forbidden)
     }
 
-    /// Asks the origin, or finds who does. Returns whether this request is the one that does.
-    fn put(&mut self, asked: &Asked, base: Option<Arc<Entry>>, alone: bool) -> (Arc<Flight>, bool) {
+    /// Whether nothing else than a validation makes it an answer: where the origin cannot be asked, that is the client's 504
+    /// (RFC 9111 §5.2.2.2).
+    fn must_be_validated(&self, entry: &Entry) -> bool {
+        let lines = Lines(entry.lines());
+        let control = Response::of(entry.status, &lines, &self.caching.rules).control;
+        control.must_revalidate || control.proxy_revalidate || control.s_maxage.is_some() || control.no_cache
+    }
+
+    /// Asks the origin, or finds who does. Returns whether this request is the one that does. `vary`: what the answer is known to
+    /// vary on, of which nothing is stored.
+    fn put(
+        &mut self,
+        asked: &Asked,
+        base: Option<Arc<Entry>>,
+        vary: Option<&Vary>,
+        alone: bool,
+    ) -> (Arc<Flight>, bool) {
         let own = || (Arc::<Flight>::default(), true);
-        // What a client wants a part of is not what others wait for, unless all of it was stored.
-        let part = asked.range && base.as_ref().is_none_or(|base| base.parts.is_some());
+        // What a client wants a part of is not what others wait for, unless all of it is stored and to be validated.
+        let whole = |base: &Arc<Entry>| base.parts.is_none() && base.freshness.has_validator();
+        let part = asked.range && !base.as_ref().is_some_and(whole);
         let apart = alone || part;
-        let known_as = (!apart).then(|| self.flight_key(asked, base.as_deref()));
+        let known_as = (!apart).then(|| self.flight_key(asked, base.as_deref(), vary));
         let (flight, new) = known_as.map_or_else(own, |key| self.take_off(key, asked));
+        if new
+            && let Some(key) = known_as
+            && let Some(entry) = self.arrived(asked, base.as_ref())
+        {
+            flight.conclude(Verdict::Shared(entry));
+            self.store().land(key, &flight);
+            return (flight, false);
+        }
         if new {
             let filler = Filler::new(
                 self.caching.clone(),
@@ -330,10 +361,20 @@ impl Cached<'_, '_> {
         (flight, new)
     }
 
+    /// What another question has brought between the look at the store and that at the questions.
+    fn arrived(&self, asked: &Asked, base: Option<&Arc<Entry>>) -> Option<Arc<Entry>> {
+        let slot = self.store().find(asked.key)?;
+        let (entry, purged) = self.pick(asked, &slot)?;
+        let is_new = base.is_none_or(|base| !Arc::ptr_eq(base, &entry));
+        let fresh = is_new && self.has(&entry) && matches!(self.use_of(&entry, purged, &asked.control), Use::Fresh);
+        fresh.then_some(entry)
+    }
+
     /// Under what others find the question: for what varies, by what it varies on.
-    fn flight_key(&self, asked: &Asked, base: Option<&Entry>) -> Key {
+    fn flight_key(&self, asked: &Asked, base: Option<&Entry>, known: Option<&Vary>) -> Key {
         let slot = self.store().find(asked.key);
-        let vary = base.or_else(|| slot.as_ref()?.variants.first().map(|entry| &**entry)).map(|entry| &entry.vary);
+        let stored = base.or_else(|| slot.as_ref()?.variants.first().map(|entry| &**entry));
+        let vary = stored.map(|entry| &entry.vary).or(known);
         let Some(vary) = vary.filter(|vary| !vary.is_empty()) else { return asked.key };
         let Exchange { heads, text, .. } = &*self.exchange;
         let view = View { fields: &heads.request.fields, text };
@@ -380,7 +421,7 @@ impl Cached<'_, '_> {
 
     /// Has a stale answer validated, beside.
     fn refresh(&mut self, asked: &Asked, entry: &Arc<Entry>) {
-        let key = self.flight_key(asked, Some(entry));
+        let key = self.flight_key(asked, Some(entry), None);
         let (flight, new) = self.take_off(key, asked);
         if new {
             let filler = Filler::new(
@@ -506,7 +547,8 @@ impl Cached<'_, '_> {
         let subject = self.exchange.heads.keys.subject();
         let filler = Filler::new(self.caching.clone(), (key, subject), (flight.clone(), None), None, None);
         filler.ask(self.question(With::Lines(&wanted)));
-        let verdict = self.wait(&flight, true).await?;
+        // Interim answers are of no use in the middle of one.
+        let verdict = self.wait(&flight, false).await?;
         let (Verdict::Own(rest, _) | Verdict::Shared(rest)) = verdict else { return sending.give_up(self.exchange) };
         let told = Lines(rest.lines());
         let told = Response::of(rest.status, &told, rules);
