@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod buffer;
 mod cache;
 mod compress;
 mod discover;
@@ -30,6 +31,7 @@ mod tracing;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use buffer::*;
 pub use cache::*;
 pub use compress::*;
 pub use discover::*;
@@ -227,6 +229,9 @@ pub struct Limits {
     /// Bytes of requests' bodies that are held for another try, of all requests together.
     #[schemars(extend("x-maximum" = "64GiB"))]
     pub retry_bodies: Size,
+    /// Bytes of bodies that routes buffer, of all requests together. What finds no room goes on as it comes.
+    #[schemars(extend("x-maximum" = "1024GiB"))]
+    pub buffers: Size,
 }
 
 impl Default for Limits {
@@ -237,6 +242,7 @@ impl Default for Limits {
             request_body: None,
             compression: Size(256 << 20),
             retry_bodies: Size(64 << 20),
+            buffers: Size(256 << 20),
         }
     }
 }

@@ -65,8 +65,19 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
 }
 
 /// The keys of a route that mean something only where targets are asked.
-const OF_TARGETS: [&str; 10] =
-    ["strip_prefix", "host", "retry", "hedge", "priority_class", "request", "limits", "rewrite", "cache", "compress"];
+const OF_TARGETS: [&str; 11] = [
+    "strip_prefix",
+    "host",
+    "retry",
+    "hedge",
+    "priority_class",
+    "request",
+    "limits",
+    "rewrite",
+    "cache",
+    "compress",
+    "buffer",
+];
 
 struct Sense<'a> {
     config: &'a Config,

@@ -7,6 +7,7 @@ mod opening;
 mod replaced;
 
 use super::body::{Body, BodyError};
+use super::buffer::{self, Begun};
 use super::cached::{self, Filler};
 use super::connection::Connection;
 use super::exchange::Exchange;
@@ -356,6 +357,7 @@ impl<'a> Answer<'a> {
     ) -> Result<Passed, Broken> {
         let target = self.transfer.target;
         let silence = self.silence(exchange, &held);
+        let held_to = self.transfer.rule.buffer_response.filter(|_| !self.streams(exchange, &held));
         if let Some(caching) = &self.transfer.rule.cache {
             cached::answered(exchange, caching, self.transfer.path, &held);
         }
@@ -398,6 +400,11 @@ impl<'a> Answer<'a> {
             _ => (body.take_first(), Lease::empty()),
         };
         exchange.outcome.body_out += along.len() as u64;
+        if let Some(most) = held_to {
+            let begun = Begun { out, along, first, framing };
+            Box::pin(buffer::pass(self, exchange, begun, &mut body, silence, most)).await?;
+            return Ok(Passed { reusable: answer.keep_alive && !body.has_beyond(), ..passed });
+        }
         self.send_both(exchange, out, along).await?;
         if !(body.is_ended() && first.is_empty()) {
             // Rarer than a body that came with its head, and larger.
@@ -546,7 +553,7 @@ fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
     key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
 }
 
-fn unsent_to_client(error: &io::Error) -> Broken {
+pub(super) fn unsent_to_client(error: &io::Error) -> Broken {
     if error.kind() == ErrorKind::TimedOut { Broken::Stalled } else { Broken::Client(None) }
 }
 

@@ -77,6 +77,11 @@ impl Body {
         self.kept = Some(kept);
     }
 
+    /// Gives it back what has been read of it, with what came along with the head: all of that counts as having come so.
+    pub(super) fn hold(&mut self, content: Lease) {
+        (self.first, self.touched) = (content, false);
+    }
+
     /// Whether nothing of it has been read.
     pub(super) fn is_unread(&self) -> bool {
         !self.touched && self.first.is_empty()

@@ -3,6 +3,7 @@
 //! What always holds: every request that was understood gets exactly one answer or a closed connection, and is counted
 //! and logged exactly once, when the exchange is finished.
 
+use super::buffer::Backlog;
 use super::cached::{self, Filler, Room};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
@@ -42,6 +43,8 @@ pub(super) struct Exchange<'a> {
     pub(super) hurried: bool,
     /// What is to be joined, once the exchange is over.
     pub(super) switched: Option<Box<Switched>>,
+    /// What the client has still to take of an answer that its target has given.
+    pub(super) backlog: Option<Box<Backlog<'a>>>,
     /// Counts it as live.
     pub(super) busy: Option<Busy>,
     /// Where its answer goes, if it is no client's.
@@ -97,6 +100,7 @@ pub(super) fn run<'a>(
             continued: false,
             hurried: false,
             switched: None,
+            backlog: None,
             busy: Some(connection.lane.enter()),
             filler: None,
         };

@@ -5,6 +5,7 @@
 
 use super::answer::{Broken, Passed};
 use super::body::{Body, BodyError};
+use super::buffer;
 use super::connection::Connection;
 use super::edit;
 use super::exchange::Exchange;
@@ -60,6 +61,14 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
+    let held;
+    let incoming = match rule.buffer_request {
+        Some(most) if !body.is_ended() && !exchange.grpc => {
+            held = Box::pin(buffer::hold(exchange, most, incoming, &mut body)).await?;
+            &held.incoming
+        }
+        _ => incoming,
+    };
     if !body.is_ended() {
         keep(exchange, rule, incoming, &mut body);
     }
@@ -75,7 +84,10 @@ pub(super) async fn forward(
         None => drop(in_flight),
     }
     let answered = match result {
-        Ok(()) => true,
+        Ok(()) => match exchange.backlog.take() {
+            None => true,
+            Some(backlog) => Box::pin(buffer::drain(exchange, backlog)).await,
+        },
         Err(Some(reply)) => {
             exchange.answer(reply, !body.is_ended()).await;
             true

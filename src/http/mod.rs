@@ -7,6 +7,7 @@
 
 mod answer;
 mod body;
+mod buffer;
 mod cached;
 mod coded;
 mod connection;

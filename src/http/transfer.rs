@@ -46,6 +46,8 @@ pub(super) struct Transfer<'a> {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Content up to this size is copied behind the head and sent with it.
 pub(super) const INLINE: usize = 16 << 10;
+/// How much of what is held goes out at a time.
+const BULK: usize = 256 << 10;
 
 /// Sends the request of `exchange` to the target and passes the answer on.
 pub(super) async fn transfer(
@@ -179,10 +181,12 @@ async fn upload(
     let timeouts = &transfer.connection.listener.timeouts;
     let framing = transfer.incoming.framing;
     if !inline {
-        // A copy: the try may have to be repeated.
-        let mut first = Lease::with_room(body.first().len() + 32);
-        push_content(framing, body.first(), first.buffer());
-        transfer.target.send(first, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+        // Copies: the try may have to be repeated.
+        for piece in body.first().chunks(BULK) {
+            let mut first = Lease::with_room(piece.len() + 32);
+            push_content(framing, piece, first.buffer());
+            transfer.target.send(first, timeouts.write_stall).await.map_err(|_| UploadError::Target)?;
+        }
     }
     loop {
         let next = body.next(transfer.connection.client, silence).await.map_err(UploadError::Client)?;
@@ -200,7 +204,7 @@ async fn upload(
 }
 
 /// What to say to a client whose body could not be read; nothing if it has left.
-fn client_reply(error: &BodyError) -> Option<Reply> {
+pub(super) fn client_reply(error: &BodyError) -> Option<Reply> {
     match error {
         BodyError::Io(error) if error.kind() != ErrorKind::TimedOut => None,
         error => Some(refusal_of(error)),

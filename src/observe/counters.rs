@@ -264,6 +264,10 @@ pub struct WorkerSet {
     pub busy: Gauge,
     /// What it has compressed.
     pub compression: Compression,
+    /// Bytes of bodies that routes buffer.
+    pub buffered_bytes: Gauge,
+    /// Bodies that were to be buffered and are too long for that, or found no room.
+    pub buffers_full: Counter,
 }
 
 /// Per listener.
@@ -389,6 +393,7 @@ impl WorkerCounters {
         self.worker.retry_bytes.set(0);
         self.worker.busy.set(0);
         self.worker.compression.held.set(0);
+        self.worker.buffered_bytes.set(0);
         self.listeners.iter().for_each(|listener| listener.clear_gauges());
         for pool in &self.pools {
             pool.in_flight.set(0);

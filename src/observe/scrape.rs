@@ -126,6 +126,10 @@ impl Scrape<'_> {
         let help = "Request bodies that became too long to be held for another try, or found no room.";
         let dropped = page.counter("ringway_worker_retry_bodies_dropped_total", help);
         self.per_worker(dropped, |w| w.retry_bodies_dropped.get());
+        let help = "Bytes of bodies that routes buffer.";
+        self.per_worker(page.gauge("ringway_worker_buffered_bytes", help), |w| w.buffered_bytes.get());
+        let help = "Request bodies that were too long to be buffered, or found no room.";
+        self.per_worker(page.counter("ringway_worker_buffers_full_total", help), |w| w.buffers_full.get());
         let help = "Times that accepting paused at the connection or file limit.";
         self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
         let help = "Panics caught; each ended one connection.";

@@ -135,6 +135,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             request_body: config.limits.request_body.map(|size| size.0),
             compression: usize::try_from(config.limits.compression.0).unwrap_or(usize::MAX),
             retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
+            buffers: usize::try_from(config.limits.buffers.0).unwrap_or(usize::MAX),
         },
         tracing,
         listeners,
@@ -355,6 +356,8 @@ fn compile_route(
                 priority_class: route.priority_class,
                 edits: edits.clone(),
                 rewrite: Rewrite::compile(route),
+                buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 scheme: route.rewrite.scheme.map(|scheme| match scheme {
                     model::RewriteScheme::Http => "http",
                     model::RewriteScheme::Https => "https",

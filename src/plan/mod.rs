@@ -120,6 +120,8 @@ pub struct Limits {
     pub compression: usize,
     /// Bytes of request bodies that are held for another try, by all workers.
     pub retry_bodies: usize,
+    /// Bytes of bodies that routes buffer, by all workers.
+    pub buffers: usize,
 }
 
 /// A listener.
@@ -320,6 +322,10 @@ pub struct Forward {
     pub rewrite: Option<Arc<Rewrite>>,
     /// How targets are told that clients came; `None`: as they did.
     pub scheme: Option<&'static str>,
+    /// Bytes of a request's body that are taken before a target is chosen; `None`: it streams.
+    pub buffer_request: Option<usize>,
+    /// Bytes of an answer that are taken for a client that reads slowly; `None`: it streams.
+    pub buffer_response: Option<usize>,
     /// Bytes of a request body, in place of what holds for all; `None`: that.
     pub request_body: Option<u64>,
     /// How answers are kept; `None`: they are not.
@@ -487,6 +493,8 @@ impl Forward {
             edits: None,
             rewrite: None,
             scheme: None,
+            buffer_request: None,
+            buffer_response: None,
             request_body: None,
             cache: None,
             compress: None,

@@ -1,7 +1,7 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, Rewrite, RouteCache,
+    Buffer, Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, Rewrite, RouteCache,
     RouteLimits, SecurityHeaders,
 };
 use crate::config::formats::{
@@ -88,6 +88,8 @@ pub struct Route {
     pub security_headers: Option<SecurityHeaders>,
     /// What clients may send.
     pub limits: RouteLimits,
+    /// What of bodies is held here, so that slow clients keep no target waiting. Absent: they stream.
+    pub buffer: Buffer,
     /// The cache that keeps its answers, a name of `[caches]`, or a table. Absent: each request goes to the pool.
     pub cache: Option<RouteCache>,
     /// Path forms that are refused with 400 unless named here.

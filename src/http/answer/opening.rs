@@ -21,8 +21,12 @@ impl Answer<'_> {
     /// How long the target may be silent in the body.
     pub(in crate::http) fn silence(&self, exchange: &Exchange<'_>, text: &[u8]) -> Duration {
         let timeouts = &self.transfer.timeouts;
-        let streams = exchange.grpc || is_event_stream(exchange, text);
-        if streams { timeouts.tunnel } else { timeouts.response_idle }
+        if self.streams(exchange, text) { timeouts.tunnel } else { timeouts.response_idle }
+    }
+
+    /// Whether it is a stream of events or calls, which says something when there is something to say.
+    pub(in crate::http) fn streams(&self, exchange: &Exchange<'_>, text: &[u8]) -> bool {
+        exchange.grpc || is_event_stream(exchange, text)
     }
 
     /// Where is counted what the target does.

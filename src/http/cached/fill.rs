@@ -164,6 +164,7 @@ impl Filler {
             continued: false,
             hurried: false,
             switched: None,
+            backlog: None,
             busy: Some(lane.enter()),
             filler: Some(self),
         };

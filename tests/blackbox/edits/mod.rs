@@ -1,5 +1,6 @@
 //! What a route changes in what passes.
 
+mod buffers;
 mod explained;
 mod headers;
 mod limits;

@@ -1,0 +1,19 @@
+//! `[routes.NAME.buffer]`: what stands between slow clients and targets that have few places.
+
+use crate::config::units::Size;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[routes.NAME.buffer]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Buffer {
+    /// How long a request's body may be to be taken whole before a target is chosen: a slow client then keeps no target waiting. A
+    /// longer one goes on as it comes. Absent: all do.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1GiB"))]
+    pub request: Option<Size>,
+    /// How much of an answer is taken at its target's own pace for a client that reads slowly, so that the target is free before its
+    /// client is done. Absent: a target waits for its client.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1GiB"))]
+    pub response: Option<Size>,
+}
