@@ -8,10 +8,9 @@ use crate::http::exchange::Exchange;
 use crate::http::h1::Framing;
 use crate::http::transfer::{Transfer, push_content, push_end};
 use crate::net::{Either, Lease, race};
-use crate::tls::Channel;
+use crate::tls::{Channel, Waiting};
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 /// What a client has still to take.
@@ -19,7 +18,7 @@ pub(in crate::http) struct Backlog<'a> {
     client: Channel<'a>,
     stall: Duration,
     /// What is being sent, and how much of it is content.
-    sending: Option<(Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>, usize, u64)>,
+    sending: Option<(Waiting<'a, io::Result<()>>, usize, u64)>,
     /// What comes after it.
     pieces: VecDeque<(Lease, u64)>,
     charge: Charge,
