@@ -143,7 +143,7 @@ fn what_is_too_long_or_finds_no_room_goes_on_as_it_comes_and_trailers_stay() {
     assert_eq!(target.last().trailers, [("x-t".to_owned(), "1".to_owned())]);
     let mut holds = proxy.client();
     holds.send(request("PUT", "/held/", &["Content-Length: 250000"]));
-    holds.send(&pattern(249_999));
+    holds.send(pattern(249_999));
     eventually("it is held", || proxy.metric("ringway_worker_buffered_bytes", &[]) > 249_000.0);
     let answer = proxy.client().post("/held/", &short);
     assert_same(&answer.body, &short);
