@@ -4,6 +4,7 @@ mod codings;
 mod conditions;
 mod decoding;
 mod limits;
+mod stored;
 mod streams;
 
 use crate::support::client::{Client, Response};
