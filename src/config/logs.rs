@@ -95,23 +95,25 @@ impl FromStr for LogFormat {
             }
             Wrong::Control => Invalid::new("it has a control character, which would break the line"),
             Wrong::HeaderName(name) => Invalid::new(format!("`{name}` is no header's name")),
-            Wrong::Unknown(name) => Invalid::new(format!("no field is named `{name}`")).help(instead_of(&name)),
+            Wrong::Unknown(name) => {
+                let help = meant(&name, FIELDS).unwrap_or_else(|| format!("the fields are {}", FIELDS.join(", ")));
+                Invalid::new(format!("no field is named `{name}`")).help(help)
+            }
         })?;
         Ok(Self::Template(text.to_owned(), template))
     }
 }
 
-/// What may have been meant by a field that nobody knows.
-fn instead_of(name: &str) -> String {
-    let known = [FIELDS, &HEADERS].concat();
+/// What may have been meant by a field that is none of these, nor a header.
+pub(super) fn meant(name: &str, fields: &[&'static str]) -> Option<String> {
+    let known = [fields, &HEADERS].concat();
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     // `uri` for `request.uri`
-    let inner = || FIELDS.iter().find(|field| last(field) == name).copied();
-    match nearest(name, &known).or_else(inner) {
-        Some(near) if near.ends_with('.') => format!("did you mean `{near}NAME`?"),
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the fields are {}", FIELDS.join(", ")),
-    }
+    let inner = || fields.iter().find(|field| last(field) == name).copied();
+    nearest(name, &known).or_else(inner).map(|near| match near.ends_with('.') {
+        true => format!("did you mean `{near}NAME`?"),
+        false => format!("did you mean `{near}`?"),
+    })
 }
 
 impl fmt::Display for LogFormat {

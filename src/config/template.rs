@@ -1,9 +1,10 @@
 //! Texts with fields in braces that are filled in for each request: `"{client.ip}"`, `"https://{request.host}/"`. The fields are
 //! called as in the lines of the access log.
 
+use super::logs::meant;
 use super::patterns;
 use super::units::{Invalid, text_form};
-use super::walk::nearest;
+use crate::observe::access::{HEADERS, fields};
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,27 +36,10 @@ pub enum Piece {
     Captured(String),
 }
 
-/// Defines the fields and their names.
-macro_rules! fields {
-    ($($field:ident = $name:literal,)+) => {
-        /// What can be filled in beside headers.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "a variant is called after its name")]
-        pub enum Field { $($field),+ }
-
-        /// The names of all fields but headers.
-        pub const FIELDS: &[&str] = &[$($name),+];
-
-        fn field(name: &str) -> Option<Field> {
-            match name {
-                $($name => Some(Field::$field),)+
-                _ => None,
-            }
-        }
-    };
-}
-
 fields! {
+    /// What can be filled in beside headers.
+    #[expect(missing_docs, reason = "a variant is called after its name")]
+    pub enum {
     ClientIp = "client.ip",
     ClientPort = "client.port",
     Listener = "listener",
@@ -74,10 +58,11 @@ fields! {
     TlsVersion = "tls.version",
     TlsCipher = "tls.cipher",
     Sni = "tls.sni",
+    }
 }
 
-const REQUEST_HEADER: &str = "request.headers.";
-const RESPONSE_HEADER: &str = "response.headers.";
+const REQUEST_HEADER: &str = HEADERS[0];
+const RESPONSE_HEADER: &str = HEADERS[1];
 
 impl Template {
     /// Text alone.
@@ -184,14 +169,9 @@ impl Piece {
 }
 
 fn unknown(name: &str) -> Invalid {
-    let known = [FIELDS, &[REQUEST_HEADER, RESPONSE_HEADER]].concat();
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    // `uri` for `request.uri`
-    let inner = || FIELDS.iter().find(|field| last(field) == name).copied();
-    let help = match nearest(name, &known).or_else(inner) {
+    let help = match meant(name, FIELDS) {
         _ if name.starts_with([' ', '"', '\n']) || name.is_empty() => "write \"{{\" and \"}}\" for braces".to_owned(),
-        Some(near) if near.ends_with('.') => format!("did you mean `{near}NAME`?"),
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(meant) => meant,
         None => format!("the fields are {}; braces that stay are doubled", FIELDS.join(", ")),
     };
     Invalid::new(format!("no field is named `{name}`")).help(help)

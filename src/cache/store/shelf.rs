@@ -7,7 +7,6 @@ use super::entry::Entry;
 use super::purge::{Force, Purge, Purged};
 use super::record::{self, Record};
 use super::{Key, Store};
-use crate::cache::Vary;
 use crate::cache::disk::{Disk, Object, Options, Receipt, Recovered, Writer};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -184,11 +183,6 @@ impl AsRef<Disk> for Opened {
 /// Where an answer stands on the disk.
 fn place(key: Key, entry: &Entry) -> Key {
     if entry.vary.is_empty() { key } else { entry.variant.0 }
-}
-
-/// The key of the variant that a request gets, of answers that vary on `vary`.
-pub fn variant(vary: &Vary, seed: u64, key: Key, request: &impl crate::cache::Fields) -> Key {
-    vary.key(seed, key, request, &mut Vec::new())
 }
 
 /// The number that keys are made with, kept in the folder.

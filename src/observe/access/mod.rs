@@ -19,6 +19,7 @@ mod template;
 pub use log::Log;
 pub use policy::{Format, Gist, Policy, Settings};
 pub use syslog::Header;
+pub(crate) use template::fields;
 pub use template::{FIELDS, HEADERS, Template, Wrong};
 
 use super::reason::{Cookies, Termination};

@@ -33,11 +33,12 @@ enum Piece {
     ResponseHeader(String),
 }
 
-/// Defines the fields and their names.
+/// Defines the fields of templates of a kind, and their names.
 macro_rules! fields {
-    ($($field:ident = $name:literal,)+) => {
+    ($(#[$about:meta])* $visible:vis enum { $($field:ident = $name:literal,)+ }) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        enum Field { $($field),+ }
+        $visible enum Field { $($field),+ }
 
         /// The names of all fields but headers.
         pub const FIELDS: &[&str] = &[$($name),+];
@@ -50,8 +51,9 @@ macro_rules! fields {
         }
     };
 }
+pub(crate) use fields;
 
-fields! {
+fields! { enum {
     Time = "time",
     TimeCommon = "time.common",
     TimeUnix = "time.unix",
@@ -86,7 +88,7 @@ fields! {
     Tries = "tries",
     Reason = "reason",
     Termination = "termination",
-}
+} }
 
 /// What precedes the name of a request's header, and of a response's.
 pub const HEADERS: [&str; 2] = ["request.headers.", "response.headers."];
