@@ -57,6 +57,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
         log::check(&mut sense, access_log);
     }
     sense.unused_pools();
+    cache::folders(&mut sense);
     cache::unused(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);

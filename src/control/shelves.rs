@@ -4,6 +4,7 @@
 //! over; nobody waits for a disk for longer than [`LAST_WRITES`].
 
 use crate::plan::{Plan, Store};
+use std::io;
 use std::time::Duration;
 
 /// How long an ending process waits for what is being written.
@@ -18,12 +19,18 @@ pub(super) fn follow(plan: &Plan, before: Option<&Plan>) -> Result<(), String> {
         }
     }
     for store in &plan.caches {
-        store
-            .shared
-            .shelve(store.shelf.as_ref())
-            .map_err(|error| format!("caches.{}.disk: {error}", store.shared.name))?;
+        store.shared.shelve(store.shelf.as_ref()).map_err(|error| cannot(store, &error))?;
     }
     Ok(())
+}
+
+fn cannot(store: &Store, error: &io::Error) -> String {
+    let name = &store.shared.name;
+    let path = store.shelf.as_ref().map(|shelf| shelf.path.display().to_string()).unwrap_or_default();
+    format!(
+        "cache `{name}` cannot use the folder {path}: {error}\n  help: `caches.{name}.disk.path` is to be one that this user may make and \
+         write to"
+    )
 }
 
 /// Another process is to have the folders.

@@ -3,7 +3,8 @@
 use super::Sense;
 use crate::config::model::RouteCache;
 use crate::config::sources::{Fault, KeyPath};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Looks at how the route at `at` uses a cache.
 pub(super) fn route(sense: &mut Sense<'_>, cache: &RouteCache, at: &KeyPath) {
@@ -17,6 +18,23 @@ pub(super) fn route(sense: &mut Sense<'_>, cache: &RouteCache, at: &KeyPath) {
                 .also(key.child("only_query"), "the other one")
                 .help("remove one of them"),
         );
+    }
+}
+
+/// Caches that would write over each other.
+pub(super) fn folders(sense: &mut Sense<'_>) {
+    let mut had: BTreeMap<&Path, &str> = BTreeMap::new();
+    let config = sense.config;
+    for (name, cache) in &config.caches {
+        let Some(disk) = &cache.disk else { continue };
+        if let Some(other) = had.insert(&disk.path, name) {
+            let at = |name: &str| KeyPath::from(["caches", name, "disk", "path"]);
+            sense.fault(
+                Fault::new(at(name), format!("the caches `{other}` and `{name}` have one folder"))
+                    .also(at(other), "the other one")
+                    .help("give each a folder of its own, or use one cache on both routes"),
+            );
+        }
     }
 }
 

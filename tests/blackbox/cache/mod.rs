@@ -3,6 +3,7 @@
 
 mod collapsing;
 mod crowd;
+mod disk;
 mod fills;
 mod freshness;
 mod invalidation;

@@ -1,0 +1,102 @@
+//! What a cache keeps on the disk, over restarts and kills.
+
+use crate::admin::{Desk, desk, setup};
+use crate::support::proxy::{Directory, Setup};
+use crate::support::toml::http;
+use crate::support::{Proxy, Target, eventually};
+use std::path::Path;
+
+/// A target whose answers are fresh for long, and tagged by the first part of their path; `/vary/` varies on X-Kind.
+fn origin() -> Target {
+    Target::with("origin", move |peer| {
+        while let Some(seen) = peer.request() {
+            let tag = format!("Surrogate-Key: {}", seen.path.split('/').nth(1).unwrap_or_default());
+            let vary = if seen.path.starts_with("/vary/") { "Vary: X-Kind" } else { "X-Same: 1" };
+            let body = seen.path.repeat(if seen.path.contains("large") { 100_000 } else { 3 });
+            if peer.reply(200, &["Cache-Control: max-age=600", &tag, vary], body.as_bytes()).is_none() {
+                return;
+            }
+        }
+    })
+}
+
+fn config(target: &Target, folder: &Path) -> String {
+    http(&[target])
+        + &format!("\n[caches.c]\nmemory = \"4MiB\"\ndisk = {{ path = \"{}\", size = \"64MiB\" }}\n", folder.display())
+        + "[routes.all]\npool = \"site\"\ncache = \"c\"\n"
+}
+
+fn start(target: &Target, folder: &Path) -> Desk {
+    let desk = desk(setup(&config(target, folder), "").start());
+    desk.proxy.log.wait(&["disk cache is ready"]);
+    desk
+}
+
+/// Asks for a path until it is on the disk as well.
+fn keep(desk: &Desk, paths: &[&str]) {
+    for (nth, path) in paths.iter().enumerate() {
+        assert_eq!(desk.proxy.get(path).body, path.repeat(if path.contains("large") { 100_000 } else { 3 }).as_bytes());
+        eventually("it is on the disk", || {
+            desk.proxy.metric("ringway_cache_objects", &[("cache", "c"), ("tier", "disk")]) > nth as f64
+        });
+    }
+}
+
+#[test]
+fn what_is_on_the_disk_is_found_again_after_a_kill() {
+    let (target, folder) = (origin(), Directory::new());
+    let paths = ["/a/small", "/a/large", "/vary/x"];
+    let mut before = start(&target, folder.path());
+    keep(&before, &paths);
+    before.proxy.signal(libc::SIGKILL);
+    before.proxy.exit();
+    let after = start(&target, folder.path());
+    for path in paths {
+        let answer = after.proxy.get(path);
+        assert!(super::hit(&answer), "{path}: {}", super::told(&answer));
+        assert!(answer.body == path.repeat(if path.contains("large") { 100_000 } else { 3 }).as_bytes(), "{path}");
+    }
+    let other = after.proxy.client().ask("GET", "/vary/x", &["X-Kind: 2"]);
+    assert!(!super::hit(&other), "another variant is asked for");
+    assert_eq!(target.requests(), 4);
+}
+
+#[test]
+fn what_was_purged_stays_so_after_a_kill() {
+    let (target, folder) = (origin(), Directory::new());
+    let mut before = start(&target, folder.path());
+    keep(&before, &["/tag/x", "/other/x", "/prefix/x"]);
+    for what in [&["--tag", "tag"][..], &["--prefix", "http://site.test/prefix/"]] {
+        let (code, told, wrong) = before.run(&[&["purge"], what].concat());
+        assert_eq!(code, Some(0), "{told}{wrong}");
+    }
+    before.proxy.signal(libc::SIGKILL);
+    before.proxy.exit();
+    let after = start(&target, folder.path());
+    for (path, stays) in [("/tag/x", false), ("/other/x", true), ("/prefix/x", false)] {
+        let answer = after.proxy.get(path);
+        assert_eq!(super::hit(&answer), stays, "{path}: {}", super::told(&answer));
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_had_is_told_before_anything_is_served() {
+    let target = origin();
+    let mut failed = Setup::new(config(&target, Path::new("/proc/none"))).spawn();
+    assert!(!failed.exit().success());
+    failed.log.wait(&["cache `c` cannot use the folder /proc/none"]);
+    failed.log.wait(&["caches.c.disk.path"]);
+}
+
+#[test]
+fn two_caches_cannot_have_one_folder() {
+    let (target, folder) = (origin(), Directory::new());
+    let text = config(&target, folder.path());
+    let two = text.clone()
+        + &text[text.find("[caches.c]").unwrap()..text.find("[routes.all]").unwrap()].replace("caches.c", "caches.d")
+        + "[routes.b]\npaths = [\"/b/\"]\npool = \"site\"\ncache = \"d\"\n";
+    let mut failed = Setup::new(two).spawn();
+    assert!(!failed.exit().success());
+    failed.log.wait(&["the caches `c` and `d` have one folder"]);
+    drop(Proxy::start(text));
+}
