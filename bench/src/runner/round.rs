@@ -48,7 +48,8 @@ struct Mark {
 }
 
 /// Puts `peer` under the load of `scenario`. The window begins after the warm-up and ends before the load does, so that
-/// opening and closing connections are not in it; `backend` says how many answers it gave meanwhile.
+/// opening and closing connections are not in it; `backend` says how many answers it gave meanwhile, or where it gives none the load
+/// how many it got.
 pub fn measure(scenario: &Scenario, peer: &Running, backend: SocketAddr, length: Length) -> Result<Round> {
     let seconds = (length.warm_up + length.window).as_secs_f64() + 0.3;
     let address = peer.listener(scenario.protocol).with_context(|| format!("{} has no such listener", peer.name))?;
@@ -57,9 +58,13 @@ pub fn measure(scenario: &Scenario, peer: &Running, backend: SocketAddr, length:
     let before = Mark::now(peer, backend)?;
     std::thread::sleep(length.window);
     let after = Mark::now(peer, backend)?;
-    load::finish(load).and_then(LoadReport::clean).with_context(|| format!("load on {}", peer.name))?;
+    let report = load::finish(load).and_then(LoadReport::clean).with_context(|| format!("load on {}", peer.name))?;
 
-    let units = (after.answers - before.answers) as f64;
+    let units = match report.answers.filter(|_| scenario.is_answered_by_the_proxy()) {
+        // The load goes on at one rate: its window has the share that it has of its time.
+        Some(answers) => answers as f64 / seconds * (after.at - before.at).as_secs_f64(),
+        None => (after.answers - before.answers) as f64,
+    };
     ensure!(units > 0.0, "{} answered nothing", peer.name);
     let elapsed = (after.at - before.at).as_secs_f64();
     let (proxy_busy, load_busy) = (after.proxy.busy_since(before.proxy), after.load.busy_since(before.load));

@@ -130,6 +130,11 @@ impl Scenario {
         Ok(())
     }
 
+    /// Whether the backend gives hardly any of the answers.
+    pub fn is_answered_by_the_proxy(&self) -> bool {
+        self.extra.as_deref() == Some("cache")
+    }
+
     /// The load that it asks for.
     pub fn spec(&self) -> LoadSpec {
         LoadSpec { tool: self.load.clone(), tls: self.tls, path: self.path.clone(), connections: self.connections }

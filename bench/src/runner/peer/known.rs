@@ -103,7 +103,7 @@ pub const KNOWN: &[Known] = &[
                 "cache",
                 &[(
                     "extra",
-                    "access_log off; sendfile on; tcp_nopush on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
+                    "access_log off; sendfile on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
                      proxy_cache_path {{dir}}/cache levels=1:2 keys_zone=site:64m max_size=4g inactive=1h use_temp_path=off; \
                      proxy_cache site;",
                 )],
