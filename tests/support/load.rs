@@ -73,21 +73,22 @@ pub fn run(address: &str, clients: usize, requests: usize, path: impl Fn(usize) 
 pub struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<Count>>,
-    done: Arc<AtomicU64>,
+    done: Arc<[AtomicU64]>,
 }
 
 impl Load {
     /// GETs over `clients` keep-alive connections, each pausing `pause` between.
     pub fn start(address: &str, clients: usize, pause: Duration) -> Load {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let done: Arc<[AtomicU64]> = (0..clients).map(|_| AtomicU64::new(0)).collect();
         let threads = (0..clients)
-            .map(|_| {
+            .map(|client| {
                 let (stop, done, address) = (stop.clone(), done.clone(), address.to_owned());
                 thread::spawn(move || {
                     let mut one = One::new(&address, "GET");
                     while !stop.load(Ordering::Relaxed) {
                         one.exchange("/load");
-                        done.fetch_add(1, Ordering::Relaxed);
+                        done[client].fetch_add(1, Ordering::Relaxed);
                         thread::sleep(pause);
                     }
                     one.count
@@ -99,14 +100,18 @@ impl Load {
 
     /// Requests finished so far.
     pub fn done(&self) -> u64 {
-        self.done.load(Ordering::Relaxed)
+        self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum()
     }
 
-    /// Waits for `n` more requests.
+    /// Waits for `n` more requests, and until each client has had the answer to one that it began after this was called.
     #[track_caller]
     pub fn more(&self, n: u64) {
         let want = self.done() + n;
-        super::eventually("the load goes on", || self.done() >= want);
+        let begun: Vec<u64> = self.done.iter().map(|done| done.load(Ordering::Relaxed) + 2).collect();
+        super::eventually("the load goes on", || {
+            self.done() >= want
+                && self.done.iter().zip(&begun).all(|(done, begun)| done.load(Ordering::Relaxed) >= *begun)
+        });
     }
 
     pub fn stop(self) -> Count {

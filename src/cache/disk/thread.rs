@@ -69,13 +69,13 @@ async fn serve(start: Start, ring: bool) -> io::Result<()> {
     let began = Instant::now();
     let Some((mut log, recovered)) = read(&folder, &shared, ring).await else { return Ok(()) };
     log.renew = renew;
-    tracing::info!(
-        folder = %folder.display(), objects = recovered.objects, bytes = recovered.bytes,
-        took_ms = began.elapsed().as_millis() as u64, "the disk cache is read"
-    );
+    let (objects, bytes) = (recovered.objects, recovered.bytes);
     if let Some(ready) = ready {
         ready(recovered);
     }
+    tracing::info!(
+        folder = %folder.display(), objects, bytes, took_ms = began.elapsed().as_millis() as u64, "the disk cache is read"
+    );
     forget(&shared);
     if shared.wipe.load(Ordering::SeqCst) {
         shared.index.clear();

@@ -60,12 +60,6 @@ impl Store {
                 let (what, force) = read_note(&note.bytes).unwrap_or((Purge::All, Force::Hard));
                 store.purges.recall(what, force, note.stamp);
             }
-            tracing::info!(
-                cache = store.name,
-                objects = recovered.objects,
-                bytes = recovered.bytes,
-                "disk cache is ready"
-            );
         };
         let renew = move |_: Key, stamp: u64, meta: &[u8]| {
             let store = asked.upgrade()?;

@@ -28,7 +28,7 @@ fn config(target: &Target, folder: &Path) -> String {
 
 fn start(target: &Target, folder: &Path) -> Desk {
     let desk = desk(setup(&config(target, folder), "").start());
-    desk.proxy.log.wait(&["disk cache is ready"]);
+    desk.proxy.log.wait(&["the disk cache is read"]);
     desk
 }
 

@@ -27,8 +27,8 @@ pub fn moody(name: &str) -> Moody {
     let (says, checks, waits) = (status.clone(), health.clone(), delay.clone());
     let target = Target::with(name, move |peer| {
         while let Some(seen) = peer.request() {
-            let done = match seen.path.as_str() {
-                "/healthz" => peer.reply(checks.load(Ordering::SeqCst), &[], b""),
+            let done = match seen.path.split('?').next() {
+                Some("/healthz") => peer.reply(checks.load(Ordering::SeqCst), &[], b""),
                 _ => {
                     thread::sleep(Duration::from_millis(waits.load(Ordering::SeqCst).into()));
                     match says.load(Ordering::SeqCst) {
@@ -60,7 +60,7 @@ impl Moody {
 
     /// Requests that were no checks.
     pub fn served(&self) -> usize {
-        self.target.seen().iter().filter(|seen| seen.path != "/healthz").count()
+        self.target.seen().iter().filter(|seen| seen.path.split('?').next() != Some("/healthz")).count()
     }
 }
 
