@@ -2,7 +2,7 @@
 
 use super::present::Shared;
 use crate::cache::disk::Disk;
-use crate::observe::scrape::{Cache, Tier};
+use crate::observe::scrape::{Cache, DiskTier, Tier};
 use crate::plan::Plan;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Cache> {
             limit: store.memory(),
             objects: store.objects(),
             evicted: figures.evicted.get(),
+            disk: None,
         };
         let disk = store.with_disk(Disk::usage).map(|usage| Tier {
             name: "disk",
@@ -28,6 +29,13 @@ pub(super) fn of(plan: &Plan) -> Vec<Cache> {
             limit: usage.limit,
             objects: usage.objects,
             evicted: usage.evicted,
+            disk: Some(DiskTier {
+                queued: usage.queued,
+                stored: usage.stored,
+                refused: [("busy", usage.busy), ("failing", usage.failing), ("too-large", usage.too_large)],
+                carried: usage.carried,
+                errors: [("corrupt", usage.corrupt), ("read", usage.read_errors), ("write", usage.write_errors)],
+            }),
         });
         Cache {
             cache,

@@ -245,19 +245,22 @@ impl Stream {
 
     /// Sends all of `head` and then all of `bulk` as [`Stream::send`] does, in one call as far as the peer takes them.
     pub async fn send_both(&self, mut head: Lease, mut bulk: Lease, stall: Duration) -> io::Result<()> {
-        let pieces = [IoSlice::new(&head), IoSlice::new(&bulk)];
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match rustix::net::sendmsg(&self.watch, &pieces, &mut SendAncillaryBuffer::default(), flags) {
-            Ok(count) => {
-                let of_head = count.min(head.len());
-                head.advance(of_head);
-                bulk.advance(count - of_head);
-            }
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let count = self.send_pieces(&[IoSlice::new(&head), IoSlice::new(&bulk)])?;
+        let of_head = count.min(head.len());
+        head.advance(of_head);
+        bulk.advance(count - of_head);
         self.send(head, stall).await?;
         self.send(bulk, stall).await
+    }
+
+    /// Sends as much of `pieces` as the peer takes at once, from where they lie. Returns how many bytes; none is no failure.
+    pub fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::sendmsg(&self.watch, pieces, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(count) => Ok(count),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sends as much as the peer takes at once.

@@ -10,7 +10,7 @@ mod queues;
 mod reloads;
 mod sticky;
 
-pub use caches::{Cache, Tier};
+pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::Guard;

@@ -7,7 +7,7 @@ use super::session::{Facts, Session};
 use crate::net::{Handle, Lease, Stream, timeout};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -246,6 +246,14 @@ impl<'a> Channel<'a> {
                 taken.set(taken.get() + lease.len());
                 self.send(lease, stall).await
             }
+        }
+    }
+
+    /// As [`Stream::send_pieces`]; what is not sent in clear takes none.
+    pub fn send_pieces(self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.send_pieces(pieces),
+            Self::Secure(..) | Self::Multiplexed(_) => Ok(0),
         }
     }
 

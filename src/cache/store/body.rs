@@ -116,6 +116,20 @@ impl Body {
         body
     }
 
+    /// One of these bytes, complete.
+    pub fn of(bytes: &[u8]) -> Self {
+        let segments = bytes.chunks(PIECE).map(Segment::from).collect();
+        let body = Self::default();
+        {
+            let mut progress = body.progress.lock();
+            (progress.end, progress.stage) = (bytes.len() as u64, Stage::Complete);
+        }
+        body.length.store(bytes.len() as u64, Ordering::Release);
+        // It is said once.
+        let _ = body.whole.set(Whole { segments, length: bytes.len() as u64, trailers: Box::default() });
+        body
+    }
+
     /// One of which everything before `at` is left out, and only a window is kept.
     pub fn from(at: u64, window: u64) -> Self {
         let body = Self::default();
@@ -440,9 +454,11 @@ mod tests {
         let body = Arc::new(Body::default());
         whole.chunks(1000).for_each(|part| body.append(segment(part)));
         body.finish(b"");
-        assert_eq!(body.segments().map(<[_]>::len), Some(4));
-        for at in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, whole.len() - 1, whole.len()] {
-            assert_eq!(read(&mut Reader::new(body.clone(), at as u64)), whole[at..], "{at}");
+        for body in [body, Arc::new(Body::of(&whole))] {
+            assert_eq!((body.segments().map(<[_]>::len), body.received()), (Some(4), whole.len() as u64));
+            for at in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, whole.len() - 1, whole.len()] {
+                assert_eq!(read(&mut Reader::new(body.clone(), at as u64)), whole[at..], "{at}");
+            }
         }
     }
 

@@ -122,7 +122,7 @@ fn shown(present: &Present, of: &scrape::Cache) -> view::Cache {
         *place += count;
     }
     let tier = |tier: &scrape::Tier| {
-        let scrape::Tier { name, bytes, limit, objects, evicted } = *tier;
+        let scrape::Tier { name, bytes, limit, objects, evicted, disk: _ } = *tier;
         view::Tier { tier: name.to_owned(), bytes, max: limit, objects, evicted }
     };
     let unkept = of.unkept.iter().filter(|(_, count)| *count > 0);

@@ -3,6 +3,7 @@
 //! What always holds: what is sent is one answer from its first byte to its last, and what breaks off is never made to look
 //! complete.
 
+use super::batch::Batch;
 use super::coded::Recoder;
 use super::view::View;
 use crate::cache::multipart::Boundary;
@@ -19,6 +20,7 @@ use crate::http::reply::Reply;
 use crate::http::transfer::{INLINE, push_content, push_end, send_content};
 use crate::net::{Either, Lease, race, timeout};
 use crate::observe::reason::Failure;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +38,6 @@ pub(super) struct Given<'a> {
     /// How long nothing may come of one that comes in.
     pub(super) silence: Duration,
 }
-
-/// Bytes of content that are sent at a time.
-const AT_A_TIME: usize = 64 << 10;
 
 /// What of it is given.
 enum Part {
@@ -76,14 +75,10 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
     };
     exchange.outcome.answers_with(exchange.connection.era, &out);
     let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(out.len(), |end| end + 4);
-    let bulk = if sending.is_ended() { Lease::empty() } else { sending.bulk() };
-    exchange.outcome.body_out += (out.len() - head + bulk.len()) as u64;
-    exchange.outcome.bytes_out += (out.len() + bulk.len()) as u64;
-    let sent = match bulk.is_empty() {
-        true => client.send(out, listener.timeouts.write_stall).await,
-        false => client.send_both(out, bulk, listener.timeouts.write_stall).await,
-    };
-    if let Err(error) = sent {
+    let batch = if sending.is_ended() { Batch::default() } else { sending.begun() };
+    exchange.outcome.body_out += (out.len() - head + batch.length()) as u64;
+    exchange.outcome.bytes_out += (out.len() + batch.length()) as u64;
+    if let Err(error) = batch.send(client, out, listener.timeouts.write_stall).await {
         exchange.gone(&error);
         return None;
     }
@@ -378,31 +373,27 @@ impl Sending {
     }
 
     /// What is there already, to go out with the head, where it needs no frame.
-    fn bulk(&mut self) -> Lease {
-        let mut bulk = Lease::empty();
+    fn begun(&mut self) -> Batch {
         if !matches!(self.framing, Framing::Length(_)) || !self.reader.has_more() {
-            return bulk;
+            return Batch::default();
         }
         // What cannot be read shows when the rest is sent.
-        if let Ok(Taken::Content(segment, range)) = self.take() {
-            bulk = self.gather(&segment[range]);
+        match self.take() {
+            Ok(Taken::Content(segment, range)) => self.gather(segment, range),
+            _ => Batch::default(),
         }
-        bulk
     }
 
     /// Content with what else is there of it, as much as goes out at a time.
-    fn gather(&mut self, first: &[u8]) -> Lease {
-        let more = usize::try_from(self.left).unwrap_or(usize::MAX).min(AT_A_TIME);
-        let more = if self.reader.has_more() { more } else { 0 };
-        let mut content = Lease::with_room(first.len() + more);
-        content.buffer().extend_from_slice(first);
-        while !self.ended && self.reader.has_more() && content.len() < AT_A_TIME {
+    fn gather(&mut self, segment: Segment, range: Range<usize>) -> Batch {
+        let mut batch = Batch::default();
+        batch.add(segment, range);
+        while !self.ended && self.reader.has_more() && !batch.is_full() {
             // What cannot be read shows when the rest is sent.
             let Ok(Taken::Content(segment, range)) = self.take() else { break };
-            content.reserve(range.len());
-            content.buffer().extend_from_slice(&segment[range]);
+            batch.add(segment, range);
         }
-        content
+        batch
     }
 
     fn is_ended(&self) -> bool {
@@ -410,7 +401,7 @@ impl Sending {
     }
 
     /// What is to be sent next.
-    fn take(&mut self) -> std::io::Result<Taken> {
+    fn take(&mut self) -> io::Result<Taken> {
         Ok(match self.reader.read()? {
             Piece::Content(segment, offset) => {
                 let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(segment.len() - offset);
@@ -437,10 +428,13 @@ impl Sending {
             };
             match taken {
                 Taken::Content(segment, range) => {
-                    let content = self.gather(&segment[range]);
-                    drop(segment);
-                    let length = content.len() as u64;
-                    if let Err(error) = send_content(client, self.framing, content, stall).await {
+                    let batch = self.gather(segment, range);
+                    let length = batch.length() as u64;
+                    let sent = match self.framing {
+                        Framing::Chunked => send_content(client, self.framing, batch.copy(0), stall).await,
+                        _ => batch.send(client, Lease::empty(), stall).await,
+                    };
+                    if let Err(error) = sent {
                         exchange.gone(&error);
                         return None;
                     }

@@ -6,6 +6,7 @@
 //! not for it.
 
 mod ask;
+mod batch;
 mod changed;
 mod coded;
 mod deliver;

@@ -80,7 +80,7 @@ impl Cached<'_, '_> {
         };
         match stored.into_body() {
             crate::cache::disk::Body::Whole(content) => {
-                let entry = entry(Arc::new(Body::complete(vec![Segment::from(&content[..])])));
+                let entry = entry(Arc::new(Body::of(&content)));
                 insert(store, key, &entry);
                 entry
             }

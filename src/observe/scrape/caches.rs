@@ -35,6 +35,23 @@ pub struct Tier {
     pub objects: u64,
     /// Keys that gave way to others.
     pub evicted: u64,
+    /// That of a disk.
+    pub disk: Option<DiskTier>,
+}
+
+/// What goes to a disk and comes from it.
+#[derive(Clone, Debug, Default)]
+pub struct DiskTier {
+    /// Bytes that wait to be written.
+    pub queued: u64,
+    /// Objects that were written.
+    pub stored: u64,
+    /// Objects that were not, by why.
+    pub refused: [(&'static str, u64); 3],
+    /// Objects that stayed, though it was their turn to give way, as they had been asked for.
+    pub carried: u64,
+    /// What failed, by what it was.
+    pub errors: [(&'static str, u64); 3],
 }
 
 impl Scrape<'_> {
@@ -82,6 +99,32 @@ impl Scrape<'_> {
             for (why, count) in &of.unkept {
                 unkept.sample(&[("cache", name(of)), ("reason", why)], count);
             }
+        }
+        self.write_disks(page);
+    }
+
+    fn write_disks(&self, page: &mut Page) {
+        let disks = || {
+            let tiers = self.caches.iter().flat_map(|of| of.tiers.iter().map(move |tier| (of.cache, tier)));
+            tiers.filter_map(|(cache, tier)| Some((self.shape.caches[cache].as_str(), tier.disk.as_ref()?)))
+        };
+        if disks().next().is_none() {
+            return;
+        }
+        let mut queued = page.gauge("ringway_cache_disk_queued_bytes", "Bytes that wait to be written.");
+        disks().for_each(|(name, disk)| queued.sample(&[("cache", name)], disk.queued));
+        let mut stored = page.counter("ringway_cache_disk_stored_total", "Answers that were written.");
+        disks().for_each(|(name, disk)| stored.sample(&[("cache", name)], disk.stored));
+        let help = "Answers that stayed, though it was their turn to give way, as they had been asked for.";
+        let mut carried = page.counter("ringway_cache_disk_carried_total", help);
+        disks().for_each(|(name, disk)| carried.sample(&[("cache", name)], disk.carried));
+        let mut refused = page.counter("ringway_cache_disk_not_stored_total", "Answers that were not written, by why.");
+        for (name, disk) in disks() {
+            disk.refused.iter().for_each(|(why, count)| refused.sample(&[("cache", name), ("reason", why)], count));
+        }
+        let mut errors = page.counter("ringway_cache_disk_errors_total", "What failed with the disk, by what it was.");
+        for (name, disk) in disks() {
+            disk.errors.iter().for_each(|(what, count)| errors.sample(&[("cache", name), ("kind", what)], count));
         }
     }
 }

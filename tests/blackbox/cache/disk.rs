@@ -62,6 +62,35 @@ fn what_is_on_the_disk_is_found_again_after_a_kill() {
 }
 
 #[test]
+fn what_is_damaged_on_the_disk_is_asked_for_anew_and_counted() {
+    let (target, folder) = (origin(), Directory::new());
+    let mut before = start(&target, folder.path());
+    keep(&before, &["/a/small", "/b/small"]);
+    let stored = |desk: &Desk| desk.proxy.metric("ringway_cache_disk_stored_total", &[("cache", "c")]);
+    assert_eq!(stored(&before), 2.0);
+    before.proxy.signal(libc::SIGTERM);
+    before.proxy.exit();
+    // One letter of one body.
+    let mut found = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        if let Some(at) = bytes.windows(16).position(|window| window == b"/a/small/a/small") {
+            bytes[at + 3] = b'S';
+            std::fs::write(&file, bytes).unwrap();
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "it is on the disk as it is");
+    let after = start(&target, folder.path());
+    for (path, stays) in [("/a/small", false), ("/b/small", true)] {
+        let answer = after.proxy.get(path);
+        assert_eq!((answer.body.as_slice(), super::hit(&answer)), (path.repeat(3).as_bytes(), stays), "{path}");
+    }
+    let corrupt = after.proxy.metric("ringway_cache_disk_errors_total", &[("cache", "c"), ("kind", "corrupt")]);
+    assert_eq!(corrupt, 1.0);
+}
+
+#[test]
 fn what_was_purged_stays_so_after_a_kill() {
     let (target, folder) = (origin(), Directory::new());
     let mut before = start(&target, folder.path());
