@@ -265,7 +265,10 @@ impl Body {
                 let list = super::weight::block(SEGMENT * whole.segments.len() as u64);
                 held.sum::<u64>() + list + super::weight::block(size_of::<Self>() as u64 + 16)
             }
-            None => self.received() + size_of::<Self>() as u64,
+            None => {
+                let progress = self.progress.lock();
+                progress.end - progress.start + size_of::<Self>() as u64
+            }
         }
     }
 }

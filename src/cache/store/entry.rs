@@ -65,7 +65,7 @@ impl Entry {
     /// What its content takes in other codings, once they are complete.
     fn coded_weight(&self) -> u64 {
         let made = self.coded.iter().filter_map(|made| made.get()?.as_ref());
-        made.filter(|body| body.length().is_some()).map(|body| body.weight()).sum()
+        made.filter(|body| body.length().is_some() || !body.is_kept()).map(|body| body.weight()).sum()
     }
 
     fn first_line(&self) -> usize {

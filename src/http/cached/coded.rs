@@ -77,9 +77,12 @@ impl Recoder<'_> {
         place: usize,
         coder: impl FnOnce(usize) -> Option<Coder>,
     ) -> Option<Arc<Body>> {
-        let kept = entry.body.is_kept();
-        if let Some(known) = entry.coded[place].get().filter(|_| kept) {
-            return known.clone().filter(|body| !body.is_broken());
+        let mut kept = entry.body.is_kept();
+        match entry.coded[place].get().filter(|_| kept) {
+            // It has turned out too large to be kept: each client has it for itself.
+            Some(Some(known)) if !known.is_kept() && !known.is_broken() => kept = false,
+            Some(known) => return known.clone().filter(|body| !body.is_broken()),
+            None => {}
         }
         let plan = &exchange.connection.era.plan;
         let coder = coder(plan.limits.compression / plan.runtime.workers.max(1))?;
@@ -126,7 +129,8 @@ impl Recoder<'_> {
 
 /// Makes a content in another coding as it comes in.
 async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Option<(Arc<Store>, Key)>) {
-    let made = make(&entry, &body, &mut coder).await;
+    let largest = again.as_ref().map(|(store, _)| store.largest());
+    let made = make(&entry, &body, &mut coder, largest).await;
     let finished = made && finish(coder, &body).is_ok();
     if !finished {
         return body.fail();
@@ -138,8 +142,8 @@ async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Optio
     }
 }
 
-/// Returns whether all has been coded.
-async fn make(entry: &Arc<Entry>, body: &Body, coder: &mut Coder) -> bool {
+/// Returns whether all has been coded. `largest`: what is longer is kept no more.
+async fn make(entry: &Arc<Entry>, body: &Body, coder: &mut Coder, mut largest: Option<u64>) -> bool {
     let mut reader = Reader::new(entry.body.clone(), 0);
     loop {
         match reader.read() {
@@ -160,6 +164,10 @@ async fn make(entry: &Arc<Entry>, body: &Body, coder: &mut Coder) -> bool {
             }
             Ok(Piece::End) => return true,
             Ok(Piece::Gone | Piece::Broken) | Err(_) => return false,
+        }
+        if largest.is_some_and(|largest| body.received() > largest) {
+            largest = None;
+            body.slide(WINDOW);
         }
         while let Ok(Some(callee)) = body.ahead() {
             if net::timeout(PATIENCE, callee).await.is_none() && !body.has_readers() {

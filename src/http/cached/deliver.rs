@@ -158,25 +158,31 @@ struct Content {
     /// What of it.
     span: Span,
     framing: Framing,
+    /// Whether it is in another coding than the origin's, who cannot be asked for a part of it then.
+    recoded: bool,
 }
 
 impl Content {
+    fn new(body: Arc<Body>, span: Span, framing: Framing) -> Self {
+        Self { body, span, framing, recoded: false }
+    }
+
     fn all(body: Arc<Body>, length: u64) -> Self {
-        Self { body, span: Span::new(0, length), framing: Framing::Length(length) }
+        Self::new(body, Span::new(0, length), Framing::Length(length))
     }
 
     /// One whose length is not known yet.
     fn open(body: Arc<Body>, version: Version) -> Self {
-        Self { body, span: Span::new(0, u64::MAX), framing: Framing::Chunked.towards(version) }
+        Self::new(body, Span::new(0, u64::MAX), Framing::Chunked.towards(version))
     }
 }
 
 fn content_of(exchange: &Exchange<'_>, entry: &Entry, part: &Part) -> Content {
     match part {
-        Part::NotModified => Content { body: entry.body.clone(), span: Span::new(0, 0), framing: Framing::None },
+        Part::NotModified => Content::new(entry.body.clone(), Span::new(0, 0), Framing::None),
         Part::One(span, _) => match &entry.parts {
             Some(pieces) => Content::all(Arc::new(Body::complete(pieces.read(*span))), span.len()),
-            None => Content { body: entry.body.clone(), span: *span, framing: Framing::Length(span.len()) },
+            None => Content::new(entry.body.clone(), *span, Framing::Length(span.len())),
         },
         Part::Several(body, _) => Content::all(body.clone(), body.received()),
         Part::Whole => match entry.length() {
@@ -234,6 +240,7 @@ fn write_head(
                 Some(length) => Content::all(coded, length),
                 None => Content::open(coded, exchange.heads.request.version),
             };
+            content.recoded = true;
         }
     }
     let framing = content.framing;
@@ -344,12 +351,13 @@ pub(super) struct Sending {
     trailers: bool,
     /// Where the reader's body begins in the content.
     base: u64,
+    recoded: bool,
 }
 
 impl Sending {
     /// Begins with what is there and fits behind the head. `None`: the worker can be called by nobody.
     fn begin(content: Content, out: &mut Lease) -> Option<Self> {
-        let Content { body, span, framing } = content;
+        let Content { body, span, framing, recoded } = content;
         let left = span.len();
         let small = body.length().is_some_and(|length| length.min(left) <= INLINE as u64);
         let mut sending = Self {
@@ -359,6 +367,7 @@ impl Sending {
             ended: framing == Framing::None || left == 0,
             trailers: framing == Framing::Chunked && span.start == 0,
             base: 0,
+            recoded,
         };
         while small && !sending.ended {
             match sending.take().ok()? {
@@ -473,8 +482,8 @@ impl Sending {
                     self.cut(exchange, Failure::Internal);
                     return None;
                 }
-                Taken::Behind if matches!(self.framing, Framing::Length(_)) => return Some(self),
-                Taken::Behind => return self.give_up(exchange),
+                Taken::Behind if self.recoded => return self.give_up(exchange),
+                Taken::Behind => return Some(self),
                 Taken::Lost(failure) => {
                     self.cut(exchange, failure);
                     return None;

@@ -537,10 +537,11 @@ impl Cached<'_, '_> {
         let lines = Lines(entry.lines());
         let stored = Response::of(entry.status, &lines, rules);
         let tag = stored.etag.filter(|tag| etag::is_strong(tag));
-        let (Some(tag), Some(length)) = (tag, entry.length()) else { return sending.give_up(self.exchange) };
-        let missing = sending.missing();
+        let Some(tag) = tag else { return sending.give_up(self.exchange) };
+        // Of what comes in chunks nobody knows the length: all that there is is wanted then.
+        let (missing, length) = (sending.missing(), entry.length());
         let mut wanted = b"Range: ".to_vec();
-        cache::range::write_range(missing, Some(length), &mut wanted);
+        cache::range::write_range(missing, Some(length.unwrap_or(missing.end)), &mut wanted);
         wanted.extend_from_slice(b"\r\nIf-Range: ");
         wanted.extend_from_slice(tag);
         wanted.extend_from_slice(b"\r\n");
@@ -556,7 +557,10 @@ impl Cached<'_, '_> {
         let span = told.content_range.and_then(cache::range::ContentRange::parse);
         let fits = rest.status == 206
             && told.etag.is_some_and(|other| etag::is_same_strongly(tag, other))
-            && span.is_some_and(|range| range.span == missing && range.complete == Some(length));
+            && span.is_some_and(|range| match length {
+                Some(length) => range.span == missing && range.complete == Some(length),
+                None => range.span.start == missing.start && range.complete == Some(range.span.end),
+            });
         if !fits {
             return sending.give_up(self.exchange);
         }

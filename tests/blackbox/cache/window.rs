@@ -87,6 +87,47 @@ fn an_object_too_large_to_be_kept_goes_to_all_who_ask_and_a_slow_one_among_them_
 }
 
 #[test]
+fn a_slow_client_loses_nothing_of_what_turns_out_too_large_in_its_middle() {
+    let body = pattern(LENGTH);
+    let target = Target::with("chunked", move |peer| {
+        while let Some(seen) = peer.request() {
+            let from: Option<usize> =
+                seen.field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+            let sent = match from {
+                Some(from) => {
+                    let part = format!("Content-Range: bytes {from}-{}/{LENGTH}", LENGTH - 1);
+                    peer.reply(206, &["ETag: \"a\"", &part], &body[from..])
+                }
+                None => {
+                    let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    let chunks = body
+                        .chunks(100_000)
+                        .map(|part| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
+                    let all: Vec<u8> = chunks.flatten().collect();
+                    peer.try_send([head.as_bytes(), &all, b"0\r\n\r\n"].concat()).ok()
+                }
+            };
+            if sent.is_none() {
+                return;
+            }
+        }
+    });
+    let proxy = Proxy::start(config_with(&target, "", "8MiB", ""));
+    let mut clients = ask(&proxy, 3);
+    let want = pattern(LENGTH);
+    let mut slow = clients.pop().unwrap();
+    eventually("it is being answered", || slow.buffer.len() > 1000 || slow.fill(Duration::from_secs(1)).is_ok());
+    // The others take all of it in the meantime.
+    for client in &mut clients {
+        assert_same(&client.response().body, &want);
+    }
+    let answer = slow.response();
+    assert_eq!((answer.status, answer.field("content-length")), (200, None));
+    assert_same(&answer.body, &want);
+    assert!(slow.alive());
+}
+
+#[test]
 fn without_a_validator_each_has_a_large_object_for_itself() {
     let open = Arc::new(AtomicUsize::new(2));
     let target = large("", open);

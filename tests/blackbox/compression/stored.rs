@@ -1,8 +1,8 @@
 //! Answers that a cache keeps, compressed for those who take it.
 
-use super::{decoded, page, pages};
-use crate::support::Proxy;
+use super::{decoded, encoded, page, pages};
 use crate::support::toml::http;
+use crate::support::{Proxy, Target, assert_same};
 
 const LENGTHS: [usize; 2] = [3_000, 300_000];
 
@@ -31,4 +31,32 @@ fn a_stored_answer_is_given_in_each_coding_without_asking_again() {
         assert_eq!(known.status, 304);
         assert_eq!(target.requests(), 1, "{length}");
     }
+}
+
+#[test]
+fn what_is_too_large_without_its_coding_is_given_and_not_kept() {
+    let whole = page(10_000).repeat(600);
+    let small = encoded("gzip", &whole);
+    let body = small.clone();
+    let target = Target::with("packed", move |peer| {
+        while peer.request().is_some() {
+            let fields =
+                ["Content-Type: text/html", "Content-Encoding: gzip", "Cache-Control: max-age=60", "Vary: Accept"];
+            if peer.reply(200, &fields, &body).is_none() {
+                return;
+            }
+        }
+    });
+    let cache = "\n[caches.c]\nmemory = \"8MiB\"\n[routes.all]\npool = \"site\"\ncache = \"c\"\ncompress = true\n";
+    let proxy = Proxy::start(http(&[&target]) + cache);
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        let plain = client.ask("GET", "/a", &["Accept-Encoding: identity"]);
+        assert_same(&plain.body, &whole);
+        let packed = client.ask("GET", "/a", &["Accept-Encoding: gzip"]);
+        assert_same(&packed.body, &small);
+        let held = proxy.metric("ringway_cache_bytes", &[("cache", "c"), ("tier", "memory")]);
+        assert!(held > 0.0 && held < 3e6, "{held} bytes: of {} at most a window is held", whole.len());
+    }
+    assert_eq!(target.requests(), 1, "it stays stored as it came");
 }
