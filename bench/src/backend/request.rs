@@ -27,7 +27,7 @@ pub struct Request {
 pub enum Wanted {
     /// `/128`, `/4k`, `/64k`, `/1m`, `/?size=N`: that many bytes. These and the paths below may have `/route-N` before them.
     Fixed(usize),
-    /// `/cached/128`, `/cached/64k`: the same of an answer that is fresh for an hour.
+    /// `/cached/128`, `/cached/64k`, `/cached?size=N`: the same of an answer that is fresh for an hour.
     Cacheable(usize),
     /// `/strict/ID?size=N[&chunked=1]`: the bytes of [`crate::pattern`].
     Strict { id: u64, size: usize, chunked: bool },
@@ -103,6 +103,7 @@ fn wanted(target: &str) -> Result<Wanted> {
         "/4k" => Wanted::Fixed(4 << 10),
         "/64k" => Wanted::Fixed(64 << 10),
         "/1m" => Wanted::Fixed(1 << 20),
+        "/cached" => Wanted::Cacheable(size),
         "/cached/128" => Wanted::Cacheable(128),
         "/cached/64k" => Wanted::Cacheable(64 << 10),
         "/page" => Wanted::Page(size),

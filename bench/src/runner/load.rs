@@ -27,6 +27,8 @@ pub struct LoadSpec {
     pub path: String,
     /// Its connections.
     pub connections: usize,
+    /// How many numbers `{key}` in the path may be, at random; 0: none. For [`Tool::Bulk`].
+    pub keys: usize,
 }
 
 /// See [`LoadSpec::tool`].
@@ -177,7 +179,11 @@ impl LoadSpec {
                 command.args(["--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", &url]);
                 command
             }
-            Tool::Bulk => ours("bulk"),
+            Tool::Bulk => {
+                let mut command = ours("bulk");
+                command.args(["--keys", &self.keys.to_string()]);
+                command
+            }
             Tool::Short => ours("short"),
             Tool::Messages => ours("messages"),
             Tool::Datagrams => {

@@ -8,6 +8,7 @@ pub mod paced;
 pub mod peer;
 pub mod round;
 pub mod scenario;
+pub mod shelved;
 pub mod turns;
 
 use crate::plain;
@@ -17,8 +18,9 @@ use anyhow::{Context, Result, ensure};
 use outcome::Outcome;
 use peer::{LOAD_CORE, OURS, Peer, Running};
 use round::Length;
-use scenario::{Kind, Scenario};
+use scenario::{DISK, Kind, Scenario};
 use serde::Serialize;
+use shelved::Reads;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -122,6 +124,13 @@ impl Bench<'_> {
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
+        if scenario.keys > 0 {
+            progress(&format!("{}: filling", scenario.name));
+            running.iter().try_for_each(|peer| shelved::fill(scenario, peer))?;
+        }
+        let ours = running.iter().find(|peer| peer.name == OURS);
+        let shelved = ours.and_then(|ours| ours.admin).filter(|_| scenario.extra.as_deref() == Some(DISK));
+        let before = shelved.map(Reads::now).transpose()?;
         self.target.be_patient(true)?;
         let length = Length { warm_up: Duration::from_millis(400), window: Duration::from_secs_f64(self.args.window) };
         let mut rounds = BTreeMap::<String, Vec<_>>::new();
@@ -131,7 +140,10 @@ impl Bench<'_> {
             Ok(())
         })?;
         let mut outcome = Outcome::of_load(scenario, rounds);
-        if let Some(ours) = running.iter().find(|peer| peer.name == OURS) {
+        if let Some((admin, before)) = shelved.zip(before) {
+            outcome.peers.entry(OURS.to_owned()).or_default().reads = Some(Reads::now(admin)?.since(before)?);
+        }
+        if let Some(ours) = ours {
             let figures = outcome.peers.entry(OURS.to_owned()).or_default();
             let rate = figures.rate.map(|rate| rate.value);
             figures.enters = rate.and_then(|rate| inside::enters(scenario, ours, rate).ok());
@@ -141,7 +153,7 @@ impl Bench<'_> {
         if scenario.paced {
             self.pace(scenario, &running, &mut outcome)?;
         }
-        if let Some(ours) = running.iter().find(|peer| peer.name == OURS) {
+        if let Some(ours) = ours {
             outcome.add_log_lines(inside::log_lines(ours)?);
         }
         progress("");

@@ -5,6 +5,7 @@ use super::paced::{Paced, Sample};
 use super::peer::OURS;
 use super::round::Round;
 use super::scenario::{Kind, Scenario};
+use super::shelved::Reads;
 use super::turns::{Asked, Turns};
 use crate::ratio::Median;
 use serde::Serialize;
@@ -46,6 +47,9 @@ pub struct Figures {
     pub longest_turn: Option<f64>,
     /// Lines of the access log that were written, and lost; only of Ringway.
     pub log_lines: Option<(f64, f64)>,
+    /// What its cache read from the disk; only of Ringway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
     /// Why the row is void.
     pub void: Option<String>,
     /// Bytes per connection of a crowd, process and kernel.
@@ -257,6 +261,9 @@ impl Outcome {
         }
         if let Some((written, lost)) = ours.log_lines {
             writeln!(f, "  lines of the access log: {written:.0} written, {lost:.0} lost")?;
+        }
+        if let Some(reads) = &ours.reads {
+            writeln!(f, "  hits: {:.0}, of which read from the disk: {:.1} %", reads.hits, reads.share() * 100.0)?;
         }
         if let Some(turn) = ours.longest_turn {
             writeln!(f, "  longest turn of the worker's loop: {turn:.1} ms")?;

@@ -33,6 +33,9 @@ pub struct Scenario {
     /// What the load asks for.
     #[serde(default)]
     pub path: String,
+    /// How many numbers `{key}` in the path may be, at random; each is asked for once before. 0: none.
+    #[serde(default)]
+    pub keys: usize,
     /// The load's connections.
     pub connections: usize,
     /// What costs are per.
@@ -61,6 +64,9 @@ pub struct Scenario {
     /// The largest good value of Ringway's: bytes per idle connection, or failed requests.
     pub limit: Option<f64>,
 }
+
+/// The extra by which answers come from a cache on the disk.
+pub const DISK: &str = "cache-disk";
 
 /// See [`Scenario::kind`].
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +128,8 @@ impl Unit {
 impl Scenario {
     /// Fails if it asks for what the runner does not have.
     fn check(&self) -> Result<()> {
+        ensure!((self.keys > 0) == self.path.contains("{key}"), "keys are for a path with {{key}}, and it for them");
+        ensure!(self.keys == 0 || self.load == Tool::Bulk, "this load knows no keys");
         ensure!(!self.tls || self.protocol == Protocol::Http, "the TCP and UDP listeners are in clear");
         let datagrams = self.load == Tool::Datagrams;
         ensure!(datagrams == (self.protocol == Protocol::Udp), "datagrams are for the UDP listener, and it for them");
@@ -132,12 +140,13 @@ impl Scenario {
 
     /// Whether the backend gives hardly any of the answers.
     pub fn is_answered_by_the_proxy(&self) -> bool {
-        self.extra.as_deref() == Some("cache")
+        matches!(self.extra.as_deref(), Some("cache" | DISK))
     }
 
     /// The load that it asks for.
     pub fn spec(&self) -> LoadSpec {
-        LoadSpec { tool: self.load.clone(), tls: self.tls, path: self.path.clone(), connections: self.connections }
+        let Self { load, tls, path, connections, keys, .. } = self;
+        LoadSpec { tool: load.clone(), tls: *tls, path: path.clone(), connections: *connections, keys: *keys }
     }
 
     /// What stands around the peers: the backend at `target` and, for HTTP/2, `h2c`; files in `directory`.
@@ -190,6 +199,8 @@ mod tests {
         let good = read("protocol = 'http'\nload = { h2load = { streams = 16 } }");
         assert!(good.check().is_ok() && good.spec().tls);
         assert_eq!(good.load, Tool::H2load { streams: Some(16) });
+        let keys = "protocol = 'http'\nload = 'bulk'\npath = '/{key}'";
+        assert!(read(keys).check().is_err() && read(&format!("{keys}\nkeys = 3")).check().is_ok());
         for bad in ["protocol = 'tcp'", "protocol = 'http'\npaced = true", "protocol = 'http'\nload = 'messages'"] {
             assert!(read(bad).check().is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! The proxies that the runner knows: how each is started, and how its users would write a route and a target.
 
+use crate::runner::scenario::DISK;
 use std::path::Path;
 
 /// A proxy as it is known before it was looked for.
@@ -57,6 +58,14 @@ pub const FLOOR: &str = "floor";
 /// Who has a UDP listener here.
 pub const WITH_UDP: [&str; 2] = ["ringway", "nginx"];
 
+/// From a file, whose bytes the kernel sends as they are in its own cache. The backend's answers are small against `max_size`.
+const NGINX_CACHE: &[(&str, &str)] = &[(
+    "extra",
+    "access_log off; sendfile on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
+     proxy_cache_path {{dir}}/cache levels=1:2 keys_zone=site:64m max_size=4g inactive=1h use_temp_path=off; \
+     proxy_cache site;",
+)];
+
 /// Where `cargo build --release` puts Ringway.
 pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway");
 
@@ -99,15 +108,9 @@ pub const KNOWN: &[Known] = &[
         extras: &[
             ("", &[("extra", "access_log off;")]),
             ("log", &[("extra", "access_log {{dir}}/nginx-access.log combined buffer=64k flush=1s;")]),
-            (
-                "cache",
-                &[(
-                    "extra",
-                    "access_log off; sendfile on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
-                     proxy_cache_path {{dir}}/cache levels=1:2 keys_zone=site:64m max_size=4g inactive=1h use_temp_path=off; \
-                     proxy_cache site;",
-                )],
-            ),
+            ("cache", NGINX_CACHE),
+            // There it is always on the disk.
+            (DISK, NGINX_CACHE),
             (
                 "gzip",
                 &[(
@@ -210,6 +213,15 @@ const RINGWAY_PEER: Known = Known {
     extras: &[
         ("log", &[("extra", "[access_log]\npath = \"{{dir}}/ringway-access.log\"\nformat = \"json\"")]),
         ("cache", &[("extra", "[caches.site]\n[routes.all]\npool = \"site\"\ncache = \"site\"")]),
+        // Its memory has no room for one in sixty of what is asked for.
+        (
+            DISK,
+            &[(
+                "extra",
+                "[caches.site]\nmemory = \"1MiB\"\ndisk = { path = \"{{dir}}/ringway-cache\", size = \"4GiB\" }\n\
+                 [routes.all]\npool = \"site\"\ncache = \"site\"",
+            )],
+        ),
         (
             "gzip",
             &[("extra", "[routes.all]\npool = \"site\"\ncompress = { codings = [\"gzip\"], level = { gzip = 1 } }")],
