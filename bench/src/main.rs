@@ -3,6 +3,7 @@
 mod backend;
 mod body;
 mod bulk;
+mod caches;
 mod changes;
 mod chaos;
 mod checks;
@@ -44,6 +45,8 @@ enum Command {
     Chaos(chaos::Args),
     /// Ringway under load of all kinds while its configuration and its binary are changed.
     Changes(changes::Args),
+    /// Ringway's cache: what it takes of memory, and what a million objects on its disk do.
+    Caches(caches::Args),
     /// Results as an SVG for each scenario.
     Chart(report::chart::Args),
     /// Whether the second of two results is worse than the first.
@@ -61,6 +64,7 @@ fn main() -> std::process::ExitCode {
         Command::Run(args) => runner::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Changes(args) => changes::run(args),
+        Command::Caches(args) => caches::run(args),
         Command::Chart(args) => report::chart::run(args),
         Command::Compare(args) => return report::compare::run(args),
     };

@@ -4,6 +4,7 @@
 //! huge pages too, because the kernel splits them), which can cost it twice as much to receive as what a write makes of them.
 
 use crate::backend::request::Wanted;
+use crate::caches::object::{VARIANT, bytes_of};
 use crate::messages;
 use crate::pattern::{self, Check, Side};
 use std::io::{IoSlice, Write};
@@ -78,6 +79,16 @@ impl Answers {
                     "HTTP/1.1 200 OK\r\n{close}content-type: text/plain\r\ncache-control: max-age=3600\r\ncontent-length: {size}\r\n\r\n"
                 );
                 if bodiless { 0 } else { size }
+            }
+            Wanted::Kept { id, size, chunked, variant } => {
+                let _ = write!(out, "HTTP/1.1 200 OK\r\n{close}cache-control: max-age=3600\r\n");
+                if let Some(variant) = variant {
+                    // What an answer varies on may be another thing each time.
+                    let more = if variant % 2 == 1 { ", x-other" } else { "" };
+                    let _ = write!(out, "vary: {VARIANT}{more}\r\n");
+                }
+                strict_body(bytes_of(id, variant.unwrap_or(0)), size, chunked, bodiless, out);
+                0
             }
             Wanted::Strict { id, .. } if upload.wrong().is_some() => {
                 let wrong = upload.wrong().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What a request asks of the backend.
 
 use crate::body::Body;
+use crate::caches::object::VARIANT;
 use anyhow::{Context, Result, bail};
 
 /// A parsed head.
@@ -31,6 +32,8 @@ pub enum Wanted {
     Cacheable(usize),
     /// `/strict/ID?size=N[&chunked=1]`: the bytes of [`crate::pattern`].
     Strict { id: u64, size: usize, chunked: bool },
+    /// `/kept/ID?size=N[&chunked=1][&vary=1]`: an [`Object`](crate::caches::object::Object) that is fresh for an hour.
+    Kept { id: u64, size: usize, chunked: bool, variant: Option<u64> },
     /// `/page?size=N`: that many bytes of JSON, which compress as such do.
     Page(usize),
     /// `/ws`: a WebSocket that gives back every message.
@@ -79,6 +82,11 @@ pub fn parse(input: &[u8]) -> Result<Option<Request>> {
             request.close |= header.value.eq_ignore_ascii_case(b"close");
         } else if is("expect") {
             request.expects_continue = header.value.eq_ignore_ascii_case(b"100-continue");
+        } else if is(VARIANT) {
+            let number = u64::from_str_radix(std::str::from_utf8(header.value)?, 16)?;
+            if let Wanted::Kept { variant: Some(variant), .. } = &mut request.wanted {
+                *variant = number;
+            }
         } else if is("x-strict-id") {
             let named = u64::from_str_radix(std::str::from_utf8(header.value)?, 16)?;
             match request.wanted {
@@ -111,12 +119,18 @@ fn wanted(target: &str) -> Result<Wanted> {
         "/count" => Wanted::Count,
         "/health" => Wanted::Health,
         "/reset" => Wanted::Reset,
-        _ => match path.strip_prefix("/strict/") {
-            Some(id) => {
-                Wanted::Strict { id: u64::from_str_radix(id, 16)?, size, chunked: value("chunked") == Some("1") }
+        _ => {
+            let (is_kept, id) = match (path.strip_prefix("/strict/"), path.strip_prefix("/kept/")) {
+                (Some(id), _) => (false, id),
+                (None, Some(id)) => (true, id),
+                (None, None) => return Ok(Wanted::Unknown),
+            };
+            let (id, chunked) = (u64::from_str_radix(id, 16)?, value("chunked") == Some("1"));
+            match is_kept {
+                false => Wanted::Strict { id, size, chunked },
+                true => Wanted::Kept { id, size, chunked, variant: value("vary").map(|_| 0) },
             }
-            None => Wanted::Unknown,
-        },
+        }
     })
 }
 
@@ -129,6 +143,7 @@ fn below_route(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caches::object::Object;
 
     #[test]
     fn strict_request_is_read_with_its_framing() {
@@ -138,6 +153,17 @@ mod tests {
         assert_eq!(request.wanted, Wanted::Strict { id: 0xa1, size: 9, chunked: true });
         assert_eq!((request.head, request.idempotent, request.close), (wire.len() - 1, false, false));
         assert!(matches!(request.body, Body::Chunked(_)));
+    }
+
+    #[test]
+    fn what_may_be_kept_is_as_its_client_asks_for_it() {
+        let object = |variant| Object { id: 0xa1, size: 9, chunked: true, variant };
+        for variant in [None, Some(3)] {
+            let (mut wire, asked) = (String::new(), object(variant));
+            asked.request("h", true, true, &mut wire);
+            let wanted = parse(wire.as_bytes()).unwrap().unwrap().wanted;
+            assert_eq!(wanted, Wanted::Kept { id: 0xa1, size: 9, chunked: true, variant });
+        }
     }
 
     #[test]
