@@ -146,3 +146,17 @@ fn rewrites_take_what_is_captured_and_make_paths() {
         told(lines, expected);
     }
 }
+
+#[test]
+fn a_disk_takes_what_memory_has_no_room_for() {
+    told(
+        "buffer.disk = '64MiB'",
+        "4:15 nothing is buffered: `disk` takes what memory has no more room for; say what memory holds: request = \"1MiB\" for uploads, response = \"1MiB\" for downloads",
+    );
+    let text = format!(
+        "[limits]\nbuffers_disk = '1GiB'\n[routes.a]\npaths = ['/a/']\npool = 'site'\nbuffer = {{ request = '1MiB', disk = '2GiB' }}{REST}"
+    );
+    let warnings = load(&text).warnings.to_string();
+    let expected = "warning: one body may take 2GiB of the disk, and all together no more than 1GiB\n";
+    assert!(warnings.starts_with(expected), "{warnings}");
+}

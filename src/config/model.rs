@@ -147,6 +147,10 @@ pub struct Runtime {
     /// that were found. Made when it is needed.
     #[schemars(with = "FilePath")]
     pub state_dir: PathBuf,
+    /// The folder for the files of bodies that routes buffer on the disk. They have no name there, and go when the process does. It must be
+    /// there, and be on a disk: /tmp is memory on many systems.
+    #[schemars(with = "FilePath")]
+    pub temp_dir: PathBuf,
 }
 
 impl Default for Runtime {
@@ -158,6 +162,7 @@ impl Default for Runtime {
             max_connections: None,
             watch: false,
             state_dir: "/var/lib/ringway".into(),
+            temp_dir: "/var/tmp".into(),
         }
     }
 }
@@ -229,9 +234,13 @@ pub struct Limits {
     /// Bytes of requests' bodies that are held for another try, of all requests together.
     #[schemars(extend("x-maximum" = "64GiB"))]
     pub retry_bodies: Size,
-    /// Bytes of bodies that routes buffer, of all requests together. What finds no room goes on as it comes.
+    /// Bytes of bodies that routes buffer in memory, of all requests together. What finds no room goes to the disk, where its route has
+    /// one, or on as it comes.
     #[schemars(extend("x-maximum" = "1024GiB"))]
     pub buffers: Size,
+    /// Bytes of bodies that routes buffer on the disk, of all requests together. What finds no room goes on as it comes.
+    #[schemars(extend("x-maximum" = "1024GiB"))]
+    pub buffers_disk: Size,
 }
 
 impl Default for Limits {
@@ -243,6 +252,7 @@ impl Default for Limits {
             compression: Size(256 << 20),
             retry_bodies: Size(64 << 20),
             buffers: Size(256 << 20),
+            buffers_disk: Size(4 << 30),
         }
     }
 }

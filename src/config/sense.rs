@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod buffer;
 mod cache;
 mod compress;
 mod discover;
@@ -241,6 +242,7 @@ impl Sense<'_> {
         self.outcome_of(name, &at);
         edit::check(self, route, &at);
         rewrite::check(self, route, &at);
+        buffer::check(self, route, &at);
         self.route_listeners(&at, route);
         pages::check(self, &route.error_pages, route.maintenance.as_ref(), &at);
         if let Some(of) = &route.files {

@@ -57,6 +57,8 @@ pub(super) enum Broken {
     },
     /// The target failed in mid-answer: the client's connection is cut.
     Cut(Failure),
+    /// What was put aside of a body cannot be read again, in mid-answer: the client's connection is cut.
+    Unreadable,
 }
 
 impl Broken {
@@ -562,5 +564,7 @@ pub(super) fn cut_by(error: &BodyError) -> Failure {
         BodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Failure::IdleTimeout,
         BodyError::Io(_) | BodyError::Truncated => Failure::Reset,
         BodyError::Malformed(_) | BodyError::TooLarge => Failure::BadResponse,
+        // Answers are read from targets alone.
+        BodyError::Unreadable => Failure::Internal,
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants: bytes beyond the end of the body are kept apart and never sent on; a body that ends before its framing
 //! says so is an error, never an end.
 
+use super::buffer::Aside;
 use super::h1::{BadChunk, ChunkDecoder, Framing};
 use super::kept::Kept;
 use crate::net::Lease;
@@ -21,8 +22,16 @@ pub(super) struct Body {
     allowance: u64,
     /// Whether content was read that came later than the head.
     touched: bool,
-    /// That content, where it is kept to be sent again.
-    kept: Option<Box<Kept>>,
+    /// What else is held of it, to be sent again.
+    kept: Option<Box<Again>>,
+}
+
+/// What is held of a body beside the content that came along with its head.
+enum Again {
+    /// What came later than that, and has gone out.
+    Kept(Kept),
+    /// What goes before that.
+    Aside(Aside),
 }
 
 /// How much of a body is received at most to go along with its head.
@@ -46,6 +55,8 @@ pub(super) enum BodyError {
     TooLarge,
     /// Its stream failed or was too slow.
     Io(io::Error),
+    /// What was put aside of it cannot be read again.
+    Unreadable,
 }
 
 impl Body {
@@ -73,18 +84,39 @@ impl Body {
     }
 
     /// Keeps what comes from now on, as far as there is room, to be sent again.
-    pub(super) fn keep(&mut self, kept: Box<Kept>) {
-        self.kept = Some(kept);
+    pub(super) fn keep(&mut self, kept: Kept) {
+        debug_assert!(!self.is_aside());
+        self.kept = Some(Box::new(Again::Kept(kept)));
     }
 
-    /// Gives it back what has been read of it, with what came along with the head: all of that counts as having come so.
-    pub(super) fn hold(&mut self, content: Lease) {
+    /// Gives it back what has been read of it, with what came along with the head: all of that counts as having come so. What
+    /// was put `aside` goes before `content`.
+    pub(super) fn hold(&mut self, content: Lease, aside: Option<Aside>) {
         (self.first, self.touched) = (content, false);
+        self.kept = aside.map(|aside| Box::new(Again::Aside(aside)));
+    }
+
+    /// Lets go of what is held of it, which is not sent again.
+    pub(super) fn let_go(&mut self) {
+        (self.first, self.kept) = (Lease::empty(), None);
+    }
+
+    /// Whether its beginning was put aside.
+    pub(super) fn is_aside(&self) -> bool {
+        matches!(self.kept.as_deref(), Some(Again::Aside(_)))
+    }
+
+    /// The next bytes of what was put aside, which go before all others; `None` once all have been read.
+    pub(super) async fn next_aside(&mut self) -> Result<Option<Lease>, BodyError> {
+        match self.kept.as_deref_mut() {
+            Some(Again::Aside(aside)) => aside.next().await,
+            _ => Ok(None),
+        }
     }
 
     /// Whether nothing of it has been read.
     pub(super) fn is_unread(&self) -> bool {
-        !self.touched && self.first.is_empty()
+        !self.touched && self.first.is_empty() && !self.is_aside()
     }
 
     /// Whether all that has been read of it is held, so that it can be sent again.
@@ -95,7 +127,14 @@ impl Body {
     /// What has been read of it is to be sent again: all of it counts as having come along with the head.
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.is_held());
-        let again = self.kept.as_mut().map(|kept| kept.take()).unwrap_or_default();
+        let again = match self.kept.as_deref_mut() {
+            Some(Again::Kept(kept)) => kept.take(),
+            Some(Again::Aside(aside)) => {
+                aside.rewind();
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
         if !again.is_empty() {
             let mut first = Lease::with_room(self.first.len() + again.len());
             first.buffer().extend_from_slice(&self.first);
@@ -108,7 +147,12 @@ impl Body {
     /// Content has been read, and goes on.
     fn went_on(&mut self, content: &[u8]) {
         self.touched |= !content.is_empty();
-        if self.kept.as_mut().is_some_and(|kept| !kept.push(content)) {
+        let holds = match self.kept.as_deref_mut() {
+            Some(Again::Kept(kept)) => kept.push(content),
+            Some(Again::Aside(_)) => false,
+            None => true,
+        };
+        if !holds {
             self.kept = None;
         }
     }

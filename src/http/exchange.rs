@@ -331,6 +331,14 @@ impl Exchange<'_> {
         self.outcome.unsent(error);
     }
 
+    /// What was put aside of a body cannot be read again: the client must not take its answer for complete.
+    #[cold]
+    pub(super) fn unreadable(&mut self) {
+        self.keep_alive = false;
+        self.outcome.refused(Reason::Buffer, Reason::Buffer.word());
+        self.connection.client.reset_on_close();
+    }
+
     /// Gives the client time to read the last answer before its connection is closed.
     pub(super) async fn linger(&mut self) {
         self.outcome.answered();

@@ -61,15 +61,14 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
-    let held;
-    let incoming = match rule.buffer_request {
+    let held = match rule.buffer_request {
         Some(most) if !body.is_ended() && !exchange.grpc => {
-            held = Box::pin(buffer::hold(exchange, most, incoming, &mut body)).await?;
-            &held.incoming
+            Some(Box::pin(buffer::hold(exchange, rule, most, incoming, &mut body)).await?)
         }
-        _ => incoming,
+        _ => None,
     };
-    if !body.is_ended() {
+    let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
+    if !body.is_ended() && !body.is_aside() {
         keep(exchange, rule, incoming, &mut body);
     }
     let counters = era.counters.pool(rule.pool);
@@ -86,7 +85,11 @@ pub(super) async fn forward(
     let answered = match result {
         Ok(()) => match exchange.backlog.take() {
             None => true,
-            Some(backlog) => Box::pin(buffer::drain(exchange, backlog)).await,
+            Some(backlog) => {
+                body.let_go();
+                drop(held);
+                Box::pin(buffer::drain(exchange, backlog)).await
+            }
         },
         Err(Some(reply)) => {
             exchange.answer(reply, !body.is_ended()).await;
@@ -367,6 +370,10 @@ impl<'e, 'a> Forwarding<'e, 'a> {
                 self.exchange.outcome.client_stalled();
                 None
             }
+            Broken::Unreadable => {
+                self.exchange.unreadable();
+                None
+            }
             Broken::Cut(failure) => {
                 attempt.failed(failure, net::coarse_now());
                 self.count_failure(attempt, failure);
@@ -505,5 +512,6 @@ pub(super) fn refusal_of(error: &BodyError) -> Reply {
         BodyError::Truncated => Reply::refusal(400, Reason::BadFraming),
         BodyError::TooLarge => Reply::refusal(413, Reason::BodyTooLarge),
         BodyError::Io(_) => Reply::refusal(408, Reason::BodyTimeout),
+        BodyError::Unreadable => Reply::refusal(500, Reason::Buffer),
     }
 }

@@ -23,9 +23,9 @@ struct Counted {
 
 impl Kept {
     /// Nothing yet, of a body that may keep `most` and whose worker may keep `of_all`.
-    pub(super) fn new(most: usize, of_all: usize, worker: &Shared<WorkerSet>) -> Box<Self> {
+    pub(super) fn new(most: usize, of_all: usize, worker: &Shared<WorkerSet>) -> Self {
         let counted = Counted { bytes: 0, most: of_all, worker: worker.clone() };
-        Box::new(Self { content: Vec::new(), left: most, counted })
+        Self { content: Vec::new(), left: most, counted }
     }
 
     /// Keeps `content` too. False: there is no room, and all of it is to be let go.

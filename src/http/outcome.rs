@@ -253,8 +253,7 @@ impl Outcome {
             Reason::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
             Reason::BodyTimeout => (Cause::ClientTimeout, self.phase()),
             Reason::NoRoute | Reason::NoFile | Reason::Maintenance => (Cause::Local, Phase::Request),
-            Reason::File => (Cause::Internal, self.phase()),
-            Reason::Internal => (Cause::Internal, self.phase()),
+            Reason::File | Reason::Buffer | Reason::Internal => (Cause::Internal, self.phase()),
             // Its body turned out to be wrong while it was passed on.
             _ if self.target.is_some() => (Cause::Proxy, Phase::Data),
             _ => (Cause::Proxy, Phase::Request),

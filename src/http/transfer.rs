@@ -58,7 +58,7 @@ pub(super) async fn transfer(
     let stall = transfer.connection.listener.timeouts.write_stall;
     let framing = transfer.incoming.framing;
     // More content than that goes out while the answer is awaited already, as the rest of a long body does.
-    let inline = body.first().len() <= INLINE;
+    let inline = body.first().len() <= INLINE && !body.is_aside();
     let mut out = Lease::with_room(exchange.text.len() + 512 + body.first().len().min(INLINE));
     transfer.encode_head(exchange, out.buffer());
     if inline {
@@ -140,8 +140,12 @@ async fn both(
                     }
                     Err(UploadError::Target) => transfer.target.set_deadline(Some(LAST_WORDS)),
                     Err(UploadError::Client(error)) => {
-                        let reply = if answer.is_begun() { None } else { client_reply(&error) };
-                        return Poll::Ready(Some(Err(Broken::Client(reply))));
+                        let broken = match error {
+                            BodyError::Unreadable if answer.is_begun() => Broken::Unreadable,
+                            _ if answer.is_begun() => Broken::Client(None),
+                            error => Broken::Client(client_reply(&error)),
+                        };
+                        return Poll::Ready(Some(Err(broken)));
                     }
                 }
             }
@@ -162,7 +166,14 @@ async fn both(
             answer.pass(exchange, Some(limit)).await
         }
     };
-    result.map(|passed| Passed { reusable: passed.reusable && uploaded.get(), ..passed })
+    // What is half sent makes a connection of no more use, whatever came back.
+    match result {
+        Ok(passed) => Ok(Passed { reusable: passed.reusable && uploaded.get(), ..passed }),
+        Err(Broken::GivenUp { reusable, keep_alive }) => {
+            Err(Broken::GivenUp { reusable: reusable && uploaded.get(), keep_alive })
+        }
+        broken => broken,
+    }
 }
 
 enum UploadError {
@@ -181,6 +192,11 @@ async fn upload(
     let timeouts = &transfer.connection.listener.timeouts;
     let framing = transfer.incoming.framing;
     if !inline {
+        while let Some(piece) = body.next_aside().await.map_err(UploadError::Client)? {
+            send_content(transfer.target, framing, piece, timeouts.write_stall)
+                .await
+                .map_err(|_| UploadError::Target)?;
+        }
         // Copies: the try may have to be repeated.
         for piece in body.first().chunks(BULK) {
             let mut first = Lease::with_room(piece.len() + 32);

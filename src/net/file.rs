@@ -6,8 +6,10 @@
 
 mod folder;
 mod pool;
+mod temporary;
 
 pub use folder::Folder;
+pub use temporary::TempFile;
 
 use super::driver;
 use super::lease::Lease;

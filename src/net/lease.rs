@@ -55,6 +55,15 @@ impl Lease {
         Self { bytes, at: 0 }
     }
 
+    /// The buffer of a lease, and where its unread part begins; [`Lease::of_parts`] makes it one again.
+    pub(super) fn into_parts(mut self) -> (Vec<u8>, usize) {
+        (std::mem::take(&mut self.bytes), self.at)
+    }
+
+    pub(super) fn of_parts((bytes, at): (Vec<u8>, usize)) -> Self {
+        Self { bytes, at }
+    }
+
     /// Marks the first `count` unread bytes as consumed.
     pub fn advance(&mut self, count: usize) {
         debug_assert!(count <= self.len());

@@ -264,10 +264,16 @@ pub struct WorkerSet {
     pub busy: Gauge,
     /// What it has compressed.
     pub compression: Compression,
-    /// Bytes of bodies that routes buffer.
+    /// Bytes of bodies that routes buffer in memory.
     pub buffered_bytes: Gauge,
     /// Bodies that were to be buffered and are too long for that, or found no room.
     pub buffers_full: Counter,
+    /// Bytes of the disk that files of bodies take.
+    pub buffered_disk_bytes: Gauge,
+    /// Bodies that found no more room on the disk.
+    pub buffers_disk_full: Counter,
+    /// Bodies of which something could not be written to the disk, or not be read from it.
+    pub buffers_disk_errors: Counter,
 }
 
 /// Per listener.
@@ -394,6 +400,7 @@ impl WorkerCounters {
         self.worker.busy.set(0);
         self.worker.compression.held.set(0);
         self.worker.buffered_bytes.set(0);
+        self.worker.buffered_disk_bytes.set(0);
         self.listeners.iter().for_each(|listener| listener.clear_gauges());
         for pool in &self.pools {
             pool.in_flight.set(0);

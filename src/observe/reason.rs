@@ -77,6 +77,8 @@ words! {
         NoFile = "no-file",
         /// A file could not be read (403, 500, 503), or was cut short while it was sent.
         File = "file",
+        /// What was buffered of a body on the disk could not be read again (500, or the answer was cut).
+        Buffer = "buffer",
         /// The head did not arrive within `request_head` (408).
         HeadTimeout = "head-timeout",
         /// The client owed body bytes for longer than `client_body` (408).

@@ -126,10 +126,17 @@ impl Scrape<'_> {
         let help = "Request bodies that became too long to be held for another try, or found no room.";
         let dropped = page.counter("ringway_worker_retry_bodies_dropped_total", help);
         self.per_worker(dropped, |w| w.retry_bodies_dropped.get());
-        let help = "Bytes of bodies that routes buffer.";
+        let help = "Bytes of bodies that routes buffer in memory.";
         self.per_worker(page.gauge("ringway_worker_buffered_bytes", help), |w| w.buffered_bytes.get());
         let help = "Request bodies that were too long to be buffered, or found no room.";
         self.per_worker(page.counter("ringway_worker_buffers_full_total", help), |w| w.buffers_full.get());
+        let help = "Bytes of the disk that buffered bodies take.";
+        self.per_worker(page.gauge("ringway_worker_buffered_disk_bytes", help), |w| w.buffered_disk_bytes.get());
+        let help = "Buffered bodies that found no more room on the disk.";
+        self.per_worker(page.counter("ringway_worker_buffers_disk_full_total", help), |w| w.buffers_disk_full.get());
+        let help = "Buffered bodies that could not be written to the disk, or read from it.";
+        let errors = page.counter("ringway_worker_buffers_disk_errors_total", help);
+        self.per_worker(errors, |w| w.buffers_disk_errors.get());
         let help = "Times that accepting paused at the connection or file limit.";
         self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
         let help = "Panics caught; each ended one connection.";

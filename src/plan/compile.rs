@@ -136,6 +136,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             compression: usize::try_from(config.limits.compression.0).unwrap_or(usize::MAX),
             retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
             buffers: usize::try_from(config.limits.buffers.0).unwrap_or(usize::MAX),
+            buffers_disk: config.limits.buffers_disk.0,
+            temp_dir: config.runtime.temp_dir.as_path().into(),
         },
         tracing,
         listeners,
@@ -358,6 +360,7 @@ fn compile_route(
                 rewrite: Rewrite::compile(route),
                 buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                buffer_disk: route.buffer.disk.map(|size| size.0),
                 scheme: route.rewrite.scheme.map(|scheme| match scheme {
                     model::RewriteScheme::Http => "http",
                     model::RewriteScheme::Https => "https",

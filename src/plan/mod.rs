@@ -38,6 +38,7 @@ use ipnet::IpNet;
 use router::Router;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
@@ -108,7 +109,7 @@ pub struct Runtime {
 }
 
 /// Bounds on what clients may send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of a request head.
     pub request_head: usize,
@@ -120,8 +121,12 @@ pub struct Limits {
     pub compression: usize,
     /// Bytes of request bodies that are held for another try, by all workers.
     pub retry_bodies: usize,
-    /// Bytes of bodies that routes buffer, by all workers.
+    /// Bytes of bodies that routes buffer in memory, by all workers.
     pub buffers: usize,
+    /// Bytes of them on the disk.
+    pub buffers_disk: u64,
+    /// Where on the disk.
+    pub temp_dir: Arc<Path>,
 }
 
 /// A listener.
@@ -326,6 +331,8 @@ pub struct Forward {
     pub buffer_request: Option<usize>,
     /// Bytes of an answer that are taken for a client that reads slowly; `None`: it streams.
     pub buffer_response: Option<usize>,
+    /// Bytes of each of them that go to the disk where memory has no more room; `None`: none do.
+    pub buffer_disk: Option<u64>,
     /// Bytes of a request body, in place of what holds for all; `None`: that.
     pub request_body: Option<u64>,
     /// How answers are kept; `None`: they are not.
@@ -495,6 +502,7 @@ impl Forward {
             scheme: None,
             buffer_request: None,
             buffer_response: None,
+            buffer_disk: None,
             request_body: None,
             cache: None,
             compress: None,

@@ -89,6 +89,16 @@ pub fn file_limit(n: u64) -> impl FnMut() -> io::Result<()> + Send + Sync + 'sta
     move || check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })
 }
 
+/// For [`super::proxy::Setup::before`]: no file grows beyond `n` bytes, as on a disk that is full by then.
+pub fn file_size_limit(n: u64) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
+    let limit = libc::rlimit { rlim_cur: n, rlim_max: n };
+    // SAFETY: `limit` outlives the call; a signal that is ignored has no handler. That it is stays so in the binary.
+    move || unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        check(libc::setrlimit(libc::RLIMIT_FSIZE, &limit))
+    }
+}
+
 /// For [`super::proxy::Setup::before`]: a soft limit of `n` open files under the hard one that there is.
 pub fn soft_file_limit(n: u64) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
     move || {

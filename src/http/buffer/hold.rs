@@ -4,35 +4,47 @@
 //! sent as often as its method allows. A client that waits to be told is told by us to go on.
 
 use super::Charge;
-use crate::http::body::Body;
+use super::spill::{PIECE, Spill};
+use crate::http::body::{Body, BodyError};
 use crate::http::connection::Connection;
 use crate::http::exchange::Exchange;
 use crate::http::h1::{Framing, Incoming};
 use crate::http::head::Version;
 use crate::http::transfer::client_reply;
 use crate::net::Lease;
+use crate::plan;
 
 /// A request that was held, for as long as it is needed.
 pub(in crate::http) struct Held {
     /// What it asks of the exchange from here on.
     pub(in crate::http) incoming: Incoming,
-    _charge: Charge,
+    charge: Charge,
 }
 
-/// Takes the body of a request, up to `most` bytes. `None`: it did not come, and its client was told so or has left.
+/// The beginning of a body, on the disk, to be read from its first byte on as often as it is sent.
+pub(in crate::http) struct Aside {
+    spill: Spill,
+    /// How far it has been read.
+    at: u64,
+}
+
+/// Takes the body of a request, up to `most` bytes in memory and as many on the disk as its route says. `None`: it did not come, and
+/// its client was told so or has left.
 pub(in crate::http) async fn hold(
     exchange: &mut Exchange<'_>,
+    rule: &plan::Forward,
     most: usize,
     incoming: &Incoming,
     body: &mut Body,
-) -> Option<Held> {
-    let mut held = Held { incoming: *incoming, _charge: Charge::new(&exchange.connection, most) };
+) -> Option<Box<Held>> {
+    let mut held = Box::new(Held { incoming: *incoming, charge: Charge::new(&exchange.connection, most) });
+    let mut spill = Spill::of(&exchange.connection, rule);
     let announced = match incoming.framing {
-        Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
-        _ => body.first().len(),
+        Framing::Length(length) => length,
+        _ => body.first().len() as u64,
     };
-    if !held._charge.has_room(announced) {
-        held._charge.is_full();
+    if !held.fits(announced, spill.as_ref()) {
+        held.is_full(spill.as_mut());
         return Some(held);
     }
     let Connection { client, listener, .. } = exchange.connection;
@@ -53,29 +65,36 @@ pub(in crate::http) async fn hold(
     held.incoming.expects_continue = false;
     exchange.outcome.waits();
     let mut content = body.take_first();
-    held._charge.add(content.len());
+    held.charge.add(content.len());
     loop {
+        if !held.charge.has_room(0) {
+            // What is in memory makes room, and what comes next is behind it.
+            if let Some(spill) = &mut spill {
+                let before = content.len();
+                content = spill.write_all(content).await;
+                held.charge.sub(before - content.len());
+            }
+            if spill.is_none() || !content.is_empty() {
+                held.is_full(spill.as_mut());
+                break;
+            }
+            content = Lease::empty();
+        }
         match body.next(client, listener.timeouts.client_body).await {
             Ok(Some(more)) => {
                 exchange.outcome.bytes_in += more.len() as u64;
-                let fits = held._charge.has_room(more.len());
-                held._charge.add(more.len());
+                held.charge.add(more.len());
                 if content.room() < more.len() {
                     content.reserve(more.len().max(content.len()));
                 }
                 content.buffer().extend_from_slice(&more);
-                if !fits {
-                    held._charge.is_full();
-                    body.hold(content);
-                    return Some(held);
-                }
             }
             Ok(None) => {
                 if incoming.framing == Framing::Chunked && body.trailers().is_empty() {
-                    held.incoming.framing = Framing::Length(content.len() as u64);
+                    let aside = spill.as_ref().map_or(0, Spill::len);
+                    held.incoming.framing = Framing::Length(aside + content.len() as u64);
                 }
-                body.hold(content);
-                return Some(held);
+                break;
             }
             Err(error) => {
                 match client_reply(&error) {
@@ -91,5 +110,50 @@ pub(in crate::http) async fn hold(
                 return None;
             }
         }
+    }
+    body.hold(content, spill.filter(|spill| spill.len() > 0).map(|spill| Aside { spill, at: 0 }));
+    Some(held)
+}
+
+impl Held {
+    /// Whether a body of which so much is known may be held.
+    fn fits(&self, announced: u64, spill: Option<&Spill>) -> bool {
+        match (usize::try_from(announced), spill) {
+            (Ok(announced), _) if self.charge.has_room(announced) => true,
+            (_, Some(spill)) => announced.saturating_sub(self.charge.most as u64) <= spill.room(),
+            _ => false,
+        }
+    }
+
+    fn is_full(&self, spill: Option<&mut Spill>) {
+        self.charge.is_full();
+        if let Some(spill) = spill {
+            spill.is_full();
+        }
+    }
+}
+
+impl Aside {
+    /// The next bytes; `None` once all have been read.
+    pub(in crate::http) async fn next(&mut self) -> Result<Option<Lease>, BodyError> {
+        let (read, count) = self.spill.read(self.at, PIECE);
+        if count == 0 {
+            return Ok(None);
+        }
+        match read.await {
+            Ok(piece) => {
+                self.at += count as u64;
+                Ok(Some(piece))
+            }
+            Err(error) => {
+                self.spill.failed("read", &error);
+                Err(BodyError::Unreadable)
+            }
+        }
+    }
+
+    /// It is to be sent again.
+    pub(in crate::http) fn rewind(&mut self) {
+        self.at = 0;
     }
 }

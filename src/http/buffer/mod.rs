@@ -2,14 +2,15 @@
 //! answers once it has given them ([`backlog`]).
 //!
 //! What always holds: one body holds no more than its route says, but for what had come by then, and all bodies of a worker stop
-//! growing at its share of `limits.buffers`; each byte is counted while it is held, and no longer. What has no room goes on as it
-//! comes.
+//! growing at its share of `limits.buffers`; each byte is counted while it is held, and no longer. What has no room there goes to the
+//! disk ([`spill`]), if its route has one that takes it, or else on as it comes.
 
 mod backlog;
 mod hold;
+mod spill;
 
 pub(super) use backlog::{Backlog, Begun, drain, pass};
-pub(super) use hold::hold;
+pub(super) use hold::{Aside, hold};
 
 use super::connection::Connection;
 use crate::observe::counters::{Shared, WorkerSet};

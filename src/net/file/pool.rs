@@ -31,10 +31,6 @@ static POOL: OnceLock<Pool> = OnceLock::new();
 
 /// Does `work` on a thread that may wait. Fails with `ResourceBusy` if there is too much to be done already.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let pool = POOL.get_or_init(|| {
-        let (sender, receiver) = bounded(WAITING);
-        Pool { sender, receiver, threads: AtomicUsize::new(0), unfinished: AtomicUsize::new(0) }
-    });
     let (caller, callee) = call()?;
     let result = Arc::new(ArrayQueue::new(1));
     let shelf = result.clone();
@@ -46,17 +42,38 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
         drop(shelf);
         caller.call();
     };
-    let unfinished = pool.unfinished.fetch_add(1, Ordering::AcqRel) + 1;
-    if pool.sender.try_send(Box::new(task)).is_err() {
-        pool.unfinished.fetch_sub(1, Ordering::AcqRel);
-        return Err(ErrorKind::ResourceBusy.into());
-    }
-    pool.grow(unfinished)?;
+    Pool::get().take(Box::new(task)).map_err(|_| ErrorKind::ResourceBusy)??;
     callee.await;
     result.pop().ok_or_else(|| io::Error::other("a file thread failed"))
 }
 
+/// Has `work` done on a thread that may wait, for nobody to wait for; here and now if there is too much to be done already.
+pub(super) fn leave(work: impl FnOnce() + Send + 'static) {
+    if let Err(work) = Pool::get().take(Box::new(work)) {
+        work();
+    }
+}
+
 impl Pool {
+    fn get() -> &'static Self {
+        POOL.get_or_init(|| {
+            let (sender, receiver) = bounded(WAITING);
+            Self { sender, receiver, threads: AtomicUsize::new(0), unfinished: AtomicUsize::new(0) }
+        })
+    }
+
+    /// Takes work, or gives it back if there is too much already. The inner failure: it is taken, and no thread can be had.
+    fn take(&'static self, work: Work) -> Result<io::Result<()>, Work> {
+        let unfinished = self.unfinished.fetch_add(1, Ordering::AcqRel) + 1;
+        match self.sender.try_send(work) {
+            Ok(()) => Ok(self.grow(unfinished)),
+            Err(refused) => {
+                self.unfinished.fetch_sub(1, Ordering::AcqRel);
+                Err(refused.into_inner())
+            }
+        }
+    }
+
     /// Starts a thread if all have something to do. Fails if there is none and none can be had.
     fn grow(&'static self, unfinished: usize) -> io::Result<()> {
         let grown = self.threads.try_update(Ordering::AcqRel, Ordering::Acquire, |threads| {

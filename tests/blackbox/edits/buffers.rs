@@ -118,6 +118,33 @@ fn a_body_that_is_held_can_be_sent_again_whole() {
 }
 
 #[test]
+fn a_connection_on_which_half_a_body_went_out_is_not_used_again() {
+    // It says so before it has read the body, and keeps its connection.
+    let busy = Target::with("busy", |peer| {
+        while let Some(mut seen) = peer.head() {
+            if peer.reply(503, &[], b"busy").is_none() || !peer.rest(&mut seen) {
+                return;
+            }
+        }
+    });
+    let good = Target::echo("good");
+    let config = format!(
+        "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\n[routes.held]\npaths = [\"/held/\"]\npool = \"site\"\n\
+         retry.on = [\"503\"]\nbuffer.request = \"16MiB\"\n{}",
+        pool("site", &[&busy, &good], "balance = \"round-robin\"\n")
+    );
+    let proxy = Setup::new(config).workers(1).start();
+    let body = pattern(12 << 20);
+    for _ in 0..4 {
+        let mut client = proxy.client();
+        client.send(request("PUT", "/held/", &[&format!("Content-Length: {}", body.len())]));
+        client.send(&body);
+        assert_same(&client.response().body, &body);
+    }
+    assert!(busy.connections() >= 2);
+}
+
+#[test]
 fn what_is_too_long_or_finds_no_room_goes_on_as_it_comes_and_trailers_stay() {
     let target = Target::echo("a");
     let proxy = start(&[&target], "buffers = \"300KiB\"");
@@ -151,7 +178,7 @@ fn what_is_too_long_or_finds_no_room_goes_on_as_it_comes_and_trailers_stay() {
 }
 
 /// Answers with `length` bytes.
-fn bulky(length: usize) -> Target {
+pub(super) fn bulky(length: usize) -> Target {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     Target::with("bulky", move |peer| {
         while let Some(seen) = peer.request() {
@@ -167,7 +194,7 @@ fn bulky(length: usize) -> Target {
 }
 
 /// A client with little room that has asked and does not read.
-fn asks(proxy: &Proxy, path: &str) -> Client {
+pub(super) fn asks(proxy: &Proxy, path: &str) -> Client {
     let mut client = proxy.client();
     client.socket.set_recv_buffer_size(16 << 10).unwrap();
     client.send(request("GET", path, &[]));
