@@ -66,6 +66,14 @@ const NGINX_CACHE: &[(&str, &str)] = &[(
      proxy_cache site;",
 )];
 
+/// The same with the head and a body of 16 KiB in one go, which costs it a seventh less; larger ones it holds up.
+const NGINX_DISK: &[(&str, &str)] = &[(
+    "extra",
+    "access_log off; sendfile on; tcp_nopush on; open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m; \
+     proxy_cache_path {{dir}}/cache levels=1:2 keys_zone=site:64m max_size=4g inactive=1h use_temp_path=off; \
+     proxy_cache site;",
+)];
+
 /// Where `cargo build --release` puts Ringway.
 pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/ringway");
 
@@ -110,7 +118,7 @@ pub const KNOWN: &[Known] = &[
             ("log", &[("extra", "access_log {{dir}}/nginx-access.log combined buffer=64k flush=1s;")]),
             ("cache", NGINX_CACHE),
             // There it is always on the disk.
-            (DISK, NGINX_CACHE),
+            (DISK, NGINX_DISK),
             (
                 "gzip",
                 &[(
