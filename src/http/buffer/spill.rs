@@ -187,7 +187,11 @@ impl Spill {
         if SILENT_UNTIL.get() <= now {
             SILENT_UNTIL.set(now + TELL_EVERY);
             let folder = self.folder.display();
-            tracing::warn!(%folder, doing, %error, "the disk fails bodies that are to be buffered: they go on as they come, but for what cannot be read again");
+            tracing::warn!(
+                %folder, doing, %error,
+                "the disk fails bodies that are to be buffered, and what was not written goes on as it comes; \
+                 make runtime.temp_dir a folder on a disk with room that Ringway may write to"
+            );
         }
     }
 }

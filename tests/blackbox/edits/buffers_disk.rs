@@ -12,7 +12,7 @@ use crate::support::toml::pool;
 use crate::support::{Client, Proxy, Target, assert_same, eventually, pattern};
 use http::Method;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 const DRIVERS: [&str; 2] = ["auto", "epoll"];
 const ON_DISK: &str = "ringway_worker_buffered_disk_bytes";
@@ -40,7 +40,7 @@ fn start(targets: &[&Target], limits: &str, buffer: &str) -> Proxy {
     setup(config(targets, limits, buffer)).start()
 }
 
-fn folder(proxy: &Proxy) -> std::path::PathBuf {
+fn folder(proxy: &Proxy) -> PathBuf {
     proxy.config_file().with_file_name("temporary")
 }
 
@@ -235,11 +235,19 @@ fn a_disk_that_is_full_or_gone_costs_no_client_anything() {
     }
 }
 
-/// Empties the file without a name that the process has open in a folder.
-fn damage(proxy: &Proxy, folder: &Path) {
-    let open = fs::read_dir(format!("/proc/{}/fd", proxy.pid())).unwrap().flatten();
-    let file = open.map(|entry| entry.path()).find(|path| fs::read_link(path).is_ok_and(|to| to.starts_with(folder)));
-    fs::File::options().write(true).open(file.expect("a file is open")).unwrap().set_len(0).unwrap();
+/// Empties the file without a name that the process has open, once what is held of a body is `all` and nothing is being written.
+fn damage(proxy: &Proxy, all: impl Fn(f64) -> bool) {
+    let (open, folder) = (format!("/proc/{}/fd", proxy.pid()), folder(proxy));
+    let find = || {
+        let mut open = fs::read_dir(&open).unwrap().flatten().map(|entry| entry.path());
+        open.find(|path| fs::read_link(path).is_ok_and(|to| to.starts_with(&folder)))
+    };
+    eventually("nothing more is written", || {
+        let on_disk = proxy.metric(ON_DISK, &[]);
+        let is_written = find().is_some_and(|file| fs::metadata(file).is_ok_and(|found| found.len() as f64 == on_disk));
+        is_written && all(on_disk + proxy.metric("ringway_worker_buffered_bytes", &[]))
+    });
+    fs::File::options().write(true).open(find().unwrap()).unwrap().set_len(0).unwrap();
 }
 
 #[test]
@@ -252,8 +260,7 @@ fn what_cannot_be_read_again_is_an_error_and_never_a_wrong_byte() {
     let mut slow = proxy.client();
     slow.send(request("PUT", "/held/", &["Content-Length: 1000000"]));
     slow.send(&body[..999_990]);
-    eventually("it is on the disk", || proxy.metric(ON_DISK, &[]) > 980_000.0);
-    damage(&proxy, &folder(&proxy));
+    damage(&proxy, |held| held == 999_990.0);
     slow.send(&body[999_990..]);
     assert_eq!(slow.response().status, 500);
     assert!(target.seen().iter().all(|seen| !seen.whole), "no target took it for whole");
@@ -263,7 +270,7 @@ fn what_cannot_be_read_again_is_an_error_and_never_a_wrong_byte() {
     let proxy = start(&[&target], "", held);
     let mut slow = asks(&proxy, "/held/");
     eventually("the target is free", || proxy.metric("ringway_pool_in_flight", &[("pool", "site")]) == 0.0);
-    damage(&proxy, &folder(&proxy));
+    damage(&proxy, |held| held > 1e6);
     assert!(slow.response_to("GET").is_err(), "no whole answer came");
     settled(&proxy);
     proxy.settles("ringway_refused_total", &[("reason", "buffer")], 1.0);
