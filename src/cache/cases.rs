@@ -303,7 +303,8 @@ fn cookies_are_kept_as_configured() {
         let case = Case { rules: Rules { set_cookie, default_ttl: Some(60), ..Rules::default() }, ..Case::default() };
         case.judged(&[("Set-Cookie", "a=b"), ("Cache-Control", control)]).err()
     };
-    assert_eq!(judged(SetCookie::Explicit, "max-age=60"), None);
+    assert_eq!(judged(SetCookie::Explicit, "max-age=60"), Some(Why::SetCookie), "it may begin a session");
+    assert_eq!(judged(SetCookie::Explicit, "s-maxage=60"), None);
     assert_eq!(judged(SetCookie::Explicit, "public"), None);
     assert_eq!(
         judged(SetCookie::Explicit, "x"),

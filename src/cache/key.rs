@@ -127,6 +127,13 @@ impl KeyRules {
     }
 }
 
+/// Adds a part of this kind, of what `write` writes.
+pub fn part(key: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = open(key, kind);
+    write(key);
+    close(key, at + 1);
+}
+
 /// Begins a part of this kind; returns where.
 fn open(key: &mut Vec<u8>, kind: u8) -> usize {
     let at = key.len();

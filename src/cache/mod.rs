@@ -27,6 +27,7 @@ mod parts;
 mod precondition;
 pub mod range;
 mod rules;
+mod short;
 mod status;
 pub mod store;
 mod storing;

@@ -63,7 +63,7 @@ pub enum Honour {
 pub enum SetCookie {
     /// They are not stored.
     Never,
-    /// They are stored, cookie and all, if the origin says itself how long they are fresh, or `public`.
+    /// They are stored, cookie and all, if the origin says that they are for many: `public`, `s-maxage`, or by a field for caches alone.
     #[default]
     Explicit,
     /// They are stored like others, without the cookie.

@@ -165,7 +165,7 @@ pub fn judge(
     if response.set_cookie {
         match rules.set_cookie {
             SetCookie::Never => return Err(Why::SetCookie),
-            SetCookie::Explicit if !freshness.is_explicit() && !control.public => return Err(Why::SetCookie),
+            SetCookie::Explicit if !is_for_many(response) => return Err(Why::SetCookie),
             _ => {}
         }
     }
@@ -184,6 +184,11 @@ pub fn judge(
     } else {
         Ok(freshness)
     }
+}
+
+/// Whether an answer says that it is for more than one client: `max-age` alone stands on many a page that begins a session.
+fn is_for_many(response: &Response<'_>) -> bool {
+    response.control.public || response.control.s_maxage.is_some() || response.targeted
 }
 
 /// Whether an answer of its status can be an answer to others as well. What depends on the range or the preconditions of one

@@ -4,14 +4,12 @@
 //! What always holds: once it is said to be done, no lookup that begins finds what was purged, on any worker.
 
 use crate::cache::disk::Receipt;
-use crate::cache::store::Store;
 use crate::cache::store::purge::{Force, Purge};
 use crate::cache::{KeyRules, Uri, groups, key};
 use crate::config::url::Url;
 use crate::plan::path::{self, Forms, Verdict};
-use crate::plan::{Action, Caching, Plan, host};
+use crate::plan::{self, Plan, host};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What is to be purged.
@@ -69,43 +67,30 @@ pub(super) fn purge(plan: &Plan, caches: &[usize], what: &What, force: Force) ->
             Order::Marks(purges) => {
                 done.receipts.extend(purges.iter().filter_map(|purge| store.purge(purge.clone(), force)));
             }
-            Order::Url(parts) => purge_url(store, &keys(plan, cache), parts, force, &mut done),
+            Order::Url(parts) => purge_url(&plan.caches[cache], parts, force, &mut done),
         }
         done
     };
     Ok(caches.iter().map(done).collect())
 }
 
-/// The rules by which routes make keys for a cache, each once.
-fn keys(plan: &Plan, cache: usize) -> Vec<Arc<Caching>> {
-    let mut all: Vec<Arc<Caching>> = Vec::new();
-    for route in &plan.routes {
-        if let Action::Forward(rule) = &route.action
-            && let Some(caching) = rule.cache.as_ref().filter(|caching| caching.index == cache)
-            && !all.iter().any(|known| known.key == caching.key)
-        {
-            all.push(caching.clone());
-        }
-    }
-    all
-}
-
-/// Purges what is stored for a URL by any of the rules.
-fn purge_url(store: &Store, rules: &[Arc<Caching>], parts: &Parts, force: Force, done: &mut Done) {
+/// Purges what is stored for a URL by any route.
+fn purge_url(cache: &plan::Store, parts: &Parts, force: Force, done: &mut Done) {
+    let store = &cache.shared;
     let uri =
         Uri { scheme: parts.scheme.as_bytes(), host: &parts.host, path: &parts.path, query: parts.query.as_deref() };
-    // A route that is gone by now may have stored something by no rule of its own.
-    let plain = KeyRules::default();
-    let (mut purged, mut known) = (BTreeSet::new(), Some(0));
-    for rules in rules.iter().map(|caching| &caching.key).chain([&plain]) {
-        let mut bytes = Vec::new();
-        let by_uri = KeyRules { headers: Vec::new(), cookies: Vec::new(), ..rules.clone() };
+    let (mut purged, mut known, mut bytes) = (BTreeSet::new(), Some(0), Vec::new());
+    for way in &cache.uses {
+        let by_uri = KeyRules { headers: Vec::new(), cookies: Vec::new(), ..way.key.clone() };
         by_uri.write(&uri, &[][..], None, &mut bytes);
-        let key = key::hash(store.seed(), &bytes);
-        if by_uri != *rules {
+        if by_uri != way.key {
             known = None;
-            done.receipts.extend(store.purge(Purge::Tag(groups::tag(key::uri(&bytes))), force));
-        } else if purged.insert(key) {
+        }
+        if cache.has_longer_keys {
+            done.receipts.extend(store.purge(Purge::Uri(groups::tag(key::uri(&bytes))), force));
+        }
+        let key = key::hash(way.seed(), &bytes);
+        if by_uri == way.key && purged.insert(key) {
             let answers = store.purge_key(key, force) as u64;
             known = known.map(|before| before + answers);
         }

@@ -291,7 +291,10 @@ fn onward(
     };
     let websocket = incoming.websocket && http.websocket;
     let grpc = question.multiplexed && grpc::asks(request, text);
-    let would = |caching: &Arc<Caching>| cached::would(caching, listener, (heads, text), route_path, incoming, grpc);
+    let would = |caching: &Arc<Caching>| {
+        let trusted = http.trusts(peer.ip);
+        cached::would(caching, listener, (heads, text), route_path, incoming, (grpc, trusted))
+    };
     let cached = rule.cache.as_ref().map(would);
     End::Forward(Box::new(Onward {
         path,

@@ -1,14 +1,15 @@
 //! What is kept of answers: the stores, and how each route uses one.
 
-use super::Plan;
 use super::compile::fault;
+use super::{Action, Plan, Route};
 use crate::cache::store::{self, shelf::Shelf};
 use crate::cache::{Heuristics, Honour, KeyRules, Over, Query, Rules, SetCookie, Ttl};
 use crate::config::Fault;
-use crate::config::model::{Cache, CacheKey, CachedCookies, Config, RequestDirectives, RouteCache};
+use crate::config::model::{self, Cache, CacheKey, CachedCookies, Config, RequestDirectives, RouteCache};
 use crate::config::units::Span;
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How a route uses a store.
 #[derive(Debug)]
@@ -25,12 +26,15 @@ pub struct Caching {
     pub collapse: bool,
     /// Whether answers say what the cache did.
     pub status_header: bool,
+    /// Who is asked, and what is changed of the question, as a hash: what another pool answers, or is asked otherwise, is another answer.
+    pub origin: u64,
 }
 
 impl Caching {
-    /// Whether a URI has one key: if not, it is forgotten by its tag.
-    pub fn key_is_uri(&self) -> bool {
-        self.key.headers.is_empty() && self.key.cookies.is_empty()
+    /// The number that its keys are made with.
+    #[inline]
+    pub fn seed(&self) -> u64 {
+        self.store.seed() ^ self.origin
     }
 }
 
@@ -43,6 +47,10 @@ pub struct Store {
     pub memory: u64,
     /// Its tier on the disk, if it has one.
     pub shelf: Option<Shelf>,
+    /// The ways in which routes make keys for it, each once.
+    pub uses: Vec<Arc<Caching>>,
+    /// Whether something may be kept under more than its URI.
+    pub has_longer_keys: bool,
 }
 
 impl Store {
@@ -59,15 +67,40 @@ pub(super) fn stores(config: &Config, previous: Option<&Plan>) -> Vec<Store> {
         let shared = known(name).map(|store| store.shared.clone());
         let shared = shared.unwrap_or_else(|| Arc::new(store::Store::new(name.clone(), cache.memory.0)));
         let shelf = cache.disk.as_ref().map(|disk| Shelf { path: disk.path.clone(), size: disk.size.0 });
-        Store { shared, memory: cache.memory.0, shelf }
+        Store { shared, memory: cache.memory.0, shelf, uses: Vec::new(), has_longer_keys: false }
     };
     config.caches.iter().map(store).collect()
 }
 
+/// Tells the stores how the routes use them. `fronted`: whether proxies are trusted to say how clients came.
+pub(super) fn note_uses(stores: &mut [Store], routes: &[Route], fronted: bool) {
+    for route in routes {
+        let Action::Forward(rule) = &route.action else { continue };
+        let Some(caching) = &rule.cache else { continue };
+        let store = &mut stores[caching.index];
+        if !store.uses.iter().any(|known| known.key == caching.key && known.origin == caching.origin) {
+            store.uses.push(caching.clone());
+        }
+        store.has_longer_keys |= fronted || !caching.key.headers.is_empty() || !caching.key.cookies.is_empty();
+    }
+}
+
+/// Who a route asks, and how.
+fn origin(route: &model::Route) -> u64 {
+    let asked = (&route.pool, &route.strip_prefix, &route.host, &route.rewrite, &route.request);
+    // It is made of texts and numbers alone.
+    xxh3_64(&serde_json::to_vec(&asked).unwrap_or_default())
+}
+
 /// How a route uses one of the stores.
-pub(super) fn compile(route: &str, cache: &RouteCache, stores: &[Store]) -> Result<Arc<Caching>, Fault> {
+pub(super) fn compile(
+    name: &str,
+    route: &model::Route,
+    cache: &RouteCache,
+    stores: &[Store],
+) -> Result<Arc<Caching>, Fault> {
     let Some(index) = stores.iter().position(|store| store.shared.name == cache.store) else {
-        return Err(fault(&["routes", route, "cache"], format!("no cache is named `{}`", cache.store), None));
+        return Err(fault(&["routes", name, "cache"], format!("no cache is named `{}`", cache.store), None));
     };
     let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
     let some = |span: Span| (span.0 > Duration::ZERO).then(|| seconds(span));
@@ -105,6 +138,7 @@ pub(super) fn compile(route: &str, cache: &RouteCache, stores: &[Store]) -> Resu
         key: key_rules(&cache.key),
         collapse: cache.collapse,
         status_header: cache.status_header,
+        origin: origin(route),
     }))
 }
 

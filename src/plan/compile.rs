@@ -74,7 +74,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         faults.extend(found);
         None
     });
-    let caches = cache::stores(config, previous);
+    let mut caches = cache::stores(config, previous);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -115,6 +115,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             .collect(),
         caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
     };
+    let fronted = config.listeners.values().any(|listener| !listener.trusted_proxies.is_empty());
+    cache::note_uses(&mut caches, &routes, fronted);
     let checks = probes::compile(config, &pools);
     Ok(Plan {
         runtime: Runtime {
@@ -331,7 +333,7 @@ fn compile_route(
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
     let edits = Edits::compile(route);
-    let cache = route.cache.as_ref().map(|cache| cache::compile(name, cache, caches)).transpose();
+    let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches)).transpose();
     let cache = cache.unwrap_or_else(|fault| {
         faults.push(fault);
         None

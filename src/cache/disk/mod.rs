@@ -79,6 +79,8 @@ pub const SMALLEST: u64 = 16 << 20;
 pub const LONGEST_META: usize = 4 << 10;
 /// The longest head of an object, in bytes.
 pub const LONGEST_HEAD: usize = 64 << 10;
+/// Purges that nobody waits for and that may wait to be written down.
+const NOTES: usize = 4096;
 /// The longest note of a purge, in bytes.
 pub const LONGEST_NOTE: usize = notes::LONGEST;
 
@@ -237,6 +239,16 @@ impl Disk {
             return receipt;
         }
         self.shared.ask(stamp, What::Note(bytes))
+    }
+
+    /// As [`Disk::note`], for purges that nobody waits for and that may be many: where too many wait to be written down, `instead` is,
+    /// once for all of them.
+    pub fn note_or(&self, stamp: u64, bytes: Box<[u8]>, instead: Box<[u8]>) {
+        if self.shared.purges.len() < NOTES && bytes.len() <= LONGEST_NOTE {
+            drop(self.shared.ask(stamp, What::Note(bytes)));
+        } else {
+            self.shared.ask_instead(stamp, instead);
+        }
     }
 
     /// No object that is stored or being written has an older stamp: purges up to here need not be remembered for it. Zero as long

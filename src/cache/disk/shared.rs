@@ -8,6 +8,7 @@ use super::notes::What;
 use super::segment::Segment;
 use super::usage::{Counts, Refused, State};
 use super::{Key, Piece, Receipt};
+use crate::cache::short::Short;
 use arc_swap::ArcSwap;
 use crossbeam::queue::{ArrayQueue, SegQueue};
 use std::io;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     /// Keys whose records are to be followed by tombstones.
     pub forgotten: SegQueue<Key>,
     pub purges: SegQueue<Asked>,
+    /// Notes in place of many, each with the stamp of the last of those. There are as few as there are kinds of them.
+    instead: Short<Vec<(Box<[u8]>, u64)>>,
 }
 
 /// What is to be written.
@@ -124,6 +127,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             forgotten: SegQueue::new(),
             purges: SegQueue::new(),
+            instead: Short::default(),
         }
     }
 
@@ -236,6 +240,22 @@ impl Shared {
             self.turn_away();
         }
         receipt
+    }
+
+    /// Asks for a note in place of others.
+    pub fn ask_instead(&self, stamp: u64, note: Box<[u8]>) {
+        let mut instead = self.instead.lock();
+        match instead.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, last)) => *last = stamp.max(*last),
+            None => instead.push((note, stamp)),
+        }
+        drop(instead);
+        self.wake.notify_one();
+    }
+
+    /// The notes in place of others that are to be written down.
+    pub fn take_instead(&self) -> Vec<(Box<[u8]>, u64)> {
+        std::mem::take(&mut *self.instead.lock())
     }
 
     /// Nobody writes anything down any more.

@@ -2,6 +2,7 @@
 
 use super::index::Entry;
 use super::log::{From, Log};
+use super::notes::What;
 use super::record::{CHUNK, Kind, Record, Run};
 use super::shared::{Asked, Described, Job, Spread, Written};
 use super::usage::Refused;
@@ -163,7 +164,10 @@ impl Log {
         let mut told = Vec::new();
         let floor = self.notes.floor();
         while let Some(Asked { stamp, what, done }) = self.shared.purges.pop() {
-            told.push((done, self.notes.add(stamp, what)));
+            told.push((Some(done), self.notes.add(stamp, what)));
+        }
+        for (note, stamp) in self.shared.take_instead() {
+            told.push((None, self.notes.add(stamp, What::Note(note))));
         }
         if told.is_empty() {
             return;
@@ -171,8 +175,10 @@ impl Log {
         let synced = self.notes.sync();
         for (done, result) in told {
             let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
-            // Whoever asked need not have waited.
-            let _ = done.send(result.and_then(|()| synced.as_ref().map_err(copy).copied()));
+            if let Some(done) = done {
+                // Whoever asked need not have waited.
+                let _ = done.send(result.and_then(|()| synced.as_ref().map_err(copy).copied()));
+            }
         }
         if self.notes.floor() > floor {
             self.shared.floor.fetch_max(self.notes.floor(), Ordering::AcqRel);

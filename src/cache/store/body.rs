@@ -4,7 +4,7 @@
 //! new segments by one call, however many came. What is too large to be kept goes through a window: whoever fills it waits for
 //! the reader that is furthest, and a reader that falls out of the window is told so.
 
-use super::lock::Short;
+use crate::cache::short::Short;
 use crate::net::{Callee, Caller, call};
 use std::collections::VecDeque;
 use std::io;
@@ -232,7 +232,8 @@ impl Body {
             return true;
         }
         let progress = self.progress.lock();
-        progress.window.is_none() || progress.start == 0 && !self.is_deserted()
+        let is_there = progress.stage == Stage::Complete || !self.is_deserted();
+        progress.window.is_none() || progress.start == 0 && is_there
     }
 
     /// Whether it is kept, or there may be somebody who reads it.

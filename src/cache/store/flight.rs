@@ -3,8 +3,8 @@
 //! What always holds: it is answered once; whoever waits is called when it is, however its asker ended.
 
 use super::entry::Entry;
-use super::lock::Short;
 use crate::cache::Why;
+use crate::cache::short::Short;
 use crate::net::{Callee, Caller, call};
 use crate::observe::access::Times;
 use crate::observe::reason::Failure;

@@ -5,14 +5,14 @@
 //! is full gives way to a purge of all. A purge is remembered until nothing can be older than it; whatever is older than what is
 //! remembered counts as purged.
 
-use super::lock::Short;
-use crate::cache::key;
+use crate::cache::short::Short;
+use crate::cache::{groups, key};
 use crate::net::coarse_now;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Purges by prefix that are remembered, and by tag and host.
+/// Purges by prefix that are remembered, and by tag, host and URI.
 const PREFIXES: usize = 1024;
 const MARKS: usize = 65_536;
 
@@ -27,6 +27,10 @@ pub enum Purge {
     Tag(u64),
     /// Every URI that begins so.
     Prefix(Box<[u8]>),
+    /// Of a URI, by its hash, what is kept under more than that.
+    Uri(u64),
+    /// All that is kept under more than its URI.
+    Uris,
 }
 
 /// Whether what is purged may still be served while it is fetched anew.
@@ -52,6 +56,8 @@ pub enum Purged {
 pub struct Purges {
     /// Counts purges.
     clock: AtomicU64,
+    /// The last of them that purged something.
+    newest: AtomicU64,
     list: Short<List>,
 }
 
@@ -60,6 +66,9 @@ struct List {
     all: Stamps,
     hosts: HashMap<u64, Stamps>,
     tags: HashMap<u64, Stamps>,
+    uris: HashMap<u64, Stamps>,
+    /// Of all that is kept under more than its URI.
+    every_uri: Stamps,
     prefixes: Vec<(Box<[u8]>, Stamps)>,
     /// The stamps of questions that are under way, and how many have each.
     asking: BTreeMap<u64, usize>,
@@ -101,6 +110,14 @@ pub struct Stamp {
 impl From<u64> for Stamp {
     fn from(stamp: u64) -> Self {
         Self { asked: stamp, known: AtomicU64::new(stamp), softened: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Marks<'_> {
+    /// The hash of its URI, where it is kept under more than that.
+    fn uri(&self) -> Option<u64> {
+        let uri = key::uri(self.key);
+        (self.key.len() > uri.len() + 4).then(|| groups::tag(uri))
     }
 }
 
@@ -178,7 +195,7 @@ impl Purges {
 
     /// Goes on from what was purged before, so that what was stored then is known by its stamp.
     pub fn since(stamp: u64) -> Self {
-        Self { clock: AtomicU64::new(stamp), list: Short::default() }
+        Self { clock: AtomicU64::new(stamp), ..Self::default() }
     }
 
     /// Stamps are at least so large from now on.
@@ -224,9 +241,11 @@ impl Purges {
     }
 
     fn note(&self, list: &mut List, what: Purge, force: Force, stamp: u64) {
-        let List { all, hosts, tags, prefixes, .. } = list;
+        self.newest.fetch_max(stamp, Ordering::AcqRel);
+        let List { all, hosts, tags, uris, every_uri, prefixes, .. } = list;
         let full = match &what {
-            Purge::All => false,
+            Purge::All | Purge::Uris => false,
+            Purge::Uri(uri) => uris.len() >= MARKS && !uris.contains_key(uri),
             Purge::Host(host) => hosts.len() >= MARKS && !hosts.contains_key(host),
             Purge::Tag(tag) => tags.len() >= MARKS && !tags.contains_key(tag),
             Purge::Prefix(prefix) => prefixes.len() >= PREFIXES && !prefixes.iter().any(|(known, _)| known == prefix),
@@ -242,6 +261,12 @@ impl Purges {
                     prefixes.push((prefix, stamps));
                 }
             },
+            Purge::Uri(uri) if !full => uris.entry(uri).or_default().note(stamp, force),
+            // What others have changed must not cost those whose URI is all that tells their answers apart.
+            Purge::Uri(_) | Purge::Uris => {
+                every_uri.note(stamp, force);
+                uris.retain(|_, stamps| stamps.soft.max(stamps.hard) > stamp);
+            }
             _ => {
                 all.note(stamp, force);
                 if full {
@@ -252,6 +277,7 @@ impl Purges {
                     let counts = |stamps: &Stamps| stamps.soft.max(stamps.hard) > stamp;
                     hosts.retain(|_, stamps| counts(stamps));
                     tags.retain(|_, stamps| counts(stamps));
+                    uris.retain(|_, stamps| counts(stamps));
                     prefixes.retain(|(_, stamps)| counts(stamps));
                 }
             }
@@ -261,7 +287,7 @@ impl Purges {
     /// Whether an answer is purged, and how.
     #[inline]
     pub fn of(&self, marks: &Marks<'_>) -> Option<Purged> {
-        if marks.stamp >= self.now() {
+        if marks.stamp >= self.newest.load(Ordering::Acquire) {
             return None;
         }
         self.look(marks)
@@ -283,6 +309,12 @@ impl Purges {
         }
         if !list.tags.is_empty() {
             marks.tags.iter().for_each(|tag| add(list.tags.get(tag)));
+        }
+        if (!list.uris.is_empty() || marks.stamp < list.every_uri.soft.max(list.every_uri.hard))
+            && let Some(uri) = marks.uri()
+        {
+            add(list.uris.get(&uri));
+            add(Some(&list.every_uri));
         }
         if !list.prefixes.is_empty() {
             let uri = key::uri(marks.key);
@@ -306,13 +338,14 @@ impl Purges {
         let counts = |stamps: &Stamps| stamps.soft.max(stamps.hard) > oldest;
         list.hosts.retain(|_, stamps| counts(stamps));
         list.tags.retain(|_, stamps| counts(stamps));
+        list.uris.retain(|_, stamps| counts(stamps));
         list.prefixes.retain(|(_, stamps)| counts(stamps));
     }
 
     /// How many purges are remembered, but for those of all.
     pub fn remembered(&self) -> usize {
         let list = self.list.lock();
-        list.hosts.len() + list.tags.len() + list.prefixes.len()
+        list.hosts.len() + list.tags.len() + list.uris.len() + list.prefixes.len()
     }
 }
 
@@ -354,6 +387,21 @@ mod tests {
             purges.purge(Purge::Prefix(number.to_string().into_bytes().into()), Force::Hard);
         }
         assert_eq!(purges.of(&marks(0)), Some(Purged::Hard));
+    }
+
+    #[test]
+    fn what_is_kept_under_more_than_its_uri_is_purged_by_that_and_a_flood_of_those_costs_nobody_else() {
+        let plain = Marks { key: b"\0\0\0\x0chttp://a/x/y", ..marks(0) };
+        let purges = Purges::default();
+        let uri = groups::tag(b"http://a/x/y");
+        purges.purge(Purge::Uri(uri), Force::Hard);
+        assert_eq!((purges.of(&marks(0)), purges.of(&plain)), (Some(Purged::Hard), None), "that has a key of its own");
+        let after = purges.now();
+        for other in 0..=MARKS as u64 {
+            purges.purge(Purge::Uri(other), Force::Hard);
+        }
+        assert_eq!((purges.of(&marks(after)), purges.of(&plain)), (Some(Purged::Hard), None));
+        assert!(purges.remembered() <= MARKS);
     }
 
     #[test]

@@ -168,6 +168,18 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Purges what a client or an origin has changed. The disk is told as soon as it can be.
+    pub fn invalidate(&self, what: Purge) {
+        let hard = |what: &Purge| write_note(what, Force::Hard);
+        // Clients decide how often: what there is no room for goes with all of its kind.
+        let instead = hard(if matches!(what, Purge::Uri(_)) { &Purge::Uris } else { &Purge::All });
+        let note = hard(&what);
+        let stamp = self.purges.purge(what, Force::Hard);
+        self.with_disk(|disk| disk.note_or(stamp, note, instead));
+    }
+}
+
 impl AsRef<Disk> for Opened {
     fn as_ref(&self) -> &Disk {
         &self.disk
@@ -202,6 +214,8 @@ fn write_note(what: &Purge, force: Force) -> Box<[u8]> {
         Purge::Host(hash) => (1, hash.to_le_bytes().to_vec()),
         Purge::Tag(hash) => (2, hash.to_le_bytes().to_vec()),
         Purge::Prefix(prefix) => (3, prefix.to_vec()),
+        Purge::Uri(hash) => (4, hash.to_le_bytes().to_vec()),
+        Purge::Uris => (5, Vec::new()),
     };
     [&[kind, u8::from(force == Force::Hard)], &bytes[..]].concat().into_boxed_slice()
 }
@@ -214,6 +228,8 @@ fn read_note(bytes: &[u8]) -> Option<(Purge, Force)> {
         1 => Purge::Host(hash()?),
         2 => Purge::Tag(hash()?),
         3 => Purge::Prefix(bytes.into()),
+        4 => Purge::Uri(hash()?),
+        5 => Purge::Uris,
         _ => return None,
     };
     Some((what, if *hard == 1 { Force::Hard } else { Force::Soft }))

@@ -135,7 +135,7 @@ pub enum RequestDirectives {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CachedCookies {
-    /// They are stored as they are, if the origin says that they may be or for how long.
+    /// They are stored as they are, if the origin says that they are for many: `public`, `s-maxage`, or CDN-Cache-Control.
     #[default]
     Explicit,
     /// They are stored without their cookies.

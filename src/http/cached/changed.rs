@@ -3,10 +3,10 @@
 //! What always holds: what an unsafe method has changed is forgotten before its answer goes to the client, so that whoever learns of
 //! the change sees it.
 
-use super::key_of;
 use super::view::View;
+use super::{front, key_of};
 use crate::cache::groups::{self, invalidated, invalidates};
-use crate::cache::store::purge::{Force, Purge};
+use crate::cache::store::purge::Purge;
 use crate::cache::{Lines, Method, Response, Uri, key, validation};
 use crate::http::decide::raw_path;
 use crate::http::exchange::Exchange;
@@ -31,19 +31,24 @@ fn forget(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u
     let Exchange { connection, heads, text: asked, .. } = &*exchange;
     let answer = View { fields: &heads.response.fields, text };
     let response = Response::of(heads.response.status, &answer, &caching.rules);
+    let trusted = connection.http.trusts(connection.peer.ip);
     let uri = Uri {
-        scheme: connection.listener.scheme().as_bytes(),
+        scheme: front::scheme(&heads.request, asked, connection.listener, trusted),
         host: &heads.keys.named,
         path: if route.plain { raw_path(heads.request.form, heads.request.path.of(asked)) } else { &heads.path },
         query: heads.request.query.map(|query| query.of(asked)),
     };
     let request = View { fields: &heads.request.fields, text: asked };
+    let kept = &connection.era.plan.caches[caching.index];
     let forget = |uri: &Uri<'_>| {
-        let mut bytes = Vec::new();
-        caching.key.write(uri, &request, None, &mut bytes);
-        caching.store.forget(key::hash(caching.store.seed(), &bytes));
-        if !caching.key_is_uri() {
-            caching.store.purges.purge(Purge::Tag(groups::tag(key::uri(&bytes))), Force::Hard);
+        let (mut bytes, mut noted) = (Vec::new(), None);
+        for known in &kept.uses {
+            known.key.write(uri, &request, None, &mut bytes);
+            caching.store.forget(key::hash(known.seed(), &bytes));
+            let tag = groups::tag(key::uri(&bytes));
+            if kept.has_longer_keys && noted.replace(tag) != Some(tag) {
+                caching.store.invalidate(Purge::Uri(tag));
+            }
         }
     };
     forget(&uri);
@@ -60,7 +65,7 @@ fn forget(exchange: &mut Exchange<'_>, caching: &Caching, route: Path, text: &[u
         }
     }
     invalidated(&answer, response.status, uri.scheme, uri.host, |group| {
-        caching.store.purges.purge(Purge::Tag(group), Force::Hard);
+        caching.store.invalidate(Purge::Tag(group));
     });
 }
 

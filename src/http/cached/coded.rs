@@ -79,9 +79,9 @@ impl Recoder<'_> {
     ) -> Option<Arc<Body>> {
         let mut kept = entry.body.is_kept();
         match entry.coded[place].get().filter(|_| kept) {
-            // It has turned out too large to be kept: each client has it for itself.
-            Some(Some(known)) if !known.is_kept() && !known.is_broken() => kept = false,
-            Some(known) => return known.clone().filter(|body| !body.is_broken()),
+            // It has turned out too large to be kept, or was given up: each client has it for itself.
+            Some(Some(known)) if !known.is_kept() || known.is_broken() => kept = false,
+            Some(known) => return known.clone(),
             None => {}
         }
         let plan = &exchange.connection.era.plan;

@@ -13,7 +13,7 @@ use crate::cache::store::figures::{Count, Figures, Unkept};
 use crate::cache::store::flight::{Flight, Refusal, Verdict};
 use crate::cache::store::{Incoming, Key, pieces::Pieces, purge::Purged};
 use crate::cache::{self, Fields, Freshness, Lines, Method, Request, Response, Tags, Times, Vary};
-use crate::cache::{etag, groups, key, validation};
+use crate::cache::{etag, key, validation};
 use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
@@ -273,7 +273,12 @@ impl Filler {
         };
         let part = part.filter(|_| !whole);
         self.state.replace(State::Filling { entry: entry.clone(), incoming, part, after, writer });
-        if storable && whole && shared {
+        // Those who wait with this one would all ask an origin that fails.
+        let told = vary.is_some()
+            && cache::is_failure(head.status)
+            && matches!(judged, Err(cache::Why::NoFreshness | cache::Why::Stale))
+            && declared.is_some_and(|length| length <= WINDOW);
+        if whole && (storable && shared || told) {
             self.conclude(Verdict::Shared(entry));
             if !kept {
                 // Its beginning is soon gone: who comes now asks for itself.
@@ -307,11 +312,8 @@ impl Filler {
     /// By what an answer can be purged.
     fn tags(&self, view: &View<'_>) -> Box<[u64]> {
         let uri = key::uri(&self.subject.0);
-        let mut tags = Tags::of(view, &uri[..memchr::memmem::find(uri, b"://").unwrap_or(0)], &self.subject.2).hashes;
-        if !self.caching.key_is_uri() {
-            tags.push(groups::tag(uri));
-        }
-        tags.into_vec().into_boxed_slice()
+        let scheme = &uri[..memchr::memmem::find(uri, b"://").unwrap_or(0)];
+        Tags::of(view, scheme, &self.subject.2).hashes.into_vec().into_boxed_slice()
     }
 
     /// What a part completes, if it does.

@@ -11,6 +11,7 @@ mod changed;
 mod coded;
 mod deliver;
 mod fill;
+mod front;
 mod quick;
 mod shelf;
 mod view;
@@ -37,8 +38,8 @@ use coded::Recoder;
 use deliver::{Given, Sending, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
-use quick::key_of;
 pub(super) use quick::{Room, quick};
+use quick::{Wanted, key_of};
 use std::sync::Arc;
 use std::time::Duration;
 use view::View;
@@ -158,7 +159,8 @@ impl Cached<'_, '_> {
             };
             let (base, why) = match found {
                 None => {
-                    let others = slot.as_ref().is_some_and(|slot| !slot.variants.is_empty());
+                    let is_there = |entry: &Arc<Entry>| self.store().purged(entry) != Some(Purged::Hard);
+                    let others = slot.as_ref().is_some_and(|slot| slot.variants.iter().any(is_there));
                     (None, if others { Forward::VaryMiss } else { Forward::UriMiss })
                 }
                 Some((entry, _)) if !self.has(&entry) => (Some(entry), Forward::Partial),
@@ -258,13 +260,16 @@ impl Cached<'_, '_> {
         let view = View { fields: &heads.request.fields, text };
         let request = Request::of(&view, self.caching.rules.honour);
         let past = request.conditions.are_for_origin() || request.overrides;
-        Asked { key, control: request.control, past, range: request.range.is_some() }
+        // From the first byte to the last is what all others ask for as well.
+        let range = request.range.is_some_and(|range| !range.trim_ascii().eq_ignore_ascii_case(b"bytes=0-"));
+        Asked { key, control: request.control, past, range }
     }
 
     /// The variant that fits the request, and how it was purged.
     fn pick(&self, asked: &Asked, slot: &Slot) -> Option<(Arc<Entry>, Option<Purged>)> {
         let store = self.store();
-        let fitting = slot.variants.iter().filter(|entry| self.fits(asked, entry));
+        let mut wanted = Wanted::default();
+        let fitting = slot.variants.iter().filter(|entry| self.fits_by(asked, entry, &mut wanted));
         let mut alive =
             fitting.map(|entry| (entry, store.purged(entry))).filter(|(_, purged)| *purged != Some(Purged::Hard));
         alive.next().map(|(entry, purged)| (entry.clone(), purged))
@@ -272,18 +277,23 @@ impl Cached<'_, '_> {
 
     /// Whether an answer is one to this request, in everything that it varies on.
     fn fits(&self, asked: &Asked, entry: &Entry) -> bool {
+        self.fits_by(asked, entry, &mut Wanted::default())
+    }
+
+    fn fits_by<'s>(&self, asked: &Asked, entry: &'s Entry, known: &mut Wanted<'s>) -> bool {
         if entry.vary.is_empty() {
             return true;
         }
         let Exchange { heads, text, .. } = &*self.exchange;
         let view = View { fields: &heads.request.fields, text };
-        let (seed, mut scratch) = (self.store().seed(), Vec::new());
+        let seed = self.store().seed();
         let (own, by_language) = entry.variant;
         let wanted = || {
             let language = cache::favourite_language(&view)?;
             entry.vary.language_key(seed, asked.key, &view, language, &mut Vec::new())
         };
-        entry.vary.key(seed, asked.key, &view, &mut scratch) == own || by_language.is_some() && by_language == wanted()
+        known.of(&entry.vary, |vary| vary.key(seed, asked.key, &view, &mut Vec::new())) == own
+            || by_language.is_some() && by_language == wanted()
     }
 
     fn use_of(&self, entry: &Entry, purged: Option<Purged>, control: &RequestDirectives) -> Use {

@@ -3,10 +3,10 @@
 //! What always holds: it is what the long way would give; whatever is not plain goes that way.
 
 use super::view::View;
-use super::{Subject, is_for_cache};
+use super::{Subject, front, is_for_cache};
 use crate::cache::store::Key;
 use crate::cache::store::entry::Entry;
-use crate::cache::{self, CacheStatus, Conditions, Request, RequestDirectives, Uri, Use};
+use crate::cache::{self, CacheStatus, Conditions, Request, RequestDirectives, Uri, Use, Vary};
 use crate::http::decide::raw_path;
 use crate::http::exchange::Exchange;
 use crate::http::forward::Path;
@@ -15,7 +15,6 @@ use crate::http::head::{Method, Version};
 use crate::http::transfer::INLINE;
 use crate::net::Lease;
 use crate::plan::{self, Caching};
-use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Room in which keys are made. Reused by the next request, so that looking up allocates nothing.
@@ -59,8 +58,10 @@ pub(super) fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path)
             named.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
         }
     }
+    let trusted = connection.http.trusts(connection.peer.ip);
+    let scheme = front::scheme(&heads.request, text, connection.listener, trusted);
     let uri = Uri {
-        scheme: connection.listener.scheme().as_bytes(),
+        scheme,
         host: named,
         path: match path.plain {
             true => raw_path(heads.request.form, heads.request.path.of(text)),
@@ -70,7 +71,10 @@ pub(super) fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path)
     };
     let view = View { fields: &heads.request.fields, text };
     caching.key.write(&uri, &view, None, key);
-    cache::key::hash(caching.store.seed(), key)
+    if trusted {
+        front::write(&heads.request, text, scheme, named, key);
+    }
+    cache::key::hash(caching.seed(), key)
 }
 
 /// The whole answer to a request, if a small one is stored that fits and is fresh.
@@ -90,8 +94,8 @@ pub(in crate::http) fn quick(
     }
     let key = key_of(exchange, caching, path);
     let slot = caching.store.find(key)?;
-    let mut variants = slot.variants.iter();
-    let entry = variants.find(|entry| fits(exchange, caching, key, entry))?;
+    let mut wanted = Wanted::default();
+    let entry = slot.variants.iter().find(|entry| fits(exchange, caching, key, entry, &mut wanted))?;
     let resident = entry.resident();
     let usable = entry.parts.is_none()
         && caching.store.purged(entry).is_none()
@@ -111,13 +115,32 @@ fn is_plain(exchange: &Exchange<'_>, caching: &Caching) -> bool {
 }
 
 /// Whether an answer is one to this request, in everything that it varies on but the language that it wants most.
-fn fits(exchange: &mut Exchange<'_>, caching: &Caching, key: Key, entry: &Arc<Entry>) -> bool {
-    if entry.vary.is_empty() {
-        return true;
-    }
+fn fits<'e>(
+    exchange: &mut Exchange<'_>,
+    caching: &Caching,
+    key: Key,
+    entry: &'e Entry,
+    wanted: &mut Wanted<'e>,
+) -> bool {
     let Exchange { heads, text, .. } = exchange;
     let view = View { fields: &heads.request.fields, text };
-    entry.vary.key(caching.store.seed(), key, &view, &mut heads.keys.variant) == entry.variant.0
+    let scratch = &mut heads.keys.variant;
+    entry.vary.is_empty()
+        || wanted.of(&entry.vary, |vary| vary.key(caching.store.seed(), key, &view, scratch)) == entry.variant.0
+}
+
+/// The key of the variant that a request wants, by what answers vary on: mostly all of a slot vary on the same.
+#[derive(Default)]
+pub(super) struct Wanted<'e>(Option<(&'e Vary, Key)>);
+
+impl<'e> Wanted<'e> {
+    /// That by `vary`, which `make` makes where it was not the last.
+    pub(super) fn of(&mut self, vary: &'e Vary, make: impl FnOnce(&Vary) -> Key) -> Key {
+        match self.0 {
+            Some((known, key)) if known == vary => key,
+            _ => self.0.insert((vary, make(vary))).1,
+        }
+    }
 }
 
 fn write(exchange: &mut Exchange<'_>, caching: &Caching, entry: &Entry, resident: u64, length: u64) -> Lease {

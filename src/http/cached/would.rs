@@ -1,7 +1,7 @@
 //! What a cache would do with a request, as far as the request says it.
 
-use super::passes_by;
 use super::view::View;
+use super::{front, passes_by};
 use crate::cache::{Request, Uri, key};
 use crate::http::decide::raw_path;
 use crate::http::exchange::Heads;
@@ -27,7 +27,7 @@ pub(in crate::http) fn would(
     (heads, text): (&Heads, &[u8]),
     path: Path,
     incoming: &Incoming,
-    grpc: bool,
+    (grpc, trusted): (bool, bool),
 ) -> Lookup {
     let head = &heads.request;
     let mut buffer = host::Buffer::new();
@@ -38,7 +38,7 @@ pub(in crate::http) fn would(
         None => host.name.to_vec(),
     });
     let uri = Uri {
-        scheme: listener.scheme().as_bytes(),
+        scheme: front::scheme(head, text, listener, trusted),
         host: &named.unwrap_or_default(),
         path: if path.plain { raw_path(head.form, head.path.of(text)) } else { &heads.path },
         query: head.query.map(|query| query.of(text)),

@@ -67,7 +67,6 @@ pub(in crate::http) fn decide(setting: &Setting<'_>, head: &ResponseHead, text: 
     match head.status {
         304 => return not_modified(setting, head, text),
         ..200 | 204 | 205 => return Verdict::Leave(None),
-        206 => return Verdict::Leave(Some(Uncompressed::Range)),
         _ => {}
     }
     let forbids = |value: &[u8]| members(value).any(|member| member.eq_ignore_ascii_case(b"no-transform"));
@@ -75,11 +74,18 @@ pub(in crate::http) fn decide(setting: &Setting<'_>, head: &ResponseHead, text: 
     if controls.any(forbids) {
         return Verdict::Leave(Some(Uncompressed::NoTransform));
     }
-    if head.values(text, b"content-range").next().is_some() {
+    if head.status != 206 && head.values(text, b"content-range").next().is_some() {
         return Verdict::Leave(Some(Uncompressed::Range));
     }
     let kind = head.find(Name::ContentType).map(|field| field.value.of(text));
     let typed = kind.is_some_and(|kind| rule.types.has(kind));
+    if head.status == 206 {
+        // It says what the whole would say (RFC 9110 §15.3.7).
+        return match typed {
+            true => vary(head, text, Some(Uncompressed::Range)),
+            false => Verdict::Leave(Some(Uncompressed::Range)),
+        };
+    }
     let accepted = || request.values(asked, b"accept-encoding");
     let mut codings = head.values(text, b"content-encoding").flat_map(members).filter(|coding| !is_identity(coding));
     if let Some(coding) = codings.next() {

@@ -129,6 +129,36 @@ fn the_first_client_may_leave_and_the_others_get_all() {
 }
 
 #[test]
+fn a_failing_origin_is_asked_once_by_all_who_wait_and_so_is_one_whose_whole_is_asked_for_as_a_range() {
+    for (path, field, status) in [("/fails", "X: 1", 503), ("/film", "Range: bytes=0-", 206)] {
+        let gate = Gate::default();
+        let own = gate.clone();
+        let target = Target::with("crowded", move |peer| {
+            while let Some(seen) = peer.request() {
+                own.pass(1);
+                let (status, control) = if seen.path == "/fails" { (503, "X: 1") } else { (200, FRESH) };
+                if peer.reply(status, &[control], b"all of it").is_none() {
+                    return;
+                }
+            }
+        });
+        let proxy = start(&target);
+        let mut clients: Vec<Client> = (0..12).map(|_| proxy.client()).collect();
+        clients.iter_mut().for_each(|client| client.send(request("GET", path, &[field])));
+        target.wait_for(1);
+        std::thread::sleep(GLANCE);
+        gate.open(1);
+        for client in &mut clients {
+            let answer = client.response();
+            assert_eq!((answer.status, answer.text()), (status, "all of it".to_owned()), "{path}");
+        }
+        // On a busy machine some may have come too late to wait with the others.
+        assert!(target.requests() <= 3, "{path}: {} questions", target.requests());
+        assert!(path == "/film" || !told(&proxy.get(path)).contains("hit"), "a failure is not stored");
+    }
+}
+
+#[test]
 fn what_breaks_off_looks_complete_to_nobody_and_is_not_stored() {
     for framing in ["Content-Length: 9", "Transfer-Encoding: chunked"] {
         let gate = Gate::default();

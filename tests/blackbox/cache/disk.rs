@@ -109,6 +109,35 @@ fn what_was_purged_stays_so_after_a_kill() {
 }
 
 #[test]
+fn what_a_client_has_changed_stays_changed_over_a_restart() {
+    let (target, folder) = (origin(), Directory::new());
+    let text = config(&target, folder.path())
+        .replace("cache = \"c\"\n", "cache = { store = \"c\", key = { headers = [\"x-lang\"] } }\n");
+    let start = || {
+        let desk = desk(setup(&text, "").start());
+        desk.proxy.log.wait(&["the disk cache is read"]);
+        desk
+    };
+    let mut before = start();
+    let ask = |desk: &Desk, method: &str, path: &str| {
+        desk.proxy.client().ask(method, path, &["X-Lang: en", "Content-Length: 0"])
+    };
+    for (nth, path) in ["/a/x", "/b/x"].into_iter().enumerate() {
+        ask(&before, "GET", path);
+        eventually("it is on the disk", || {
+            before.proxy.metric("ringway_cache_disk_stored_total", &[("cache", "c")]) > nth as f64
+        });
+    }
+    // It names no X-Lang, so that what it has changed is found by its URI alone.
+    before.proxy.client().ask("POST", "/a/x", &["Content-Length: 0"]);
+    before.proxy.signal(libc::SIGTERM);
+    before.proxy.exit();
+    let after = start();
+    assert!(!super::hit(&ask(&after, "GET", "/a/x")));
+    assert!(super::hit(&ask(&after, "GET", "/b/x")));
+}
+
+#[test]
 fn a_folder_that_cannot_be_had_is_told_before_anything_is_served() {
     let target = origin();
     let mut failed = Setup::new(config(&target, Path::new("/proc/none"))).spawn();

@@ -3,6 +3,7 @@
 
 use super::{config, fresh, hit, origin, raw, says, start, told};
 use crate::support::target::Seen;
+use crate::support::toml::pool;
 use crate::support::{Client, Proxy, Target};
 
 /// Answers with all that it was told.
@@ -66,6 +67,59 @@ fn what_a_client_says_of_itself_is_not_what_others_are_given() {
     assert!(!first.text().contains("evil") && !first.text().contains("gopher"), "{}", first.text());
     let second = get(&mut client, "site.test", "/a", "");
     assert!(hit(&second) && second.text() == first.text());
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_its_client_tells_answers_apart() {
+    let target = mirror();
+    let trusting = "protocol = \"http\"\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let proxy = Proxy::start(config(&target, "").replace("protocol = \"http\"\n", trusting));
+    let mut client = proxy.client();
+    let said = [
+        "",
+        "X-Forwarded-Proto: https\r\n",
+        "X-Forwarded-Host: other.test\r\n",
+        "X-Forwarded-Port: 8443\r\n",
+        "X-Forwarded-Prefix: /app\r\n",
+        "Forwarded: for=1.2.3.4;host=third.test;proto=https\r\n",
+    ];
+    for _ in 0..2 {
+        for (nth, fields) in said.iter().enumerate() {
+            let answer = get(&mut client, "site.test", "/a", fields);
+            let others = said.iter().filter(|other| !other.is_empty() && *other != fields);
+            for line in others.map(|other| other.trim_end().split(';').next_back().unwrap_or_default()) {
+                assert!(!answer.text().to_lowercase().contains(&line.to_lowercase()), "{nth}: {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(target.requests(), said.len(), "each is stored");
+    // What they say besides, and say again of what is known, makes no difference.
+    let same = "X-Forwarded-Host: SITE.test\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Forwarded-For: 9.9.9.9\r\n";
+    assert!(hit(&get(&mut client, "site.test", "/a", same)));
+    // A change is one of all of them, but for those of another scheme.
+    client.ask("DELETE", "/a", &[]);
+    for fields in said.into_iter().filter(|fields| !fields.contains("Proto")) {
+        assert!(!hit(&get(&mut client, "site.test", "/a", fields)), "{fields}");
+    }
+}
+
+#[test]
+fn what_one_pool_has_answered_nobody_gets_who_is_for_another() {
+    let (inside, outside) = (mirror(), mirror());
+    let text = config(&outside, "")
+        + &pool("inside", &[&inside], "")
+        + "[routes.inside]\nheaders = { x-inside = \"1\" }\npool = \"inside\"\ncache = \"c\"\n";
+    let proxy = Proxy::start(text);
+    let mut client = proxy.client();
+    for _ in 0..2 {
+        let within = client.ask("GET", "/a", &["X-Inside: 1"]);
+        assert!(within.text().contains("x-inside: 1") || within.text().contains("X-Inside: 1"), "{}", within.text());
+        assert!(!client.get("/a").text().to_lowercase().contains("x-inside"));
+    }
+    assert_eq!((inside.requests(), outside.requests()), (1, 1));
+    // What changes it for the one has changed it for the other: both have the same name.
+    client.ask("POST", "/a", &["X-Inside: 1", "Content-Length: 0"]);
+    assert!(!hit(&client.get("/a")) && !hit(&client.ask("GET", "/a", &["X-Inside: 1"])));
 }
 
 #[test]

@@ -61,17 +61,18 @@ fn an_answer_to_a_client_with_credentials_is_nobody_elses_unless_it_says_so() {
 fn cookies_are_stored_only_as_the_route_says() {
     let act = |seen: &crate::support::target::Seen, nth: usize| {
         let fields = match seen.path.as_str() {
+            "/shared" => "Cache-Control: max-age=60, public\nSet-Cookie: a=1\nX: y",
             "/explicit" => "Cache-Control: max-age=60\nSet-Cookie: a=1\nX: y",
             _ => "Set-Cookie: a=1\nX: y",
         };
         Answer { status: 200, fields: lines(fields), body: nth.to_string().into() }
     };
-    // Whether it is reused where the origin says how long and where it does not, and whether the cookie goes with it.
-    for (way, explicit, guessed, cookie) in [
-        ("explicit", true, false, true),
-        ("strip", true, true, false),
-        ("never", false, false, true),
-        ("store", true, true, true),
+    // Whether it is reused where the origin says that it is for many, for how long, and nothing; and whether the cookie goes with it.
+    for (way, shared, explicit, guessed, cookie) in [
+        ("explicit", true, false, false, true),
+        ("strip", true, true, true, false),
+        ("never", false, false, false, true),
+        ("store", true, true, true, true),
     ] {
         let target = origin(act);
         let proxy =
@@ -81,9 +82,9 @@ fn cookies_are_stored_only_as_the_route_says() {
             client.get(path);
             client.get(path)
         };
-        let (said, unsaid) = (again("/explicit"), again("/guessed"));
-        assert_eq!(hit(&said), explicit, "{way}");
-        assert_eq!(said.field("set-cookie").is_some(), cookie, "{way}");
+        let (many, said, unsaid) = (again("/shared"), again("/explicit"), again("/guessed"));
+        assert_eq!((hit(&many), hit(&said)), (shared, explicit), "{way}");
+        assert_eq!(many.field("set-cookie").is_some(), cookie, "{way}");
         assert_eq!(hit(&unsaid), guessed, "{way}");
         assert_eq!(said.field("x").as_deref(), Some("y"));
     }

@@ -1,8 +1,10 @@
 //! Answers that a cache keeps, compressed for those who take it.
 
 use super::{decoded, encoded, page, pages};
+use crate::support::client::request;
 use crate::support::toml::http;
-use crate::support::{Proxy, Target, assert_same};
+use crate::support::{Proxy, Target, assert_same, eventually};
+use std::time::Duration;
 
 const LENGTHS: [usize; 2] = [3_000, 300_000];
 
@@ -26,6 +28,7 @@ fn a_stored_answer_is_given_in_each_coding_without_asking_again() {
         assert!(plain.body == page(length), "{length}: other bytes");
         let part = client.ask("GET", "/a", &["Accept-Encoding: gzip", "Range: bytes=10-19"]);
         assert_eq!((part.status, part.field("content-encoding")), (206, None));
+        assert_eq!(part.field("vary").as_deref(), Some("Accept-Encoding"), "as the whole says");
         assert!(part.body == page(length)[10..20], "a part is one of the content without a coding");
         let known = client.ask("GET", "/a", &["Accept-Encoding: gzip", "If-None-Match: W/\"strong\""]);
         assert_eq!(known.status, 304);
@@ -59,4 +62,12 @@ fn what_is_too_large_without_its_coding_is_given_and_not_kept() {
         assert!(held > 0.0 && held < 3e6, "{held} bytes: of {} at most a window is held", whole.len());
     }
     assert_eq!(target.requests(), 1, "it stays stored as it came");
+    // Those who come after one that has left in its middle get it as well.
+    let mut left = proxy.client();
+    left.send(request("GET", "/a", &["Accept-Encoding: identity"]));
+    eventually("it is being answered", || left.buffer.len() > 1000 || left.fill(Duration::from_secs(1)).is_ok());
+    left.reset();
+    let plain = client.ask("GET", "/a", &["Accept-Encoding: identity"]);
+    assert_eq!(plain.field("content-encoding"), None);
+    assert_same(&plain.body, &whole);
 }

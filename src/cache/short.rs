@@ -13,14 +13,14 @@ use std::sync::{Mutex, PoisonError};
 
 /// What is changed under a short lock.
 #[derive(Debug, Default)]
-pub(super) struct Short<T>(Mutex<T>);
+pub(in crate::cache) struct Short<T>(Mutex<T>);
 
 impl<T> Short<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(in crate::cache) fn new(value: T) -> Self {
         Self(Mutex::new(value))
     }
 
-    pub(super) fn lock(&self) -> impl DerefMut<Target = T> + use<'_, T> {
+    pub(in crate::cache) fn lock(&self) -> impl DerefMut<Target = T> + use<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
