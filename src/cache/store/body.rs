@@ -130,6 +130,18 @@ impl Body {
         body
     }
 
+    /// One that is complete, for those who have it now: it is not kept.
+    pub fn passing(content: Segment) -> Self {
+        let body = Self::default();
+        {
+            let mut progress = body.progress.lock();
+            (progress.window, progress.stage) = (Some(0), Stage::Complete);
+            progress.push(content);
+        }
+        body.length.store(body.progress.lock().end, Ordering::Release);
+        body
+    }
+
     /// One of which everything before `at` is left out, and only a window is kept.
     pub fn from(at: u64, window: u64) -> Self {
         let body = Self::default();

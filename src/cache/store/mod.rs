@@ -12,6 +12,7 @@ pub mod figures;
 pub mod flight;
 pub mod pieces;
 pub mod purge;
+mod recent;
 pub mod record;
 pub mod shelf;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use purge::{Force, Marks, Purged, Purges};
 use quick_cache::OptionsBuilder;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use recent::Recent;
 use shelf::Opened;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -56,6 +58,8 @@ pub struct Store {
     forgotten: Box<[AtomicU64]>,
     /// Bytes of answers that come in and are to be kept.
     filling: AtomicU64,
+    /// What was read from the disk last.
+    recent: Recent,
     shelf: ArcSwapOption<Opened>,
     /// What has happened to what is stored.
     pub figures: Arc<Figures>,
@@ -76,7 +80,7 @@ struct Held {
 /// Shards of the questions that are under way.
 const SHARDS: usize = 64;
 /// Places where is noted what was forgotten.
-const FORGOTTEN: usize = 1024;
+const FORGOTTEN: usize = 8192;
 /// How exactly is noted that nobody is to wait.
 const LONELY_GRAIN: Duration = Duration::from_secs(5);
 /// Variants of a key.
@@ -106,6 +110,7 @@ impl Store {
             memory: AtomicU64::new(memory),
             forgotten: (0..FORGOTTEN).map(|_| AtomicU64::default()).collect(),
             filling: AtomicU64::new(0),
+            recent: Recent::new(items),
             shelf: ArcSwapOption::empty(),
             figures,
             swept,
@@ -133,6 +138,13 @@ impl Store {
     /// Bytes that it holds.
     pub fn used(&self) -> u64 {
         self.table.weight() + self.filling.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was read from the disk is to be in memory as well: while that has room for so many bytes, or if it is asked for
+    /// again.
+    pub fn is_for_memory(&self, key: Key, length: u64) -> bool {
+        let again = self.recent.again(key);
+        again || self.used() + length < self.memory() - self.memory() / INCOMING
     }
 
     /// Keys that it holds.

@@ -105,7 +105,7 @@ pub(in crate::http) fn quick(
 }
 
 /// Whether a request wants the answer as it is stored.
-fn is_plain(exchange: &Exchange<'_>, caching: &Caching) -> bool {
+pub(super) fn is_plain(exchange: &Exchange<'_>, caching: &Caching) -> bool {
     let view = View { fields: &exchange.heads.request.fields, text: &exchange.text };
     let request = Request::of(&view, caching.rules.honour);
     request.control == RequestDirectives::default()

@@ -2,6 +2,7 @@
 
 use super::Cached;
 use super::fill::{WINDOW, wall};
+use super::quick::is_plain;
 use super::view::View;
 use crate::cache::disk::{CHUNK, Chunks, Disk, Stored};
 use crate::cache::store::body::{Body, Segment};
@@ -9,7 +10,7 @@ use crate::cache::store::entry::Entry;
 use crate::cache::store::purge::Purged;
 use crate::cache::store::record::{self, Answer, Record};
 use crate::cache::store::{Key, Store};
-use crate::cache::{self, Request};
+use crate::cache::{self, Request, RequestDirectives, Use};
 use crate::http::exchange::Exchange;
 use crate::net::{self, coarse_now};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl Cached<'_, '_> {
                         return None;
                     }
                     disk.touch(place);
-                    return Some(self.admit((key, before), answer, stored));
+                    return Some(self.admit((key, before), answer, stored, purged));
                 }
             }
         }
@@ -53,12 +54,17 @@ impl Cached<'_, '_> {
 
     /// Takes an answer from the disk into memory, or passes it through if it is too large for that. `key`: with how often something
     /// had been forgotten under it before.
-    fn admit(&self, key: (Key, u64), answer: Answer, stored: Stored) -> Arc<Entry> {
+    fn admit(&self, key: (Key, u64), answer: Answer, stored: Stored, purged: Option<Purged>) -> Arc<Entry> {
         let store = self.store();
         let (length, stamp) = (stored.length(), stored.stamp());
         let head: Box<[u8]> = stored.head().into();
         let Answer { status, freshness, vary, variant, tags, host, key: bytes } = answer;
         let before = freshness.resident(wall());
+        // What is compressed is kept, so that that is done once, and so is what may have to be validated.
+        let is_plain = self.rule.compress.is_none()
+            && purged.is_none()
+            && is_plain(self.exchange, self.caching)
+            && freshness.verdict(before, &RequestDirectives::default()) == Use::Fresh;
         let kept = length <= store.largest();
         let entry = |body: Arc<Body>| {
             Arc::new(Entry {
@@ -79,6 +85,11 @@ impl Cached<'_, '_> {
             })
         };
         match stored.into_body() {
+            crate::cache::disk::Body::Whole(content)
+                if !content.is_empty() && is_plain && !store.is_for_memory(key.0, length) =>
+            {
+                entry(Arc::new(Body::passing(Segment::from(&content[..]))))
+            }
             crate::cache::disk::Body::Whole(content) => {
                 let entry = entry(Arc::new(Body::of(&content)));
                 insert(store, key, &entry);
