@@ -32,6 +32,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Cache> {
             disk: Some(DiskTier {
                 queued: usage.queued,
                 stored: usage.stored,
+                read: usage.read,
                 refused: [("busy", usage.busy), ("failing", usage.failing), ("too-large", usage.too_large)],
                 carried: usage.carried,
                 errors: [("corrupt", usage.corrupt), ("read", usage.read_errors), ("write", usage.write_errors)],

@@ -40,7 +40,7 @@ pub struct Reads {
     pub hits: f64,
     /// Requests that it did not.
     pub others: f64,
-    /// Hits that were read from the disk: each takes the place of another object in the memory, which is full.
+    /// Hits that were read from the disk.
     pub disk: f64,
 }
 
@@ -49,7 +49,7 @@ impl Reads {
     pub fn now(admin: SocketAddr) -> Result<Self> {
         let hits = inside::sum(admin, "ringway_cache_requests_total{cache=\"site\",result=\"hit\"")?;
         let all = inside::sum(admin, "ringway_cache_requests_total{")?;
-        let disk = inside::sum(admin, "ringway_cache_evicted_total{cache=\"site\",tier=\"memory\"}")?;
+        let disk = inside::sum(admin, "ringway_cache_disk_read_total{cache=\"site\"}")?;
         Ok(Self { hits, others: all - hits, disk })
     }
 

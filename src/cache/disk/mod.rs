@@ -177,6 +177,7 @@ impl Disk {
     /// Notes a hit: the object outlives its segment. False: it is not there.
     #[inline]
     pub fn touch(&self, key: Key) -> bool {
+        self.shared.counts.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.shared.index.touch(key)
     }
 
@@ -269,6 +270,7 @@ impl Disk {
             segments: self.shared.segments.load().len() as u64,
             queued: self.shared.queued() as u64,
             stored: get(&counts.stored),
+            read: get(&counts.read),
             busy: counts.refused(Refused::Busy),
             failing: counts.refused(Refused::Failing),
             too_large: counts.refused(Refused::TooLarge),

@@ -41,6 +41,7 @@ pub enum Refused {
 pub(super) struct Counts {
     pub bytes: AtomicU64,
     pub stored: AtomicU64,
+    pub read: AtomicU64,
     pub refused: [AtomicU64; 5],
     pub evicted: AtomicU64,
     pub carried: AtomicU64,
@@ -77,6 +78,8 @@ pub struct Usage {
     pub queued: u64,
     /// Objects that were written.
     pub stored: u64,
+    /// Times that an object was read.
+    pub read: u64,
     /// Objects that were not, as too much waited.
     pub busy: u64,
     /// Objects that were not, as the disk was full or failed.

@@ -46,6 +46,8 @@ pub struct DiskTier {
     pub queued: u64,
     /// Objects that were written.
     pub stored: u64,
+    /// Times that an object was read.
+    pub read: u64,
     /// Objects that were not, by why.
     pub refused: [(&'static str, u64); 3],
     /// Objects that stayed, though it was their turn to give way, as they had been asked for.
@@ -115,6 +117,8 @@ impl Scrape<'_> {
         disks().for_each(|(name, disk)| queued.sample(&[("cache", name)], disk.queued));
         let mut stored = page.counter("ringway_cache_disk_stored_total", "Answers that were written.");
         disks().for_each(|(name, disk)| stored.sample(&[("cache", name)], disk.stored));
+        let mut read = page.counter("ringway_cache_disk_read_total", "Answers that were read.");
+        disks().for_each(|(name, disk)| read.sample(&[("cache", name)], disk.read));
         let help = "Answers that stayed, though it was their turn to give way, as they had been asked for.";
         let mut carried = page.counter("ringway_cache_disk_carried_total", help);
         disks().for_each(|(name, disk)| carried.sample(&[("cache", name)], disk.carried));

@@ -27,7 +27,11 @@ fn config(target: &Target, folder: &Path) -> String {
 }
 
 fn start(target: &Target, folder: &Path) -> Desk {
-    let desk = desk(setup(&config(target, folder), "").start());
+    start_with(&config(target, folder))
+}
+
+fn start_with(text: &str) -> Desk {
+    let desk = desk(setup(text, "").start());
     desk.proxy.log.wait(&["the disk cache is read"]);
     desk
 }
@@ -59,6 +63,36 @@ fn what_is_on_the_disk_is_found_again_after_a_kill() {
     let other = after.proxy.client().ask("GET", "/vary/x", &["X-Kind: 2"]);
     assert!(!super::hit(&other), "another variant is asked for");
     assert_eq!(target.requests(), 4);
+}
+
+#[test]
+fn what_memory_has_no_room_for_is_given_from_the_disk_and_taken_in_once_it_is_asked_for_again() {
+    let folder = Directory::new();
+    let body = |path: &str| path.repeat(16_000 / path.len());
+    let target = Target::with("origin", move |peer| {
+        while let Some(seen) = peer.request() {
+            if peer.reply(200, &["Cache-Control: max-age=600"], body(&seen.path).as_bytes()).is_none() {
+                return;
+            }
+        }
+    });
+    let desk = start_with(&config(&target, folder.path()).replace("\"4MiB", "\"1MiB"));
+    let paths: Vec<String> = (100..300).map(|nth| format!("/{nth}")).collect();
+    let mut client = desk.proxy.client();
+    paths.iter().for_each(|path| assert_eq!(client.get(path).status, 200));
+    let disk = |what: &str| desk.proxy.metric(&format!("ringway_cache_disk_{what}_total"), &[("cache", "c")]);
+    eventually("all are on the disk", || disk("stored") >= 200.0);
+    for path in &paths {
+        let answer = client.get(path);
+        assert!(super::hit(&answer) && answer.body == body(path).as_bytes(), "{path}: {}", super::told(&answer));
+    }
+    let read = disk("read");
+    assert!(read > 100.0, "{read}: memory has room for a third of them at most");
+    for _ in 0..3 {
+        assert!(super::hit(&client.get("/100")));
+    }
+    assert!(disk("read") <= read + 2.0, "it is in memory by now");
+    assert_eq!(target.requests(), 200);
 }
 
 #[test]
@@ -113,11 +147,7 @@ fn what_a_client_has_changed_stays_changed_over_a_restart() {
     let (target, folder) = (origin(), Directory::new());
     let text = config(&target, folder.path())
         .replace("cache = \"c\"\n", "cache = { store = \"c\", key = { headers = [\"x-lang\"] } }\n");
-    let start = || {
-        let desk = desk(setup(&text, "").start());
-        desk.proxy.log.wait(&["the disk cache is read"]);
-        desk
-    };
+    let start = || start_with(&text);
     let mut before = start();
     let ask = |desk: &Desk, method: &str, path: &str| {
         desk.proxy.client().ask(method, path, &["X-Lang: en", "Content-Length: 0"])
