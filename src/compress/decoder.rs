@@ -15,6 +15,8 @@ const RATIO: u64 = 200;
 pub struct Decoder {
     inner: Inner,
     held: Held,
+    /// Bytes that the contexts of the thread may hold.
+    bound: usize,
     taken: u64,
     written: u64,
 }
@@ -43,10 +45,11 @@ impl Decoder {
             Coding::Zstd => Inner::Zstd(Unpress::new().ok()?),
             Coding::Brotli => Inner::Brotli(Unsqueeze::new()),
         };
-        Some(Self { inner, held, taken: 0, written: 0 })
+        Some(Self { inner, held, bound: most, taken: 0, written: 0 })
     }
 
-    /// Takes of `input` and appends what it stands for, at most `most` bytes. Call it until it has consumed all and has no more.
+    /// Takes of `input` and appends what it stands for, at most `most` bytes. Call it until it has consumed all and has no more. It
+    /// fails where the contexts of the thread would hold more than was allowed.
     pub fn push(&mut self, input: &[u8], most: usize, out: &mut Vec<u8>) -> Result<Step, Fault> {
         let before = out.len();
         out.resize(before + most, 0);
@@ -58,10 +61,14 @@ impl Decoder {
         };
         let (consumed, written) = result.inspect_err(|_| out.truncate(before))?;
         out.truncate(before + written);
-        match &self.inner {
-            Inner::Gzip(_) => {}
-            Inner::Zstd(context) => self.held.is(context.memory()),
-            Inner::Brotli(context) => self.held.is(context.memory()),
+        // A window is taken once it is known how large it is.
+        let has_room = match &self.inner {
+            Inner::Gzip(_) => true,
+            Inner::Zstd(context) => self.held.is(context.memory(), self.bound),
+            Inner::Brotli(context) => self.held.is(context.memory(), self.bound),
+        };
+        if !has_room {
+            return Err(Fault::Memory);
         }
         self.taken += consumed as u64;
         self.written += written as u64;

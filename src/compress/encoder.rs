@@ -57,7 +57,7 @@ impl Encoder {
             Some(Inner::Gzip(context)) => context.push(input, out),
             Some(Inner::Zstd(context)) => {
                 let pushed = context.push(input, out);
-                self.held.is(context.memory());
+                let _ = self.held.is(context.memory(), usize::MAX);
                 pushed
             }
             Some(Inner::Brotli(context)) => context.push(input, out),

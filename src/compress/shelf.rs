@@ -67,10 +67,13 @@ impl Held {
         Some(Self(bytes))
     }
 
-    /// It has turned out to be so many.
-    pub(super) fn is(&mut self, bytes: usize) {
-        LIVE.set(LIVE.get() - self.0 + bytes);
+    /// It has turned out to be so many. Returns whether the thread has no more than `most` in use even so.
+    pub(super) fn is(&mut self, bytes: usize, most: usize) -> bool {
+        let live = LIVE.get() - self.0 + bytes;
+        let grows = bytes > self.0;
+        LIVE.set(live);
         self.0 = bytes;
+        !grows || live <= most
     }
 }
 

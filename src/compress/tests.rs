@@ -193,3 +193,29 @@ fn contexts_are_counted_and_bounded() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn a_window_for_which_there_is_no_room_is_refused_once_it_is_known() {
+    let body = text(6 << 20, 3);
+    for coding in [Coding::Zstd, Coding::Brotli] {
+        let mut encoder = Encoder::new(coding, 9, 64 << 20).unwrap();
+        let mut packed = Vec::new();
+        encoder.push(&body, &mut packed).unwrap();
+        encoder.finish(&mut packed).unwrap();
+        let ends = |most: usize| {
+            let mut decoder = Decoder::new(coding, most).unwrap();
+            let mut left = &packed[..];
+            loop {
+                match decoder.push(left, 64 << 10, &mut Vec::new()) {
+                    Ok(step) => left = &left[step.consumed..],
+                    Err(fault) => return Err(fault),
+                }
+                if left.is_empty() {
+                    return Ok(());
+                }
+            }
+        };
+        assert_eq!(ends(128 << 10), Err(Fault::Memory), "{coding}");
+        assert_eq!(ends(64 << 20), Ok(()), "{coding}");
+    }
+}

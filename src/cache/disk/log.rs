@@ -52,6 +52,8 @@ pub(super) struct Log {
     ring: bool,
     batch: Vec<u8>,
     publishes: Vec<Publish>,
+    /// The keys of the batch's tombstones.
+    buried: Vec<Key>,
     retry: Option<Instant>,
     pause: Duration,
     /// Writes that have failed.
@@ -135,6 +137,7 @@ impl Log {
             ring,
             batch: Vec::new(),
             publishes: Vec::new(),
+            buried: Vec::new(),
             retry: None,
             pause: FIRST_PAUSE,
             failures: 0,
@@ -190,6 +193,7 @@ impl Log {
             Kind::Tombstone => {
                 active.lines += 1;
                 active.tombstones.push(record.key);
+                self.buried.push(record.key);
             }
             Kind::Whole | Kind::Spread => {
                 active.lines += 1;
@@ -243,6 +247,7 @@ impl Log {
             return Err(error);
         }
         active.end += length;
+        self.buried.clear();
         for Publish { key, entry, from } in self.publishes.drain(..) {
             let is_there = match from {
                 From::Moved(place) => self.shared.index.replace(key, place, entry),
@@ -377,6 +382,8 @@ impl Log {
         self.failures += 1;
         self.batch.clear();
         self.publishes.clear();
+        // What was forgotten must not be found by a start: it is written down again.
+        self.buried.drain(..).for_each(|key| self.shared.forgotten.push(key));
         if let Some(active) = self.active.take() {
             // Without a seal it is scanned by the next start.
             let _ = cut(&active.file, active.end);

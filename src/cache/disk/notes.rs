@@ -37,6 +37,10 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Notes {
     folder: PathBuf,
+    /// The folder itself, so that it can be made durable whatever else is open.
+    place: File,
+    /// Whether the journal was renamed since the folder was last made durable.
+    is_moved: bool,
     file: File,
     length: u64,
     limit: u64,
@@ -60,8 +64,20 @@ impl Notes {
         let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut bytes, 0)?;
         let (kept, floor, dropped) = (Vec::new(), 0, 0);
-        let folder = folder.to_owned();
-        let mut notes = Self { folder, file, length: 8, limit, compacted: 8, is_damaged: true, kept, floor, dropped };
+        let (place, folder) = (File::open(folder)?, folder.to_owned());
+        let mut notes = Self {
+            folder,
+            place,
+            is_moved: false,
+            file,
+            length: 8,
+            limit,
+            compacted: 8,
+            is_damaged: true,
+            kept,
+            floor,
+            dropped,
+        };
         notes.load(&bytes);
         if !notes.is_damaged {
             notes.file.set_len(notes.length)?;
@@ -98,7 +114,7 @@ impl Notes {
         self.file.set_len(self.length)?;
         self.file.write_all_at(&MAGIC.to_le_bytes(), 0)?;
         self.file.sync_all()?;
-        File::open(&self.folder)?.sync_all()?;
+        self.place.sync_all()?;
         self.is_damaged = false;
         Ok(())
     }
@@ -147,7 +163,11 @@ impl Notes {
     }
 
     /// Has the disk keep what was added.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.is_moved {
+            self.place.sync_all()?;
+            self.is_moved = false;
+        }
         self.file.sync_data()
     }
 
@@ -199,9 +219,10 @@ impl Notes {
         file.write_all_at(&bytes, 0)?;
         file.sync_all()?;
         std::fs::rename(&new, path(&self.folder))?;
-        File::open(&self.folder)?.sync_all()?;
+        // From here on this is the journal, whatever fails.
         (self.file, self.length, self.compacted) = (file, bytes.len() as u64, bytes.len() as u64);
-        Ok(())
+        self.is_moved = true;
+        self.sync()
     }
 }
 

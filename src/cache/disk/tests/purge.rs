@@ -144,3 +144,25 @@ fn what_is_forgotten_before_it_is_known_what_is_stored_stays_so() {
     close(&next);
     assert_eq!(found(&open(scratch.path(), SIZE)), [0, 3, 4, 5, 6, 7, 8, 9]);
 }
+
+#[test]
+fn a_tombstone_that_a_failed_write_has_lost_is_written_again() {
+    let scratch = Scratch::new("buried");
+    let shared = Arc::new(shared::Shared::new(64 << 20));
+    let mut notes = notes::Notes::open(scratch.path(), 64 << 10).unwrap();
+    notes.repair().unwrap();
+    let mut log = log::Log::new(scratch.path().to_owned(), shared.clone(), notes, false);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for key in [7, 8] {
+            let record = record::Record::tombstone(key);
+            log.reserve(record.size()).await.unwrap();
+            log.append(&record, []).unwrap();
+            if key == 7 {
+                log.flush().await.unwrap();
+            }
+        }
+        log.fail(&io::Error::other("no room"));
+    });
+    assert_eq!((shared.forgotten.pop(), shared.forgotten.pop()), (Some(8), None), "the other one is on the disk");
+}
