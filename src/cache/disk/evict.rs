@@ -2,7 +2,7 @@
 
 use super::Key;
 use super::index::{Entry, Place};
-use super::log::{From, Log};
+use super::log::{From, Log, Sealed};
 use super::record::{CHUNK_STRIDE, HEADER, Kind, Record, Run};
 use super::segment::Segment;
 use super::shared::Described;
@@ -88,27 +88,32 @@ impl Log {
         carried.map(|()| true)
     }
 
-    /// Takes the oldest segment from the disk. Its entries must be gone.
+    /// Takes the oldest segment from the disk. Its entries must be gone. Where that fails it stays the oldest: younger ones have
+    /// its tombstones.
     pub fn remove_oldest(&mut self) -> io::Result<()> {
-        let Some(oldest) = self.sealed.pop_front() else { return Ok(()) };
-        self.source = None;
-        self.show();
+        let Some(oldest) = self.sealed.front() else { return Ok(()) };
         let path = Segment::path(&self.folder, oldest.segment.id);
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let removed = std::fs::remove_file(&path);
-        match opened {
-            Ok(file) => {
-                self.lingering.push(Lingering { segment: Some(oldest.segment), file, bytes: oldest.bytes });
-                self.let_go();
-            }
-            // Somebody else has removed it.
-            Err(error) => tracing::debug!(%error, path = %path.display(), "disk cache: a segment is gone"),
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        // Who still reads it keeps its bytes, which count for as long.
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => Some(file),
+            Err(error) if is_gone(&error) => None,
+            Err(error) => return Err(error),
+        };
+        match std::fs::remove_file(&path) {
+            Err(error) if !is_gone(&error) => return Err(error),
+            _ => {}
         }
+        self.source = None;
+        if let Some(Sealed { segment, bytes }) = self.sealed.pop_front()
+            && let Some(file) = file
+        {
+            self.lingering.push(Lingering { segment: Some(segment), file, bytes });
+        }
+        self.show();
+        self.let_go();
         self.shared.counts.bytes.store(self.used(), Ordering::Relaxed);
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Appends an object of the segment `victim` once more, as far as `carry` bytes allow. What is damaged is left behind.

@@ -166,3 +166,23 @@ fn a_tombstone_that_a_failed_write_has_lost_is_written_again() {
     });
     assert_eq!((shared.forgotten.pop(), shared.forgotten.pop()), (Some(8), None), "the other one is on the disk");
 }
+
+#[test]
+fn a_segment_that_cannot_be_removed_stays_the_oldest() {
+    let scratch = Scratch::new("stays");
+    let shared = Arc::new(shared::Shared::new(64 << 20));
+    let mut notes = notes::Notes::open(scratch.path(), 64 << 10).unwrap();
+    notes.repair().unwrap();
+    let mut log = log::Log::new(scratch.path().to_owned(), shared, notes, false);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(log.reserve(record::Record::tombstone(1).size())).unwrap();
+    log.fail(&io::Error::other("it is sealed by that"));
+    let path = segment::Segment::path(scratch.path(), log.sealed[0].segment.id);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(log.remove_oldest().is_err());
+    assert_eq!(log.sealed.len(), 1);
+    std::fs::remove_dir(&path).unwrap();
+    log.remove_oldest().unwrap();
+    assert_eq!(log.sealed.len(), 0, "somebody else has removed it");
+}
