@@ -1,6 +1,6 @@
 //! What a cache is asked for: an object is all that its number says.
 
-use crate::pattern::{Check, Side};
+use crate::pattern::{Check, Side, mix};
 use anyhow::{Result, ensure};
 
 /// Something that the backend has. What an answer has in it follows from it alone.
@@ -70,10 +70,7 @@ impl Object {
 
 /// SplitMix64.
 fn hash(id: u64) -> u64 {
-    let value = id.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+    mix(id.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 #[cfg(test)]

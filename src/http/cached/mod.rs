@@ -528,9 +528,12 @@ impl Cached<'_, '_> {
             status.write("Ringway", &mut said);
         }
         let edited = self.rule.edits.is_some();
-        let key = key_of(self.exchange, self.caching, self.path);
-        let store = &self.caching.store;
-        let recoder = self.rule.compress.as_deref().map(|rule| Recoder { rule, store, key });
+        let (caching, path) = (self.caching, self.path);
+        let compress = self.rule.compress.as_deref();
+        let recoder = compress.map(|rule| {
+            let key = key_of(self.exchange, caching, path);
+            Recoder { rule, store: &caching.store, key }
+        });
         let given = Given { age, status: &said, edited, recoder, silence: self.silence() };
         let mut behind = deliver(self.exchange, entry, &given).await;
         while let Some(sending) = behind {
