@@ -217,6 +217,12 @@ impl Log {
         Ok(())
     }
 
+    /// The numbers of all segments, the oldest first.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        let active = self.active.iter().map(|active| active.segment.id);
+        self.sealed.iter().map(|sealed| sealed.segment.id).chain(active)
+    }
+
     /// The number of the active segment.
     pub fn active_id(&self) -> u32 {
         self.active.as_ref().map_or(0, |active| active.segment.id)

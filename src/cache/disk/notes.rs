@@ -14,9 +14,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"rwNOTE01");
+const MAGIC: u64 = u64::from_le_bytes(*b"rwNOTE02");
 /// Bytes before the bytes of a note.
-const HEADER: usize = 24;
+const HEADER: usize = 32;
 /// Bytes of a note.
 pub(super) const LONGEST: usize = 4096;
 
@@ -96,10 +96,11 @@ impl Notes {
         }
         let rest = &bytes[at..];
         // What was being written when it ended is short, or was never written. Anything else was a note.
-        let is_torn = rest.len() < HEADER
-            || rest.iter().all(|byte| *byte == 0)
-            || u32_at(rest, 0) as usize <= LONGEST && rest.len() < HEADER + u32_at(rest, 0) as usize;
-        self.is_damaged = !is_torn;
+        let is_short = match rest.first_chunk() {
+            None => true,
+            Some(header) => is_header(header) && rest.len() < HEADER + u32_at(header, 0) as usize,
+        };
+        self.is_damaged = !is_short && rest.iter().any(|byte| *byte != 0);
         self.length = at as u64;
     }
 
@@ -245,17 +246,23 @@ fn write(stamp: u64, what: &What, out: &mut Vec<u8>) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(&[kind, 0, 0, 0]);
     out.extend_from_slice(&stamp.to_le_bytes());
-    let sum = xxh3_64_with_seed(bytes, xxh3_64_with_seed(&out[start..], MAGIC));
+    out.extend_from_slice(&xxh3_64_with_seed(bytes, MAGIC).to_le_bytes());
+    let sum = xxh3_64_with_seed(&out[start..], MAGIC);
     out.extend_from_slice(&sum.to_le_bytes());
     out.extend_from_slice(bytes);
 }
 
+/// Whether a header is as it was written: its last bytes are the checksum of what is before them.
+fn is_header(header: &[u8; HEADER]) -> bool {
+    u64_at(header, HEADER - 8) == xxh3_64_with_seed(&header[..HEADER - 8], MAGIC)
+}
+
 /// The note that `bytes` begin with, and the bytes that it takes.
 fn read(bytes: &[u8]) -> Option<(u64, What, usize)> {
-    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    let header = bytes.first_chunk().filter(|header| is_header(header))?;
     let length = u32_at(header, 0) as usize;
     let own = bytes.get(HEADER..HEADER.checked_add(length)?)?;
-    if u64_at(header, 16) != xxh3_64_with_seed(own, xxh3_64_with_seed(&header[..16], MAGIC)) {
+    if u64_at(header, 16) != xxh3_64_with_seed(own, MAGIC) {
         return None;
     }
     let what = match header[4] {
@@ -341,14 +348,13 @@ mod tests {
         zeros.resize(whole.len(), 0);
         std::fs::write(path(scratch.path()), &zeros).unwrap();
         assert!(!Notes::open(scratch.path(), LIMIT).unwrap().is_damaged(), "a length without content");
-        for at in 0..first {
+        for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 4;
             std::fs::write(path(scratch.path()), &changed).unwrap();
-            let again = Notes::open(scratch.path(), LIMIT).unwrap();
-            assert!(again.is_damaged() || again.kept().is_empty(), "byte {at}: {:?}", again.kept());
-            let is_damaged = again.is_damaged();
-            assert_eq!(Notes::open(scratch.path(), LIMIT).unwrap().is_damaged(), is_damaged, "until it is repaired");
+            for look in ["at first", "until it is repaired"] {
+                assert!(Notes::open(scratch.path(), LIMIT).unwrap().is_damaged(), "byte {at}, {look}");
+            }
         }
     }
 }

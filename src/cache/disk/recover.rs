@@ -1,13 +1,17 @@
 //! What a start finds: segments with their lists, what was not sealed is scanned, and the purges that are in force.
+//!
+//! What always holds: where something of the log is lost, all that was stored before it goes as well, from the disk, too. What was
+//! lost may have replaced it, or said that it is gone.
 
 use super::index::{Entry, Place};
 use super::log::{Log, notes_size};
 use super::notes::{Notes, What};
 use super::record::{Kind, Record};
-use super::scan::scan;
+use super::scan::{Scan, scan};
 use super::segment::{Line, Seal, Segment};
 use super::shared::Shared;
 use super::{Note, Recovered};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -29,38 +33,44 @@ pub(super) fn recover(folder: &Path, shared: &Arc<Shared>, ring: bool) -> io::Re
     shared.floor.fetch_max(notes.floor(), Ordering::AcqRel);
     let mut log = Log::new(folder.to_owned(), shared.clone(), notes, ring);
     let mut newest = log.notes.newest();
-    let (mut last, mut there) = (None, Vec::new());
+    let mut last: Option<Found> = None;
     for id in &ids {
+        let is_missing = last.as_ref().is_some_and(|last| last.segment.id.checked_add(1) != Some(*id));
+        let read = match Found::read(folder, *id) {
+            // It was being made, and nothing was ever in it.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof && Some(id) == ids.last() => {
+                std::fs::remove_file(Segment::path(folder, *id))?;
+                break;
+            }
+            Err(error) if !is_damage(&error) => return Err(error),
+            read => read,
+        };
         log.follow(*id);
-        let (segment, file) = match Segment::open(folder, *id) {
-            Ok(opened) => opened,
-            // It was being made.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                std::fs::remove_file(Segment::path(folder, *id))?;
-                continue;
+        if is_missing || read.as_ref().map_or(true, |found| found.has_hole) {
+            shared.counts.corrupt.fetch_add(1, Ordering::Relaxed);
+            let lost = if is_missing { "one before it is missing" } else { "it is damaged" };
+            tracing::warn!(folder = %folder.display(), segment = id, lost, "a part of the disk cache is lost, and all that is older goes with it");
+            if let Some(Found { segment, file, .. }) = last.take() {
+                adopt(&mut log, segment, &file)?;
             }
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                shared.counts.corrupt.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(folder = %folder.display(), segment = id, "a segment of the disk cache is damaged and dropped");
-                std::fs::remove_file(Segment::path(folder, *id))?;
-                continue;
+            shared.index.clear();
+            log.wipe()?;
+        }
+        match read {
+            Ok(found) => {
+                found.segment.note(found.seal.oldest);
+                newest = apply(shared, *id, &found.seal).max(newest);
+                if let Some(Found { segment, file, .. }) = last.replace(found) {
+                    adopt(&mut log, segment, &file)?;
+                }
             }
-            Err(error) => return Err(error),
-        };
-        let (seal, is_sealed) = match segment.read_seal(&file)? {
-            Some(seal) => (seal, true),
-            None => (scan(&segment, &file)?, false),
-        };
-        there.push(*id);
-        segment.note(seal.oldest);
-        newest = apply(shared, *id, &seal).max(newest);
-        if let Some((segment, file, ..)) = last.replace((segment, file, seal, is_sealed)) {
-            adopt(&mut log, segment, &file)?;
+            Err(_) => std::fs::remove_file(Segment::path(folder, *id))?,
         }
     }
-    if let Some((segment, file, seal, is_sealed)) = last {
-        go_on(&mut log, segment, file, seal, is_sealed)?;
+    if let Some(found) = last {
+        go_on(&mut log, found)?;
     }
+    let there: Vec<u32> = log.ids().collect();
     drop_headless(shared, &there);
     let stored = log.notes.kept().to_vec();
     let mut notes = Vec::new();
@@ -76,6 +86,38 @@ pub(super) fn recover(folder: &Path, shared: &Arc<Shared>, ring: bool) -> io::Re
     log.show();
     let (objects, bytes) = (shared.index.len() as u64, log.used());
     Ok((log, Recovered { newest, notes, objects, bytes }))
+}
+
+/// A segment as a start finds it.
+struct Found {
+    segment: Segment,
+    file: File,
+    seal: Seal,
+    is_sealed: bool,
+    has_hole: bool,
+}
+
+impl Found {
+    fn read(folder: &Path, id: u32) -> io::Result<Self> {
+        let (segment, file) = Segment::open(folder, id)?;
+        let sealed = match segment.read_seal(&file) {
+            Err(error) if is_damage(&error) => None,
+            read => read?,
+        };
+        if let Some(seal) = sealed {
+            return Ok(Self { segment, file, seal, is_sealed: true, has_hole: false });
+        }
+        let Scan { seal, has_hole } = scan(&segment, &file)?;
+        Ok(Self { segment, file, seal, is_sealed: false, has_hole })
+    }
+}
+
+/// Whether a failure is about this one file, and will be so again: what is in it is no segment, or the disk or its file system has
+/// lost it. Anything else may go by.
+fn is_damage(error: &io::Error) -> bool {
+    let lost = [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::NODATA, Errno::REMOTEIO];
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData)
+        || Errno::from_io_error(error).is_some_and(|errno| lost.contains(&errno))
 }
 
 /// The numbers of the segments in `folder`, the oldest first.
@@ -112,7 +154,8 @@ fn adopt(log: &mut Log, segment: Segment, file: &File) -> io::Result<()> {
 }
 
 /// Goes on with the last segment, if there is something left of it.
-fn go_on(log: &mut Log, segment: Segment, file: File, seal: Seal, is_sealed: bool) -> io::Result<()> {
+fn go_on(log: &mut Log, found: Found) -> io::Result<()> {
+    let Found { segment, file, seal, is_sealed, .. } = found;
     if is_sealed && !log.is_worth_going_on(seal.end) {
         return adopt(log, segment, &file);
     }

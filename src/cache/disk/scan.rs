@@ -1,7 +1,9 @@
 //! Reading a segment that was not sealed, as after a kill: its headers say what is in it. What they head is not read; it is
 //! verified when it is served.
 //!
-//! Behind a place that is damaged the next record is searched for, so that what was stored there last is known.
+//! What always holds: what a kill leaves ends in a record or a list that is cut short. Anything else that is no record was one:
+//! behind such a hole the next record is searched for, and nobody knows what of all that was stored before it was replaced or
+//! forgotten in it.
 
 use super::record::{ALIGN, HEADER, Kind, Record};
 use super::recover::line_of;
@@ -13,27 +15,54 @@ use std::os::unix::fs::FileExt;
 /// Bytes that are read at a time.
 const WINDOW: usize = 1 << 20;
 
-/// What is in a segment, as its list would have it but in the order of the records.
-pub(super) fn scan(segment: &Segment, file: &File) -> io::Result<Seal> {
+/// What a scan has found.
+pub(super) struct Scan {
+    /// What is in it, as its list would have it but in the order of the records.
+    pub seal: Seal,
+    /// Whether it has a hole. Then only what was stored after the hole is in the list.
+    pub has_hole: bool,
+}
+
+/// What is in a segment.
+pub(super) fn scan(segment: &Segment, file: &File) -> io::Result<Scan> {
     let length = file.metadata()?.len();
     let mut window = Window { file, length, start: 0, bytes: Vec::new() };
     let mut seal = Seal { end: START, oldest: u64::MAX, lines: Vec::new() };
-    let mut at = START;
+    let (mut at, mut has_hole, mut hole) = (START, false, None);
     while at + HEADER as u64 <= length {
         let header = window.at(at)?;
-        match Record::read(header, segment.seed(at)).filter(|record| at + record.unpadded() <= length) {
-            Some(record) => {
-                seal.lines.extend(line_of(&record, at));
-                if matches!(record.kind, Kind::Whole | Kind::Spread) {
-                    seal.oldest = seal.oldest.min(record.stamp);
-                }
-                at += record.size();
-                seal.end = at;
+        let Some(record) = Record::read(header, segment.seed(at)) else {
+            if hole.is_none() && Seal::begins(header) {
+                break;
             }
-            None => at += ALIGN,
+            hole.get_or_insert(at);
+            at += ALIGN;
+            continue;
+        };
+        if hole.take().is_some() {
+            seal.lines.clear();
+            has_hole = true;
         }
+        if at + record.unpadded() > length {
+            break;
+        }
+        seal.lines.extend(line_of(&record, at));
+        if matches!(record.kind, Kind::Whole | Kind::Spread) {
+            seal.oldest = seal.oldest.min(record.stamp);
+        }
+        at += record.size();
+        seal.end = at;
     }
-    Ok(seal)
+    // Blocks that the disk never got to are zeros.
+    if let Some(hole) = hole
+        && !window.is_zero_from(hole)?
+    {
+        seal.lines.clear();
+        has_hole = true;
+        // It stays, so that the next scan knows of it.
+        seal.end = length.next_multiple_of(ALIGN);
+    }
+    Ok(Scan { seal, has_hole })
 }
 
 /// A part of a file.
@@ -56,5 +85,19 @@ impl Window<'_> {
         }
         let from = (at - self.start) as usize;
         Ok(&self.bytes[from..from + HEADER])
+    }
+
+    /// Whether nothing but zeros follows.
+    fn is_zero_from(&mut self, mut at: u64) -> io::Result<bool> {
+        while at < self.length {
+            let size = (self.length - at).min(WINDOW as u64);
+            self.bytes.resize(size as usize, 0);
+            self.file.read_exact_at(&mut self.bytes, at)?;
+            if self.bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += size;
+        }
+        Ok(true)
     }
 }

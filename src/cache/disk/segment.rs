@@ -20,7 +20,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Where the first record begins.
 pub(super) const START: u64 = 64;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"rwSEG 01");
+const MAGIC: u64 = u64::from_le_bytes(*b"rwSEG 02");
+/// What the list that seals a segment begins with, and what its trailer begins with.
+const LIST: u64 = u64::from_le_bytes(*b"rwLIST01");
 const SEAL: u64 = u64::from_le_bytes(*b"rwSEAL01");
 
 /// A file of records.
@@ -87,7 +89,7 @@ impl Segment {
         }
     }
 
-    /// Opens one that is there. Fails with `UnexpectedEof` if it has no whole header, with `InvalidData` if that is none.
+    /// Opens one that is there. Fails with `UnexpectedEof` if its header was never written whole, with `InvalidData` if that is none.
     pub fn open(folder: &Path, id: u32) -> io::Result<(Self, File)> {
         let file = OpenOptions::new().read(true).write(true).open(Self::path(folder, id))?;
         let mut header = [0; START as usize];
@@ -96,7 +98,8 @@ impl Segment {
             && u32_at(&header, 8) == id
             && u64_at(&header, 56) == xxh3_64_with_seed(&header[..56], MAGIC);
         if !valid {
-            return Err(ErrorKind::InvalidData.into());
+            let is_blank = header.iter().all(|byte| *byte == 0);
+            return Err(if is_blank { ErrorKind::UnexpectedEof } else { ErrorKind::InvalidData }.into());
         }
         let segment = Self::new(id, u64_at(&header, 16), file.try_clone()?)?;
         Ok((segment, file))
@@ -125,6 +128,7 @@ impl Segment {
     /// The list that seals it, as bytes to be written at its end.
     pub fn seal(&self, seal: &Seal) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Seal::size(seal.lines.len()) as usize);
+        bytes.extend_from_slice(&LIST.to_le_bytes());
         for line in &seal.lines {
             bytes.extend_from_slice(&line.key.to_le_bytes());
             bytes.extend_from_slice(&line.stamp.to_le_bytes());
@@ -149,26 +153,36 @@ impl Segment {
         let mut trailer = [0; Seal::TRAILER as usize];
         file.read_exact_at(&mut trailer, at)?;
         let (count, end) = (u64_at(&trailer, 8), u64_at(&trailer, 16));
-        let lines = count.checked_mul(Seal::LINE).filter(|lines| at.checked_sub(*lines) == Some(end));
+        let lines =
+            count.checked_mul(Seal::LINE).filter(|lines| at.checked_sub(*lines) == end.checked_add(Seal::START));
         let Some(lines) = lines.filter(|_| u64_at(&trailer, 0) == SEAL && end >= START) else { return Ok(None) };
-        let mut bytes = vec![0; (lines + Seal::TRAILER) as usize];
+        let mut bytes = vec![0; (Seal::START + lines + Seal::TRAILER) as usize];
         file.read_exact_at(&mut bytes, end)?;
         let (listed, sum) = bytes.split_at(bytes.len() - 8);
         if xxh3_64_with_seed(listed, self.seed(end)) != u64_at(sum, 0) {
             return Ok(None);
         }
-        let lines = listed[..lines as usize].chunks_exact(Seal::LINE as usize).map(Line::read).collect();
+        let lines = listed[Seal::START as usize..][..lines as usize]
+            .chunks_exact(Seal::LINE as usize)
+            .map(Line::read)
+            .collect();
         Ok(Some(Seal { end, oldest: u64_at(&trailer, 24), lines }))
     }
 }
 
 impl Seal {
+    const START: u64 = 8;
     const LINE: u64 = 40;
     const TRAILER: u64 = 40;
 
     /// Bytes that the list of so many lines takes.
     pub fn size(lines: usize) -> u64 {
-        lines as u64 * Self::LINE + Self::TRAILER
+        Self::START + lines as u64 * Self::LINE + Self::TRAILER
+    }
+
+    /// Whether `bytes` are the beginning of a list.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&LIST.to_le_bytes())
     }
 }
 
@@ -243,9 +257,11 @@ mod tests {
         let scratch = Scratch::new("no-segment");
         use ErrorKind::{InvalidData, UnexpectedEof};
         for (length, kind) in [(0, UnexpectedEof), (63, UnexpectedEof), (64, InvalidData), (100, InvalidData)] {
-            std::fs::write(Segment::path(scratch.path(), 1), vec![0; length]).unwrap();
+            std::fs::write(Segment::path(scratch.path(), 1), vec![1; length]).unwrap();
             assert_eq!(Segment::open(scratch.path(), 1).unwrap_err().kind(), kind);
         }
+        std::fs::write(Segment::path(scratch.path(), 1), vec![0; 100]).unwrap();
+        assert_eq!(Segment::open(scratch.path(), 1).unwrap_err().kind(), UnexpectedEof, "the disk never got it");
         drop(Segment::create(scratch.path(), 2, 0).unwrap());
         std::fs::rename(Segment::path(scratch.path(), 2), Segment::path(scratch.path(), 3)).unwrap();
         assert_eq!(Segment::open(scratch.path(), 3).unwrap_err().kind(), ErrorKind::InvalidData, "another's");
