@@ -91,8 +91,9 @@ fn purge_url(cache: &plan::Store, parts: &Parts, force: Force, done: &mut Done) 
         }
         let key = key::hash(way.seed(), &bytes);
         if by_uri == way.key && purged.insert(key) {
-            let answers = store.purge_key(key, force) as u64;
-            known = known.map(|before| before + answers);
+            let (answers, receipt) = store.purge_key(key, force);
+            known = known.map(|before| before + answers as u64);
+            done.receipts.extend(receipt);
         }
     }
     done.answers = known;

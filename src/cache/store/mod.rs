@@ -21,7 +21,7 @@ mod weight;
 
 use super::short::Short;
 use crate::cache::Freshness;
-use crate::cache::disk::Disk;
+use crate::cache::disk::{Disk, Receipt};
 use crate::net::coarse_now;
 use arc_swap::ArcSwapOption;
 use entry::{Entry, Slot};
@@ -248,12 +248,14 @@ impl Store {
         shard.remove(&key);
     }
 
-    /// Purges what is under a key. Returns how many answers in memory that were.
-    pub fn purge_key(&self, key: Key, force: Force) -> usize {
-        match force {
+    /// Purges what is under a key. Returns how many answers in memory that were, and what comes once the disk will remember it over a
+    /// loss of power.
+    pub fn purge_key(&self, key: Key, force: Force) -> (usize, Option<Receipt>) {
+        let answers = match force {
             Force::Soft => self.soften(key),
             Force::Hard => self.forget(key),
-        }
+        };
+        (answers, self.with_disk(|disk| disk.purge(key, self.purges.tick())))
     }
 
     /// How often something was forgotten under a key, or under one that shares its place.

@@ -203,9 +203,9 @@ impl Purges {
         self.clock.fetch_max(stamp, Ordering::AcqRel);
     }
 
-    /// What is asked for from now on has another stamp than what was before.
-    pub fn tick(&self) {
-        self.clock.fetch_add(1, Ordering::AcqRel);
+    /// What is asked for from now on has another stamp than what was before: this one, or a larger one.
+    pub fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Purges what was asked for before `stamp`, as was said once before.

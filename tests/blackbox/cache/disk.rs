@@ -125,18 +125,24 @@ fn what_is_damaged_on_the_disk_is_asked_for_anew_and_counted() {
 }
 
 #[test]
-fn what_was_purged_stays_so_after_a_kill() {
+fn what_was_purged_stays_so_after_a_kill_and_a_loss_of_power() {
     let (target, folder) = (origin(), Directory::new());
     let mut before = start(&target, folder.path());
-    keep(&before, &["/tag/x", "/other/x", "/prefix/x"]);
-    for what in [&["--tag", "tag"][..], &["--prefix", "http://site.test/prefix/"]] {
+    keep(&before, &["/tag/x", "/other/x", "/prefix/x", "/url/x"]);
+    // What the disk has of them by now is what it has after the power was lost; of purges it has what was waited for.
+    let is_segment = |path: &Path| path.extension().is_some_and(|end| end == "segment");
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let segments: Vec<_> =
+        files.filter(|path| is_segment(path)).map(|path| (std::fs::read(&path).unwrap(), path)).collect();
+    for what in [&["--tag", "tag"][..], &["--prefix", "http://site.test/prefix/"], &["http://site.test/url/x"]] {
         let (code, told, wrong) = before.run(&[&["purge"], what].concat());
         assert_eq!(code, Some(0), "{told}{wrong}");
     }
     before.proxy.signal(libc::SIGKILL);
     before.proxy.exit();
+    segments.iter().for_each(|(bytes, path)| std::fs::write(path, bytes).unwrap());
     let after = start(&target, folder.path());
-    for (path, stays) in [("/tag/x", false), ("/other/x", true), ("/prefix/x", false)] {
+    for (path, stays) in [("/tag/x", false), ("/other/x", true), ("/prefix/x", false), ("/url/x", false)] {
         let answer = after.proxy.get(path);
         assert_eq!(super::hit(&answer), stays, "{path}: {}", super::told(&answer));
     }
