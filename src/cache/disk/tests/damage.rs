@@ -158,7 +158,8 @@ fn the_last_record_is_missed_at_each_start_if_it_is_damaged() {
 #[test]
 fn a_segment_that_is_lost_takes_all_older_ones_with_it() {
     let scratch = Scratch::in_memory("lost");
-    let lost: [(&str, fn(&Path)); 4] = [
+    type Damage = fn(&Path);
+    let lost: [(&str, Damage); 4] = [
         ("damaged", |path| std::fs::write(path, [1; 4096]).unwrap()),
         ("empty", |path| std::fs::write(path, "").unwrap()),
         ("missing", |path| std::fs::remove_file(path).unwrap()),
