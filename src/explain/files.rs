@@ -26,7 +26,7 @@ pub(super) fn tell(files: &dry::Files) -> Files {
     let site = &files.site;
     let line = site.cache_control.strip_prefix("Cache-Control: ");
     Files {
-        root: site.root.display().to_string(),
+        root: site.root.path().display().to_string(),
         name: files.name.as_deref().map(readable),
         index: site.index.clone(),
         precompressed: site.precompressed,

@@ -7,12 +7,12 @@ mod epoll;
 mod ring;
 
 use super::clock;
+use super::file::Opened;
 use super::lease::Lease;
 use super::runtime::Backend;
 use super::watch::{self, Event, Watch};
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -155,7 +155,7 @@ pub(super) fn give_up(send: u32) {
 
 /// Queues a read of at most `count` bytes from `offset` of a file on, to the end of what the lease holds, and returns its
 /// number for [`poll_read`]. Gives the lease back where reads are not queued, and where too many are.
-pub(super) fn read(file: &Arc<OwnedFd>, offset: u64, count: usize, lease: Lease) -> Result<u32, Lease> {
+pub(super) fn read(file: &Arc<Opened>, offset: u64, count: usize, lease: Lease) -> Result<u32, Lease> {
     DRIVER.with_borrow_mut(|driver| match driver {
         Some(Driver::Ring(ring)) => ring.read(file.clone(), offset, count, lease),
         _ => Err(lease),

@@ -2,30 +2,48 @@
 //! has not comes through the worker's ring, or, on epoll, from the threads of [`pool`].
 //!
 //! What always holds: dropping a future of these loses no descriptor, and no buffer is touched by anybody else before the
-//! kernel has let go of it; what a disk that stands still holds is bounded, beyond it a read fails.
+//! kernel has let go of it; what a disk that stands still holds is bounded, beyond it a read fails. What a thread opened, a thread
+//! closes: that may wait as well.
 
 mod folder;
 mod pool;
+mod root;
+mod share;
 mod temporary;
 
 pub use folder::Folder;
+pub use root::Root;
 pub use temporary::TempFile;
 
 use super::driver;
 use super::lease::Lease;
 use super::runtime::timeout;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
+use share::Share;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// An open file, for any thread and any number of reads at a time. Clones are the same open file.
 #[derive(Clone, Debug)]
-pub struct File(Arc<OwnedFd>);
+pub struct File(Arc<Opened>);
+
+/// An open file, and whose threads it is read by where that takes one.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: ManuallyDrop<OwnedFd>,
+    share: Share,
+    /// Whether closing it may wait.
+    is_slow: bool,
+}
+
+/// Threads that read files of others at a time, and who may wait for them.
+const OTHERS: (usize, usize) = (16, 1024);
 
 /// What kind of thing a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +75,7 @@ impl File {
     /// What is known of the file. It does not wait: on a file system of another host it may be a little old.
     pub fn status(&self) -> io::Result<Status> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let found = rustix::fs::statx(&*self.0, c"", flags, StatxFlags::BASIC_STATS)?;
+        let found = rustix::fs::statx(self.0.as_fd(), c"", flags, StatxFlags::BASIC_STATS)?;
         Ok(Status::of(&found))
     }
 
@@ -76,7 +94,7 @@ impl File {
     fn read_cached(&self, offset: u64, count: usize, lease: &mut Lease) -> io::Result<Cached> {
         while lease.len() < count {
             let done = lease.len();
-            match read_nowait(self.0.as_raw_fd(), offset + done as u64, count - done, lease) {
+            match read_nowait(self.0.as_fd().as_raw_fd(), offset + done as u64, count - done, lease) {
                 Ok(0) => return Ok(Cached::Done),
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error() {
@@ -111,21 +129,45 @@ impl File {
     /// Reads on a thread that may wait.
     async fn read_elsewhere(&self, at: u64, count: usize, lease: Lease) -> io::Result<(io::Result<usize>, Lease)> {
         let (file, mut bytes) = (self.0.clone(), lease.into_bytes());
-        let (result, bytes) = pool::run(move || {
+        let read = self.0.share.run(move || {
             let filled = bytes.len();
             bytes.resize(filled + count, 0);
-            let result = rustix::io::pread(&*file, &mut bytes[filled..], at);
+            let result = rustix::io::pread(file.as_fd(), &mut bytes[filled..], at);
             bytes.truncate(filled + result.unwrap_or(0));
             (result, bytes)
-        })
-        .await?;
+        });
+        let (result, bytes) = read.await?;
         Ok((result.map_err(io::Error::from), Lease::of_bytes(bytes)))
     }
 }
 
+/// One that somebody else has opened, for whom closing it is no matter.
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> Self {
-        Self(Arc::new(file.into()))
+        static SHARE: LazyLock<Share> = LazyLock::new(|| Share::new(OTHERS.0, OTHERS.1));
+        Self(Arc::new(Opened::new(file.into(), SHARE.clone(), false)))
+    }
+}
+
+impl Opened {
+    fn new(file: OwnedFd, share: Share, is_slow: bool) -> Self {
+        Self { file: ManuallyDrop::new(file), share, is_slow }
+    }
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // SAFETY: it is taken once, here, and nobody gets at it afterwards.
+        let file = unsafe { ManuallyDrop::take(&mut self.file) };
+        if self.is_slow {
+            self.share.leave(move || drop(file));
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use clock::{coarse_now, now};
 pub use connect::{Prepared, connect};
 pub use datagram::{Batch, Datagram, Local, Received, bind_datagrams, probe_datagrams};
 pub use executor::{Slow, breathe, mark, take_slow};
-pub use file::{File, Folder, Kind, Status, TempFile, give_way};
+pub use file::{File, Folder, Kind, Root, Status, TempFile, give_way};
 pub use lease::{Lease, trim as trim_leases};
 pub use ledger::abandon;
 pub use listener::{Accepted, Listener};

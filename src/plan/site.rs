@@ -2,8 +2,8 @@
 
 use super::Forward;
 use crate::config::model;
+use crate::net::Root;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Site {
     /// The folder.
-    pub root: PathBuf,
+    pub root: Root,
     /// Removed from the front of the path.
     pub strip_prefix: Option<String>,
     /// The files that stand for a folder.
@@ -41,7 +41,7 @@ impl Site {
     ) -> Arc<Self> {
         let line = |value: &String| format!("Cache-Control: {value}\r\n").into_boxed_str();
         Arc::new(Self {
-            root: files.root.clone(),
+            root: Root::of(&files.root),
             strip_prefix: strip_prefix.cloned(),
             index: files.index.clone(),
             fallback: files.fallback.as_ref().map(|path| path.trim_start_matches('/').to_owned()),

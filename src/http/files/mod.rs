@@ -139,7 +139,7 @@ async fn send(
         Ok(()) => {}
         Err(Cut::Client(error)) => exchange.outcome.unsent(&error),
         Err(Cut::File(error)) => {
-            tracing::warn!(folder = %site.root.display(), %error, "a file was not sent to its end: it is shorter than it was, or cannot be read");
+            tracing::warn!(folder = %site.root.path().display(), %error, "a file was not sent to its end: it is shorter than it was, or cannot be read");
             exchange.outcome.refused(Reason::File, Reason::File.word());
             exchange.connection.client.reset_on_close();
         }

@@ -7,6 +7,7 @@
 //! descriptor is still the same one when the kernel gets to it.
 
 use super::Happening;
+use crate::net::file::Opened;
 use crate::net::lease::Lease;
 use crate::net::runtime::Backend;
 use crate::net::watch::Event;
@@ -16,7 +17,7 @@ use io_uring::{IoUring, cqueue, opcode};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -40,7 +41,7 @@ struct Send {
 
 /// A read from a file.
 struct Read {
-    file: Arc<OwnedFd>,
+    file: Arc<Opened>,
     lease: Lease,
     result: Option<i32>,
     waker: Option<Waker>,
@@ -128,7 +129,7 @@ impl Ring {
 
     pub(super) fn read(
         &mut self,
-        file: Arc<OwnedFd>,
+        file: Arc<Opened>,
         offset: u64,
         count: usize,
         mut lease: Lease,
@@ -139,7 +140,8 @@ impl Ring {
         let room = lease.buffer().spare_capacity_mut();
         // No buffer is nearly that large.
         let count = u32::try_from(count.min(room.len())).unwrap_or(u32::MAX);
-        let entry = opcode::Read::new(Fd(file.as_raw_fd()), room.as_mut_ptr().cast(), count).offset(offset).build();
+        let entry =
+            opcode::Read::new(Fd(file.as_fd().as_raw_fd()), room.as_mut_ptr().cast(), count).offset(offset).build();
         let read = self.reads.insert(Read { file, lease, result: None, waker: None, given_up: false }) as u32;
         self.push(entry.user_data(READ | u64::from(read)));
         Ok(read)
@@ -170,7 +172,7 @@ impl Ring {
         self.reads.get_mut(read as usize)?.waker.take()
     }
 
-    pub(super) fn give_up_read(&mut self, read: u32) -> Option<(Arc<OwnedFd>, Lease)> {
+    pub(super) fn give_up_read(&mut self, read: u32) -> Option<(Arc<Opened>, Lease)> {
         let found = self.reads.get_mut(read as usize)?;
         if found.result.is_some() {
             let Read { file, lease, .. } = self.reads.remove(read as usize);

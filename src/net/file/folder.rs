@@ -3,7 +3,8 @@
 //! What always holds: nothing outside of the folder is opened, whatever the name says and wherever links point: the kernel
 //! itself resolves beneath the folder (`openat2`, Linux 5.6), and where it cannot, no link is followed at all.
 
-use super::{File, Kind, Status, pool};
+use super::share::Share;
+use super::{File, Kind, Opened, Status};
 use crate::net::runtime::timeout;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -19,7 +20,9 @@ use std::time::Duration;
 pub struct Folder {
     folder: Arc<OwnedFd>,
     /// Whether its file system is one of this host, where opening what the kernel knows waits for nobody.
-    is_local: bool,
+    pub(super) is_local: bool,
+    /// The threads of what is below it.
+    share: Share,
 }
 
 /// Tries of a name while something on its way is being renamed.
@@ -42,37 +45,37 @@ const LOCAL: [u32; 12] = [
     0x9660,
 ];
 
-impl Folder {
-    /// Opens a folder. Fails with `TimedOut` after `limit`.
-    pub async fn open(path: &Path, limit: Duration) -> io::Result<Self> {
-        let path = path.to_owned();
-        let opened = pool::run(move || {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let folder = rustix::fs::open(&path, flags, Mode::empty())?;
-            let kind = rustix::fs::fstatfs(&folder).map_or(0, |found| found.f_type as u32);
-            Ok(Self { folder: Arc::new(folder), is_local: LOCAL.contains(&kind) })
-        });
-        timeout(limit, opened).await.ok_or(ErrorKind::TimedOut)??
-    }
+/// Opens a folder whose files take their threads from `share`. It may wait for the disk.
+pub(super) fn open(path: &Path, share: Share) -> io::Result<Folder> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    let kind = rustix::fs::fstatfs(&folder).map_or(0, |found| found.f_type as u32);
+    Ok(Folder { folder: Arc::new(folder), is_local: LOCAL.contains(&kind), share })
+}
 
+impl Folder {
     /// Opens what `name`, a relative path, stands for below the folder, to be read. Fails with `NotFound` where nothing is
-    /// beneath it or a link leads out of it, and with `TimedOut` after `limit`. A pipe does not keep it waiting.
+    /// beneath it or a link leads out of it, with `TimedOut` after `limit`, and with `ResourceBusy` if too many wait already. A
+    /// pipe does not keep it waiting.
     pub async fn open_file(&self, name: &[u8], limit: Duration) -> io::Result<(File, Status)> {
         let name = CString::new(if name.is_empty() { b"." } else { name }).map_err(|_| ErrorKind::NotFound)?;
         let cached = if self.is_local { open_beneath(self.folder.as_fd(), &name, true) } else { Err(Errno::AGAIN) };
         let opened = match cached {
-            Err(Errno::AGAIN | Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
-                let folder = self.folder.clone();
-                let opened = pool::run(move || open_waiting(folder.as_fd(), &name));
+            Err(Errno::AGAIN | Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::XDEV) => {
+                let (folder, share) = (self.folder.clone(), self.share.clone());
+                let opened = self.share.run(move || {
+                    // Whoever lets it go, a thread closes it.
+                    open_waiting(folder.as_fd(), &name).map(|file| Opened::new(file, share, true))
+                });
                 timeout(limit, opened).await.ok_or(ErrorKind::TimedOut)??
             }
-            known => known,
+            known => known.map(|file| Opened::new(file, self.share.clone(), false)),
         };
         let file = File(Arc::new(opened.map_err(plain)?));
         let status = file.status()?;
         if status.kind == Kind::Regular {
             // What it was opened with kept a pipe from waiting; a read of a file is to wait for the disk, on its thread.
-            rustix::fs::fcntl_setfl(&*file.0, OFlags::empty())?;
+            rustix::fs::fcntl_setfl(file.0.as_fd(), OFlags::empty())?;
         }
         Ok((file, status))
     }
@@ -93,7 +96,8 @@ const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEX
 
 fn open_beneath(folder: BorrowedFd<'_>, name: &CString, cached: bool) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let resolve = if cached { resolve | ResolveFlags::CACHED } else { resolve };
+    // What is mounted below may be of another host.
+    let resolve = if cached { resolve | ResolveFlags::CACHED | ResolveFlags::NO_XDEV } else { resolve };
     rustix::fs::openat2(folder, name, FLAGS, Mode::empty(), resolve)
 }
 

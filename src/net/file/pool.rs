@@ -1,21 +1,20 @@
 //! A few threads that may wait for a disk, for what a worker's driver cannot do. They are started when they are needed, and
 //! serve all workers.
 //!
-//! What always holds: work is taken or refused at once, and a worker that does not wait for it any more costs nothing but
-//! the thread's time.
+//! What always holds: no work is refused, and none is done by whoever brings it. All of it has a turn of a [`Share`](super::share::Share):
+//! what waits for a thread is no more than all shares have turns. A worker that does not wait for it any more costs nothing but the
+//! thread's time.
 
 use crate::net::call::call;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender};
 use crossbeam::queue::ArrayQueue;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Threads at most: as many may be stuck in a disk that stands still before the others' work waits.
-const THREADS: usize = 16;
-/// Work that waits for a thread.
-const WAITING: usize = 1024;
+/// Threads at most: enough for several shares that stand still and those that do not.
+const THREADS: usize = 64;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -29,12 +28,15 @@ struct Pool {
 
 static POOL: OnceLock<Pool> = OnceLock::new();
 
-/// Does `work` on a thread that may wait. Fails with `ResourceBusy` if there is too much to be done already.
+/// Does `work` on a thread that may wait. Dropped before a thread has begun, the work is not done.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (caller, callee) = call()?;
     let result = Arc::new(ArrayQueue::new(1));
     let shelf = result.clone();
     let task = move || {
+        if Arc::strong_count(&shelf) == 1 {
+            return;
+        }
         if let Ok(output) = catch_unwind(AssertUnwindSafe(work)) {
             // There is room for the one that there is.
             let _ = shelf.push(output);
@@ -42,36 +44,38 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
         drop(shelf);
         caller.call();
     };
-    Pool::get().take(Box::new(task)).map_err(|_| ErrorKind::ResourceBusy)??;
+    Pool::get().take(Box::new(task))?;
     callee.await;
     result.pop().ok_or_else(|| io::Error::other("a file thread failed"))
 }
 
-/// Has `work` done on a thread that may wait, for nobody to wait for; here and now if there is too much to be done already.
+/// Has `work` done on a thread that may wait, for nobody to wait for.
 pub(super) fn leave(work: impl FnOnce() + Send + 'static) {
-    if let Err(work) = Pool::get().take(Box::new(work)) {
-        work();
-    }
+    // Where no thread can be had, it waits until one can.
+    let _ = Pool::get().take(Box::new(work));
+}
+
+/// Starts a thread if work waits for one that could not be had before.
+pub(super) fn staff() {
+    let pool = Pool::get();
+    let _ = pool.grow(pool.unfinished.load(Ordering::Acquire));
 }
 
 impl Pool {
+    #[expect(clippy::disallowed_methods, reason = "whoever sends has a turn of a share, and those are few")]
     fn get() -> &'static Self {
         POOL.get_or_init(|| {
-            let (sender, receiver) = bounded(WAITING);
+            let (sender, receiver) = crossbeam::channel::unbounded();
             Self { sender, receiver, threads: AtomicUsize::new(0), unfinished: AtomicUsize::new(0) }
         })
     }
 
-    /// Takes work, or gives it back if there is too much already. The inner failure: it is taken, and no thread can be had.
-    fn take(&'static self, work: Work) -> Result<io::Result<()>, Work> {
+    /// Takes work. Fails if there is no thread for it and none can be had; it waits for one nevertheless.
+    fn take(&'static self, work: Work) -> io::Result<()> {
         let unfinished = self.unfinished.fetch_add(1, Ordering::AcqRel) + 1;
-        match self.sender.try_send(work) {
-            Ok(()) => Ok(self.grow(unfinished)),
-            Err(refused) => {
-                self.unfinished.fetch_sub(1, Ordering::AcqRel);
-                Err(refused.into_inner())
-            }
-        }
+        // The receiver is there as long as the sender.
+        let _ = self.sender.send(work);
+        self.grow(unfinished)
     }
 
     /// Starts a thread if all have something to do. Fails if there is none and none can be had.

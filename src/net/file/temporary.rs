@@ -1,84 +1,42 @@
 //! Files without a name, for what finds no room in memory: however the process ends, nothing is left of them.
 //!
-//! What always holds: nobody but the process's user can read them. They are made, written and closed by the threads of [`pool`], of
-//! which few do so at a time: a disk that stands still leaves the others to other files, and holds no more than what those few write.
+//! What always holds: nobody but the process's user can read them. They are made, written and closed by the threads of a [`Share`]:
+//! a disk that stands still leaves the others to other files, and holds no more than what those few write. Files that are to be
+//! closed are no more than were open at a time: who makes one stands behind them in the same line, so while one waits to be closed
+//! none is made but for those bodies that asked before it.
 
-use super::{File, pool};
+use super::share::Share;
+use super::{File, Opened};
 use crate::net::lease::Lease;
-use crate::net::runtime::{sleep, timeout};
+use crate::net::runtime::timeout;
 use rustix::fs::{Mode, OFlags, unlink};
 use rustix::io::Errno;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// A file without a name. Clones are the same file, which is gone with the last of them.
 #[derive(Clone, Debug)]
-pub struct TempFile(Arc<Inner>);
+pub struct TempFile(File);
 
-#[derive(Debug)]
-struct Inner(Option<File>);
-
-/// Threads that make or write such files at a time: half of all.
+/// Threads that have to do with such files at a time. Those that wait for one are bodies, which are bounded.
 const AT_ONCE: usize = 8;
-/// How long one waits before it looks again whether there is room: at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
-static BUSY: AtomicUsize = AtomicUsize::new(0);
-
-/// A place among those that make or write such files, for as long as their thread has to do with it.
-struct Turn;
-
-impl Turn {
-    async fn wait() -> Self {
-        let mut pause = Pause::default();
-        while BUSY.try_update(Ordering::AcqRel, Ordering::Acquire, |busy| (busy < AT_ONCE).then_some(busy + 1)).is_err()
-        {
-            pause.next().await;
-        }
-        Self
-    }
-}
-
-/// Waits between looks whether there is room, longer each time.
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(PAUSES.0)
-    }
-}
-
-impl Pause {
-    async fn next(&mut self) {
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(PAUSES.1);
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        BUSY.fetch_sub(1, Ordering::AcqRel);
-    }
-}
+static SHARE: LazyLock<Share> = LazyLock::new(|| Share::new(AT_ONCE, usize::MAX));
 
 impl TempFile {
     /// Makes one in `folder`, with nothing in it. Fails with `TimedOut` after `limit`.
     pub async fn create(folder: &Path, limit: Duration) -> io::Result<Self> {
         let folder = folder.to_owned();
-        let made = async {
-            let turn = Turn::wait().await;
-            pool::run(move || {
-                let _turn = turn;
-                create(&folder)
-            })
-            .await?
-        };
-        let file = timeout(limit, made).await.ok_or(ErrorKind::TimedOut)??;
-        Ok(Self(Arc::new(Inner(Some(File(Arc::new(file)))))))
+        let made = SHARE.run(move || create(&folder).map(Self::of));
+        timeout(limit, made).await.ok_or(ErrorKind::TimedOut)??
+    }
+
+    fn of(file: OwnedFd) -> Self {
+        // What a large one takes on the disk is given back in no short time.
+        Self(File(Arc::new(Opened::new(file, SHARE.clone(), true))))
     }
 
     /// Writes the first `count` bytes of `bytes`, at `offset`, and gives all of them back. Fails with `TimedOut` after `limit`; what
@@ -88,14 +46,7 @@ impl TempFile {
         let end = bytes.len().min(start + count);
         let bytes = Arc::new(bytes);
         let (this, shared) = (self.clone(), bytes.clone());
-        let written = async {
-            let turn = Turn::wait().await;
-            pool::run(move || {
-                let _turn = turn;
-                write_all(this.file()?, &shared[start..end], offset)
-            })
-            .await?
-        };
+        let written = async { SHARE.run(move || write_all(&this.0, &shared[start..end], offset)).await? };
         let result = timeout(limit, written).await.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()));
         let bytes = match Arc::try_unwrap(bytes) {
             Ok(bytes) => Lease::of_parts((bytes, start)),
@@ -111,32 +62,8 @@ impl TempFile {
 
     /// As [`File::read_at`], but what is not there is a failure, and too many reads at a time are not.
     pub async fn read_at(&self, offset: u64, count: usize, limit: Duration) -> io::Result<Lease> {
-        let file = self.file()?;
-        let read = async {
-            let mut pause = Pause::default();
-            loop {
-                match file.read_at(offset, count, limit).await {
-                    Err(error) if error.kind() == ErrorKind::ResourceBusy => pause.next().await,
-                    read => return read,
-                }
-            }
-        };
-        let read = timeout(limit, read).await.ok_or(ErrorKind::TimedOut)??;
+        let read = self.0.read_at(offset, count, limit).await?;
         if read.len() < count { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(read) }
-    }
-
-    fn file(&self) -> io::Result<&File> {
-        // It is there until it is dropped.
-        self.0.0.as_ref().ok_or_else(|| ErrorKind::NotFound.into())
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // What a large one takes on the disk is given back in no short time.
-        if let Some(file) = self.0.take() {
-            pool::leave(move || drop(file));
-        }
     }
 }
 
@@ -160,7 +87,7 @@ fn create_and_unlink(folder: &Path, mode: Mode) -> io::Result<OwnedFd> {
 
 fn write_all(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::pwrite(&*file.0, bytes, offset) {
+        match rustix::io::pwrite(file.0.as_fd(), bytes, offset) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => (bytes, offset) = (&bytes[count..], offset + count as u64),
             Err(Errno::INTR) => {}
@@ -225,7 +152,7 @@ mod tests {
                 let missing = TempFile::create(Path::new("/nowhere/at/all"), LIMIT).await.unwrap_err();
                 assert_eq!(missing.kind(), ErrorKind::NotFound, "{backend:?}");
                 let full: OwnedFd = std::fs::File::options().write(true).open("/dev/full").unwrap().into();
-                let full = TempFile(Arc::new(Inner(Some(File(Arc::new(full))))));
+                let full = TempFile::of(full);
                 let (result, bytes) = full.write_at(0, lease(b"content"), 7, LIMIT).await;
                 assert_eq!((result.unwrap_err().kind(), &bytes[..]), (ErrorKind::StorageFull, &b"content"[..]));
             })
@@ -238,13 +165,15 @@ mod tests {
         for backend in backends() {
             enter(backend, 0, async {
                 let file = TempFile::create(&std::env::temp_dir(), LIMIT).await.unwrap();
-                let mut turns = Vec::new();
-                for _ in 0..AT_ONCE {
-                    turns.push(Turn::wait().await);
-                }
+                let other = TempFile::create(&std::env::temp_dir(), LIMIT).await.unwrap();
+                let link = format!("/proc/self/fd/{}", other.0.descriptor());
+                let stalled = SHARE.stall().await;
+                let before = std::fs::read_link(&link).unwrap();
+                drop(other);
+                assert_eq!(std::fs::read_link(&link).ok(), Some(before), "{backend:?}: no worker closes it");
                 let (result, bytes) = file.write_at(0, lease(b"content"), 7, Duration::from_millis(20)).await;
                 assert_eq!((result.unwrap_err().kind(), &bytes[..]), (ErrorKind::TimedOut, &b"content"[..]));
-                turns.clear();
+                drop(stalled);
                 assert!(file.write_at(0, bytes, 7, LIMIT).await.0.is_ok(), "{backend:?}");
             })
             .unwrap();

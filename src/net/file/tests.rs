@@ -4,29 +4,29 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
-fn backends() -> Vec<Backend> {
+pub(super) fn backends() -> Vec<Backend> {
     let (best, _) = probe(Driver::Auto).unwrap();
     if best == Backend::Epoll { vec![best] } else { vec![best, Backend::Epoll] }
 }
 
 /// A folder of its own for a test, which goes with it.
-struct Root(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
-impl Root {
-    fn new(name: &str) -> Self {
+impl Scratch {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("ringway-files-{}-{name}", std::process::id()));
         std::fs::create_dir_all(path.join("in/deep")).unwrap();
         Self(path)
     }
 
-    fn inside(&self) -> PathBuf {
+    pub(super) fn inside(&self) -> PathBuf {
         self.0.join("in")
     }
 }
 
-impl Drop for Root {
+impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -41,7 +41,7 @@ fn forget(path: &Path) {
 
 #[test]
 fn bytes_come_from_where_they_were_asked_for() {
-    let root = Root::new("bytes");
+    let root = Scratch::new("bytes");
     let path = root.inside().join("file");
     let content: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
     std::fs::write(&path, &content).unwrap();
@@ -51,7 +51,7 @@ fn bytes_come_from_where_they_were_asked_for() {
                 forget(&path);
             }
             enter(backend, 0, async {
-                let folder = Folder::open(&root.inside(), LIMIT).await.unwrap();
+                let folder = Root::of(&root.inside()).open(LIMIT).await.unwrap();
                 let (file, status) = folder.open_file(b"file", LIMIT).await.unwrap();
                 assert_eq!((status.kind, status.size), (Kind::Regular, 300_000));
                 for (offset, count) in [(0, 300_000), (7, 70_000), (299_990, 100), (300_000, 10), (1 << 40, 10)] {
@@ -68,7 +68,7 @@ fn bytes_come_from_where_they_were_asked_for() {
 
 #[test]
 fn what_is_not_in_memory_is_waited_for_elsewhere() {
-    let root = Root::new("elsewhere");
+    let root = Scratch::new("elsewhere");
     let path = root.inside().join("file");
     std::fs::write(&path, vec![b'x'; 100_000]).unwrap();
     for backend in backends() {
@@ -85,7 +85,7 @@ fn what_is_not_in_memory_is_waited_for_elsewhere() {
 
 #[test]
 fn a_read_given_up_leaves_its_buffer_until_the_kernel_is_done() {
-    let root = Root::new("dropped");
+    let root = Scratch::new("dropped");
     let (reader, writer) = std::io::pipe().unwrap();
     let path = root.inside().join("file");
     std::fs::write(&path, "after").unwrap();
@@ -113,7 +113,7 @@ fn a_read_given_up_leaves_its_buffer_until_the_kernel_is_done() {
 
 #[test]
 fn nothing_outside_of_a_folder_is_opened() {
-    let root = Root::new("outside");
+    let root = Scratch::new("outside");
     std::fs::write(root.0.join("secret"), "secret").unwrap();
     std::fs::write(root.inside().join("deep/file"), "known").unwrap();
     symlink("../secret", root.inside().join("out")).unwrap();
@@ -124,7 +124,7 @@ fn nothing_outside_of_a_folder_is_opened() {
     symlink("/proc/self/cwd", root.inside().join("magic")).unwrap();
     for backend in backends() {
         enter(backend, 0, async {
-            let folder = Folder::open(&root.inside(), LIMIT).await.unwrap();
+            let folder = Root::of(&root.inside()).open(LIMIT).await.unwrap();
             for name in ["deep/file", "within", "deep/../deep/file", "./deep/file"] {
                 assert!(folder.open_file(name.as_bytes(), LIMIT).await.is_ok(), "{backend:?}: {name}");
             }
@@ -156,17 +156,31 @@ fn nothing_outside_of_a_folder_is_opened() {
 
 #[test]
 fn a_pipe_keeps_nobody_waiting() {
-    let root = Root::new("pipe");
+    let root = Scratch::new("pipe");
     let made = std::process::Command::new("mkfifo").arg(root.inside().join("pipe")).status().unwrap();
     assert!(made.success());
     let _socket = std::os::unix::net::UnixListener::bind(root.inside().join("socket")).unwrap();
     for backend in backends() {
         enter(backend, 0, async {
-            let folder = Folder::open(&root.inside(), LIMIT).await.unwrap();
+            let folder = Root::of(&root.inside()).open(LIMIT).await.unwrap();
             let (_, status) = folder.open_file(b"pipe", LIMIT).await.unwrap();
             assert_eq!(status.kind, Kind::Other);
             assert_eq!(folder.open_file(b"socket", LIMIT).await.unwrap_err().kind(), ErrorKind::NotFound);
         })
         .unwrap();
+    }
+}
+
+impl Folder {
+    /// The same, as if it were on a file system where each look may wait.
+    pub(super) fn of_another_host(mut self) -> Self {
+        self.is_local = false;
+        self
+    }
+}
+
+impl File {
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
     }
 }

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod found;
+mod hanging;
 mod hidden;
 mod transfers;
 
