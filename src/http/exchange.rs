@@ -4,7 +4,7 @@
 //! and logged exactly once, when the exchange is finished.
 
 use super::buffer::Backlog;
-use super::cached::{self, Filler, Room};
+use super::cached::{self, Filler, Quick, Room};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
 use super::edit;
@@ -167,11 +167,13 @@ impl Exchange<'_> {
         match &forward.cache {
             None => forward::forward(self, &forward, path, &incoming, received).await,
             Some(caching) => match cached::quick(self, &forward, caching, path, &incoming) {
-                Some(out) => {
+                Quick::Answer(out) => {
                     self.send_whole(out).await;
                     self.after(false, received).await
                 }
-                None => Box::pin(cached::serve(self, &forward, caching, path, &incoming, received)).await,
+                Quick::Later(plain) => {
+                    Box::pin(cached::serve(self, &forward, caching, path, &incoming, received, plain)).await
+                }
             },
         }
     }

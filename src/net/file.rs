@@ -82,12 +82,18 @@ impl File {
     /// Reads `count` bytes from `offset` on. Fewer are the end of the file, none that `offset` lies beyond it. Fails with
     /// `TimedOut` after `limit`, with `ResourceBusy` if too many reads wait already.
     pub async fn read_at(&self, offset: u64, count: usize, limit: Duration) -> io::Result<Lease> {
+        self.read_and_tell(offset, count, limit).await.map(|(lease, _)| lease)
+    }
+
+    /// As [`File::read_at`], and whether the kernel had all of it in its cache.
+    pub async fn read_and_tell(&self, offset: u64, count: usize, limit: Duration) -> io::Result<(Lease, bool)> {
         let mut lease = Lease::with_room(count);
         let now = self.read_cached(offset, count, &mut lease)?;
         if now == Cached::Done {
-            return Ok(lease);
+            return Ok((lease, true));
         }
-        timeout(limit, self.read_rest(offset, count, lease)).await.unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))
+        let read = timeout(limit, self.read_rest(offset, count, lease)).await;
+        read.unwrap_or_else(|| Err(ErrorKind::TimedOut.into())).map(|lease| (lease, false))
     }
 
     /// Reads what is there at once. What could not be had is left for [`File::read_rest`].
@@ -138,6 +144,12 @@ impl File {
         });
         let (result, bytes) = read.await?;
         Ok((result.map_err(io::Error::from), Lease::of_bytes(bytes)))
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

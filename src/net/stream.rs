@@ -1,5 +1,6 @@
 //! A connected socket of a worker.
 
+use super::file::File;
 use super::lease::{CLASSES, Lease};
 use super::ledger;
 use super::watch::{Direction, Handle, Watch};
@@ -11,6 +12,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -261,6 +263,22 @@ impl Stream {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Sends as much of `head`, and behind it of what `file` has at `place`, as the peer takes at once. Returns how many bytes of both;
+    /// none is no failure. The file's bytes go out as the kernel has them in its cache; where it has them not it waits for the disk.
+    /// So this is for what [`File::read_and_tell`] has just found there.
+    pub fn send_file(&self, head: &[u8], file: &File, place: Range<u64>) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | SendFlags::MORE;
+        let sent = match rustix::net::send(&self.watch, head, flags) {
+            Ok(count) if count == head.len() => count,
+            Ok(count) => return Ok(count),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        };
+        let (mut at, count) = (place.start, usize::try_from(place.end - place.start).unwrap_or(usize::MAX));
+        // Where a file system cannot do it, or the peer takes no more, or has gone, the next send goes well or tells.
+        Ok(sent + rustix::fs::sendfile(&self.watch, file, Some(&mut at), count).unwrap_or(0))
     }
 
     /// Sends as much as the peer takes at once.

@@ -4,10 +4,11 @@
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
 use super::session::{Facts, Session};
-use crate::net::{Handle, Lease, Stream, timeout};
+use crate::net::{File, Handle, Lease, Stream, timeout};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -253,6 +254,14 @@ impl<'a> Channel<'a> {
     pub fn send_pieces(self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Clear(stream) => stream.send_pieces(pieces),
+            Self::Secure(..) | Self::Multiplexed(_) => Ok(0),
+        }
+    }
+
+    /// As [`Stream::send_file`]; of what has to be changed on its way nothing is taken.
+    pub fn send_file(self, head: &[u8], file: &File, place: Range<u64>) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.send_file(head, file, place),
             Self::Secure(..) | Self::Multiplexed(_) => Ok(0),
         }
     }

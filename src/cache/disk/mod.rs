@@ -45,7 +45,7 @@ mod usage;
 mod work;
 mod writer;
 
-pub use reader::{Body, Chunks, Location, Lost, Stored};
+pub use reader::{Body, Chunks, Location, Lost, Stored, Whole};
 pub use usage::{Refused, State, Usage};
 pub use writer::{Object, Writer};
 

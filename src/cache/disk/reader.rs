@@ -9,8 +9,8 @@ use super::index::Place;
 use super::record::{CHUNK, CHUNK_STRIDE, HEADER, Kind, Record, Run};
 use super::segment::Segment;
 use super::shared::Shared;
-use crate::net::Lease;
-use std::ops::Range;
+use crate::net::{File, Lease};
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub struct Lost;
 /// An object as it was stored.
 pub struct Stored {
     bytes: Lease,
+    is_cached: bool,
     record: Record,
     location: Location,
     shared: Arc<Shared>,
@@ -46,9 +47,17 @@ pub struct Stored {
 /// An object's content.
 pub enum Body {
     /// All of it.
-    Whole(Lease),
+    Whole(Whole),
     /// Where it is.
     Chunks(Chunks),
+}
+
+/// The content of a small object, as it was read.
+pub struct Whole {
+    bytes: Lease,
+    is_cached: bool,
+    segment: Arc<Segment>,
+    at: u64,
 }
 
 /// The content of a large object.
@@ -61,7 +70,7 @@ pub struct Chunks {
 
 /// Reads an object, all of it if it is small.
 pub(super) async fn read(shared: &Arc<Shared>, location: Location) -> Result<Stored, Lost> {
-    let (bytes, record) =
+    let (bytes, is_cached, record) =
         record(shared, &location, &location.segment, location.place.offset(), location.length).await?;
     let is_it = record.key == location.key && record.stamp == location.stamp;
     let runs = match record.kind {
@@ -70,7 +79,7 @@ pub(super) async fn read(shared: &Arc<Shared>, location: Location) -> Result<Sto
         _ => None,
     };
     match runs {
-        Some(runs) => Ok(Stored { bytes, record, location, shared: shared.clone(), runs }),
+        Some(runs) => Ok(Stored { bytes, is_cached, record, location, shared: shared.clone(), runs }),
         None => Err(damaged(shared, &location)),
     }
 }
@@ -83,20 +92,20 @@ fn runs(shared: &Shared, record: &Record, bytes: &[u8]) -> Option<Vec<(Arc<Segme
     runs.filter(|runs| chunks(runs) == record.length.div_ceil(CHUNK as u64))
 }
 
-/// Reads a record and verifies it.
+/// Reads a record and verifies it. Says whether the kernel had it in its cache, too.
 async fn record(
     shared: &Shared,
     location: &Location,
     segment: &Segment,
     offset: u64,
     length: u32,
-) -> Result<(Lease, Record), Lost> {
+) -> Result<(Lease, bool, Record), Lost> {
     let length = length as usize;
-    match segment.file.read_at(offset, length, LIMIT).await {
-        Ok(mut bytes) => match Record::read_whole(&bytes, segment.seed(offset)) {
+    match segment.file.read_and_tell(offset, length, LIMIT).await {
+        Ok((mut bytes, is_cached)) => match Record::read_whole(&bytes, segment.seed(offset)) {
             Some(record) if HEADER + record.payload() == length => {
                 bytes.truncate(length);
-                Ok((bytes, record))
+                Ok((bytes, is_cached, record))
             }
             _ => Err(damaged(shared, location)),
         },
@@ -139,14 +148,21 @@ impl Stored {
         &self.location
     }
 
+    /// Whether all of its content was read.
+    pub fn is_whole(&self) -> bool {
+        self.record.kind == Kind::Whole
+    }
+
     /// Its content.
     pub fn into_body(self) -> Body {
-        let Self { mut bytes, record, location, shared, runs } = self;
+        let Self { mut bytes, is_cached, record, location, shared, runs } = self;
         match record.kind {
             Kind::Spread => Body::Chunks(Chunks { length: record.length, location, shared, runs }),
             _ => {
-                bytes.advance(HEADER + record.meta as usize + record.head as usize);
-                Body::Whole(bytes)
+                let before = HEADER + record.meta as usize + record.head as usize;
+                bytes.advance(before);
+                let at = location.place.offset() + before as u64;
+                Body::Whole(Whole { bytes, is_cached, segment: location.segment, at })
             }
         }
     }
@@ -154,6 +170,36 @@ impl Stored {
     fn part(&self, from: u32, length: u32) -> Range<usize> {
         let start = HEADER + from as usize;
         start..start + length as usize
+    }
+}
+
+impl Whole {
+    /// The file that it was read from. What is in it does not change.
+    pub fn file(&self) -> &File {
+        &self.segment.file
+    }
+
+    /// Where it is in the file.
+    pub fn place(&self) -> Range<u64> {
+        self.at..self.at + self.bytes.len() as u64
+    }
+
+    /// Whether the kernel had it in its cache.
+    pub fn is_cached(&self) -> bool {
+        self.is_cached
+    }
+
+    /// Its bytes.
+    pub fn into_bytes(self) -> Lease {
+        self.bytes
+    }
+}
+
+impl Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -176,7 +222,7 @@ impl Chunks {
         let (segment, offset) = self.find(number).ok_or(Lost)?;
         let length = (self.length - number * CHUNK as u64).min(CHUNK as u64) as usize;
         let whole = (HEADER + length) as u32;
-        let (mut bytes, record) = record(&self.shared, &self.location, segment, offset, whole).await?;
+        let (mut bytes, _, record) = record(&self.shared, &self.location, segment, offset, whole).await?;
         if record.kind != Kind::Chunk || record.key != self.location.key || record.stamp != number {
             return Err(damaged(&self.shared, &self.location));
         }

@@ -3,13 +3,12 @@
 use super::entry::Entry;
 use super::purge::Marks;
 use crate::cache::{Freshness, Vary};
-use std::sync::Arc;
 
 /// What stands under a key on the disk.
 #[derive(Debug)]
-pub enum Record {
-    /// An answer.
-    Answer(Answer),
+pub enum Record<'a> {
+    /// An answer, and its key.
+    Answer(Answer, &'a [u8]),
     /// What the answers vary on: each stands under the key of its variant. Those that were asked for before a stamp were forgotten.
     Varies(Vary, u64),
 }
@@ -29,17 +28,15 @@ pub struct Answer {
     pub tags: Box<[u64]>,
     /// The hash of its host.
     pub host: u64,
-    /// The key.
-    pub key: Arc<[u8]>,
 }
 
 /// The form that is written and read here.
 const FORM: u8 = 1;
 
 impl Answer {
-    /// What it is purged by, if it was asked for at `stamp`.
-    pub fn marks(&self, stamp: u64) -> Marks<'_> {
-        Marks { stamp, host: self.host, tags: &self.tags, key: &self.key }
+    /// What it is purged by, if it was asked for at `stamp` and has this key.
+    pub fn marks<'a>(&'a self, stamp: u64, key: &'a [u8]) -> Marks<'a> {
+        Marks { stamp, host: self.host, tags: &self.tags, key }
     }
 }
 
@@ -69,7 +66,7 @@ pub fn of_vary(vary: &Vary, birth: u64) -> Box<[u8]> {
 }
 
 /// Reads what was written. `None`: it was written in another form.
-pub fn read(bytes: &[u8]) -> Option<Record> {
+pub fn read(bytes: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader(bytes);
     match reader.take::<2>()? {
         [FORM, 1] => {
@@ -85,9 +82,9 @@ pub fn read(bytes: &[u8]) -> Option<Record> {
             let language = u128::from_le_bytes(reader.take()?);
             let vary = Vary::from_bytes(reader.part()?);
             let tags = reader.part()?.as_chunks::<8>().0.iter().map(|tag| u64::from_le_bytes(*tag)).collect();
-            let key = reader.part()?.into();
+            let key = reader.part()?;
             let variant = (own, (by_language == 1).then_some(language));
-            Some(Record::Answer(Answer { status, freshness, vary, variant, tags, host, key }))
+            Some(Record::Answer(Answer { status, freshness, vary, variant, tags, host }, key))
         }
         _ => None,
     }

@@ -66,7 +66,7 @@ impl Store {
             let now = store.purges.now();
             match record::read(meta)? {
                 Record::Varies(..) => Some(now),
-                Record::Answer(answer) => match store.purges.of(&answer.marks(stamp)) {
+                Record::Answer(answer, key) => match store.purges.of(&answer.marks(stamp, key)) {
                     None => Some(now),
                     // It goes on being one that counts as stale.
                     Some(Purged::Soft(_)) => Some(stamp),

@@ -2,6 +2,7 @@
 //!
 //! What always holds: what waits for a slow client is a copy, so that it keeps nothing in the store.
 
+use crate::cache::disk::Whole;
 use crate::cache::store::body::{PIECE, Segment};
 use crate::net::Lease;
 use crate::tls::Channel;
@@ -82,6 +83,20 @@ impl Batch {
         drop(self);
         client.send_both(head, rest, stall).await
     }
+}
+
+/// Sends what was read from the disk behind a head: as the kernel has it, so that it is not copied once more, and what the client does
+/// not take at once as it was read.
+pub(super) async fn send_read(client: Channel<'_>, mut head: Lease, read: Whole, stall: Duration) -> io::Result<()> {
+    let sent = if read.is_cached() { client.send_file(&head, read.file(), read.place())? } else { 0 };
+    let of_head = sent.min(head.len());
+    head.advance(of_head);
+    let mut rest = read.into_bytes();
+    rest.advance(sent - of_head);
+    if rest.is_empty() {
+        return Ok(());
+    }
+    client.send_both(head, rest, stall).await
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! not for it.
 
 mod ask;
+mod asked;
 mod batch;
 mod changed;
 mod coded;
@@ -33,13 +34,15 @@ use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::{Cached as Word, Failure, Reason};
 use crate::plan::{self, Caching};
 use ask::With;
+use asked::Asked;
 pub(super) use changed::answered;
 use coded::Recoder;
 use deliver::{Given, Sending, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
-pub(super) use quick::{Room, quick};
+pub(super) use quick::{Quick, Room, quick};
 use quick::{Wanted, key_of};
+use shelf::Shelved;
 use std::sync::Arc;
 use std::time::Duration;
 use view::View;
@@ -48,15 +51,6 @@ pub(super) use would::would;
 
 /// A key in bytes, the hash of its host, and that.
 type Subject = (Arc<[u8]>, u64, Arc<[u8]>);
-
-/// What is asked for.
-struct Asked {
-    key: Key,
-    control: RequestDirectives,
-    /// Whether only the origin can decide: it has conditions of that kind, or says that it is another request than it seems.
-    past: bool,
-    range: bool,
-}
 
 /// How a request is answered.
 enum Course {
@@ -69,7 +63,8 @@ enum Course {
 /// How often a request looks anew after an answer that was not for it.
 const TURNS: usize = 3;
 
-/// Serves a request of a route with a cache. Returns what was received beyond it if the client's connection goes on.
+/// Serves a request of a route with a cache. `plain`: what [`quick`] has found of it. Returns what was received beyond it if the
+/// client's connection goes on.
 pub(super) async fn serve(
     exchange: &mut Exchange<'_>,
     rule: &Arc<plan::Forward>,
@@ -77,14 +72,15 @@ pub(super) async fn serve(
     path: Path,
     incoming: &Incoming,
     received: Lease,
+    plain: Option<Key>,
 ) -> Option<Lease> {
     if !is_for_cache(exchange, incoming) {
         let reads = matches!(exchange.heads.request.method, Method::Get | Method::Head);
         exchange.outcome.looked_up(if reads { Word::Bypass } else { Word::Method });
         return Box::pin(forward::forward(exchange, rule, path, incoming, received)).await;
     }
-    let mut cached = Cached { exchange, rule, caching, path, birth: None };
-    match cached.run().await {
+    let mut cached = Cached { exchange, rule, caching, path, plain: plain.is_some(), birth: None };
+    match cached.run(plain).await {
         Course::Pass => Box::pin(forward::forward(exchange, rule, path, incoming, received)).await,
         Course::Done if exchange.keep_alive => Some(received),
         Course::Done => {
@@ -134,13 +130,15 @@ struct Cached<'e, 'a> {
     rule: &'e Arc<plan::Forward>,
     caching: &'e Arc<Caching>,
     path: Path,
+    /// Whether the request wants an answer as it is stored, and the route gives it so.
+    plain: bool,
     /// Since when the disk has what its answers vary on, if it has.
     birth: Option<u64>,
 }
 
 impl Cached<'_, '_> {
-    async fn run(&mut self) -> Course {
-        let asked = self.asked();
+    async fn run(&mut self, plain: Option<Key>) -> Course {
+        let asked = plain.map_or_else(|| Asked::of(self.exchange, self.caching, self.path), Asked::plain);
         if asked.past {
             self.exchange.outcome.looked_up(Word::Bypass);
             return Course::Pass;
@@ -151,10 +149,14 @@ impl Cached<'_, '_> {
             let slot = self.store().find(asked.key);
             let found = slot.as_deref().and_then(|slot| self.pick(&asked, slot));
             let found = match found {
-                None if !anew => self.shelved(asked.key).await.map(|entry| {
-                    let purged = self.store().purged(&entry);
-                    (entry, purged)
-                }),
+                None if !anew => match self.shelved(asked.key).await {
+                    Some(Shelved::Passing(passing)) => return self.pass_on(passing).await,
+                    Some(Shelved::Entry(entry)) => {
+                        let purged = self.store().purged(&entry);
+                        Some((entry, purged))
+                    }
+                    None => None,
+                },
                 found => found,
             };
             let (base, why) = match found {
@@ -251,18 +253,6 @@ impl Cached<'_, '_> {
 
     fn store(&self) -> &Arc<Store> {
         &self.caching.store
-    }
-
-    /// What is asked for.
-    fn asked(&mut self) -> Asked {
-        let key = key_of(self.exchange, self.caching, self.path);
-        let Exchange { heads, text, .. } = &*self.exchange;
-        let view = View { fields: &heads.request.fields, text };
-        let request = Request::of(&view, self.caching.rules.honour);
-        let past = request.conditions.are_for_origin() || request.overrides;
-        // From the first byte to the last is what all others ask for as well.
-        let range = request.range.is_some_and(|range| !range.trim_ascii().eq_ignore_ascii_case(b"bytes=0-"));
-        Asked { key, control: request.control, past, range }
     }
 
     /// The variant that fits the request, and how it was purged.

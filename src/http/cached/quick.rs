@@ -6,7 +6,7 @@ use super::view::View;
 use super::{Subject, front, is_for_cache};
 use crate::cache::store::Key;
 use crate::cache::store::entry::Entry;
-use crate::cache::{self, CacheStatus, Conditions, Request, RequestDirectives, Uri, Use, Vary};
+use crate::cache::{self, CacheStatus, Conditions, Freshness, Request, RequestDirectives, Uri, Use, Vary};
 use crate::http::decide::raw_path;
 use crate::http::exchange::Exchange;
 use crate::http::forward::Path;
@@ -77,6 +77,14 @@ pub(super) fn key_of(exchange: &mut Exchange<'_>, caching: &Caching, path: Path)
     cache::key::hash(caching.seed(), key)
 }
 
+/// What comes of the short way.
+pub(in crate::http) enum Quick {
+    /// The whole answer.
+    Answer(Lease),
+    /// Nothing. The key, if the request and what its route does with answers are plain.
+    Later(Option<Key>),
+}
+
 /// The whole answer to a request, if a small one is stored that fits and is fresh.
 pub(in crate::http) fn quick(
     exchange: &mut Exchange<'_>,
@@ -84,15 +92,20 @@ pub(in crate::http) fn quick(
     caching: &Caching,
     path: Path,
     incoming: &Incoming,
-) -> Option<Lease> {
+) -> Quick {
     let http = exchange.connection.http;
     if !is_for_cache(exchange, incoming) || rule.edits.is_some() || rule.compress.is_some() || !http.hsts.is_empty() {
-        return None;
+        return Quick::Later(None);
     }
     if !is_plain(exchange, caching) {
-        return None;
+        return Quick::Later(None);
     }
     let key = key_of(exchange, caching, path);
+    small(exchange, caching, key).map_or(Quick::Later(Some(key)), Quick::Answer)
+}
+
+/// The whole answer to a plain request, if it is small.
+fn small(exchange: &mut Exchange<'_>, caching: &Caching, key: Key) -> Option<Lease> {
     let slot = caching.store.find(key)?;
     let mut wanted = Wanted::default();
     let entry = slot.variants.iter().find(|entry| fits(exchange, caching, key, entry, &mut wanted))?;
@@ -101,7 +114,14 @@ pub(in crate::http) fn quick(
         && caching.store.purged(entry).is_none()
         && entry.freshness.verdict(resident, &RequestDirectives::default()) == Use::Fresh;
     let length = entry.body.length().filter(|length| usable && *length <= INLINE as u64)?;
-    Some(write(exchange, caching, entry, resident, length))
+    let stored = Whole { head: &entry.head, status: entry.status, freshness: &entry.freshness, resident, length };
+    let is_head = exchange.heads.request.method == Method::Head;
+    let room = usize::try_from(if is_head { 0 } else { length }).unwrap_or(0);
+    let mut out = write_head(exchange, caching, &stored, room);
+    if !is_head {
+        entry.body.segments().into_iter().flatten().for_each(|segment| out.buffer().extend_from_slice(segment));
+    }
+    Some(out)
 }
 
 /// Whether a request wants the answer as it is stored.
@@ -143,39 +163,46 @@ impl<'e> Wanted<'e> {
     }
 }
 
-fn write(exchange: &mut Exchange<'_>, caching: &Caching, entry: &Entry, resident: u64, length: u64) -> Lease {
-    let head = &exchange.heads.request;
-    let is_head = head.method == Method::Head;
+/// An answer that is given as it is stored.
+pub(super) struct Whole<'a> {
+    pub(super) head: &'a [u8],
+    pub(super) status: u16,
+    pub(super) freshness: &'a Freshness,
+    /// How long it has been stored, in milliseconds.
+    pub(super) resident: u64,
+    /// Bytes of its content.
+    pub(super) length: u64,
+}
+
+/// Writes the head of a hit, with room for so many bytes behind it.
+pub(super) fn write_head(exchange: &mut Exchange<'_>, caching: &Caching, stored: &Whole<'_>, room: usize) -> Lease {
+    let Whole { head, status, freshness, resident, length } = *stored;
     exchange.keep_alive &= !exchange.connection.is_leaving();
-    let mut out = Lease::with_room(entry.head.len() + 256 + usize::try_from(length).unwrap_or(0));
+    let mut out = Lease::with_room(head.len() + 256 + room);
     let text = out.buffer();
-    text.extend_from_slice(&entry.head);
+    text.extend_from_slice(head);
     let mut digits = itoa::Buffer::new();
     let mut number = |text: &mut Vec<u8>, name: &[u8], number: u64| {
         text.extend_from_slice(name);
         text.extend_from_slice(digits.format(number).as_bytes());
         text.extend_from_slice(b"\r\n");
     };
-    number(text, b"Age: ", u64::from(entry.freshness.age_seconds(resident)));
+    number(text, b"Age: ", u64::from(freshness.age_seconds(resident)));
     if caching.status_header {
         text.extend_from_slice(b"Cache-Status: ");
-        let ttl = Some(entry.freshness.ttl(resident));
-        CacheStatus { hit: true, ttl, ..CacheStatus::default() }.write("Ringway", text);
+        CacheStatus { hit: true, ttl: Some(freshness.ttl(resident)), ..CacheStatus::default() }.write("Ringway", text);
         text.extend_from_slice(b"\r\n");
     }
-    if !matches!(entry.status, 204 | 304) {
+    if !matches!(status, 204 | 304) {
         number(text, b"Content-Length: ", length);
     }
-    match (exchange.keep_alive, head.version) {
+    match (exchange.keep_alive, exchange.heads.request.version) {
         (false, _) => text.extend_from_slice(b"Connection: close\r\n"),
         (true, Version::Http10) => text.extend_from_slice(b"Connection: keep-alive\r\n"),
         (true, Version::Http11) => {}
     }
     text.extend_from_slice(b"\r\n");
-    if !is_head {
-        entry.body.segments().into_iter().flatten().for_each(|segment| text.extend_from_slice(segment));
-    }
-    exchange.outcome.status = entry.status;
+    exchange.outcome.status = status;
     exchange.outcome.cached();
     out
 }

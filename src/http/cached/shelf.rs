@@ -1,17 +1,20 @@
 //! Answers that are on the disk, brought into memory for those who ask for them.
 
-use super::Cached;
+use super::batch::send_read;
 use super::fill::{WINDOW, wall};
-use super::quick::is_plain;
+use super::quick::{Whole, is_plain, write_head};
 use super::view::View;
-use crate::cache::disk::{CHUNK, Chunks, Disk, Stored};
+use super::{Cached, Course};
+use crate::cache::disk::{self, CHUNK, Chunks, Disk, Stored};
 use crate::cache::store::body::{Body, Segment};
 use crate::cache::store::entry::Entry;
 use crate::cache::store::purge::Purged;
 use crate::cache::store::record::{self, Answer, Record};
 use crate::cache::store::{Key, Store};
 use crate::cache::{self, Request, RequestDirectives, Use};
+use crate::http::connection::Connection;
 use crate::http::exchange::Exchange;
+use crate::http::head::Method;
 use crate::net::{self, coarse_now};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +22,25 @@ use std::time::Duration;
 /// How long content waits for somebody to read on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// An answer that the disk has.
+pub(super) enum Shelved {
+    /// It is in memory by now, or on its way there.
+    Entry(Arc<Entry>),
+    /// It is given as it is.
+    Passing(Box<Passing>),
+}
+
+/// An answer that is given as it was read.
+pub(super) struct Passing {
+    answer: Answer,
+    stored: Stored,
+    /// How long it has been stored, in milliseconds.
+    resident: u64,
+}
+
 impl Cached<'_, '_> {
     /// The answer that the disk has for the request, if it has one that fits.
-    pub(super) async fn shelved(&mut self, key: Key) -> Option<Arc<Entry>> {
+    pub(super) async fn shelved(&mut self, key: Key) -> Option<Shelved> {
         let store = self.store().clone();
         let shelf = store.disk()?;
         let disk: &Disk = (*shelf).as_ref();
@@ -38,11 +57,11 @@ impl Cached<'_, '_> {
                     place = vary.key(store.seed(), key, &view, &mut Vec::new());
                 }
                 Record::Varies(..) => return None,
-                Record::Answer(answer) => {
-                    let purged = store.purges.of(&answer.marks(stored.stamp()));
+                Record::Answer(answer, named) => {
+                    let purged = store.purges.of(&answer.marks(stored.stamp(), named));
                     // One that is older than what it is told by was forgotten.
                     let forgotten = self.birth.is_some_and(|birth| stored.stamp() < birth);
-                    if forgotten || purged == Some(Purged::Hard) || *answer.key != *self.exchange.heads.keys.key() {
+                    if forgotten || purged == Some(Purged::Hard) || *named != *self.exchange.heads.keys.key() {
                         return None;
                     }
                     disk.touch(place);
@@ -54,17 +73,23 @@ impl Cached<'_, '_> {
 
     /// Takes an answer from the disk into memory, or passes it through if it is too large for that. `key`: with how often something
     /// had been forgotten under it before.
-    fn admit(&self, key: (Key, u64), answer: Answer, stored: Stored, purged: Option<Purged>) -> Arc<Entry> {
+    fn admit(&self, key: (Key, u64), answer: Answer, stored: Stored, purged: Option<Purged>) -> Shelved {
         let store = self.store();
         let (length, stamp) = (stored.length(), stored.stamp());
-        let head: Box<[u8]> = stored.head().into();
-        let Answer { status, freshness, vary, variant, tags, host, key: bytes } = answer;
-        let before = freshness.resident(wall());
+        let before = answer.freshness.resident(wall());
         // What is compressed is kept, so that that is done once, and so is what may have to be validated.
-        let is_plain = self.rule.compress.is_none()
+        let passes = stored.is_whole()
+            && length > 0
+            && self.rule.compress.is_none()
             && purged.is_none()
-            && is_plain(self.exchange, self.caching)
-            && freshness.verdict(before, &RequestDirectives::default()) == Use::Fresh;
+            && (self.plain || is_plain(self.exchange, self.caching))
+            && answer.freshness.verdict(before, &RequestDirectives::default()) == Use::Fresh
+            && !store.is_for_memory(key.0, length);
+        if passes && self.plain && self.exchange.heads.request.method == Method::Get {
+            return Shelved::Passing(Box::new(Passing { answer, stored, resident: before }));
+        }
+        let head: Box<[u8]> = stored.head().into();
+        let Answer { status, freshness, vary, variant, tags, host } = answer;
         let kept = length <= store.largest();
         let entry = |body: Arc<Body>| {
             Arc::new(Entry {
@@ -74,7 +99,7 @@ impl Cached<'_, '_> {
                 vary,
                 variant,
                 tags,
-                key: bytes,
+                key: self.exchange.heads.keys.key().into(),
                 host,
                 stamp: stamp.into(),
                 received: (coarse_now(), before),
@@ -85,17 +110,15 @@ impl Cached<'_, '_> {
             })
         };
         match stored.into_body() {
-            crate::cache::disk::Body::Whole(content)
-                if !content.is_empty() && is_plain && !store.is_for_memory(key.0, length) =>
-            {
-                entry(Arc::new(Body::passing(Segment::from(&content[..]))))
+            disk::Body::Whole(content) if passes => {
+                Shelved::Entry(entry(Arc::new(Body::passing(Segment::from(&content[..])))))
             }
-            crate::cache::disk::Body::Whole(content) => {
+            disk::Body::Whole(content) => {
                 let entry = entry(Arc::new(Body::of(&content)));
                 insert(store, key, &entry);
-                entry
+                Shelved::Entry(entry)
             }
-            crate::cache::disk::Body::Chunks(chunks) => {
+            disk::Body::Chunks(chunks) => {
                 let first = if kept { 0 } else { self.first_chunk(length) };
                 let body = match kept {
                     true => Arc::new(Body::default()),
@@ -106,9 +129,26 @@ impl Cached<'_, '_> {
                     insert(store, key, &entry);
                 }
                 net::spawn("cache read", read(store.clone(), key, entry.clone(), chunks, first));
-                entry
+                Shelved::Entry(entry)
             }
         }
+    }
+
+    /// Gives an answer as it was read.
+    pub(super) async fn pass_on(&mut self, passing: Box<Passing>) -> Course {
+        let Passing { answer: Answer { status, freshness, .. }, stored, resident } = *passing;
+        let length = stored.length();
+        let whole = Whole { head: stored.head(), status, freshness: &freshness, resident, length };
+        let out = write_head(self.exchange, self.caching, &whole, 0);
+        let disk::Body::Whole(content) = stored.into_body() else { return Course::Pass };
+        let Connection { client, listener, era, .. } = self.exchange.connection;
+        self.exchange.outcome.answers_with(era, &out);
+        self.exchange.outcome.body_out += length;
+        self.exchange.outcome.bytes_out += out.len() as u64 + length;
+        if let Err(error) = send_read(client, out, content, listener.timeouts.write_stall).await {
+            self.exchange.gone(&error);
+        }
+        Course::Done
     }
 
     /// The first chunk that the request needs of a content of this length.

@@ -1,6 +1,7 @@
 //! What a cache keeps on the disk, over restarts and kills.
 
 use crate::admin::{Desk, desk, setup};
+use crate::support::client::request;
 use crate::support::proxy::{Directory, Setup};
 use crate::support::toml::http;
 use crate::support::{Proxy, Target, eventually};
@@ -93,6 +94,40 @@ fn what_memory_has_no_room_for_is_given_from_the_disk_and_taken_in_once_it_is_as
     }
     assert!(disk("read") <= read + 2.0, "it is in memory by now");
     assert_eq!(target.requests(), 200);
+}
+
+#[test]
+fn what_a_client_does_not_take_at_once_of_what_is_on_the_disk_is_whole_all_the_same() {
+    let folder = Directory::new();
+    let body = |path: &str| path.repeat(60_000 / path.len());
+    let target = Target::with("origin", move |peer| {
+        while let Some(seen) = peer.request() {
+            if peer.reply(200, &["Cache-Control: max-age=600"], body(&seen.path).as_bytes()).is_none() {
+                return;
+            }
+        }
+    });
+    let desk = start_with(&config(&target, folder.path()).replace("\"4MiB", "\"1MiB"));
+    let paths: Vec<String> = (100..500).map(|nth| format!("/{nth}")).collect();
+    let mut client = desk.proxy.client();
+    paths.iter().for_each(|path| assert_eq!(client.get(path).status, 200));
+    let disk = |what: &str| desk.proxy.metric(&format!("ringway_cache_disk_{what}_total"), &[("cache", "c")]);
+    eventually("all are on the disk", || disk("stored") >= 400.0);
+    client.send(paths.iter().map(|path| request("GET", path, &[])).collect::<String>());
+    // More than fits between the two of them: some answer has been taken in part.
+    let (mut reads, mut same) = (0.0, 0);
+    eventually("it is held back", || {
+        let now = disk("read");
+        same = if now == reads && now > 0.0 { same + 1 } else { 0 };
+        reads = now;
+        same > 20
+    });
+    assert!(reads < 390.0, "{reads}");
+    for path in &paths {
+        let answer = client.response();
+        assert!(super::hit(&answer) && answer.body == body(path).as_bytes(), "{path}: {}", super::told(&answer));
+    }
+    assert_eq!(target.requests(), 400);
 }
 
 #[test]
