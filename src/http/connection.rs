@@ -1,6 +1,6 @@
 //! One client connection: exchanges one after the other until either side has had enough.
 
-use super::exchange::{self, After, Heads};
+use super::exchange::{After, Exchange, Heads};
 use super::h2;
 use crate::lane::{Era, Gate, Lane, Seat, Speech, Ticket, Visit};
 use crate::net::{Accepted, Lease, Peer, coarse_now};
@@ -189,7 +189,9 @@ fn busy<'a>(
                 break After::End;
             };
             loop {
-                match exchange::run(connection, &mut heads, held).await {
+                let mut exchange = Exchange::begin(connection, &mut heads);
+                let next = exchange.drive(held).await;
+                match exchange.end(next) {
                     After::Next(next) if !next.is_empty() => held = next,
                     other => break 'plans other,
                 }

@@ -82,38 +82,6 @@ pub(super) enum After {
     Tunnel(Box<Switched>),
 }
 
-/// Runs one exchange that begins with `held`.
-#[expect(clippy::manual_async_fn, reason = "an async function would keep its arguments twice")]
-pub(super) fn run<'a>(
-    connection: Connection<'a>,
-    heads: &'a mut Heads,
-    held: Lease,
-) -> impl Future<Output = After> + 'a {
-    async move {
-        let mut exchange = Exchange {
-            connection,
-            heads,
-            text: Lease::empty(),
-            outcome: Outcome::begin(&connection),
-            keep_alive: false,
-            grpc: false,
-            continued: false,
-            hurried: false,
-            switched: None,
-            backlog: None,
-            busy: Some(connection.lane.enter()),
-            filler: None,
-        };
-        let next = exchange.drive(held).await;
-        if let Some(mut switched) = exchange.switched.take() {
-            switched.take_along(&mut exchange);
-            return After::Tunnel(switched);
-        }
-        exchange.finish();
-        next.map_or(After::End, After::Next)
-    }
-}
-
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         if !self.outcome.is_finished() {
@@ -133,7 +101,38 @@ impl Heads {
     }
 }
 
+impl<'a> Exchange<'a> {
+    /// One that begins.
+    #[inline(always)]
+    pub(super) fn begin(connection: Connection<'a>, heads: &'a mut Heads) -> Self {
+        Exchange {
+            connection,
+            heads,
+            text: Lease::empty(),
+            outcome: Outcome::begin(&connection),
+            keep_alive: false,
+            grpc: false,
+            continued: false,
+            hurried: false,
+            switched: None,
+            backlog: None,
+            busy: Some(connection.lane.enter()),
+            filler: None,
+        }
+    }
+}
+
 impl Exchange<'_> {
+    /// What comes after it, of which [`Exchange::drive`] has left this.
+    pub(super) fn end(&mut self, next: Option<Lease>) -> After {
+        if let Some(mut switched) = self.switched.take() {
+            switched.take_along(self);
+            return After::Tunnel(switched);
+        }
+        self.finish();
+        next.map_or(After::End, After::Next)
+    }
+
     fn finish(&mut self) {
         trace::settle(self);
         let context = Context::of(&self.connection, &self.outcome);
@@ -141,7 +140,10 @@ impl Exchange<'_> {
         self.heads.clear();
     }
 
-    async fn drive(&mut self, held: Lease) -> Option<Lease> {
+    /// Goes through it; its first bytes are `held`. Returns what was received beyond it, if another one may follow.
+    ///
+    /// To be awaited where the exchange is: a future around this one would be copied whole.
+    pub(super) async fn drive(&mut self, held: Lease) -> Option<Lease> {
         let (incoming, received) = match self.read_head(held).await {
             Ok(read) => read,
             Err(Some(reply)) => {

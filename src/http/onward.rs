@@ -37,8 +37,22 @@ pub(super) struct Leaving<'a> {
 impl Leaving<'_> {
     /// Writes the head that the target gets. `normal` is the room that holds the normal path where the raw one is not.
     pub(super) fn encode(&self, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
-        let changed = self.rule.compress.as_ref().and_then(|compress| coded::onward(compress, head, text));
-        let (head, text) = changed.as_ref().map_or((head, text), |(head, text)| (head, text));
+        match &self.rule.compress {
+            None => self.write(head, text, normal, out),
+            Some(compress) => self.encode_recoded(compress, head, text, normal, out),
+        }
+    }
+
+    /// The same where answers are recoded. Kept out of the way of all others.
+    #[inline(never)]
+    fn encode_recoded(&self, by: &plan::Compress, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
+        match coded::onward(by, head, text) {
+            None => self.write(head, text, normal, out),
+            Some((head, text)) => self.write(&head, &text, normal, out),
+        }
+    }
+
+    fn write(&self, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
         let Self { http, rule, incoming, .. } = *self;
         let host = match &rule.host {
             Host::Client => HostLine::Client { fallback: self.target.authority() },

@@ -7,7 +7,7 @@ use super::session::{Arrival, Limits, Role, Session};
 use super::stream::{Held, Kind, Shared};
 use super::wire::Wire;
 use crate::http::connection::{Connection, PeerText, keep_heads, linger, take_heads};
-use crate::http::exchange::{self, After};
+use crate::http::exchange::{After, Exchange};
 use crate::lane::{Speech, Visit};
 use crate::net::{Accepted, Lease, coarse_now};
 use crate::observe::counters::{self, ListenerSet};
@@ -174,7 +174,11 @@ async fn one(guest: Guest<'_>, session: &Shared, arrival: Arrival) {
         let seat = visit.seat();
         let Some(connection) = Connection::new(visit, &seat, accepted, channel, peer_text) else { return };
         let mut heads = take_heads();
-        let after = exchange::run(connection, &mut heads, text).await;
+        let after = {
+            let mut exchange = Exchange::begin(connection, &mut heads);
+            let next = exchange.drive(text).await;
+            exchange.end(next)
+        };
         keep_heads(heads);
         after
     };
