@@ -12,9 +12,9 @@
 //! | [`stream`] | L4: the TCP pump, also for what an Upgrade made a tunnel |
 //! | [`lane`] | one worker's side of the plan: pools, counters, histograms, log |
 //! | [`plan`] | the configuration compiled into the immutable `Plan`: routers and pools |
-//! | [`cache`] | what RFC 9111 says of storing and reusing answers, and where they are stored |
+//! | [`cache`] | what RFC 9111 says of storing and reusing answers, and where they are stored, the disk included |
+//! | [`gateway`] | what is decided of a request before it goes on: rules, one file each, and who asks |
 //! | [`config`] | the TOML model, reading it, diagnostics, JSON Schema |
-//! | [`cache`] | what HTTP says of caching, without I/O and clock; the tier on the disk |
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
 //! | [`tls`] | ending TLS: certificates by name, tickets, clients' certificates, the session |
 //! | [`compress`] | content codings both ways, and which of them a client is given |
@@ -29,6 +29,7 @@ pub mod compress;
 pub mod config;
 pub mod control;
 pub mod explain;
+pub mod gateway;
 pub mod http;
 pub mod lane;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel; every block says why it is sound")]

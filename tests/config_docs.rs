@@ -63,6 +63,11 @@ fn table(schema: &serde_json::Value, path: String, value: &serde_json::Value, ta
         None => value.clone(),
     };
     let value = target(value);
+    for form in value["oneOf"].as_array().into_iter().flatten() {
+        if let Some(kind) = config::schema::kind(form) {
+            table(schema, format!("{path}: {kind}"), form, tables);
+        }
+    }
     let Some(properties) = value["properties"].as_object() else { return };
     let keys = properties.iter().map(|(name, property)| {
         let required = value["required"].as_array().is_some_and(|all| all.iter().any(|key| key == name));

@@ -83,6 +83,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
         let tls = pool.tls.is_some();
         pool.discover.iter_mut().for_each(|discover| discover.settle(tls));
     }
+    config.hide_keys();
     let warnings = sources.warn(&findings.warnings);
     Ok(Loaded { config, sources, warnings })
 }

@@ -7,6 +7,7 @@
 mod buffer;
 mod cache;
 mod compress;
+mod consumer;
 mod discover;
 mod edit;
 mod files;
@@ -22,6 +23,7 @@ mod retry;
 mod rewrite;
 mod route;
 mod route_limits;
+mod rule;
 mod security;
 mod sockets;
 mod sticky;
@@ -34,6 +36,7 @@ pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use buffer::*;
 pub use cache::*;
 pub use compress::*;
+pub use consumer::*;
 pub use discover::*;
 pub use edit::*;
 pub use files::*;
@@ -49,6 +52,7 @@ pub use retry::*;
 pub use rewrite::*;
 pub use route::*;
 pub use route_limits::*;
+pub use rule::*;
 pub use security::*;
 pub use sockets::*;
 pub use sticky::*;
@@ -94,6 +98,12 @@ pub struct Config {
     /// path, longest prefix, regex; then method, headers, query.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub routes: BTreeMap<String, Route>,
+    /// What is decided of requests before they go on, by name: routes name those that are for them.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub rules: BTreeMap<String, Rule>,
+    /// Who asks, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub consumers: BTreeMap<String, Consumer>,
     /// Targets that share one kind of work, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,
@@ -106,6 +116,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// Has the access log show no header with which clients prove themselves, as rules name it.
+    pub(super) fn hide_keys(&mut self) {
+        let Some(log) = &mut self.access_log else { return };
+        for rule in self.rules.values() {
+            let RuleKind::ApiKey(ApiKey { header, .. }) = &rule.kind else { continue };
+            let is_known = [&log.redact.headers, &log.redact.except_headers].iter().any(|names| names.contains(header));
+            if !is_known {
+                log.redact.headers.push(header.clone());
+            }
+        }
+    }
+
     /// Whether a route passes TLS of a listener on.
     pub fn passes_on(&self, route: &Route, listener: &str) -> bool {
         route.passthrough && route.listeners.iter().any(|named| named == listener)

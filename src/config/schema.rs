@@ -1,7 +1,7 @@
 //! The JSON Schema of a configuration file, made from the model.
 //!
 //! Beside the standard keywords it uses `format` with the names of `formats`, and `x-minimum` and `x-maximum` for values
-//! that are written as text.
+//! that are written as text. A table whose `type` says which keys it has is `oneOf` whole tables, each with its `type`.
 
 use super::model::Config;
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ pub const KINDS: [(&str, &str, &str); 3] =
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Config).to_value();
     tidy(&mut schema);
+    join(&mut schema);
     let mut defaults = Map::new();
     for (kind, _, definition) in KINDS {
         let name = format!("{definition}Defaults");
@@ -44,6 +45,42 @@ pub fn schema() -> Value {
     });
     schema["title"] = "Ringway configuration".into();
     schema
+}
+
+/// What a table has whatever its `type` is goes into each of its forms, which so are whole.
+fn join(schema: &mut Value) {
+    let definitions = schema["$defs"].clone();
+    let Some(all) = schema["$defs"].as_object_mut() else { return };
+    for definition in all.values_mut() {
+        let Some(forms) = definition["oneOf"].as_array().filter(|forms| kind(&forms[0]).is_some()) else { continue };
+        let whole = |form: &Value| {
+            let name = form["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+            let own = name.map_or(&Value::Null, |name| &definitions[name]);
+            let parts = [&*definition, form, own];
+            let properties: Map<String, Value> = parts
+                .iter()
+                .filter_map(|part| part["properties"].as_object())
+                .flatten()
+                .map(|(key, property)| (key.clone(), property.clone()))
+                .collect();
+            let required: Vec<Value> =
+                parts.iter().filter_map(|part| part["required"].as_array()).flatten().cloned().collect();
+            json!({
+                "type": "object",
+                "description": own["description"],
+                "properties": properties,
+                "required": required,
+                "additionalProperties": false,
+            })
+        };
+        let forms: Vec<Value> = forms.iter().map(whole).collect();
+        *definition = json!({ "description": definition["description"], "oneOf": forms });
+    }
+}
+
+/// The `type` that a form of a table has.
+pub fn kind(form: &Value) -> Option<&str> {
+    form["properties"]["type"]["const"].as_str()
 }
 
 /// TOML has no null (an optional key is left out), and what is required has no default.

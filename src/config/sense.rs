@@ -17,6 +17,7 @@ mod passage;
 mod proxy;
 mod queue;
 mod rewrite;
+mod rule;
 mod secure;
 mod sockets;
 pub(in crate::config) mod sticky;
@@ -60,6 +61,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     sense.unused_pools();
     cache::folders(&mut sense);
     cache::unused(&mut sense);
+    rule::all(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
     }
@@ -236,6 +238,7 @@ impl Sense<'_> {
         if let Some(cache) = &route.cache {
             cache::route(self, cache, &at);
         }
+        rule::route(self, route, &at);
         if passage::check(self, name, route, &at) {
             return;
         }

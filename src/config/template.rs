@@ -42,6 +42,8 @@ fields! {
     pub enum {
     ClientIp = "client.ip",
     ClientPort = "client.port",
+    ConsumerName = "consumer.name",
+    ConsumerGroups = "consumer.groups",
     Listener = "listener",
     Route = "route",
     Pool = "pool",

@@ -3,6 +3,7 @@
 
 use super::formats::{self, Format};
 use super::report::{Entry, File, Place};
+use super::schema::kind;
 use super::sources::KeyPath;
 use super::tree::{Node, Table, Value};
 use serde_json::{Map, Value as Json};
@@ -65,6 +66,9 @@ impl<'a> Walker<'a> {
             Ok(schema) => schema,
             Err(noun) => return self.wrong_type(node, &noun, None, path),
         };
+        if let Some(forms) = schema["oneOf"].as_array().filter(|forms| kind(&forms[0]).is_some()) {
+            return self.form(node, forms, path);
+        }
         if let Some(words) = words(schema) {
             return self.word(node, &words, path);
         }
@@ -95,6 +99,23 @@ impl<'a> Walker<'a> {
                 self.wrong_type(node, noun(schema), help, path)
             }
         }
+    }
+
+    /// A table whose `type` says which keys it has.
+    fn form(&mut self, node: &Node, forms: &'a [Json], path: &KeyPath) -> Option<Json> {
+        let Value::Table(table) = &node.value else { return self.wrong_type(node, "a table", None, path) };
+        let kinds: Vec<&Json> = forms.iter().map(|form| &form["properties"]["type"]["const"]).collect();
+        let Some(chosen) = table.get("type") else {
+            if self.outcome.is_complete(path) {
+                let help = format!("write type = {}", one_of(kinds.iter().map(|kind| kind.to_string())));
+                self.report(node.inherited, Entry::at(&node.key, format!("`{path}` has no `type`")).help(help));
+            }
+            self.outcome.faulty.insert(path.clone());
+            return None;
+        };
+        let kind = self.word(chosen, &kinds, &path.child("type"))?;
+        let form = forms.iter().find(|form| form["properties"]["type"]["const"] == kind)?;
+        self.table(table, &node.key, node.inherited, form, path)
     }
 
     fn table(&mut self, table: &Table, key: &Place, silent: bool, schema: &'a Json, path: &KeyPath) -> Option<Json> {

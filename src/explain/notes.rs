@@ -105,6 +105,10 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
                 }
             }
         }
+        Reason::Unauthenticated | Reason::Forbidden => {
+            let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
+            name.iter().for_each(|name| notes.push(format!("rule `{name}` refuses it")));
+        }
         Reason::Misdirected => {
             let host = reading.and_then(|reading| reading.host.as_deref()).unwrap_or_default();
             if listener.passes(host.as_bytes()) {

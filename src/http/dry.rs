@@ -20,6 +20,7 @@ use super::onward::{Leaving, onward_path};
 use super::outcome::RequestId;
 use super::reply::Reply;
 use super::request::{self, View};
+use super::rules;
 use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
@@ -63,6 +64,8 @@ pub struct Course {
     pub reading: Option<Reading>,
     /// The route's position in the plan, if one takes it.
     pub route: Option<usize>,
+    /// The rule that refuses it, by its position in the plan's shape.
+    pub denied_by: Option<usize>,
     /// How it ends.
     pub end: End,
 }
@@ -165,7 +168,7 @@ pub fn run(question: &Question<'_>) -> Course {
         Ok(incoming) => incoming,
         Err(reject) => {
             let end = End::Answer(answer(question, &heads, &Reply::reject(reject)));
-            return Course { reading: None, route: None, end };
+            return Course { reading: None, route: None, denied_by: None, end };
         }
     };
     let options = Arc::new(Respond::options());
@@ -174,13 +177,20 @@ pub fn run(question: &Question<'_>) -> Course {
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
+    let rules = route.and_then(|route| plan.routes[route].rules.as_deref());
+    let refused = rules.and_then(|rules| {
+        let Heads { request, who, .. } = &mut heads;
+        rules::would(rules, request, text, who).err()
+    });
+    let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {
+        _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
         Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, (client, route)),
         Decision::Files(site, path) => of_files(question, &heads, site, path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
-    Course { reading: Some(reading), route, end }
+    Course { reading: Some(reading), route, denied_by, end }
 }
 
 fn parse(plan: &Plan, text: &[u8], heads: &mut Heads) -> Result<Incoming, Reject> {
@@ -325,6 +335,7 @@ fn facts<'a>(
         pool,
         target,
         id: RequestId::sample(),
+        consumer: heads.who.consumer.as_deref(),
         head: &heads.request,
         text,
         is_http2: multiplexed,

@@ -15,9 +15,11 @@ use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
+use super::rules::Ruled;
 use super::sticky::Stuck;
 use super::switched::Switched;
 use super::trace;
+use crate::gateway::Who;
 use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
@@ -62,6 +64,10 @@ pub(super) struct Heads {
     pub(super) spare: Vec<u8>,
     /// Path and query that targets get, where the route rewrites them.
     pub(super) rewritten: Option<Box<edit::Rewritten>>,
+    /// Who asks, as far as rules have found it out.
+    pub(super) who: Who,
+    /// What they have said.
+    pub(super) ruled: Ruled,
     /// Where the client belongs, if the pool is sticky.
     pub(super) sticky: Option<Stuck>,
     /// What is noted for a trace.
@@ -97,6 +103,7 @@ impl Heads {
         self.response.clear();
         self.rewritten = None;
         self.sticky = None;
+        (self.who, self.ruled) = (Who::default(), Ruled::default());
         self.trace.clear();
     }
 }
@@ -158,7 +165,11 @@ impl Exchange<'_> {
         // There is none over HTTP/1.1.
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
-        let (forward, path, received) = match self.decide(&incoming) {
+        let decision = self.decide(&incoming);
+        if let Some(reply) = self.refused_by_rule() {
+            return self.answer_with_body_unread(reply, &incoming, received).await;
+        }
+        let (forward, path, received) = match decision {
             Decision::Forward(forward, path) => (forward, path, received),
             Decision::Reply(reply) => return self.answer_with_body_unread(reply, &incoming, received).await,
             Decision::Files(site, path) => match Box::pin(files::serve(self, &site, path, &incoming, received)).await {
@@ -267,7 +278,7 @@ impl Exchange<'_> {
                 let (status, name) = if late { grpc::DEADLINE_EXCEEDED } else { grpc::status(reply.status) };
                 h1::encode_grpc_error(out.buffer(), status, name, id.as_str(), asker);
             } else if let Some(page) = page {
-                page.encode(out.buffer(), &reply.retry_line(), asker, id.as_str());
+                page.encode(out.buffer(), &reply.told_line(), asker, id.as_str());
             } else {
                 reply.encode(out.buffer(), asker, id.as_str());
             }

@@ -31,6 +31,7 @@ mod pages;
 mod queue;
 mod reply;
 mod request;
+mod rules;
 mod sticky;
 mod switched;
 mod trace;

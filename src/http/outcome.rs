@@ -434,6 +434,7 @@ impl Outcome {
                 _ => {}
             }
         }
+        let (denied_by, shadow_denied_by) = heads.ruled.names(&context.era.plan.shape);
         Record {
             start_ns: 0,
             // Nobody else has an address without a port, but whom a proxy names without one.
@@ -459,6 +460,9 @@ impl Outcome {
                 request_id: id,
                 trace: heads.trace.context().map(|place| place.ids),
                 cache: self.cached.map_or("", Cached::result),
+                denied_by,
+                shadow_denied_by,
+                consumer: heads.who.consumer.as_ref().map_or("", |consumer| &consumer.name),
                 cookies: heads
                     .sticky
                     .map(|stuck| stuck.cookies(self.target.map(|(_, target)| target)))

@@ -3,6 +3,7 @@
 use super::h1::{self, Asker, Incoming, Reject};
 use super::head::RequestHead;
 use crate::cache::store::flight::Refusal;
+use crate::gateway::Denial;
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::host::Host;
 use crate::plan::{Redirect, Respond};
@@ -28,6 +29,8 @@ const UNSAID: u32 = 0;
 enum Content {
     /// The status in words and the request's id, and after how many seconds to try again; [`UNSAID`]: it is not said.
     Error(u32),
+    /// The same, with what clients are to prove themselves with.
+    Challenge(Arc<str>),
     /// The length of what has no such range.
     Unsatisfiable(u64),
     /// What a route says.
@@ -40,6 +43,12 @@ impl Reply {
     /// A request that we do not serve.
     pub(super) fn refusal(status: u16, reason: Reason) -> Self {
         Self { status, refusal: Some((reason, reason.word())), failure: None, content: Content::Error(UNSAID) }
+    }
+
+    /// A request that a rule refuses.
+    pub(super) fn denied(denial: Denial) -> Self {
+        let content = denial.challenge.map_or(Content::Error(UNSAID), Content::Challenge);
+        Self { status: denial.status, refusal: Some((denial.reason, denial.word)), failure: None, content }
     }
 
     /// A path that could be read in two ways.
@@ -201,13 +210,14 @@ impl Reply {
 
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
-        matches!(self.content, Content::Error(_))
+        matches!(self.content, Content::Error(_) | Content::Challenge(_))
     }
 
-    /// After how many seconds the client is told to come again, as a line; nothing: it is not told.
-    pub(super) fn retry_line(&self) -> String {
-        match self.content {
-            Content::Error(after) if after != UNSAID => format!("Retry-After: {after}\r\n"),
+    /// What the client is told beside the error, as a line: when to come again, or how to prove itself; nothing: it is not told.
+    pub(super) fn told_line(&self) -> String {
+        match &self.content {
+            Content::Error(after) if *after != UNSAID => format!("Retry-After: {after}\r\n"),
+            Content::Challenge(challenge) => format!("WWW-Authenticate: {challenge}\r\n"),
             _ if self.status == 405 => "Allow: GET, HEAD\r\n".to_owned(),
             _ => String::new(),
         }
@@ -237,7 +247,9 @@ impl Reply {
                 let body = b"426 Upgrade Required\n";
                 h1::encode_reply(out, &plain(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", body));
             }
-            Content::Error(after) => h1::encode_error(out, self.status, *after, request_id, asker),
+            Content::Error(_) | Content::Challenge(_) => {
+                h1::encode_error(out, self.status, &self.told_line(), request_id, asker);
+            }
             Content::Unsatisfiable(length) => {
                 let extra =
                     [b"Content-Range: bytes */", itoa::Buffer::new().format(*length).as_bytes(), b"\r\n"].concat();

@@ -10,6 +10,7 @@
 
 mod cached;
 mod control;
+mod ruled;
 mod stuck;
 
 pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
@@ -19,6 +20,7 @@ use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason
 pub use cached::CacheSet;
 pub use control::{CertificateFiles, ControlCounters};
 use crossbeam::utils::CachePadded;
+pub use ruled::RuleSet;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -206,6 +208,8 @@ pub struct Shape {
     pub pools: Vec<(String, Vec<String>)>,
     /// Names of the caches.
     pub caches: Vec<String>,
+    /// Names of the rules.
+    pub rules: Vec<String>,
 }
 
 /// A set with cache lines of its own, which plans that follow each other share.
@@ -220,6 +224,7 @@ pub struct WorkerCounters {
     routes: Box<[Shared<RouteSet>]>,
     pools: Box<[PoolCounters]>,
     caches: Box<[Shared<CacheSet>]>,
+    rules: Box<[Shared<RuleSet>]>,
 }
 
 /// The counters of a pool and its targets.
@@ -369,6 +374,7 @@ impl WorkerCounters {
             routes: zeroed(shape.routes.len()),
             pools: shape.pools.iter().map(|(_, targets)| PoolCounters::new(targets.len())).collect(),
             caches: zeroed(shape.caches.len()),
+            rules: zeroed(shape.rules.len()),
         }
     }
 
@@ -388,6 +394,7 @@ impl WorkerCounters {
             routes: taken_over(&last.routes, &next.routes, &self.routes),
             pools: next.pools.iter().map(pool).collect(),
             caches: taken_over(&last.caches, &next.caches, &self.caches),
+            rules: taken_over(&last.rules, &next.rules, &self.rules),
         }
     }
 
@@ -430,6 +437,12 @@ impl WorkerCounters {
     #[inline]
     pub fn cache(&self, i: usize) -> &Shared<CacheSet> {
         &self.caches[i]
+    }
+
+    /// Rule `i` of the shape; panics as [`Self::listener`] does.
+    #[inline]
+    pub fn rule(&self, i: usize) -> &Shared<RuleSet> {
+        &self.rules[i]
     }
 }
 
@@ -535,6 +548,7 @@ mod tests {
             passing: Vec::new(),
             pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
             caches: vec!["c".into()],
+            rules: vec!["r".into()],
         };
         let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));
         let old = WorkerCounters::new(&first);
@@ -543,8 +557,10 @@ mod tests {
         old.pool(0).target(0).requests.add(3);
         old.pool(0).target(1).requests.add(4);
         old.cache(0).served(Cached::Hit, 5);
+        old.rule(0).denied.add(6);
         let new = old.succeed(&first, &second);
         assert_eq!((new.cache(0).sent.get(), new.cache(0).requests.get()[Cached::Hit.index()]), (5, 1));
+        assert_eq!(new.rule(0).denied.get(), 6);
         old.route(1).requests.status(404);
         assert_eq!(new.listener(0).sent.get(), 0);
         assert_eq!(new.pool(0).requests.get(), 2);

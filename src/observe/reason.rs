@@ -71,6 +71,10 @@ words! {
         NoRoute = "no-route",
         /// The client wants what is stored alone, and there is nothing (504).
         OnlyIfCached = "only-if-cached",
+        /// A rule does not know who asks (401).
+        Unauthenticated = "unauthenticated",
+        /// A rule knows who asks, and they may not (403).
+        Forbidden = "forbidden",
         /// The route is in maintenance (503, or as configured).
         Maintenance = "maintenance",
         /// There is no such file (404).

@@ -8,6 +8,7 @@ mod guards;
 mod live;
 mod queues;
 mod reloads;
+mod rules;
 mod sticky;
 
 pub use caches::{Cache, DiskTier, Tier};
@@ -103,6 +104,7 @@ impl Scrape<'_> {
         super::discovery::write(&mut page, self.discovered);
         self.write_health(&mut page);
         self.write_caches(&mut page);
+        self.write_rules(&mut page);
         self.write_live(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);
@@ -499,6 +501,7 @@ mod tests {
             passing: vec![0],
             pools: vec![("a".into(), vec!["10.0.0.1:80".into(), "10.0.0.2:80".into()]), ("empty".into(), vec![])],
             caches: vec!["c".into()],
+            rules: vec!["r".into()],
         };
         let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();
         let control = ControlCounters::new(&shape);

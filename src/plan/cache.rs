@@ -28,6 +28,8 @@ pub struct Caching {
     pub status_header: bool,
     /// Who is asked, and what is changed of the question, as a hash: what another pool answers, or is asked otherwise, is another answer.
     pub origin: u64,
+    /// Whether rules find out who asks: then only what is said to be for all is stored, as with Authorization (RFC 9111 §3.5).
+    pub identified: bool,
 }
 
 impl Caching {
@@ -98,6 +100,7 @@ pub(super) fn compile(
     route: &model::Route,
     cache: &RouteCache,
     stores: &[Store],
+    identified: bool,
 ) -> Result<Arc<Caching>, Fault> {
     let Some(index) = stores.iter().position(|store| store.shared.name == cache.store) else {
         return Err(fault(&["routes", name, "cache"], format!("no cache is named `{}`", cache.store), None));
@@ -139,6 +142,7 @@ pub(super) fn compile(
         collapse: cache.collapse,
         status_header: cache.status_header,
         origin: origin(route),
+        identified,
     }))
 }
 

@@ -5,13 +5,14 @@ use super::files::Files;
 use super::live;
 use super::rewrite::Rewrite;
 use super::router::{Conditions, Router};
+use super::rules::Rules;
 use super::sticky;
 use super::tracing;
 use super::{
     Action, Compress, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Pages, Plan, Pool, Protocol,
     Redirect, Respond, Retry, Route, Runtime, Site, Udp,
 };
-use super::{Store, cache, edge, front, guard, pages, probes, sockets};
+use super::{Store, cache, edge, front, guard, pages, probes, rules, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -75,10 +76,13 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         None
     });
     let mut caches = cache::stores(config, previous);
+    let rules = Rules::compile(config, &files).map_err(|found| faults.extend(found)).ok();
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        let compiled = compile_route(name, route, (&pool_index, &pools, &caches), workers, previous);
+        let compiled = compile_route(config, name, (&pool_index, &pools, &caches), workers, previous);
+        let chain = rules.as_ref().map_or(Ok(None), |rules| rules.of(name, route));
+        let compiled = compiled.and_then(|(compiled, condition)| Ok((Route { rules: chain?, ..compiled }, condition)));
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((route, condition)) => {
                 routes.push(route);
@@ -114,6 +118,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             })
             .collect(),
         caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
+        rules: config.rules.keys().cloned().collect(),
     };
     let fronted = config.listeners.values().any(|listener| !listener.trusted_proxies.is_empty());
     cache::note_uses(&mut caches, &routes, fronted);
@@ -322,18 +327,20 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
 }
 
 fn compile_route(
+    config: &Config,
     name: &str,
-    route: &model::Route,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     workers: usize,
     previous: Option<&Plan>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
-    let mut faults = Vec::new();
+    let (mut faults, route) = (Vec::new(), &config.routes[name]);
     let conditions = Conditions::compile(route).map_err(|found| {
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
-    let edits = Edits::compile(route);
-    let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches)).transpose();
+    let told = rules::edits(config, route);
+    let identified = !told.is_empty();
+    let edits = Edits::compile(route, told);
+    let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, identified)).transpose();
     let cache = cache.unwrap_or_else(|fault| {
         faults.push(fault);
         None
@@ -407,9 +414,10 @@ fn compile_route(
         (action, _) => action,
     };
     match (conditions, action) {
-        (Ok(conditions), Some(action)) if faults.is_empty() => {
-            Ok((Route { name: name.to_owned(), action, edits, pages: None, maintenance: None }, conditions))
-        }
+        (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
+            Route { name: name.to_owned(), action, rules: None, edits, pages: None, maintenance: None },
+            conditions,
+        )),
         _ => Err(faults),
     }
 }

@@ -34,12 +34,13 @@ pub enum Edit {
 }
 
 impl Edits {
-    /// Those of a route; `None`: it changes nothing.
-    pub(super) fn compile(route: &model::Route) -> Option<Arc<Self>> {
+    /// Those of a route, behind what its rules change in requests; `None`: it changes nothing.
+    pub(super) fn compile(route: &model::Route, told: Vec<Edit>) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
         response.extend(compile(own));
-        let edits = Self { request: compile(&route.request.headers), response, back: Back::compile(route) };
+        let request = told.into_iter().chain(compile(&route.request.headers)).collect();
+        let edits = Self { request, response, back: Back::compile(route) };
         let is_idle = edits.request.is_empty() && edits.response.is_empty() && edits.back.is_none();
         (!is_idle).then(|| Arc::new(edits))
     }

@@ -85,7 +85,10 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
             .into_iter()
             .filter_map(|(key, path)| Some((KeyPath::from(["tracing", key]), path?)))
     });
-    secrets.chain(collector).chain(pages(config))
+    let keys = config.consumers.iter().filter_map(|(name, consumer)| {
+        Some((KeyPath::from(["consumers", name, "keys_file"]), consumer.keys_file.as_deref()?))
+    });
+    secrets.chain(collector).chain(keys).chain(pages(config))
 }
 
 fn pages(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {

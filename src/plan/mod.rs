@@ -3,7 +3,7 @@
 //!
 //! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
 //!
-//! May depend on `config`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
+//! May depend on `config`, `gateway`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
 
 mod cache;
 mod compile;
@@ -22,6 +22,7 @@ mod probes;
 mod retry;
 mod rewrite;
 pub mod router;
+mod rules;
 mod security;
 mod site;
 mod sockets;
@@ -30,6 +31,7 @@ mod tracing;
 mod udp;
 
 use crate::config::model::{Compression, Config};
+use crate::gateway::Chain;
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -283,6 +285,8 @@ pub struct Route {
     pub name: String,
     /// What it does.
     pub action: Action,
+    /// What is decided of its requests before they go on; `None`: nothing.
+    pub rules: Option<Arc<Chain>>,
     /// What it changes in heads; `None`: nothing.
     pub edits: Option<Arc<Edits>>,
     /// What clients see in place of errors; `None`: what there is by default.

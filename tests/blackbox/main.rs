@@ -27,6 +27,7 @@ mod drivers;
 mod edits;
 mod explain;
 mod files;
+mod gateway;
 mod guards;
 mod h2;
 mod h2_goaway;

@@ -14,6 +14,7 @@ use crate::cache::store::flight::{Flight, Refusal, Verdict};
 use crate::cache::store::{Incoming, Key, pieces::Pieces, purge::Purged};
 use crate::cache::{self, Fields, Freshness, Lines, Method, Request, Response, Tags, Times, Vary};
 use crate::cache::{etag, key, validation};
+use crate::gateway::Who;
 use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
@@ -45,6 +46,7 @@ pub(super) struct Question {
     pub(super) port: u16,
     pub(super) rule: Arc<plan::Forward>,
     pub(super) path: Path,
+    pub(super) who: Who,
     /// The normal path, where the raw one is not.
     pub(super) normal: Vec<u8>,
     /// The whole head.
@@ -131,7 +133,7 @@ impl Filler {
     }
 
     async fn run(&self, question: Question) {
-        let Question { lane, gate, era, peer, peer_text, port, rule, path, normal, text, .. } = question;
+        let Question { lane, gate, era, peer, peer_text, port, rule, path, who, normal, text, .. } = question;
         let Some(listener) = era.plan.listeners.get(question.listener) else { return };
         let Protocol::Http(http) = &listener.protocol else { return };
         let mut heads = take_heads();
@@ -139,7 +141,7 @@ impl Filler {
         let parsed = h1::parse_request(&text, &limits, &mut Scan::default(), &mut heads.request);
         // It was read once before, and conditions were written that are in form.
         let Ok(Parsed::Complete(incoming)) = parsed else { return keep_heads(heads) };
-        heads.path = normal;
+        (heads.path, heads.who) = (normal, who);
         let client = Channel::Multiplexed(self);
         let connection = Connection {
             lane: &lane,
@@ -181,7 +183,8 @@ impl Filler {
         let view = View { fields: &head.fields, text };
         let asked = View { fields: &request_head.fields, text: &exchange.text };
         let rules = &self.caching.rules;
-        let request = Request::of(&asked, rules.honour);
+        let mut request = Request::of(&asked, rules.honour);
+        request.authorization |= self.caching.identified;
         let times = Times { sent: self.sent.get(), received: wall() };
         let response = Response::of(head.status, &view, rules);
         if let Some(base) = &self.base {

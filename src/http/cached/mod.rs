@@ -397,6 +397,7 @@ impl Cached<'_, '_> {
             port: connection.port,
             rule: self.rule.clone(),
             path: self.path,
+            who: heads.who.clone(),
             normal: if self.path.plain { Vec::new() } else { heads.path.clone() },
             text: question,
         }

@@ -1,6 +1,7 @@
 //! What is filled in for a request.
 
 use crate::config::template::Field;
+use crate::gateway::Consumer;
 use crate::http::head::{RequestHead, Version};
 use crate::http::outcome::RequestId;
 use crate::observe::access::Tls;
@@ -16,6 +17,8 @@ pub(in crate::http) struct Facts<'a> {
     pub(in crate::http) pool: &'a str,
     pub(in crate::http) target: &'a str,
     pub(in crate::http) id: RequestId,
+    /// Whom rules have found to ask.
+    pub(in crate::http) consumer: Option<&'a Consumer>,
     /// The request as its client sent it.
     pub(in crate::http) head: &'a RequestHead,
     pub(in crate::http) text: &'a [u8],
@@ -37,6 +40,14 @@ impl Facts<'_> {
             Field::ClientPort => return drop(write!(out, "{}", self.client.port())),
             Field::Status if self.status == 0 => b"",
             Field::Status => return drop(write!(out, "{}", self.status)),
+            Field::ConsumerName => self.consumer.map_or(&b""[..], |consumer| consumer.name.as_bytes()),
+            Field::ConsumerGroups => {
+                for (place, group) in self.consumer.iter().flat_map(|consumer| &consumer.groups).enumerate() {
+                    out.extend_from_slice(if place > 0 { b"," } else { b"" });
+                    out.extend_from_slice(group.as_bytes());
+                }
+                return;
+            }
             Field::Listener => self.listener.as_bytes(),
             Field::Route => self.route.as_bytes(),
             Field::Pool => self.pool.as_bytes(),

@@ -121,6 +121,7 @@ impl Exchange<'_> {
             pool: pool.map_or("", |pool| &pool.name),
             target: target.map_or("", |target| &target.name),
             id: self.outcome.request_id(),
+            consumer: self.heads.who.consumer.as_deref(),
             head: &self.heads.request,
             text: &self.text,
             is_http2: client.is_multiplexed(),

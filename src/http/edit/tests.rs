@@ -23,6 +23,7 @@ pub(super) fn facts<'a>(head: &'a RequestHead, text: &'a [u8], status: u16) -> F
         pool: "site",
         target: "10.0.0.9:80",
         id: RequestId::sample(),
+        consumer: None,
         head,
         text,
         is_http2: false,

@@ -68,20 +68,15 @@ pub fn encode_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
 }
 
 /// Appends an error reply to `out`: the status in words and the request's id by which the log can be searched. It says nothing
-/// of targets, addresses or the proxy, and may not be stored. After `retry_after` seconds it may be worth another try; 0: it is not said.
-pub fn encode_error(out: &mut Vec<u8>, status: u16, retry_after: u32, request_id: &str, asker: Asker<'_>) {
+/// of targets, addresses or the proxy, and may not be stored. `told` is empty or a whole line that is said beside it.
+pub fn encode_error(out: &mut Vec<u8>, status: u16, told: &str, request_id: &str, asker: Asker<'_>) {
     let body = format!("{status} {}\nrequest id: {request_id}\n", reason_phrase(status));
-    let later = match retry_after {
-        // RFC 9110 §15.5.6: what it would take. It is said of files alone.
-        0 if status == 405 => "Allow: GET, HEAD\r\nCache-Control: no-store\r\n".to_owned(),
-        0 => String::new(),
-        seconds => format!("Cache-Control: no-store\r\nRetry-After: {seconds}\r\n"),
-    };
+    let extra = ["Cache-Control: no-store\r\n", told].concat();
     encode_reply(
         out,
         &Reply {
             status,
-            extra: if later.is_empty() { b"Cache-Control: no-store\r\n" } else { later.as_bytes() },
+            extra: extra.as_bytes(),
             content_type: b"text/plain; charset=utf-8",
             body: body.as_bytes(),
             asker,
@@ -182,7 +177,7 @@ mod tests {
     #[test]
     fn an_error_says_status_and_id_and_no_more() {
         let mut out = Vec::new();
-        encode_error(&mut out, 503, 0, "r-1", Asker { keep_alive: false, ..ASKER });
+        encode_error(&mut out, 503, "", "r-1", Asker { keep_alive: false, ..ASKER });
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "HTTP/1.1 503 Service Unavailable\r\nDate: Wed, 25 Nov 2026 04:31:00 GMT\r\nCache-Control: no-store\r\n\
@@ -194,7 +189,7 @@ mod tests {
     #[test]
     fn head_gets_the_length_and_no_body() {
         let mut out = Vec::new();
-        encode_error(&mut out, 404, 0, "r-1", Asker { method: Method::Head, ..ASKER });
+        encode_error(&mut out, 404, "", "r-1", Asker { method: Method::Head, ..ASKER });
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("Content-Length: 30\r\n") && text.ends_with("\r\n\r\n"), "{text}");
     }

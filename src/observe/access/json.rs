@@ -38,6 +38,9 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
         }
         integer(b",\"body_bytes_out\":", http.body_out, out);
         text(b",\"cache\":\"", http.cache.as_bytes(), out);
+        text(b",\"consumer\":\"", http.consumer.as_bytes(), out);
+        text(b",\"denied_by\":\"", http.denied_by.as_bytes(), out);
+        text(b",\"shadow_denied_by\":\"", http.shadow_denied_by.as_bytes(), out);
         text(b",\"user_agent\":\"", http.user_agent, out);
         text(b",\"referer\":\"", http.referer, out);
         headers(b",\"headers\":{", shown.headers, Shown::request, (shown, record), out);

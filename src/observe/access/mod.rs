@@ -143,6 +143,12 @@ pub struct Http<'a> {
     pub cookies: Cookies,
     /// What a cache did for it: a word of [`super::reason::Cached::result`]; empty where its route has none.
     pub cache: &'static str,
+    /// The consumer that asks; empty where no rule has found one.
+    pub consumer: &'a str,
+    /// The rule that refused it; empty where none did.
+    pub denied_by: &'a str,
+    /// The first rule in shadow mode that would have refused it; empty where there is none.
+    pub shadow_denied_by: &'a str,
 }
 
 /// What a TLS handshake agreed on.
@@ -406,6 +412,9 @@ pub(super) mod tests {
                 trace: None,
                 cookies: Cookies::default(),
                 cache: "",
+                consumer: "",
+                denied_by: "",
+                shadow_denied_by: "",
             }),
             datagrams: None,
             tls: None,

@@ -73,6 +73,9 @@ fields! { enum {
     Status = "status",
     BodyBytesOut = "body_bytes_out",
     Cache = "cache",
+    Consumer = "consumer.name",
+    DeniedBy = "denied_by",
+    ShadowDeniedBy = "shadow_denied_by",
     BytesIn = "bytes_in",
     BytesOut = "bytes_out",
     TlsVersion = "tls.version",
@@ -219,6 +222,9 @@ impl Field {
             Self::Pool => record.pool.as_bytes(),
             Self::Target => record.target.as_bytes(),
             Self::RequestId => http.map_or(&b""[..], |http| http.request_id),
+            Self::DeniedBy => http.map_or(&b""[..], |http| http.denied_by.as_bytes()),
+            Self::ShadowDeniedBy => http.map_or(&b""[..], |http| http.shadow_denied_by.as_bytes()),
+            Self::Consumer => http.map_or(&b""[..], |http| http.consumer.as_bytes()),
             Self::Cache => http.map_or(&b""[..], |http| http.cache.as_bytes()),
             Self::Method => http.map_or(&b""[..], |http| http.method),
             Self::Uri => http.map_or(&b""[..], |http| http.target),
@@ -270,7 +276,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 19, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 22, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 

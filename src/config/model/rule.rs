@@ -1,0 +1,65 @@
+//! `[rules.NAME]`: what is decided of a request before it goes on.
+
+use crate::config::formats::{HeaderName, Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[rules.NAME]`. Its `type` says what it does, and which keys it has beside `mode`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rule {
+    /// Whether it is carried out.
+    #[serde(default)]
+    pub mode: RuleMode,
+    /// What it does.
+    #[serde(flatten)]
+    pub kind: RuleKind,
+}
+
+/// Whether a rule is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleMode {
+    /// What it refuses is refused.
+    #[default]
+    Enforce,
+    /// It decides, and that is counted and logged, but everything is let through.
+    Shadow,
+    /// It does nothing.
+    Off,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// Tells consumers by the keys that they send.
+    ApiKey(ApiKey),
+    /// Lets in consumers by the groups that they are in.
+    Groups(Groups),
+}
+
+/// A rule of type api-key: whoever sends a key of a consumer is that consumer; who sends none, or another, gets 401.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiKey {
+    /// The header that has the key. Targets do not see it.
+    #[schemars(with = "HeaderName")]
+    pub header: String,
+    /// What the `WWW-Authenticate` of a refusal calls what is protected.
+    pub realm: String,
+}
+
+impl Default for ApiKey {
+    fn default() -> Self {
+        Self { header: "apikey".to_owned(), realm: "api".to_owned() }
+    }
+}
+
+/// A rule of type groups: who is in none of them gets 403, and who is nobody 401.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Groups {
+    /// Groups of consumers, of which one has to be the consumer's.
+    #[schemars(with = "Vec<Name>", length(min = 1))]
+    pub allow: Vec<String>,
+}
