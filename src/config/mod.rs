@@ -87,3 +87,12 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     let warnings = sources.warn(&findings.warnings);
     Ok(Loaded { config, sources, warnings })
 }
+
+/// An address range, or one address.
+///
+/// # Errors
+/// Why it is none.
+pub fn network(text: &str) -> Result<ipnet::IpNet, units::Invalid> {
+    let plain = patterns::network(text)?;
+    plain.parse().map_err(|_| units::Invalid::new("it is no address range"))
+}

@@ -105,7 +105,7 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
                 }
             }
         }
-        Reason::Unauthenticated | Reason::Forbidden => {
+        Reason::Unauthenticated | Reason::Forbidden | Reason::Denied => {
             let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
             name.iter().for_each(|name| notes.push(format!("rule `{name}` refuses it")));
         }

@@ -1,6 +1,7 @@
 //! The rules of a route, in the order in which they are asked.
 
 use super::{Asked, Denial, Rule, Who};
+use std::sync::Arc;
 
 /// The rules of a route.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Link {
     /// Whether it lets through what it would refuse.
     pub shadow: bool,
     /// The rule.
-    pub rule: Box<dyn Rule>,
+    pub rule: Arc<dyn Rule>,
 }
 
 /// A request that goes no further.

@@ -6,23 +6,30 @@
 //!
 //! May depend on `observe` alone.
 
+mod address;
 mod api_key;
 mod chain;
 mod consumers;
 mod groups;
+mod ranges;
 
+pub use address::Address;
 pub use api_key::ApiKey;
 pub use chain::{Chain, Link, Refused};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use groups::Groups;
+pub use ranges::Ranges;
 
 use crate::observe::reason::Reason;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a request asks for.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
+    /// The client, whom a trusted proxy may have named.
+    pub client: IpAddr,
     /// Its header lines.
     pub lines: &'a dyn Lines,
 }
@@ -43,6 +50,8 @@ pub struct Who {
 /// When a rule is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// It needs not know who asks.
+    Early,
     /// It finds out who asks.
     Identity,
     /// It decides by that.

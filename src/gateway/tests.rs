@@ -25,15 +25,17 @@ fn consumers() -> Arc<Consumers> {
 fn chain(shadow: bool) -> Chain {
     let key = ApiKey::new("X-Key", "api", consumers());
     let groups = Groups::new(&["gold".to_owned()], "Key".into());
-    let link = |index, rule: Box<dyn Rule>| Link { index, shadow, rule };
+    let link = |index, rule: Arc<dyn Rule>| Link { index, shadow, rule };
     // In the wrong order: who asks is found out first all the same.
-    Chain::new(vec![link(0, Box::new(groups)), link(1, Box::new(key))])
+    Chain::new(vec![link(0, Arc::new(groups)), link(1, Arc::new(key))])
 }
 
 fn decided(chain: &Chain, sent: &[(&str, &str)]) -> (Option<(usize, u16, &'static str)>, Who, usize) {
     let (mut who, mut denied) = (Who::default(), 0);
     let lines = Sent(sent);
-    let result = chain.decide(&Asked { lines: &lines }, &mut who, |_, denial| denied += usize::from(denial.is_some()));
+    let result = chain.decide(&Asked { client: "192.0.2.1".parse().unwrap(), lines: &lines }, &mut who, |_, denial| {
+        denied += usize::from(denial.is_some())
+    });
     let refused = result.err().map(|Refused { rule, denial }| (rule, denial.status, denial.word));
     (refused, who, denied)
 }

@@ -180,7 +180,7 @@ pub fn run(question: &Question<'_>) -> Course {
     let rules = route.and_then(|route| plan.routes[route].rules.as_deref());
     let refused = rules.and_then(|rules| {
         let Heads { request, who, .. } = &mut heads;
-        rules::would(rules, request, text, who).err()
+        rules::would(rules, client.ip(), (request, text), who).err()
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {

@@ -8,6 +8,7 @@ use super::head::RequestHead;
 use super::reply::Reply;
 use crate::gateway::{Asked, Chain, Lines, Refused, Who};
 use crate::observe::counters::Shape;
+use std::net::IpAddr;
 
 /// What rules have said of a request, for its log record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +32,13 @@ impl Lines for Sent<'_> {
 }
 
 /// Asks the rules of a route, without counting. Returns what is answered, if one refuses.
-pub(super) fn would(chain: &Chain, head: &RequestHead, text: &[u8], who: &mut Who) -> Result<(), Refused> {
-    chain.decide(&Asked { lines: &Sent { head, text } }, who, |_, _| {})
+pub(super) fn would(
+    chain: &Chain,
+    client: IpAddr,
+    (head, text): (&RequestHead, &[u8]),
+    who: &mut Who,
+) -> Result<(), Refused> {
+    chain.decide(&Asked { client, lines: &Sent { head, text } }, who, |_, _| {})
 }
 
 impl Ruled {
@@ -55,7 +61,8 @@ impl Exchange<'_> {
     fn ask(&mut self, chain: &Chain) -> Option<Reply> {
         let counters = &self.connection.era.counters;
         let ruled = &mut self.heads.ruled;
-        let asked = Asked { lines: &Sent { head: &self.heads.request, text: &self.text } };
+        let client = self.outcome.client.ip();
+        let asked = Asked { client, lines: &Sent { head: &self.heads.request, text: &self.text } };
         let decided = chain.decide(&asked, &mut self.heads.who, |link, denial| {
             let counts = counters.rule(link.index);
             match (denial, link.shadow) {

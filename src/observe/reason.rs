@@ -107,7 +107,7 @@ words! {
         ClientCertificate = "client-certificate",
         /// An operator has banned the client (403, or no connection at all).
         Banned = "banned",
-        /// The client's address is denied, or not allowed, on the listener.
+        /// The client's address is denied, or not allowed, on the listener, or by a rule (403).
         Denied = "denied",
         /// The client has open as many connections as it may have.
         ClientConnections = "client-connections",

@@ -4,7 +4,7 @@
 //! What always holds: a plan that differs in its targets alone goes by what was read for the one before it; nothing of a file is shown.
 
 use crate::config::KeyPath;
-use crate::config::model::Config;
+use crate::config::model::{Config, RuleKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -20,13 +20,19 @@ type Content = Result<Arc<[u8]>, String>;
 
 /// The largest file that is read, in bytes; of a larger one as much counts.
 pub(super) const LARGEST: u64 = 1 << 20;
+/// The largest file of a list: a larger one is a fault, as nobody would know what is missing.
+const LARGEST_LIST: u64 = 64 << 20;
 
 impl Files {
     /// Reads those that a configuration names. Blocks.
     pub(super) fn read(config: &Config) -> Self {
-        let mut read: BTreeMap<&Path, Content> = BTreeMap::new();
+        let mut read: BTreeMap<(&Path, bool), Content> = BTreeMap::new();
         // Defaults have many name the same file.
-        let content = |(key, path)| (key, read.entry(path).or_insert_with(|| content(path)).clone());
+        let content = |(key, path): (KeyPath, _)| {
+            let is_list =
+                key.keys().iter().any(|key| ["keys_file", "allow_files", "deny_files"].contains(&key.as_str()));
+            (key, read.entry((path, is_list)).or_insert_with(|| content(path, is_list)).clone())
+        };
         Self(named(config).map(content).collect())
     }
 
@@ -88,7 +94,21 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
     let keys = config.consumers.iter().filter_map(|(name, consumer)| {
         Some((KeyPath::from(["consumers", name, "keys_file"]), consumer.keys_file.as_deref()?))
     });
-    secrets.chain(collector).chain(keys).chain(pages(config))
+    secrets.chain(collector).chain(keys).chain(addresses(config)).chain(pages(config))
+}
+
+fn addresses(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
+    config.rules.iter().flat_map(|(name, rule)| {
+        let (allow, deny) = match &rule.kind {
+            RuleKind::Ip(ip) => (&ip.allow_files[..], &ip.deny_files[..]),
+            _ => (&[][..], &[][..]),
+        };
+        let named = [("allow_files", allow), ("deny_files", deny)].into_iter();
+        named.flat_map(move |(key, files)| {
+            let at = KeyPath::from(["rules", name, key]);
+            files.iter().enumerate().map(move |(place, path)| (at.child(place), path.as_path()))
+        })
+    })
 }
 
 fn pages(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
@@ -108,12 +128,16 @@ fn pages(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
     })
 }
 
-fn content(path: &Path) -> Content {
+fn content(path: &Path, is_list: bool) -> Content {
     let mut bytes = Vec::new();
+    let most = if is_list { LARGEST_LIST + 1 } else { LARGEST };
     std::fs::File::open(path)
-        .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
-        .map(|_| bytes.into())
-        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+    if is_list && bytes.len() as u64 == most {
+        return Err(format!("`{}` is larger than {} MiB", path.display(), LARGEST_LIST >> 20));
+    }
+    Ok(bytes.into())
 }
 
 #[cfg(test)]

@@ -3,16 +3,20 @@
 use super::compile::{fault, key_path};
 use super::edits::Edit;
 use super::files::Files;
-use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
-use crate::gateway::{ApiKey, Chain, Consumer, Consumers, Groups, Key, Link, Rule};
+use crate::config::{Fault, network};
+use crate::gateway::{Address, ApiKey, Chain, Consumer, Consumers, Groups, Key, Link, Rule};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What routes may have rules of.
 pub(super) struct Rules<'a> {
     config: &'a Config,
     consumers: Arc<Consumers>,
+    /// Those of type ip, by name: a list is kept once, however many routes go by it.
+    addresses: BTreeMap<&'a str, Arc<Address>>,
 }
 
 /// Headers that tell targets who asks: what clients send under these names says nothing, and goes no further.
@@ -28,7 +32,21 @@ const TOLD: [&str; 7] = [
 
 impl<'a> Rules<'a> {
     pub(super) fn compile(config: &'a Config, files: &Files) -> Result<Self, Vec<Fault>> {
-        Ok(Self { config, consumers: Arc::new(consumers(config, files)?) })
+        let mut faults = Vec::new();
+        let consumers = consumers(config, files).unwrap_or_else(|found| {
+            faults.extend(found);
+            Consumers::new()
+        });
+        let mut addresses = BTreeMap::new();
+        for (name, rule) in &config.rules {
+            if let RuleKind::Ip(of) = &rule.kind {
+                addresses.insert(name.as_str(), Arc::new(address(name, of, files, &mut faults)));
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(Self { config, consumers: Arc::new(consumers), addresses }),
+            false => Err(faults),
+        }
     }
 
     /// Those of a route; `None`: it has none.
@@ -42,7 +60,8 @@ impl<'a> Rules<'a> {
                 continue;
             };
             if rule.mode != RuleMode::Off {
-                links.push(Link { index, shadow: rule.mode == RuleMode::Shadow, rule: self.rule(&rule.kind, route) });
+                let of = self.rule(named, &rule.kind, route);
+                links.push(Link { index, shadow: rule.mode == RuleMode::Shadow, rule: of });
             }
         }
         match faults.is_empty() {
@@ -51,10 +70,12 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn rule(&self, kind: &RuleKind, route: &model::Route) -> Box<dyn Rule> {
+    fn rule(&self, name: &str, kind: &RuleKind, route: &model::Route) -> Arc<dyn Rule> {
         match kind {
-            RuleKind::ApiKey(of) => Box::new(self.api_key(of)),
-            RuleKind::Groups(of) => Box::new(Groups::new(&of.allow, self.challenge(route))),
+            RuleKind::ApiKey(of) => Arc::new(self.api_key(of)),
+            RuleKind::Groups(of) => Arc::new(Groups::new(&of.allow, self.challenge(route))),
+            // It was compiled before all routes.
+            RuleKind::Ip(_) => self.addresses.get(name).cloned().unwrap_or_default(),
         }
     }
 
@@ -79,7 +100,7 @@ pub(super) fn edits(config: &Config, route: &model::Route) -> Vec<Edit> {
     let headers: Vec<&str> = rules
         .filter_map(|rule| match &rule.kind {
             RuleKind::ApiKey(of) => Some(&*of.header),
-            RuleKind::Groups(_) => None,
+            RuleKind::Groups(_) | RuleKind::Ip(_) => None,
         })
         .collect();
     if headers.is_empty() {
@@ -90,6 +111,35 @@ pub(super) fn edits(config: &Config, route: &model::Route) -> Vec<Edit> {
     // They are templates, as a test says.
     let told = told.into_iter().filter_map(|(name, text)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?)));
     removed.chain(told).collect()
+}
+
+fn address(name: &str, of: &model::Ip, files: &Files, faults: &mut Vec<Fault>) -> Address {
+    let mut all = |nets: &[IpNet], key: &str, count: usize| {
+        let mut all = nets.to_vec();
+        for place in 0..count {
+            let at = ["rules", name, key, &place.to_string()];
+            match listed(files, &at) {
+                Ok(lines) => lines.iter().for_each(|(line, text)| match network(text) {
+                    Ok(net) => all.push(net),
+                    Err(why) => faults.push(fault(&at, format!("line {line}: {}", why.what), why.help)),
+                }),
+                Err(why) => faults.push(fault(&at, why, None)),
+            }
+        }
+        all
+    };
+    let allow = all(&of.allow, "allow_files", of.allow_files.len());
+    let deny = all(&of.deny, "deny_files", of.deny_files.len());
+    // A list that has nobody in it lets nobody in.
+    let is_list = !(of.allow.is_empty() && of.allow_files.is_empty());
+    Address::new(is_list.then_some(&allow), &deny)
+}
+
+/// The lines of the list that a key names, with their numbers, without those that are empty or begin with #.
+fn listed<'f>(files: &'f Files, at: &[&str]) -> Result<Vec<(usize, &'f str)>, String> {
+    let text = std::str::from_utf8(files.content(&key_path(at))?).map_err(|_| "the file is no text".to_owned())?;
+    let lines = text.lines().map(str::trim).enumerate().map(|(place, line)| (place + 1, line));
+    Ok(lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
 fn consumers(config: &Config, files: &Files) -> Result<Consumers, Vec<Fault>> {
@@ -115,14 +165,8 @@ fn consumers(config: &Config, files: &Files) -> Result<Consumers, Vec<Fault>> {
         }
         if of.keys_file.is_some() {
             let at = ["consumers", name, "keys_file"];
-            match files.content(&key_path(&at)).map(std::str::from_utf8) {
-                Ok(Ok(text)) => {
-                    let lines = text.lines().map(str::trim).enumerate();
-                    for (line, key) in lines.filter(|(_, key)| !key.is_empty() && !key.starts_with('#')) {
-                        add(&at, ("line", line + 1), key);
-                    }
-                }
-                Ok(Err(_)) => faults.push(fault(&at, "the file is no text", None)),
+            match listed(files, &at) {
+                Ok(lines) => lines.iter().for_each(|(line, key)| add(&at, ("line", *line), key)),
                 Err(why) => faults.push(fault(&at, why, None)),
             }
         }

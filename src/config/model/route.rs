@@ -92,8 +92,8 @@ pub struct Route {
     pub buffer: Buffer,
     /// The cache that keeps its answers, a name of `[caches]`, or a table. Absent: each request goes to the pool.
     pub cache: Option<RouteCache>,
-    /// What is decided of its requests before they go on: names of `[rules]`. Identity goes first, then who may come in; of the same
-    /// kind they go in this order.
+    /// What is decided of its requests before they go on: names of `[rules]`. Addresses go first, then identity, then who may come
+    /// in; of the same kind they go in this order.
     #[schemars(with = "Vec<Name>")]
     pub rules: Vec<String>,
     /// Path forms that are refused with 400 unless named here.

@@ -1,8 +1,10 @@
 //! `[rules.NAME]`: what is decided of a request before it goes on.
 
-use crate::config::formats::{HeaderName, Name};
+use crate::config::formats::{FilePath, HeaderName, Name, Network};
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// `[rules.NAME]`. Its `type` says what it does, and which keys it has beside `mode`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +38,8 @@ pub enum RuleKind {
     ApiKey(ApiKey),
     /// Lets in consumers by the groups that they are in.
     Groups(Groups),
+    /// Lets in clients by their addresses.
+    Ip(Ip),
 }
 
 /// A rule of type api-key: whoever sends a key of a consumer is that consumer; who sends none, or another, gets 401.
@@ -53,6 +57,24 @@ impl Default for ApiKey {
     fn default() -> Self {
         Self { header: "apikey".to_owned(), realm: "api".to_owned() }
     }
+}
+
+/// A rule of type ip: who is kept out gets 403.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ip {
+    /// Address ranges of clients that come in. Empty, and without `allow_files`: all that are not kept out.
+    #[schemars(with = "Vec<Network>")]
+    pub allow: Vec<IpNet>,
+    /// Files with more of them, one in a line; empty lines and those that begin with # are none.
+    #[schemars(with = "Vec<FilePath>")]
+    pub allow_files: Vec<PathBuf>,
+    /// Address ranges of clients that are kept out, whatever `allow` says.
+    #[schemars(with = "Vec<Network>")]
+    pub deny: Vec<IpNet>,
+    /// Files with more of them, in the same form.
+    #[schemars(with = "Vec<FilePath>")]
+    pub deny_files: Vec<PathBuf>,
 }
 
 /// A rule of type groups: who is in none of them gets 403, and who is nobody 401.

@@ -42,6 +42,15 @@ pub(super) fn all(sense: &mut Sense<'_>) {
         let at = KeyPath::from(["rules", name]);
         match &rule.kind {
             RuleKind::ApiKey(of) => api_key(sense, of, &at),
+            RuleKind::Ip(_) => {
+                let lists = ["allow", "allow_files", "deny", "deny_files"];
+                if !lists.iter().any(|key| sense.has(&at, key)) && sense.is_complete(at.clone()) {
+                    sense.fault(
+                        Fault::new(at, format!("rule `{name}` keeps nobody out"))
+                            .help("write deny = [\"192.0.2.0/24\"], or allow"),
+                    );
+                }
+            }
             RuleKind::Groups(of) => {
                 for (place, group) in
                     of.allow.iter().enumerate().filter(|(_, group)| is_complete && !groups.contains(group))

@@ -1,15 +1,14 @@
 //! Who may connect to a listener, by address.
 
-mod ranges;
 mod table;
 
 pub use table::{Held, Table};
 
 use crate::config::model::{self, OnRefuse};
+use crate::gateway::Ranges;
 use crate::net::Peer;
 use crate::observe::reason::Reason;
 use ipnet::IpNet;
-use ranges::Ranges;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;

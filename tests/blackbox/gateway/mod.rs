@@ -1,5 +1,6 @@
 //! What rules decide of requests, and who is told what.
 
+mod address;
 mod identity;
 
 use crate::support::Target;

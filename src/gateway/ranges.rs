@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 /// A set of addresses: ranges that neither overlap nor touch, in their order, so that thousands cost a dozen comparisons.
 #[derive(Debug, Default)]
-pub(super) struct Ranges {
+pub struct Ranges {
     v4: Box<[(u128, u128)]>,
     v6: Box<[(u128, u128)]>,
 }
 
 impl Ranges {
     /// The addresses of all of `nets`. IPv4 addresses that are mapped into IPv6 (RFC 4291 §2.5.5.2) are those that they stand for.
-    pub(super) fn new(nets: &[IpNet]) -> Self {
+    pub fn new(nets: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for net in nets {
             match unmapped(*net) {
@@ -24,12 +24,12 @@ impl Ranges {
     }
 
     /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
     /// Whether an address is one of them.
-    pub(super) fn contains(&self, ip: IpAddr) -> bool {
+    pub fn contains(&self, ip: IpAddr) -> bool {
         let (ranges, ip) = match ip.to_canonical() {
             IpAddr::V4(ip) => (&self.v4, u32::from(ip).into()),
             IpAddr::V6(ip) => (&self.v6, u128::from(ip)),
