@@ -169,6 +169,8 @@ formats! {
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
     "header-name" ["string"] mark HeaderName, "a header's name", "write \"x-tenant\"",
         |text, _| patterns::header_name(text);
+    "origin" ["string"] mark Origin, "an origin",
+        "write \"https://app.example.com\", \"https://*.example.com\", or \"*\" for all", |text, _| patterns::origin(text);
     "edited-header" ["string"] mark EditedHeader, "a header that can be edited", "write \"x-tenant\"",
         |text, _| protected::editable(text);
     "template" ["string"] type Template, "a value", "write text with fields: \"{client.ip}\"",

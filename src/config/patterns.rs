@@ -353,6 +353,37 @@ pub fn client_address(text: &str) -> Result<SocketAddr, Invalid> {
     }
 }
 
+/// An origin as browsers write it (RFC 6454 §6.2), one with `*` for what is before a domain, or `*`.
+pub fn origin(text: &str) -> Result<String, Invalid> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(Invalid::new("it does not begin with https:// or http://"));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let own_port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return Err(Invalid::new("its scheme is neither https nor http")),
+    };
+    let rest = rest.to_ascii_lowercase();
+    let rest = rest.strip_suffix(own_port).unwrap_or(&rest);
+    let (name, port) = rest.split_once(':').map_or((rest, None), |(name, port)| (name, Some(port)));
+    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)) {
+        return Err(Invalid::new("its port is none"));
+    }
+    let domain = name.strip_prefix("*.").unwrap_or(name);
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !domain.split('.').all(is_label) {
+        return Err(
+            Invalid::new("it has no host, or something behind it").help("write scheme and host, without a path")
+        );
+    }
+    Ok(format!("{scheme}://{rest}"))
+}
+
 /// An address range; a lone address is a range of one. Host bits must be zero.
 pub fn network(text: &str) -> Result<String, Invalid> {
     if let Ok(ip) = text.parse::<IpAddr>() {

@@ -10,6 +10,7 @@ mod address;
 mod api_key;
 mod chain;
 mod consumers;
+pub mod cors;
 mod groups;
 mod ranges;
 
@@ -17,6 +18,7 @@ pub use address::Address;
 pub use api_key::ApiKey;
 pub use chain::{Chain, Link, Refused};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
+pub use cors::Cors;
 pub use groups::Groups;
 pub use ranges::Ranges;
 

@@ -7,7 +7,7 @@
 
 use super::exchange::Heads;
 use super::forward::Path;
-use super::head::TargetForm;
+use super::head::{Method, TargetForm};
 use super::reply::Reply;
 use super::request::{self, View};
 use crate::net::Peer;
@@ -45,6 +45,8 @@ pub(super) enum Decision {
     Forward(Arc<Forward>, Path),
     Files(Arc<Site>, Path),
     Reply(Reply),
+    /// What a browser that asks beforehand is answered, by which rule, and whether it may do what it asks for.
+    Preflight(Reply, usize, bool),
 }
 
 /// Finds what the plan says about the request in `heads`, whose bytes are `text`. `final_hop` as the codec read it;
@@ -80,7 +82,12 @@ pub(super) fn decide(
     let raw = raw_path(request.form, request.path.of(text));
     let verdict = path::normalise(raw, path);
     let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
-    let view = View { head: request, text, host: host.name, path: normal, client: client.ip() };
+    let view = View { head: request, text, host: host.name, path: normal, client: client.ip(), instead: None };
+    if request.method == Method::Options
+        && let Some(decided) = beforehand(setting, &view, verdict, spare, client)
+    {
+        return decided;
+    }
     let admitted = match http.router.admit(&view, verdict, spare) {
         Ok(admitted) => admitted,
         Err(refusal) => return here(Decision::Reply(Reply::ambiguous_path(refusal.reason()))),
@@ -108,6 +115,34 @@ pub(super) fn decide(
         Action::Redirect(to) => Decision::Reply(Reply::redirect(to, request, text, host, listener.scheme())),
     };
     Decided { client, route: Some(route), decision }
+}
+
+/// What becomes of a request by which a browser asks beforehand (CORS preflight), if a route says whose scripts may read its
+/// answers: it goes by the method that is asked for, and no rule but that one is asked.
+#[cold]
+fn beforehand(
+    setting: &Setting<'_>,
+    view: &View<'_>,
+    verdict: Verdict,
+    spare: &mut Vec<u8>,
+    client: SocketAddr,
+) -> Option<Decided> {
+    let View { head, text, .. } = *view;
+    let only = |name: &'static [u8]| {
+        let mut values = head.values(text, name);
+        values.next().filter(|_| values.next().is_none())
+    };
+    let (origin, method) = (only(b"origin")?, only(b"access-control-request-method")?);
+    let view = View { instead: Some(method), ..*view };
+    let found = setting.http.router.admit(&view, verdict, spare).ok()?.found?;
+    let &route = setting.http.routes.get(found.route)?;
+    let cors = setting.routes[route].cors.as_ref()?;
+    let answer = cors.preflight(origin, only(b"access-control-request-headers"));
+    let (reply, admitted) = match answer {
+        Some(lines) => (Reply::preflight(lines), true),
+        None => (Reply::refusal(403, Reason::Origin), false),
+    };
+    Some(Decided { client, route: Some(route), decision: Decision::Preflight(reply, cors.index, admitted) })
 }
 
 /// The path that routing begins with: a target that names none stands for `/`.

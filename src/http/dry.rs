@@ -184,6 +184,7 @@ pub fn run(question: &Question<'_>) -> Course {
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {
+        Decision::Preflight(reply, ..) => End::Answer(answer(question, &heads, &reply)),
         _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
         Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, (client, route)),
@@ -217,7 +218,7 @@ fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming
     let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
     let (mut standings, mut denied) = (None, None);
     if let Some(host) = host.filter(|_| routed) {
-        let view = View { head: request, text, host: host.name, path: normal, client: client.ip() };
+        let view = View { head: request, text, host: host.name, path: normal, client: client.ip(), instead: None };
         let found = http.router.find(&view).map(|found| found.route);
         standings = Some(http.router.standings(&view, found));
         denied = found.filter(|_| refusal == Some(Reason::AmbiguousPath)).map(|found| http.routes[found]);

@@ -166,12 +166,18 @@ impl Exchange<'_> {
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         let decision = self.decide(&incoming);
+        if let Decision::Preflight(reply, rule, admitted) = decision {
+            self.count_preflight(rule, admitted);
+            return self.answer_with_body_unread(reply, &incoming, received).await;
+        }
         if let Some(reply) = self.refused_by_rule() {
             return self.answer_with_body_unread(reply, &incoming, received).await;
         }
         let (forward, path, received) = match decision {
             Decision::Forward(forward, path) => (forward, path, received),
-            Decision::Reply(reply) => return self.answer_with_body_unread(reply, &incoming, received).await,
+            Decision::Reply(reply) | Decision::Preflight(reply, ..) => {
+                return self.answer_with_body_unread(reply, &incoming, received).await;
+            }
             Decision::Files(site, path) => match Box::pin(files::serve(self, &site, path, &incoming, received)).await {
                 Served::Here(next) => return next,
                 Served::Elsewhere(forward, received) => (forward, path, received),
@@ -283,7 +289,7 @@ impl Exchange<'_> {
                 reply.encode(out.buffer(), asker, id.as_str());
             }
         });
-        if let Some(edits) = self.edits_of_answers() {
+        if let Some(edits) = self.edits_of_answers().filter(|_| !reply.is_preflight()) {
             edit::written_answer(edits, &edit::Facts { status, ..self.facts() }, out.buffer());
         }
         self.outcome.status = if self.grpc && reply.is_error() { 200 } else { status };

@@ -37,6 +37,8 @@ enum Content {
     Fixed(Arc<Respond>),
     /// Elsewhere.
     Location(Vec<u8>),
+    /// Nothing but these whole lines.
+    Lines(Vec<u8>),
 }
 
 impl Reply {
@@ -49,6 +51,11 @@ impl Reply {
     pub(super) fn denied(denial: Denial) -> Self {
         let content = denial.challenge.map_or(Content::Error(UNSAID), Content::Challenge);
         Self { status: denial.status, refusal: Some((denial.reason, denial.word)), failure: None, content }
+    }
+
+    /// The answer to a browser that asks beforehand, of these whole lines.
+    pub(super) fn preflight(lines: Vec<u8>) -> Self {
+        Self { content: Content::Lines(lines), ..Self::bare(204) }
     }
 
     /// A path that could be read in two ways.
@@ -208,6 +215,11 @@ impl Reply {
         Self::redirect(&to, head, text, host, "http")
     }
 
+    /// Whether it is the answer to a browser that asks beforehand, which says all that there is to say.
+    pub(super) fn is_preflight(&self) -> bool {
+        matches!(self.content, Content::Lines(_))
+    }
+
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
         matches!(self.content, Content::Error(_) | Content::Challenge(_))
@@ -259,6 +271,7 @@ impl Reply {
                 let (content_type, body) = (respond.content_type.as_bytes(), respond.body.as_bytes());
                 h1::encode_reply(out, &h1::Reply { content_type, ..plain(b"", body) });
             }
+            Content::Lines(lines) => h1::encode_reply(out, &plain(lines, b"")),
             Content::Location(location) => {
                 let extra = [b"Location: ", &location[..], b"\r\n"].concat();
                 h1::encode_reply(out, &plain(&extra, b""));

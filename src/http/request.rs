@@ -16,11 +16,13 @@ pub(super) struct View<'a> {
     pub(super) host: &'a [u8],
     pub(super) path: &'a [u8],
     pub(super) client: IpAddr,
+    /// The method that it goes by in place of its own: what a browser asks beforehand for.
+    pub(super) instead: Option<&'a [u8]>,
 }
 
 impl router::Request for View<'_> {
     fn method(&self) -> &[u8] {
-        self.head.method_text.of(self.text)
+        self.instead.unwrap_or(self.head.method_text.of(self.text))
     }
 
     fn host(&self) -> &[u8] {

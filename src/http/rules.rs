@@ -57,6 +57,17 @@ impl Exchange<'_> {
         self.ask(route.rules.as_deref()?)
     }
 
+    /// Counts what the rule at this place has said to a browser that asks beforehand.
+    pub(super) fn count_preflight(&mut self, rule: usize, admitted: bool) {
+        let counts = self.connection.era.counters.rule(rule);
+        if admitted {
+            counts.passed.inc();
+        } else {
+            counts.denied.inc();
+            self.heads.ruled.denied = Some(rule);
+        }
+    }
+
     #[inline(never)]
     fn ask(&mut self, chain: &Chain) -> Option<Reply> {
         let counters = &self.connection.era.counters;

@@ -73,6 +73,8 @@ words! {
         OnlyIfCached = "only-if-cached",
         /// A rule does not know who asks (401).
         Unauthenticated = "unauthenticated",
+        /// A browser asks beforehand for scripts that may not read what it wants (403).
+        Origin = "origin",
         /// A rule knows who asks, and they may not (403).
         Forbidden = "forbidden",
         /// The route is in maintenance (503, or as configured).

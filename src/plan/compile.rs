@@ -339,7 +339,8 @@ fn compile_route(
     });
     let told = rules::edits(config, route);
     let identified = !told.is_empty();
-    let edits = Edits::compile(route, told);
+    let cors = rules::cors(config, route);
+    let edits = Edits::compile(route, told, cors.as_ref());
     let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, identified)).transpose();
     let cache = cache.unwrap_or_else(|fault| {
         faults.push(fault);
@@ -415,7 +416,7 @@ fn compile_route(
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
-            Route { name: name.to_owned(), action, rules: None, edits, pages: None, maintenance: None },
+            Route { name: name.to_owned(), action, rules: None, cors, edits, pages: None, maintenance: None },
             conditions,
         )),
         _ => Err(faults),

@@ -4,6 +4,7 @@ use super::rewrite::Back;
 use super::security;
 use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
+use crate::gateway::cors::{self, Cors};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,13 +32,16 @@ pub enum Edit {
     Add(Box<str>, Template),
     /// This one beside those of its name.
     Append(Box<str>, Template),
+    /// Those that say whose scripts may read an answer, in place of what it says of that.
+    Cors(Arc<Cors>),
 }
 
 impl Edits {
     /// Those of a route, behind what its rules change in requests; `None`: it changes nothing.
-    pub(super) fn compile(route: &model::Route, told: Vec<Edit>) -> Option<Arc<Self>> {
+    pub(super) fn compile(route: &model::Route, told: Vec<Edit>, cors: Option<&Arc<Cors>>) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
+        response.extend(cors.map(|cors| Edit::Cors(cors.clone())));
         response.extend(compile(own));
         let request = told.into_iter().chain(compile(&route.request.headers)).collect();
         let edits = Self { request, response, back: Back::compile(route) };
@@ -52,6 +56,7 @@ impl Edit {
         match self {
             Self::Remove(name) | Self::Rename(name, _) => name,
             Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
+            Self::Cors(_) => cors::LINES[0],
         }
     }
 }
@@ -65,6 +70,7 @@ impl fmt::Display for Edit {
             Self::Set(name, value) => write!(f, "set {name}: {value}"),
             Self::Add(name, value) => write!(f, "add {name}: {value}"),
             Self::Append(name, value) => write!(f, "append {name}: {value}"),
+            Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
         }
     }
 }

@@ -31,7 +31,7 @@ mod tracing;
 mod udp;
 
 use crate::config::model::{Compression, Config};
-use crate::gateway::Chain;
+use crate::gateway::{Chain, Cors};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -287,6 +287,8 @@ pub struct Route {
     pub action: Action,
     /// What is decided of its requests before they go on; `None`: nothing.
     pub rules: Option<Arc<Chain>>,
+    /// Whose scripts may read its answers; `None`: nothing is said of that.
+    pub cors: Option<Arc<Cors>>,
     /// What it changes in heads; `None`: nothing.
     pub edits: Option<Arc<Edits>>,
     /// What clients see in place of errors; `None`: what there is by default.

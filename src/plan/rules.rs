@@ -6,6 +6,7 @@ use super::files::Files;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
 use crate::config::{Fault, network};
+use crate::gateway::cors::{Cors, Spec};
 use crate::gateway::{Address, ApiKey, Chain, Consumer, Consumers, Groups, Key, Link, Rule};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -60,8 +61,8 @@ impl<'a> Rules<'a> {
                 continue;
             };
             if rule.mode != RuleMode::Off {
-                let of = self.rule(named, &rule.kind, route);
-                links.push(Link { index, shadow: rule.mode == RuleMode::Shadow, rule: of });
+                let shadow = rule.mode == RuleMode::Shadow;
+                links.extend(self.rule(named, &rule.kind, route).map(|rule| Link { index, shadow, rule }));
             }
         }
         match faults.is_empty() {
@@ -70,13 +71,15 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn rule(&self, name: &str, kind: &RuleKind, route: &model::Route) -> Arc<dyn Rule> {
-        match kind {
+    /// One that is asked; `None`: it has its say elsewhere.
+    fn rule(&self, name: &str, kind: &RuleKind, route: &model::Route) -> Option<Arc<dyn Rule>> {
+        Some(match kind {
             RuleKind::ApiKey(of) => Arc::new(self.api_key(of)),
+            RuleKind::Cors(_) => return None,
             RuleKind::Groups(of) => Arc::new(Groups::new(&of.allow, self.challenge(route))),
             // It was compiled before all routes.
             RuleKind::Ip(_) => self.addresses.get(name).cloned().unwrap_or_default(),
-        }
+        })
     }
 
     fn api_key(&self, of: &model::ApiKey) -> ApiKey {
@@ -100,7 +103,7 @@ pub(super) fn edits(config: &Config, route: &model::Route) -> Vec<Edit> {
     let headers: Vec<&str> = rules
         .filter_map(|rule| match &rule.kind {
             RuleKind::ApiKey(of) => Some(&*of.header),
-            RuleKind::Groups(_) | RuleKind::Ip(_) => None,
+            RuleKind::Cors(_) | RuleKind::Groups(_) | RuleKind::Ip(_) => None,
         })
         .collect();
     if headers.is_empty() {
@@ -111,6 +114,23 @@ pub(super) fn edits(config: &Config, route: &model::Route) -> Vec<Edit> {
     // They are templates, as a test says.
     let told = told.into_iter().filter_map(|(name, text)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?)));
     removed.chain(told).collect()
+}
+
+/// Whose scripts may read a route's answers; `None`: no rule says so.
+pub(super) fn cors(config: &Config, route: &model::Route) -> Option<Arc<Cors>> {
+    route.rules.iter().find_map(|named| {
+        let (index, (_, rule)) = config.rules.iter().enumerate().find(|(_, (name, _))| *name == named)?;
+        let RuleKind::Cors(of) = &rule.kind else { return None };
+        let spec = Spec {
+            origins: &of.origins,
+            methods: &of.methods,
+            headers: &of.headers,
+            expose: &of.expose_headers,
+            credentials: of.credentials,
+            max_age: of.max_age.0.as_secs(),
+        };
+        (rule.mode != RuleMode::Off).then(|| Arc::new(Cors::new(index, spec)))
+    })
 }
 
 fn address(name: &str, of: &model::Ip, files: &Files, faults: &mut Vec<Fault>) -> Address {

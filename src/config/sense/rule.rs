@@ -19,6 +19,20 @@ pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
         }
     }
     let rules: Vec<&Rule> = route.rules.iter().filter_map(|name| sense.config.rules.get(name)).collect();
+    let mut shared = route.rules.iter().enumerate().filter(|(_, name)| {
+        sense
+            .config
+            .rules
+            .get(*name)
+            .is_some_and(|rule| matches!(rule.kind, RuleKind::Cors(_)) && rule.mode != RuleMode::Off)
+    });
+    if let (Some((first, _)), Some((second, name))) = (shared.next(), shared.next()) {
+        sense.fault(
+            Fault::new(list.child(second), format!("`{name}` is a second rule of type cors"))
+                .also(list.child(first), "the other one")
+                .help("name one of them"),
+        );
+    }
     let identifies = rules.iter().any(|rule| matches!(rule.kind, RuleKind::ApiKey(_)) && rule.mode != RuleMode::Off);
     let by_group = rules.iter().position(|rule| matches!(rule.kind, RuleKind::Groups(_)) && rule.mode != RuleMode::Off);
     if let Some(place) = by_group.filter(|_| !identifies && rules.len() == route.rules.len() && sense.is_complete([])) {
@@ -42,6 +56,25 @@ pub(super) fn all(sense: &mut Sense<'_>) {
         let at = KeyPath::from(["rules", name]);
         match &rule.kind {
             RuleKind::ApiKey(of) => api_key(sense, of, &at),
+            RuleKind::Cors(of) => {
+                let place = of.origins.iter().position(|origin| origin == "*");
+                if let Some(place) = place.filter(|_| of.credentials) {
+                    sense.fault(
+                        Fault::new(
+                            at.child("origins").child(place),
+                            "with credentials every site could read what is for its visitor alone",
+                        )
+                        .also(at.child("credentials"), "they come along")
+                        .help("name the origins, or remove `credentials`"),
+                    );
+                }
+                if rule.mode == RuleMode::Shadow {
+                    sense.fault(
+                        Fault::new(at.child("mode"), "a rule of type cors refuses nothing that could be let through")
+                            .help("write mode = \"off\", or remove it"),
+                    );
+                }
+            }
             RuleKind::Ip(_) => {
                 let lists = ["allow", "allow_files", "deny", "deny_files"];
                 if !lists.iter().any(|key| sense.has(&at, key)) && sense.is_complete(at.clone()) {

@@ -3,6 +3,7 @@
 
 use super::Facts;
 use crate::config::template::{Piece, Template};
+use crate::gateway::cors::{self, Cors};
 use crate::http::head::{Field, Name, Span};
 use crate::plan::Edit;
 
@@ -26,6 +27,7 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
                     head.append(name, value);
                 }
             }
+            Edit::Cors(cors) => head.share(cors, facts),
             Edit::Append(name, template) => {
                 let value = head.fill(template, facts);
                 head.append(name, value);
@@ -69,6 +71,30 @@ impl Head<'_> {
                 (field.name, field.kind) = (name, Name::of(to.as_bytes()));
             }
         }
+    }
+
+    /// Says whose scripts may read the answer, in place of what it says of that.
+    #[inline(never)]
+    fn share(&mut self, cors: &Cors, facts: &Facts<'_>) {
+        cors::LINES.iter().for_each(|name| self.remove(name));
+        if cors.varies() {
+            self.say("Vary", b"Origin");
+        }
+        let mut origins = facts.head.values(facts.text, b"origin");
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return };
+        let Some(admitted) = cors.admits(origin) else { return };
+        self.say("Access-Control-Allow-Origin", admitted);
+        if cors.credentials() {
+            self.say("Access-Control-Allow-Credentials", b"true");
+        }
+        self.say("Access-Control-Expose-Headers", cors.exposed());
+    }
+
+    fn say(&mut self, name: &str, value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(value);
+        let value = Span::new(start, self.text.len());
+        self.append(name, value);
     }
 
     /// Writes a value behind the text.

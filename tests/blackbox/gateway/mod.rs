@@ -1,6 +1,7 @@
 //! What rules decide of requests, and who is told what.
 
 mod address;
+mod cors;
 mod identity;
 
 use crate::support::Target;
