@@ -8,6 +8,8 @@ use crate::support::target::Leave;
 use crate::support::toml::pool;
 use crate::support::{Client, GLANCE, Proxy, Target, assert_same, eventually, pattern};
 use http::{HeaderMap, Method};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// One worker; all of a pool has one place, and nobody waits for it for long.
@@ -119,15 +121,30 @@ fn a_body_that_is_held_can_be_sent_again_whole() {
 
 #[test]
 fn a_connection_on_which_half_a_body_went_out_is_not_used_again() {
-    // It says so before it has read the body, and keeps its connection.
-    let busy = Target::with("busy", |peer| {
+    // It says so before it has read the body, and keeps its connection; it reads on once another one is asked, so that half a body is
+    // all that can have gone out until then.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (elsewhere, here) = (asked.clone(), asked);
+    let busy = Target::with("busy", move |peer| {
         while let Some(mut seen) = peer.head() {
-            if peer.reply(503, &[], b"busy").is_none() || !peer.rest(&mut seen) {
+            let before = elsewhere.load(Ordering::SeqCst);
+            if peer.reply(503, &[], b"busy").is_none() {
+                return;
+            }
+            eventually("another one is asked", || elsewhere.load(Ordering::SeqCst) > before);
+            if !peer.rest(&mut seen) {
                 return;
             }
         }
     });
-    let good = Target::echo("good");
+    let good = Target::with("good", move |peer| {
+        while let Some(mut seen) = peer.head() {
+            here.fetch_add(1, Ordering::SeqCst);
+            if !peer.rest(&mut seen) || peer.echo(&seen).is_none() {
+                return;
+            }
+        }
+    });
     let config = format!(
         "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\n[routes.held]\npaths = [\"/held/\"]\npool = \"site\"\n\
          retry.on = [\"503\"]\nbuffer.request = \"16MiB\"\n{}",
