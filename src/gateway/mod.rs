@@ -12,6 +12,7 @@ mod chain;
 mod consumers;
 pub mod cors;
 mod groups;
+pub mod limits;
 mod ranges;
 
 pub use address::Address;

@@ -1,18 +1,16 @@
 //! Who may connect to a listener, by address.
 
-mod table;
-
-pub use table::{Held, Table};
+pub use crate::gateway::limits::{Clients as Table, Held};
 
 use crate::config::model::{self, OnRefuse};
 use crate::gateway::Ranges;
+use crate::gateway::limits::{Full, Pace};
 use crate::net::Peer;
 use crate::observe::reason::Reason;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
-use table::{Full, Pace};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Who may connect to a listener. Clients of a Unix socket have no address, and always may.
@@ -126,7 +124,7 @@ pub(super) fn compile(listener: &model::Listener, before: Option<&Guard>) -> Opt
         let counted = counted.filter(|old| old.prefixes == prefixes && old.table.size() == limits.size);
         Limits {
             connections: limits.connections,
-            pace: limits.rate.map(|rate| Pace::new(rate.interval(), limits.burst.unwrap_or(rate.per_second()))),
+            pace: limits.rate.map(|rate| Pace::of_open(rate.interval(), limits.burst.unwrap_or(rate.per_second()))),
             except: Ranges::new(&limits.except),
             counted: counted.cloned().unwrap_or_else(|| Counted { table: Arc::new(Table::new(limits.size)), prefixes }),
         }

@@ -1,12 +1,13 @@
-//! The line of those who wait for a target with room, and its slots, as the data plane has them, under loom: what two or three
-//! threads can do to each other is tried out in every order that the memory model allows.
+//! The line of those who wait for a target with room, its slots, and the table of the gateway's limits, as the data plane has them,
+//! under loom: what two or three threads can do to each other is tried out in every order that the memory model allows.
 //!
-//! What is shown: never more than the limit at a target, no slot lost, nobody left waiting while there is room, first come
+//! What is shown of the line: never more than the limit at a target, no slot lost, nobody left waiting while there is room, first come
 //! first served, and that nobody waits for another thread.
 
 #![cfg(test)]
 #![allow(dead_code, reason = "a model needs a part of what it is made from")]
 
+mod limits;
 #[path = "../../../src/upstream/queue/line.rs"]
 mod line;
 #[path = "../../../src/upstream/queue/slots.rs"]

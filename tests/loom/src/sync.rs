@@ -1,11 +1,23 @@
-//! In place of src/upstream/queue/sync.rs: what loom watches.
+//! In place of src/upstream/queue/sync.rs and src/gateway/limits/sync.rs: what loom watches.
 
 use std::collections::VecDeque;
 
+pub use loom::hint::spin_loop;
 use loom::sync::Mutex;
 pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub use loom::thread::yield_now;
 pub use std::sync::Arc;
+
+/// How many may stand in a bucket: as few as make a difference.
+pub const WAYS: usize = 2;
+
+/// How often one begins anew: more often than others can be faster.
+pub const TRIES: usize = 20;
+
+/// What the hashes of a table's keys are made with.
+pub fn seed() -> u64 {
+    7
+}
 
 /// What one thread at a time is let at, and nobody waits for.
 pub struct TryLock<T>(Mutex<T>);

@@ -1,6 +1,10 @@
 //! What is counted of clients, driven by hand and by many threads.
 
-use super::*;
+use crate::gateway::limits::sync::WAYS;
+use crate::gateway::limits::{Clients, Full, Held, Pace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const NOW: Duration = Duration::from_secs(1000);
 
@@ -10,7 +14,7 @@ fn at(millis: u64) -> Duration {
 
 #[test]
 fn one_more_than_may_be_is_refused_until_one_leaves() {
-    let table = Arc::new(Table::new(1000));
+    let table = Arc::new(Clients::new(1000));
     let enter = |key, now| table.enter(key, Some(3), None, now);
     let mut held: Vec<_> = (0..3).map(|n| enter(7, at(n)).unwrap().unwrap()).collect();
     assert_eq!(enter(7, at(3)).unwrap_err(), Full::Connections);
@@ -25,8 +29,8 @@ fn one_more_than_may_be_is_refused_until_one_leaves() {
 
 #[test]
 fn a_pace_lets_a_burst_through_and_then_one_by_one() {
-    let table = Arc::new(Table::new(1000));
-    let pace = Some(Pace::new(Duration::from_millis(100), 3));
+    let table = Arc::new(Clients::new(1000));
+    let pace = Some(Pace::of_open(Duration::from_millis(100), 3));
     let enter = |millis| table.enter(7, None, pace, at(millis)).map(|_| ());
     assert_eq!([enter(0), enter(0), enter(0)], [Ok(()); 3]);
     assert_eq!(enter(99), Err(Full::Rate));
@@ -39,8 +43,8 @@ fn a_pace_lets_a_burst_through_and_then_one_by_one() {
 
 #[test]
 fn what_the_count_refuses_takes_nothing_from_the_rate() {
-    let table = Arc::new(Table::new(1000));
-    let pace = Some(Pace::new(Duration::from_secs(1), 2));
+    let table = Arc::new(Clients::new(1000));
+    let pace = Some(Pace::of_open(Duration::from_secs(1), 2));
     let held = table.enter(7, Some(1), pace, NOW).unwrap();
     assert_eq!(table.enter(7, Some(1), pace, NOW).unwrap_err(), Full::Connections);
     drop(held);
@@ -50,8 +54,8 @@ fn what_the_count_refuses_takes_nothing_from_the_rate() {
 
 #[test]
 fn a_full_table_forgets_who_has_none_open_and_never_who_has() {
-    let table = Arc::new(Table::new(1000));
-    let pace = Some(Pace::new(Duration::from_secs(60), 1));
+    let table = Arc::new(Clients::new(1000));
+    let pace = Some(Pace::of_open(Duration::from_secs(60), 1));
     let mut random = fastrand::Rng::with_seed(3);
     let kept: Vec<(u64, _)> = (0..500)
         .map(|_| random.u64(..))
@@ -74,7 +78,7 @@ fn a_full_table_forgets_who_has_none_open_and_never_who_has() {
 
 #[test]
 fn a_worker_that_is_gone_leaves_nobody_counted_and_who_leaves_later_takes_nothing() {
-    let table = Arc::new(Table::new(1000));
+    let table = Arc::new(Clients::new(1000));
     let before = table.enter(7, Some(1), None, NOW).unwrap();
     table.forget_open();
     let after = table.enter(7, Some(1), None, NOW).unwrap();
@@ -87,7 +91,7 @@ fn a_worker_that_is_gone_leaves_nobody_counted_and_who_leaves_later_takes_nothin
 #[test]
 fn counts_are_exact_over_threads() {
     // Few buckets, so that clients come and go, and give way to each other, all the time.
-    let table = Arc::new(Table::new(20));
+    let table = Arc::new(Clients::new(20));
     let open: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
     std::thread::scope(|scope| {
         for seed in 0..4 {

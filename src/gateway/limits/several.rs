@@ -1,0 +1,57 @@
+//! Several limits on one request: a request that one of them denies is counted by none.
+//!
+//! All are looked at before anything is taken, and the slowest is taken from first. Only when another request of the same key takes
+//! the last one in between is what was taken given back; by a pace that cannot be done if yet another came since. So of each
+//! request that is denied in such a race, at most one stays counted with each limit, and a denial without a race costs nothing.
+
+use super::allowance::Decision;
+use super::limit::{Calls, Limiter, Taken};
+use super::table::Table;
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// What each of several limits says of a request, in the order in which they were asked.
+pub type Decisions = SmallVec<[Decision; 4]>;
+
+/// Decides on a request at `now` by all of `asked`, with its key in each, and counts it by all of them if none denies it.
+pub fn decide_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
+    if let [(limiter, key)] = asked {
+        return SmallVec::from_iter([limiter.decide(*key, now)]);
+    }
+    let now = Table::<Calls>::ticks(now);
+    let look = || asked.iter().map(|(limiter, key)| limiter.look(*key, now)).collect::<Decisions>();
+    let mut said = look();
+    if said.iter().any(|decision| !decision.allowed) {
+        return said;
+    }
+    let mut order: SmallVec<[usize; 4]> = (0..asked.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(asked[at].0.allowance().slowness()));
+    let mut taken: SmallVec<[(usize, Taken); 4]> = SmallVec::new();
+    for at in order {
+        let (limiter, key) = asked[at];
+        match limiter.take(key, now) {
+            Ok((one, decision)) => {
+                said[at] = decision;
+                taken.push((at, one));
+            }
+            Err(denied) => {
+                for (at, one) in taken.iter().rev() {
+                    let (limiter, key) = asked[*at];
+                    limiter.give_back(key, one);
+                }
+                said = look();
+                said[at] = denied;
+                return said;
+            }
+        }
+    }
+    said
+}
+
+/// Of what several limits have said, what a client needs to know first: the denial that lasts the longest, else where the smallest
+/// share of the allowance remains. `None`: nothing was asked.
+pub fn tightest(said: &[Decision]) -> Option<&Decision> {
+    let denial = said.iter().filter(|decision| !decision.allowed).max_by_key(|decision| decision.more);
+    let share = |decision: &&Decision| (decision.remaining << 32) / decision.limit.max(1);
+    denial.or_else(|| said.iter().min_by_key(share))
+}

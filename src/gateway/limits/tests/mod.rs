@@ -1,0 +1,8 @@
+//! What is counted, driven by hand, by many threads, and beside models that are plain.
+
+mod fields;
+mod keep;
+mod limit;
+mod model;
+mod open;
+mod threads;
