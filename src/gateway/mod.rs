@@ -12,6 +12,7 @@ mod chain;
 mod consumers;
 pub mod cors;
 mod groups;
+pub mod jwt;
 pub mod limits;
 mod ranges;
 
