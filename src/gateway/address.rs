@@ -5,7 +5,7 @@ use crate::observe::reason::Reason;
 use ipnet::IpNet;
 
 /// A rule of type ip.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Address {
     /// Goes before all else.
     deny: Ranges,

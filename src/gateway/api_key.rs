@@ -20,6 +20,11 @@ impl ApiKey {
 }
 
 impl ApiKey {
+    /// The header that has the key.
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
     /// What the client is to prove itself with.
     pub fn challenge(&self) -> &Arc<str> {
         &self.challenge

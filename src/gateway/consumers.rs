@@ -1,6 +1,6 @@
 //! Who asks, and what is known of them: consumers by the keys that they send.
 //!
-//! What always holds: a key is kept and looked for as its SHA-256 alone. Who does not know a key can choose no hash, so that how long a
+//! What always holds: a key is kept here and looked for as its SHA-256 alone. Who does not know a key can choose no hash, so that how long a
 //! look takes tells nothing of the keys that there are.
 
 use aws_lc_rs::digest::{SHA256, digest};

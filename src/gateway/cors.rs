@@ -12,8 +12,8 @@ pub struct Cors {
     credentials: bool,
     /// Whole lines of an answer to whoever asks beforehand, but for those that depend on what is asked.
     preflight: Box<[u8]>,
-    /// Those of the headers that may be sent; `None`: whatever is asked for.
-    headers: Option<Box<[u8]>>,
+    /// Whether any header may be sent that is asked for.
+    any_header: bool,
     /// The headers that scripts may read, with commas between them; empty: those that they always may.
     exposed: Box<[u8]>,
 }
@@ -62,7 +62,6 @@ pub const LINES: [&str; 6] = [
 impl Cors {
     /// One at a place among all rules.
     pub fn new(index: usize, spec: Spec<'_>) -> Self {
-        let list = |names: &[String]| Box::<[u8]>::from(names.join(", ").as_bytes());
         let is_all = spec.origins.iter().any(|origin| origin == "*");
         let (below, whole): (Vec<&String>, _) = spec.origins.iter().partition(|origin| origin.contains("://*."));
         let origins = match is_all {
@@ -89,8 +88,8 @@ impl Cors {
             origins,
             credentials: spec.credentials,
             preflight: preflight.into(),
-            headers: (!spec.headers.is_empty()).then(|| list(spec.headers)),
-            exposed: list(spec.expose),
+            any_header: spec.headers.is_empty(),
+            exposed: spec.expose.join(", ").into_bytes().into(),
         }
     }
 
@@ -137,7 +136,7 @@ impl Cors {
         let is_list = |asked: &&[u8]| {
             asked.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, \t".contains(&byte))
         };
-        if self.headers.is_none()
+        if self.any_header
             && let Some(asked) = headers.filter(is_list).filter(|asked| !asked.is_empty())
         {
             lines.extend_from_slice(&[b"Access-Control-Allow-Headers: ", asked, b"\r\n"].concat());

@@ -166,11 +166,14 @@ impl Exchange<'_> {
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         let decision = self.decide(&incoming);
-        if let Decision::Preflight(reply, rule, admitted) = decision {
-            self.count_preflight(rule, admitted);
-            return self.answer_with_body_unread(reply, &incoming, received).await;
-        }
-        if let Some(reply) = self.refused_by_rule() {
+        let refused = match decision {
+            Decision::Preflight(_, rule, admitted) => {
+                self.count_preflight(rule, admitted);
+                None
+            }
+            _ => self.refused_by_rule(),
+        };
+        if let Some(reply) = refused {
             return self.answer_with_body_unread(reply, &incoming, received).await;
         }
         let (forward, path, received) = match decision {

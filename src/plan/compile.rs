@@ -12,7 +12,7 @@ use super::{
     Action, Compress, Forward, Host, Http, Key, Limits, Listener, ListenerTimeouts, Pages, Plan, Pool, Protocol,
     Redirect, Respond, Retry, Route, Runtime, Site, Udp,
 };
-use super::{Store, cache, edge, front, guard, pages, probes, rules, sockets};
+use super::{Store, cache, edge, front, guard, pages, probes, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -76,13 +76,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         None
     });
     let mut caches = cache::stores(config, previous);
-    let rules = Rules::compile(config, &files).map_err(|found| faults.extend(found)).ok();
+    let rules = Rules::compile(config, &files, &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        let compiled = compile_route(config, name, (&pool_index, &pools, &caches), workers, previous);
-        let chain = rules.as_ref().map_or(Ok(None), |rules| rules.of(name, route));
-        let compiled = compiled.and_then(|(compiled, condition)| Ok((Route { rules: chain?, ..compiled }, condition)));
+        let compiled = compile_route((name, route), &rules, (&pool_index, &pools, &caches), workers, previous);
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((route, condition)) => {
                 routes.push(route);
@@ -327,19 +325,23 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
 }
 
 fn compile_route(
-    config: &Config,
-    name: &str,
+    (name, route): (&str, &model::Route),
+    rules: &Rules<'_>,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     workers: usize,
     previous: Option<&Plan>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
-    let (mut faults, route) = (Vec::new(), &config.routes[name]);
+    let mut faults = Vec::new();
     let conditions = Conditions::compile(route).map_err(|found| {
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
-    let told = rules::edits(config, route);
+    let told = rules.edits(route);
     let identified = !told.is_empty();
-    let cors = rules::cors(config, route);
+    let cors = rules.cors(route);
+    let chain = rules.chain(name, route).unwrap_or_else(|found| {
+        faults.extend(found);
+        None
+    });
     let edits = Edits::compile(route, told, cors.as_ref());
     let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, identified)).transpose();
     let cache = cache.unwrap_or_else(|fault| {
@@ -416,7 +418,7 @@ fn compile_route(
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
-            Route { name: name.to_owned(), action, rules: None, cors, edits, pages: None, maintenance: None },
+            Route { name: name.to_owned(), action, rules: chain, cors, edits, pages: None, maintenance: None },
             conditions,
         )),
         _ => Err(faults),

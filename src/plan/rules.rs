@@ -9,15 +9,25 @@ use crate::config::{Fault, network};
 use crate::gateway::cors::{Cors, Spec};
 use crate::gateway::{Address, ApiKey, Chain, Consumer, Consumers, Groups, Key, Link, Rule};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What routes may have rules of.
-pub(super) struct Rules<'a> {
-    config: &'a Config,
-    consumers: Arc<Consumers>,
-    /// Those of type ip, by name: a list is kept once, however many routes go by it.
-    addresses: BTreeMap<&'a str, Arc<Address>>,
+/// The rules that routes may have, each compiled once, however many routes have it.
+pub(super) struct Rules<'a>(HashMap<&'a str, Known<'a>>);
+
+struct Known<'a> {
+    /// Its place among all rules.
+    index: usize,
+    mode: RuleMode,
+    does: Does<'a>,
+}
+
+enum Does<'a> {
+    ApiKey(Arc<ApiKey>),
+    Cors(Arc<Cors>),
+    /// What it asks for depends on the route's other rules.
+    Groups(&'a model::Groups),
+    Ip(Arc<Address>),
 }
 
 /// Headers that tell targets who asks: what clients send under these names says nothing, and goes no further.
@@ -32,105 +42,93 @@ const TOLD: [&str; 7] = [
 ];
 
 impl<'a> Rules<'a> {
-    pub(super) fn compile(config: &'a Config, files: &Files) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let consumers = consumers(config, files).unwrap_or_else(|found| {
-            faults.extend(found);
-            Consumers::new()
-        });
-        let mut addresses = BTreeMap::new();
-        for (name, rule) in &config.rules {
-            if let RuleKind::Ip(of) = &rule.kind {
-                addresses.insert(name.as_str(), Arc::new(address(name, of, files, &mut faults)));
-            }
-        }
-        match faults.is_empty() {
-            true => Ok(Self { config, consumers: Arc::new(consumers), addresses }),
-            false => Err(faults),
-        }
-    }
-
-    /// Those of a route; `None`: it has none.
-    pub(super) fn of(&self, name: &str, route: &model::Route) -> Result<Option<Arc<Chain>>, Vec<Fault>> {
-        let (mut links, mut faults) = (Vec::new(), Vec::new());
-        for (place, named) in route.rules.iter().enumerate() {
-            let known = self.config.rules.iter().enumerate().find(|(_, (name, _))| *name == named);
-            let Some((index, (_, rule))) = known else {
-                let at = ["routes", name, "rules", &place.to_string()];
-                faults.push(fault(&at, format!("no rule is named `{named}`"), None));
-                continue;
+    /// Those of a configuration. What is at fault of them is added to `faults`.
+    pub(super) fn compile(config: &'a Config, files: &Files, faults: &mut Vec<Fault>) -> Self {
+        let consumers = Arc::new(consumers(config, files, faults));
+        let known = |(index, (name, rule)): (usize, (&'a String, &'a model::Rule))| {
+            let does = match &rule.kind {
+                RuleKind::ApiKey(of) => Does::ApiKey(Arc::new(ApiKey::new(&of.header, &of.realm, consumers.clone()))),
+                RuleKind::Cors(of) => Does::Cors(Arc::new(cors(index, of))),
+                RuleKind::Groups(of) => Does::Groups(of),
+                RuleKind::Ip(of) => Does::Ip(Arc::new(address(name, of, files, faults))),
             };
-            if rule.mode != RuleMode::Off {
-                let shadow = rule.mode == RuleMode::Shadow;
-                links.extend(self.rule(named, &rule.kind, route).map(|rule| Link { index, shadow, rule }));
-            }
-        }
-        match faults.is_empty() {
-            true => Ok((!links.is_empty()).then(|| Arc::new(Chain::new(links)))),
-            false => Err(faults),
-        }
+            (name.as_str(), Known { index, mode: rule.mode, does })
+        };
+        Self(config.rules.iter().enumerate().map(known).collect())
     }
 
-    /// One that is asked; `None`: it has its say elsewhere.
-    fn rule(&self, name: &str, kind: &RuleKind, route: &model::Route) -> Option<Arc<dyn Rule>> {
-        Some(match kind {
-            RuleKind::ApiKey(of) => Arc::new(self.api_key(of)),
-            RuleKind::Cors(_) => return None,
-            RuleKind::Groups(of) => Arc::new(Groups::new(&of.allow, self.challenge(route))),
-            // It was compiled before all routes.
-            RuleKind::Ip(_) => self.addresses.get(name).cloned().unwrap_or_default(),
+    /// Those of a route that are not off.
+    fn on<'r>(&'r self, route: &'r model::Route) -> impl Iterator<Item = &'r Known<'a>> {
+        route.rules.iter().filter_map(|name| self.0.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
+    }
+
+    /// Those that a route's requests are put to; `None`: there is none.
+    pub(super) fn chain(&self, name: &str, route: &model::Route) -> Result<Option<Arc<Chain>>, Vec<Fault>> {
+        let unknown = route.rules.iter().enumerate().filter(|(_, named)| !self.0.contains_key(named.as_str()));
+        let dangling = |(place, named): (usize, &String)| {
+            fault(&["routes", name, "rules", &place.to_string()], format!("no rule is named `{named}`"), None)
+        };
+        let faults: Vec<Fault> = unknown.map(dangling).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let link = |known: &Known<'_>| {
+            let rule: Arc<dyn Rule> = match &known.does {
+                Does::ApiKey(of) => of.clone(),
+                Does::Cors(_) => return None,
+                Does::Groups(of) => Arc::new(Groups::new(&of.allow, self.challenge(route))),
+                Does::Ip(of) => of.clone(),
+            };
+            Some(Link { index: known.index, shadow: known.mode == RuleMode::Shadow, rule })
+        };
+        let links: Vec<Link> = self.on(route).filter_map(link).collect();
+        Ok((!links.is_empty()).then(|| Arc::new(Chain::new(links))))
+    }
+
+    fn keys<'r>(&'r self, route: &'r model::Route) -> impl Iterator<Item = &'r ApiKey> {
+        self.on(route).filter_map(|known| match &known.does {
+            Does::ApiKey(of) => Some(&**of),
+            Does::Cors(_) | Does::Groups(_) | Does::Ip(_) => None,
         })
-    }
-
-    fn api_key(&self, of: &model::ApiKey) -> ApiKey {
-        ApiKey::new(&of.header, &of.realm, self.consumers.clone())
     }
 
     /// What whoever is nobody is to prove themselves with.
     fn challenge(&self, route: &model::Route) -> Arc<str> {
-        let rules = route.rules.iter().filter_map(|name| self.config.rules.get(name));
-        let mut keys = rules.filter_map(|rule| match &rule.kind {
-            RuleKind::ApiKey(of) if rule.mode != RuleMode::Off => Some(self.api_key(of).challenge().clone()),
-            _ => None,
-        });
-        keys.next().unwrap_or_else(|| "Key".into())
+        self.keys(route).next().map_or_else(|| "Key".into(), |key| key.challenge().clone())
     }
-}
 
-/// What a route's rules change in requests: what clients prove themselves with goes no further, and targets are told who they are.
-pub(super) fn edits(config: &Config, route: &model::Route) -> Vec<Edit> {
-    let rules = route.rules.iter().filter_map(|name| config.rules.get(name)).filter(|rule| rule.mode != RuleMode::Off);
-    let headers: Vec<&str> = rules
-        .filter_map(|rule| match &rule.kind {
-            RuleKind::ApiKey(of) => Some(&*of.header),
-            RuleKind::Cors(_) | RuleKind::Groups(_) | RuleKind::Ip(_) => None,
+    /// What a route's rules change in requests: what clients prove themselves with goes no further, and targets are told who they are.
+    pub(super) fn edits(&self, route: &model::Route) -> Vec<Edit> {
+        let headers: Vec<&str> = self.keys(route).map(ApiKey::header).collect();
+        if headers.is_empty() {
+            return Vec::new();
+        }
+        let removed = headers.into_iter().chain(TOLD).map(|name| Edit::Remove(name.into()));
+        let told = [("X-Consumer-Username", "{consumer.name}"), ("X-Consumer-Groups", "{consumer.groups}")];
+        // They are templates, as a test says.
+        let set = |(name, text): (&str, &str)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?));
+        removed.chain(told.into_iter().filter_map(set)).collect()
+    }
+
+    /// Whose scripts may read a route's answers; `None`: no rule says so.
+    pub(super) fn cors(&self, route: &model::Route) -> Option<Arc<Cors>> {
+        self.on(route).find_map(|known| match &known.does {
+            Does::Cors(of) => Some(of.clone()),
+            Does::ApiKey(_) | Does::Groups(_) | Does::Ip(_) => None,
         })
-        .collect();
-    if headers.is_empty() {
-        return Vec::new();
     }
-    let removed = headers.into_iter().chain(TOLD).map(|name| Edit::Remove(name.into()));
-    let told = [("X-Consumer-Username", "{consumer.name}"), ("X-Consumer-Groups", "{consumer.groups}")];
-    // They are templates, as a test says.
-    let told = told.into_iter().filter_map(|(name, text)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?)));
-    removed.chain(told).collect()
 }
 
-/// Whose scripts may read a route's answers; `None`: no rule says so.
-pub(super) fn cors(config: &Config, route: &model::Route) -> Option<Arc<Cors>> {
-    route.rules.iter().find_map(|named| {
-        let (index, (_, rule)) = config.rules.iter().enumerate().find(|(_, (name, _))| *name == named)?;
-        let RuleKind::Cors(of) = &rule.kind else { return None };
-        let spec = Spec {
-            origins: &of.origins,
-            methods: &of.methods,
-            headers: &of.headers,
-            expose: &of.expose_headers,
-            credentials: of.credentials,
-            max_age: of.max_age.0.as_secs(),
-        };
-        (rule.mode != RuleMode::Off).then(|| Arc::new(Cors::new(index, spec)))
-    })
+fn cors(index: usize, of: &model::Cors) -> Cors {
+    let spec = Spec {
+        origins: &of.origins,
+        methods: &of.methods,
+        headers: &of.headers,
+        expose: &of.expose_headers,
+        credentials: of.credentials,
+        max_age: of.max_age.0.as_secs(),
+    };
+    Cors::new(index, spec)
 }
 
 fn address(name: &str, of: &model::Ip, files: &Files, faults: &mut Vec<Fault>) -> Address {
@@ -162,8 +160,8 @@ fn listed<'f>(files: &'f Files, at: &[&str]) -> Result<Vec<(usize, &'f str)>, St
     Ok(lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
-fn consumers(config: &Config, files: &Files) -> Result<Consumers, Vec<Fault>> {
-    let (mut consumers, mut faults) = (Consumers::new(), Vec::new());
+fn consumers(config: &Config, files: &Files, faults: &mut Vec<Fault>) -> Consumers {
+    let mut consumers = Consumers::new();
     for (name, of) in &config.consumers {
         let groups = of.groups.iter().map(|group| group.as_str().into()).collect();
         let consumer = Arc::new(Consumer { name: name.as_str().into(), groups });
@@ -191,7 +189,7 @@ fn consumers(config: &Config, files: &Files) -> Result<Consumers, Vec<Fault>> {
             }
         }
     }
-    if faults.is_empty() { Ok(consumers) } else { Err(faults) }
+    consumers
 }
 
 #[cfg(test)]
@@ -204,9 +202,11 @@ mod tests {
             rules: [("key".to_owned(), rule(RuleMode::Shadow)), ("off".to_owned(), rule(RuleMode::Off))].into(),
             ..Config::default()
         };
-        let edits = |rules: &[&str]| {
-            let rules = rules.iter().map(|&name| name.to_owned()).collect();
-            edits(&config, &model::Route { rules, ..model::Route::default() })
+        let (files, mut faults) = (Files::default(), Vec::new());
+        let rules = Rules::compile(&config, &files, &mut faults);
+        let edits = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            rules.edits(&model::Route { rules: names, ..model::Route::default() })
         };
         assert!(edits(&[]).is_empty() && edits(&["off"]).is_empty());
         let shown: Vec<String> = edits(&["key"]).iter().map(Edit::to_string).collect();

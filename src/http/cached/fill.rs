@@ -156,20 +156,8 @@ impl Filler {
             ticket: Ticket::NONE,
         };
         self.sent.set(wall());
-        let mut exchange = Exchange {
-            connection,
-            heads: &mut heads,
-            text,
-            outcome: Outcome::told(&connection),
-            keep_alive: false,
-            grpc: false,
-            continued: false,
-            hurried: false,
-            switched: None,
-            backlog: None,
-            busy: Some(lane.enter()),
-            filler: Some(self),
-        };
+        let mut exchange = Exchange::begin(connection, &mut heads);
+        (exchange.text, exchange.outcome, exchange.filler) = (text, Outcome::told(&connection), Some(self));
         forward::forward(&mut exchange, &rule, path, &incoming, Lease::empty()).await;
         drop(exchange);
         heads.clear();

@@ -114,7 +114,7 @@ fn small(exchange: &mut Exchange<'_>, caching: &Caching, key: Key) -> Option<Lea
         && caching.store.purged(entry).is_none()
         && entry.freshness.verdict(resident, &RequestDirectives::default()) == Use::Fresh;
     let length = entry.body.length().filter(|length| usable && *length <= INLINE as u64)?;
-    let stored = Whole { head: &entry.head, status: entry.status, freshness: &entry.freshness, resident, length };
+    let stored = AsStored { head: &entry.head, status: entry.status, freshness: &entry.freshness, resident, length };
     let is_head = exchange.heads.request.method == Method::Head;
     let room = usize::try_from(if is_head { 0 } else { length }).unwrap_or(0);
     let mut out = write_head(exchange, caching, &stored, room);
@@ -164,7 +164,7 @@ impl<'e> Wanted<'e> {
 }
 
 /// An answer that is given as it is stored.
-pub(super) struct Whole<'a> {
+pub(super) struct AsStored<'a> {
     pub(super) head: &'a [u8],
     pub(super) status: u16,
     pub(super) freshness: &'a Freshness,
@@ -175,8 +175,8 @@ pub(super) struct Whole<'a> {
 }
 
 /// Writes the head of a hit, with room for so many bytes behind it.
-pub(super) fn write_head(exchange: &mut Exchange<'_>, caching: &Caching, stored: &Whole<'_>, room: usize) -> Lease {
-    let Whole { head, status, freshness, resident, length } = *stored;
+pub(super) fn write_head(exchange: &mut Exchange<'_>, caching: &Caching, stored: &AsStored<'_>, room: usize) -> Lease {
+    let AsStored { head, status, freshness, resident, length } = *stored;
     exchange.keep_alive &= !exchange.connection.is_leaving();
     let mut out = Lease::with_room(head.len() + 256 + room);
     let text = out.buffer();

@@ -2,7 +2,7 @@
 
 use super::batch::send_read;
 use super::fill::{WINDOW, wall};
-use super::quick::{Whole, is_plain, write_head};
+use super::quick::{AsStored, is_plain, write_head};
 use super::view::View;
 use super::{Cached, Course};
 use crate::cache::disk::{self, CHUNK, Chunks, Disk, Stored};
@@ -138,7 +138,7 @@ impl Cached<'_, '_> {
     pub(super) async fn pass_on(&mut self, passing: Box<Passing>) -> Course {
         let Passing { answer: Answer { status, freshness, .. }, stored, resident } = *passing;
         let length = stored.length();
-        let whole = Whole { head: stored.head(), status, freshness: &freshness, resident, length };
+        let whole = AsStored { head: stored.head(), status, freshness: &freshness, resident, length };
         let out = write_head(self.exchange, self.caching, &whole, 0);
         let disk::Body::Whole(content) = stored.into_body() else { return Course::Pass };
         let Connection { client, listener, era, .. } = self.exchange.connection;

@@ -21,6 +21,17 @@ fn origin() -> Target {
     })
 }
 
+/// A target whose answers are fresh for long, each with a body made of its path.
+fn fresh(body: impl Fn(&str) -> String + Send + Sync + 'static) -> Target {
+    Target::with("origin", move |peer| {
+        while let Some(seen) = peer.request() {
+            if peer.reply(200, &["Cache-Control: max-age=600"], body(&seen.path).as_bytes()).is_none() {
+                return;
+            }
+        }
+    })
+}
+
 fn config(target: &Target, folder: &Path) -> String {
     http(&[target])
         + &format!("\n[caches.c]\nmemory = \"4MiB\"\ndisk = {{ path = \"{}\", size = \"64MiB\" }}\n", folder.display())
@@ -70,13 +81,7 @@ fn what_is_on_the_disk_is_found_again_after_a_kill() {
 fn what_memory_has_no_room_for_is_given_from_the_disk_and_taken_in_once_it_is_asked_for_again() {
     let folder = Directory::new();
     let body = |path: &str| path.repeat(16_000 / path.len());
-    let target = Target::with("origin", move |peer| {
-        while let Some(seen) = peer.request() {
-            if peer.reply(200, &["Cache-Control: max-age=600"], body(&seen.path).as_bytes()).is_none() {
-                return;
-            }
-        }
-    });
+    let target = fresh(body);
     let desk = start_with(&config(&target, folder.path()).replace("\"4MiB", "\"1MiB"));
     let paths: Vec<String> = (100..300).map(|nth| format!("/{nth}")).collect();
     let mut client = desk.proxy.client();
@@ -100,13 +105,7 @@ fn what_memory_has_no_room_for_is_given_from_the_disk_and_taken_in_once_it_is_as
 fn what_a_client_does_not_take_at_once_of_what_is_on_the_disk_is_whole_all_the_same() {
     let folder = Directory::new();
     let body = |path: &str| path.repeat(60_000 / path.len());
-    let target = Target::with("origin", move |peer| {
-        while let Some(seen) = peer.request() {
-            if peer.reply(200, &["Cache-Control: max-age=600"], body(&seen.path).as_bytes()).is_none() {
-                return;
-            }
-        }
-    });
+    let target = fresh(body);
     let desk = start_with(&config(&target, folder.path()).replace("\"4MiB", "\"1MiB"));
     let paths: Vec<String> = (100..500).map(|nth| format!("/{nth}")).collect();
     let mut client = desk.proxy.client();

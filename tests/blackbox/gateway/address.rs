@@ -2,7 +2,7 @@
 
 use crate::reload::reload;
 use crate::support::client::Client;
-use crate::support::proxy::{Directory, Proxy, ringway};
+use crate::support::proxy::{Directory, Proxy};
 use crate::support::toml::http_with;
 use crate::support::{Target, eventually};
 
@@ -59,7 +59,6 @@ fn a_list_that_has_nobody_in_it_lets_nobody_in() {
     let file = folder.write("allow", "# nobody yet\n");
     let proxy = Proxy::start(config(&target, &format!("allow_files = [\"{file}\"]")));
     assert_eq!(from(&proxy, "127.0.8.1", &[]), 403);
-    let file = folder.write("ringway.toml", &config(&target, ""));
-    let (code, out, err) = ringway(&["check", "-c", &file]);
-    assert!(code != Some(0) && (out + &err).contains("rule `from` keeps nobody out"));
+    let told = super::faults(&config(&target, "deny = [\"127.0.8.1\"]"), "deny = [\"127.0.8.1\"]", "");
+    assert!(told.contains("rule `from` keeps nobody out"), "{told}");
 }

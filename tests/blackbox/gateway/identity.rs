@@ -1,6 +1,6 @@
 //! Consumers by their keys, and who comes in by that.
 
-use super::config;
+use super::{config, faults};
 use crate::reload::{reload, rewrite};
 use crate::support::client::Response;
 use crate::support::proxy::{Directory, Proxy, ringway};
@@ -280,13 +280,9 @@ fn rules_that_make_no_sense_are_told_where_they_stand() {
         ("keys = [\"key-of-other\"]", "keys = [\"short\"]", "key 1: it is shorter than 8 bytes"),
         ("keys = [\"key-of-other\"]", "keys_file = \"/nowhere\"", "`/nowhere` cannot be read"),
     ] {
-        let text = config(&target, "[\"key\"]", "");
-        assert!(text.contains(from), "{from}");
-        let folder = Directory::new();
-        let file = folder.write("ringway.toml", &text.replacen(from, to, 1));
-        let (code, out, err) = ringway(&["check", "-c", &file]);
-        assert!(code != Some(0) && [&*out, &*err].concat().contains(said), "{to}: {out}{err}");
-        assert!(![&*out, &*err].concat().contains("key-of-acme"), "no key is shown: {out}{err}");
+        let told = faults(&config(&target, "[\"key\"]", ""), from, to);
+        assert!(told.contains(said), "{to}: {told}");
+        assert!(!told.contains("key-of-acme"), "no key is shown: {told}");
     }
 }
 

@@ -5,7 +5,19 @@ mod cors;
 mod identity;
 
 use crate::support::Target;
+use crate::support::proxy::{Directory, ringway};
 use crate::support::toml::http;
+
+/// What `ringway check` says of a configuration in which `from` is `to`; it must not be good.
+#[track_caller]
+fn faults(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    let folder = Directory::new();
+    let file = folder.write("ringway.toml", &text.replacen(from, to, 1));
+    let (code, out, err) = ringway(&["check", "-c", &file]);
+    assert_ne!(code, Some(0), "{to}: {out}{err}");
+    out + &err
+}
 
 /// A route `/v1/` of these rules in front of a target, a second consumer beside `acme`, and a listener pool for all other paths.
 fn config(target: &Target, rules: &str, more: &str) -> String {
