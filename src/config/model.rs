@@ -116,14 +116,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// Has the access log show no header with which clients prove themselves, as rules name it.
+    /// Has the access log show nothing with which clients prove themselves, as rules name it.
     pub(super) fn hide_keys(&mut self) {
         let Some(log) = &mut self.access_log else { return };
         for rule in self.rules.values() {
-            let RuleKind::ApiKey(ApiKey { header, .. }) = &rule.kind else { continue };
-            let is_known = [&log.redact.headers, &log.redact.except_headers].iter().any(|names| names.contains(header));
-            if !is_known {
-                log.redact.headers.push(header.clone());
+            let RuleKind::ApiKey(key) = &rule.kind else { continue };
+            let shown = &log.redact.except_headers;
+            if let Some(header) = key.header().map(str::to_owned).filter(|header| !shown.contains(header)) {
+                push_new(&mut log.redact.headers, header);
+            }
+            if let Some(query) = &key.query {
+                push_new(&mut log.redact.query, query.clone());
             }
         }
     }
@@ -443,5 +446,11 @@ impl Default for ListenerTimeouts {
             write_stall: Span::secs(30),
             idle: Span::secs(60),
         }
+    }
+}
+
+fn push_new(list: &mut Vec<String>, one: String) {
+    if !list.contains(&one) {
+        list.push(one);
     }
 }

@@ -1,7 +1,9 @@
 //! The workers' lives: starting them, handing them plans, watching their pulse, standing in for those that stopped.
 
+use super::answers;
 use super::present::Present;
 use super::sockets::Sockets;
+use crate::lane::Desk;
 use crate::lane::bans::Bans;
 use crate::lane::{LogChange, Share, TriedPlan};
 use crate::net::{self, Backend, Post};
@@ -26,6 +28,7 @@ pub struct Crew {
     cores: Vec<usize>,
     admission: Arc<Admission>,
     bans: Arc<Bans>,
+    desk: Desk,
     log: Option<LogTo>,
     traces: trace::Queue,
     members: Vec<Member>,
@@ -101,8 +104,9 @@ impl Crew {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let (bans, members) = (Arc::default(), Vec::new());
-        let mut crew = Self { present, sockets, backend, cores, admission, bans, log, traces, members, handed: 0 };
+        let (bans, desk, members) = (Arc::default(), answers::open(), Vec::new());
+        let mut crew =
+            Self { present, sockets, backend, cores, admission, bans, desk, log, traces, members, handed: 0 };
         for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
@@ -308,6 +312,7 @@ impl Crew {
             admission: self.admission.clone(),
             traces: self.traces.clone(),
             bans: self.bans.clone(),
+            desk: self.desk.clone(),
             pulse: pulse.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("ringway-w{index}")).spawn(move || {

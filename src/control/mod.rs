@@ -8,6 +8,7 @@
 
 mod acme;
 pub mod admin;
+mod answers;
 mod caches;
 mod certificates;
 mod checks;

@@ -1,6 +1,6 @@
 //! Who may come in, by their addresses.
 
-use super::{Asked, Denial, Phase, Ranges, Rule, Who};
+use super::{Asked, Denial, Halt, Phase, Ranges, Rule, Who};
 use crate::observe::reason::Reason;
 use ipnet::IpNet;
 
@@ -25,12 +25,12 @@ impl Rule for Address {
         Phase::Early
     }
 
-    fn decide(&self, asked: &Asked<'_>, _: &mut Who) -> Result<(), Denial> {
+    fn decide(&self, asked: &Asked<'_>, _: &mut Who) -> Result<(), Halt> {
         let word = match &self.allow {
             _ if self.deny.contains(asked.client) => "address-denied",
             Some(allow) if !allow.contains(asked.client) => "address-not-allowed",
             _ => return Ok(()),
         };
-        Err(Denial { reason: Reason::Denied, ..Denial::forbidden(word) })
+        Err(Denial::new(403, Reason::Denied, word).into())
     }
 }

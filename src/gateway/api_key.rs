@@ -1,33 +1,22 @@
-//! Consumers by the keys that they send in a header.
+//! Consumers by the keys that they send.
 
-use super::{Asked, Consumers, Denial, Phase, Rule, Who};
+use super::{Asked, Challenges, Consumers, Denial, Halt, Phase, Place, Rule, Who};
 use std::sync::Arc;
 
 /// A rule of type api-key.
 #[derive(Debug)]
 pub struct ApiKey {
-    header: Box<str>,
+    places: Box<[Place]>,
     challenge: Arc<str>,
     consumers: Arc<Consumers>,
 }
 
 impl ApiKey {
-    /// One that looks into `header`; `realm` has no `"` and no `\`.
-    pub fn new(header: &str, realm: &str, consumers: Arc<Consumers>) -> Self {
-        let challenge = format!("Key realm=\"{realm}\", header=\"{header}\"").into();
-        Self { header: header.into(), challenge, consumers }
-    }
-}
-
-impl ApiKey {
-    /// The header that has the key.
-    pub fn header(&self) -> &str {
-        &self.header
-    }
-
-    /// What the client is to prove itself with.
-    pub fn challenge(&self) -> &Arc<str> {
-        &self.challenge
+    /// One that looks into all of `places`; `realm` has no `"` and no `\`.
+    pub fn new(places: &[Place], realm: &str, consumers: Arc<Consumers>) -> Self {
+        let named = places.iter().map(|place| format!(", {place}")).collect::<String>();
+        let challenge = format!("Key realm=\"{realm}\"{named}").into();
+        Self { places: places.into(), challenge, consumers }
     }
 }
 
@@ -36,21 +25,28 @@ impl Rule for ApiKey {
         Phase::Identity
     }
 
-    fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Denial> {
-        let (mut sent, mut found) = (0, None);
-        asked.lines.each(&self.header, &mut |value| {
-            sent += 1;
-            found = self.consumers.of_key(value).filter(|_| sent == 1).cloned();
-        });
-        let word = match (sent, found) {
-            (1, Some(consumer)) => {
-                who.consumer = Some(consumer);
-                return Ok(());
-            }
-            (0, _) => "no-key",
-            (1, None) => "unknown-key",
-            _ => "several-keys",
+    fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
+        let (mut sent, mut key) = (0, None);
+        for place in &self.places {
+            let (count, found) = place.find(asked.request);
+            sent += count;
+            key = key.or(found);
+        }
+        let denial = match (sent, key) {
+            (1, Some(key)) => match self.consumers.of_key(&key) {
+                Some(consumer) => {
+                    who.consumer = Some(consumer.clone());
+                    return Ok(());
+                }
+                None => Denial::unauthenticated("unknown-key"),
+            },
+            (0, _) => Denial::unauthenticated("no-key").absent(),
+            _ => Denial::unauthenticated("several-keys"),
         };
-        Err(Denial::unauthenticated(word, &self.challenge))
+        Err(denial.with(&self.challenge).into())
+    }
+
+    fn challenges(&self) -> Challenges {
+        Challenges::from_iter([self.challenge.clone()])
     }
 }

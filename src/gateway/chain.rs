@@ -1,11 +1,15 @@
 //! The rules of a route, in the order in which they are asked.
 
-use super::{Asked, Denial, Rule, Who};
+use super::{Asked, Challenges, Denial, Halt, Question, Rule, Who};
 use std::sync::Arc;
 
 /// The rules of a route.
 #[derive(Debug)]
-pub struct Chain(Box<[Link]>);
+pub struct Chain {
+    links: Box<[Link]>,
+    /// What whoever is nobody may prove themselves with.
+    challenges: Challenges,
+}
 
 /// A rule of a route.
 #[derive(Debug)]
@@ -18,6 +22,17 @@ pub struct Link {
     pub rule: Arc<dyn Rule>,
 }
 
+/// What a rule has said of a request.
+#[derive(Debug)]
+pub struct Note<'a> {
+    /// The place of the rule among all.
+    pub rule: usize,
+    /// Whether it lets through what it would refuse.
+    pub shadow: bool,
+    /// What it would refuse, and why.
+    pub denial: Option<&'a Denial>,
+}
+
 /// A request that goes no further.
 #[derive(Debug)]
 pub struct Refused {
@@ -27,35 +42,52 @@ pub struct Refused {
     pub denial: Denial,
 }
 
+/// Where a chain stops.
+#[derive(Debug)]
+pub enum Stop {
+    /// The request goes no further.
+    Refused(Refused),
+    /// A rule needs to know something. With the answer the chain goes on at this rule, by its position in it.
+    Asks(usize, Box<Question>),
+}
+
 impl Chain {
     /// Those rules, in the order in which the route names them.
     pub fn new(mut links: Vec<Link>) -> Self {
         links.sort_by_key(|link| link.rule.phase());
-        Self(links.into())
+        let challenges = links.iter().flat_map(|link| link.rule.challenges()).collect();
+        Self { links: links.into(), challenges }
     }
 
     /// The places of the rules among all, in the order in which they are asked.
     pub fn indexes(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().map(|link| link.index)
+        self.links.iter().map(|link| link.index)
     }
 
-    /// Asks one rule after the other. `note` is told of each that was asked, and of what it would refuse.
+    /// Asks one rule after the other, beginning at a position. `note` is told what each has said.
     ///
     /// # Errors
-    /// The first that refuses.
+    /// The first that refuses, or that needs to know something.
     pub fn decide(
         &self,
+        from: usize,
         asked: &Asked<'_>,
         who: &mut Who,
-        mut note: impl FnMut(&Link, Option<&Denial>),
-    ) -> Result<(), Refused> {
-        for link in &self.0 {
-            let decided = link.rule.decide(asked, who);
-            note(link, decided.as_ref().err());
-            if let Err(denial) = decided
-                && !link.shadow
-            {
-                return Err(Refused { rule: link.index, denial });
+        mut note: impl FnMut(Note<'_>),
+    ) -> Result<(), Stop> {
+        for (at, link) in self.links.iter().enumerate().skip(from) {
+            let denied = match link.rule.decide(asked, who) {
+                Ok(()) => None,
+                Err(Halt::Denied(denial)) => Some(denial),
+                Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
+            };
+            note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref() });
+            if let Some(mut denial) = denied.filter(|_| !link.shadow) {
+                // RFC 9110 §15.5.2: there is one with each.
+                if denial.status == 401 && denial.challenges.is_empty() {
+                    denial.challenges = self.challenges.clone();
+                }
+                return Err(Stop::Refused(Refused { rule: link.index, denial }));
             }
         }
         Ok(())

@@ -1,19 +1,17 @@
 //! Who may come in, by the groups that consumers are in.
 
-use super::{Asked, Denial, Phase, Rule, Who};
-use std::sync::Arc;
+use super::{Asked, Denial, Halt, Phase, Rule, Who};
 
 /// A rule of type groups.
 #[derive(Debug)]
 pub struct Groups {
     allow: Box<[Box<str>]>,
-    challenge: Arc<str>,
 }
 
 impl Groups {
-    /// One that lets in who is in one of these; `challenge` is that of the rules that find out who asks.
-    pub fn new(allow: &[String], challenge: Arc<str>) -> Self {
-        Self { allow: allow.iter().map(|group| group.as_str().into()).collect(), challenge }
+    /// One that lets in who is in one of these.
+    pub fn new(allow: &[String]) -> Self {
+        Self { allow: allow.iter().map(|group| group.as_str().into()).collect() }
     }
 }
 
@@ -22,11 +20,11 @@ impl Rule for Groups {
         Phase::Authorize
     }
 
-    fn decide(&self, _: &Asked<'_>, who: &mut Who) -> Result<(), Denial> {
+    fn decide(&self, _: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
         match &who.consumer {
-            None => Err(Denial::unauthenticated("nobody", &self.challenge)),
+            None => Err(Denial::unauthenticated("nobody").absent().into()),
             Some(consumer) if consumer.groups.iter().any(|group| self.allow.contains(group)) => Ok(()),
-            Some(_) => Err(Denial::forbidden("group")),
+            Some(_) => Err(Denial::forbidden("group").into()),
         }
     }
 }

@@ -1,46 +1,76 @@
 //! What is decided of a request before it goes on: rules, one file each, and who asks.
 //!
-//! What always holds: a rule knows nothing of protocols and does no I/O; it gets what was asked, and the time where it needs it. Those of
-//! a route go phase by phase, as DESIGN's table has it, and within a phase in the order in which the route names them; the first that
-//! refuses ends it. One in shadow mode decides, and lets through.
+//! What always holds: a rule knows nothing of protocols and does no I/O; it gets what was asked, and the time where it needs it. Where
+//! it needs to know what only others can say, it asks, and is put to the same request again with what they said. Those of a route go
+//! phase by phase, as DESIGN's table has it, and within a phase in the order in which the route names them; the first that refuses
+//! ends it. One in shadow mode decides, and lets through.
 //!
 //! May depend on `observe` alone.
 
 mod address;
 mod api_key;
+mod ask;
 mod chain;
+mod combined;
 mod consumers;
 pub mod cors;
 mod groups;
+mod guest;
 pub mod jwt;
 pub mod limits;
+mod place;
 mod ranges;
 
 pub use address::Address;
 pub use api_key::ApiKey;
-pub use chain::{Chain, Link, Refused};
+pub use ask::{Answer, Failure, Fetch, Fetched, Question, Said, What};
+pub use chain::{Chain, Link, Note, Refused, Stop};
+pub use combined::{AllOf, AnyOf};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use cors::Cors;
 pub use groups::Groups;
+pub use guest::Guest;
+pub use place::Place;
 pub use ranges::Ranges;
 
 use crate::observe::reason::Reason;
+use smallvec::SmallVec;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a request asks for.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// The client, whom a trusted proxy may have named.
     pub client: IpAddr,
-    /// Its header lines.
-    pub lines: &'a dyn Lines,
+    /// What it has sent.
+    pub request: &'a dyn Request,
+    /// Monotonic time since the boot of the host, in steps of a few milliseconds.
+    pub now: Duration,
+    /// What others have said of it so far.
+    pub answers: &'a [Answer],
 }
 
-/// The header lines of a request.
-pub trait Lines {
-    /// Shows the value of each line of this name, in any case.
+/// A request, as its client sent it.
+pub trait Request {
+    /// Its method.
+    fn method(&self) -> &[u8];
+
+    /// "http" or "https".
+    fn scheme(&self) -> &str;
+
+    /// The host and port that it names, as they were sent.
+    fn authority(&self) -> &[u8];
+
+    /// The normal form of its path.
+    fn path(&self) -> &[u8];
+
+    /// What stands behind the `?`, as it was sent.
+    fn query(&self) -> Option<&[u8]>;
+
+    /// Shows the value of each header line of this name, in any case.
     fn each(&self, name: &str, see: &mut dyn FnMut(&[u8]));
 }
 
@@ -71,8 +101,26 @@ pub struct Denial {
     pub reason: Reason,
     /// What it was, in a word of the rule's own.
     pub word: &'static str,
-    /// What the client is to prove itself with (RFC 9110 §11.6.1).
-    pub challenge: Option<Arc<str>>,
+    /// Whether the client has sent nothing of what the rule looks for.
+    pub absent: bool,
+    /// What the client may prove itself with (RFC 9110 §11.6.1): each is a line. Where there is none, what the route's rules look for.
+    pub challenges: Challenges,
+    /// After how many seconds the client may try again; 0: it is not said.
+    pub retry_after: u32,
+    /// Further whole lines of the answer's head, each with its end.
+    pub lines: String,
+}
+
+/// What clients may prove themselves with.
+pub type Challenges = SmallVec<[Arc<str>; 1]>;
+
+/// Why a request does not go on for now.
+#[derive(Debug)]
+pub enum Halt {
+    /// It never will.
+    Denied(Denial),
+    /// Somebody is to be asked first. Then the rule is put to the same request again, with the answer.
+    Ask(Box<Question>),
 }
 
 /// Something that is decided of requests.
@@ -83,19 +131,54 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// Lets a request go on, or not; notes of who asks what it has found out.
     ///
     /// # Errors
-    /// Why it goes no further.
-    fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Denial>;
+    /// Why it goes no further, or whom to ask before that is known.
+    fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt>;
+
+    /// What whoever is nobody may prove themselves with.
+    fn challenges(&self) -> Challenges {
+        Challenges::new()
+    }
 }
 
 impl Denial {
+    /// A refusal.
+    pub fn new(status: u16, reason: Reason, word: &'static str) -> Self {
+        let (challenges, lines) = (Challenges::new(), String::new());
+        Self { status, reason, word, absent: false, challenges, retry_after: 0, lines }
+    }
+
     /// Nobody whom the rule knows (RFC 9110 §15.5.2).
-    pub fn unauthenticated(word: &'static str, challenge: &Arc<str>) -> Self {
-        Self { status: 401, reason: Reason::Unauthenticated, word, challenge: Some(challenge.clone()) }
+    pub fn unauthenticated(word: &'static str) -> Self {
+        Self::new(401, Reason::Unauthenticated, word)
     }
 
     /// Somebody who may not (RFC 9110 §15.5.4).
     pub fn forbidden(word: &'static str) -> Self {
-        Self { status: 403, reason: Reason::Forbidden, word, challenge: None }
+        Self::new(403, Reason::Forbidden, word)
+    }
+
+    /// The same, to somebody who has sent nothing of what the rule looks for.
+    pub fn absent(self) -> Self {
+        Self { absent: true, ..self }
+    }
+
+    /// The same, with what the client may prove itself with.
+    pub fn with(mut self, challenge: &Arc<str>) -> Self {
+        self.challenges.push(challenge.clone());
+        self
+    }
+}
+
+impl From<Denial> for Halt {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// What was said to the rule at this place among all, in the order in which it asked.
+    pub fn said_to(&self, rule: usize) -> impl Iterator<Item = &'a Answer> + use<'a> {
+        self.answers.iter().filter(move |answer| answer.rule == rule)
     }
 }
 

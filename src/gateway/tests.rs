@@ -2,9 +2,29 @@
 
 use super::*;
 
-struct Sent<'a>(&'a [(&'a str, &'a str)]);
+struct Sent<'a>(&'a [(&'a str, &'a str)], &'a str);
 
-impl Lines for Sent<'_> {
+impl Request for Sent<'_> {
+    fn method(&self) -> &[u8] {
+        b"GET"
+    }
+
+    fn scheme(&self) -> &str {
+        "http"
+    }
+
+    fn authority(&self) -> &[u8] {
+        b"a.test"
+    }
+
+    fn path(&self) -> &[u8] {
+        b"/"
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        Some(self.1.as_bytes())
+    }
+
     fn each(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
         self.0
             .iter()
@@ -22,22 +42,41 @@ fn consumers() -> Arc<Consumers> {
     Arc::new(consumers)
 }
 
+fn key() -> Arc<dyn Rule> {
+    Arc::new(ApiKey::new(&[Place::Header("X-Key".into())], "api", consumers()))
+}
+
+fn groups() -> Arc<dyn Rule> {
+    Arc::new(Groups::new(&["gold".to_owned()]))
+}
+
+fn of(rules: Vec<Arc<dyn Rule>>, shadow: bool) -> Chain {
+    Chain::new(rules.into_iter().enumerate().map(|(index, rule)| Link { index, shadow, rule }).collect())
+}
+
 fn chain(shadow: bool) -> Chain {
-    let key = ApiKey::new("X-Key", "api", consumers());
-    let groups = Groups::new(&["gold".to_owned()], "Key".into());
-    let link = |index, rule: Arc<dyn Rule>| Link { index, shadow, rule };
     // In the wrong order: who asks is found out first all the same.
-    Chain::new(vec![link(0, Arc::new(groups)), link(1, Arc::new(key))])
+    of(vec![groups(), key()], shadow)
+}
+
+fn put(chain: &Chain, sent: &Sent<'_>, answers: &[Answer]) -> (Result<(), Stop>, Who, usize) {
+    let (mut who, mut denied) = (Who::default(), 0);
+    let asked = Asked { client: "192.0.2.1".parse().unwrap(), request: sent, now: Duration::ZERO, answers };
+    let result = chain.decide(0, &asked, &mut who, |note| denied += usize::from(note.denial.is_some()));
+    (result, who, denied)
+}
+
+fn denial(result: Result<(), Stop>) -> Option<(usize, Denial)> {
+    match result {
+        Ok(()) => None,
+        Err(Stop::Refused(Refused { rule, denial })) => Some((rule, denial)),
+        Err(Stop::Asks(..)) => panic!("it asks"),
+    }
 }
 
 fn decided(chain: &Chain, sent: &[(&str, &str)]) -> (Option<(usize, u16, &'static str)>, Who, usize) {
-    let (mut who, mut denied) = (Who::default(), 0);
-    let lines = Sent(sent);
-    let result = chain.decide(&Asked { client: "192.0.2.1".parse().unwrap(), lines: &lines }, &mut who, |_, denial| {
-        denied += usize::from(denial.is_some())
-    });
-    let refused = result.err().map(|Refused { rule, denial }| (rule, denial.status, denial.word));
-    (refused, who, denied)
+    let (result, who, denied) = put(chain, &Sent(sent, ""), &[]);
+    (denial(result).map(|(rule, denial)| (rule, denial.status, denial.word)), who, denied)
 }
 
 #[test]
@@ -92,4 +131,98 @@ fn a_key_is_one_consumer_s() {
     assert_eq!(consumers.add(key, &one), Ok(()));
     assert_eq!(consumers.add(key, &one), Ok(()), "twice its own is no harm");
     assert_eq!(consumers.add(key, &two), Err(SameKey("one".into())));
+}
+
+#[test]
+fn keys_are_found_where_they_are_looked_for() {
+    let places = [Place::Header("x-key".into()), Place::Query("key".into()), Place::Cookie("key".into())];
+    let chain = of(vec![Arc::new(ApiKey::new(&places, "api", consumers()))], false);
+    let word = |lines: &[(&str, &str)], query: &str| {
+        denial(put(&chain, &Sent(lines, query), &[]).0).map_or("passed", |(_, denial)| denial.word)
+    };
+    for (lines, query, expected) in [
+        (&[][..], "a=1&key=key-of-acme", "passed"),
+        (&[], "%6bey=key%2Dof-acme", "passed"),
+        (&[("Cookie", "a=1; key=key-of-acme")], "", "passed"),
+        (&[("Cookie", "xkey=key-of-acme; Key=key-of-acme")], "xkey=key-of-acme&KEY=key-of-acme", "no-key"),
+        (&[("Cookie", "key=key-of-acme")], "key=key-of-acme", "several-keys"),
+        (&[], "key=key-of-acme&key=nonsense", "several-keys"),
+        (&[], "key", "unknown-key"),
+    ] {
+        assert_eq!(word(lines, query), expected, "{lines:?} {query}");
+    }
+}
+
+#[test]
+fn one_of_several_rules_is_enough() {
+    let other = || Arc::new(ApiKey::new(&[Place::Header("X-Other".into())], "other", consumers()));
+    let guest = || -> Arc<dyn Rule> {
+        Arc::new(Guest::new(Arc::new(Consumer { name: "guest".into(), groups: Box::default() })))
+    };
+    let any = |guest: Option<Arc<dyn Rule>>| of(vec![Arc::new(AnyOf::new(vec![key(), other()], guest))], false);
+    let name = |who: Who| who.consumer.map(|consumer| consumer.name.to_string());
+    for (sent, expected, as_guest) in [
+        (&[("X-Key", "key-of-acme")][..], Ok("acme"), Ok("acme")),
+        (&[("X-Other", "key-of-other")], Ok("other"), Ok("other")),
+        (&[("X-Key", "wrong"), ("X-Other", "key-of-other")], Ok("other"), Ok("other")),
+        (&[("X-Other", "wrong")], Err("unknown-key"), Err("unknown-key")),
+        (&[], Err("no-key"), Ok("guest")),
+    ] {
+        for (guest, expected) in [(None, expected), (Some(guest()), as_guest)] {
+            let (refused, who, _) = decided(&any(guest), sent);
+            let found = refused.map_or_else(|| Ok(name(who).unwrap()), |(_, _, word)| Err(word));
+            assert_eq!(found.as_ref().map(String::as_str).map_err(|word| *word), expected, "{sent:?}");
+        }
+    }
+    let refused = denial(put(&any(None), &Sent(&[], ""), &[]).0).unwrap().1;
+    assert_eq!(refused.challenges.len(), 2, "whatever the client may prove itself with: {refused:?}");
+}
+
+#[test]
+fn all_of_several_rules_are_needed_and_what_fails_leaves_nothing_behind() {
+    let both: Arc<dyn Rule> = Arc::new(AllOf::new(vec![key(), groups()]));
+    let other: Arc<dyn Rule> = Arc::new(ApiKey::new(&[Place::Header("X-Other".into())], "other", consumers()));
+    let chain = of(vec![Arc::new(AnyOf::new(vec![both, other], None))], false);
+    assert_eq!(decided(&chain, &[("X-Key", "key-of-acme")]).0, None);
+    let (refused, who, _) = decided(&chain, &[("X-Key", "key-of-other")]);
+    assert_eq!(refused.map(|(_, status, word)| (status, word)), Some((403, "group")));
+    assert!(who.consumer.is_none(), "who has been refused is nobody to what comes after");
+}
+
+/// A rule that lets in whom others vouch for.
+#[derive(Debug)]
+struct Vouched(usize);
+
+impl Rule for Vouched {
+    fn phase(&self) -> Phase {
+        Phase::Identity
+    }
+
+    fn decide(&self, asked: &Asked<'_>, _: &mut Who) -> Result<(), Halt> {
+        match asked.said_to(self.0).next().map(|answer| &answer.said) {
+            Some(Ok(Said::Fits(true))) => Ok(()),
+            Some(_) => Err(Denial::unauthenticated("wrong").into()),
+            None => {
+                let what = What::Fits { password: Box::default(), hash: "".into() };
+                Err(Halt::Ask(Box::new(Question { rule: self.0, what })))
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_that_asks_is_put_to_the_request_again_with_the_answer() {
+    let chain = of(vec![key(), Arc::new(AnyOf::new(vec![Arc::new(Vouched(1)), Arc::new(Vouched(7))], None))], false);
+    let sent = Sent(&[("X-Key", "key-of-acme")], "");
+    let asks = |answers: &[Answer]| match put(&chain, &sent, answers).0 {
+        Err(Stop::Asks(at, question)) => Ok((at, question.rule)),
+        other => Err(denial(other).map(|(rule, denial)| (rule, denial.word))),
+    };
+    let says = |rule, fits| Answer { rule, said: Ok(Said::Fits(fits)) };
+    assert_eq!(asks(&[]), Ok((1, 1)));
+    assert_eq!(asks(&[says(1, false)]), Ok((1, 7)), "another may");
+    assert_eq!(asks(&[says(1, true)]), Err(None));
+    assert_eq!(asks(&[says(1, false), says(7, true)]), Err(None));
+    assert_eq!(asks(&[says(1, false), says(7, false)]), Err(Some((1, "wrong"))));
+    assert_eq!(asks(&[Answer { rule: 1, said: Err(Failure::Busy) }, says(7, false)]), Err(Some((1, "wrong"))));
 }

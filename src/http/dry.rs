@@ -20,7 +20,7 @@ use super::onward::{Leaving, onward_path};
 use super::outcome::RequestId;
 use super::reply::Reply;
 use super::request::{self, View};
-use super::rules;
+use super::rules::{self, Sent};
 use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
@@ -179,8 +179,9 @@ pub fn run(question: &Question<'_>) -> Course {
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
     let rules = route.and_then(|route| plan.routes[route].rules.as_deref());
     let refused = rules.and_then(|rules| {
-        let Heads { request, who, .. } = &mut heads;
-        rules::would(rules, client.ip(), (request, text), who).err()
+        let Heads { request, path, who, .. } = &mut heads;
+        let sent = Sent { head: request, text, normal: path, scheme: listener.scheme() };
+        rules::would(rules, client.ip(), sent, who).err()
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {

@@ -15,7 +15,7 @@ use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
-use super::rules::Ruled;
+use super::rules::{Ruled, Verdict};
 use super::sticky::Stuck;
 use super::switched::Switched;
 use super::trace;
@@ -101,6 +101,7 @@ impl Heads {
     pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
+        self.path.clear();
         self.rewritten = None;
         self.sticky = None;
         (self.who, self.ruled) = (Who::default(), Ruled::default());
@@ -166,12 +167,17 @@ impl Exchange<'_> {
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         let decision = self.decide(&incoming);
-        let refused = match decision {
+        let verdict = match decision {
             Decision::Preflight(_, rule, admitted) => {
                 self.count_preflight(rule, admitted);
-                None
+                Verdict::Passed
             }
-            _ => self.refused_by_rule(),
+            _ => self.ruled(),
+        };
+        let refused = match verdict {
+            Verdict::Passed => None,
+            Verdict::Refused(reply) => Some(reply),
+            Verdict::Asks(at, question) => Box::pin(self.ruled_with_answers(at, question)).await,
         };
         if let Some(reply) = refused {
             return self.answer_with_body_unread(reply, &incoming, received).await;

@@ -29,8 +29,8 @@ const UNSAID: u32 = 0;
 enum Content {
     /// The status in words and the request's id, and after how many seconds to try again; [`UNSAID`]: it is not said.
     Error(u32),
-    /// The same, with what clients are to prove themselves with.
-    Challenge(Arc<str>),
+    /// The same, or no more than where to go, with these whole lines.
+    Denied(Box<str>),
     /// The length of what has no such range.
     Unsatisfiable(u64),
     /// What a route says.
@@ -49,8 +49,14 @@ impl Reply {
 
     /// A request that a rule refuses.
     pub(super) fn denied(denial: Denial) -> Self {
-        let content = denial.challenge.map_or(Content::Error(UNSAID), Content::Challenge);
-        Self { status: denial.status, refusal: Some((denial.reason, denial.word)), failure: None, content }
+        let Denial { status, reason, word, challenges, retry_after, lines, .. } = denial;
+        let mut told: String =
+            challenges.iter().map(|challenge| format!("WWW-Authenticate: {challenge}\r\n")).collect();
+        told.push_str(&lines);
+        if retry_after > 0 {
+            told.push_str(&format!("Retry-After: {retry_after}\r\n"));
+        }
+        Self { status, refusal: Some((reason, word)), failure: None, content: Content::Denied(told.into()) }
     }
 
     /// The answer to a browser that asks beforehand, of these whole lines.
@@ -222,14 +228,14 @@ impl Reply {
 
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
-        matches!(self.content, Content::Error(_) | Content::Challenge(_))
+        matches!(self.content, Content::Error(_) | Content::Denied(_)) && self.status >= 400
     }
 
     /// What the client is told beside the error, as a line: when to come again, or how to prove itself; nothing: it is not told.
     pub(super) fn told_line(&self) -> String {
         match &self.content {
             Content::Error(after) if *after != UNSAID => format!("Retry-After: {after}\r\n"),
-            Content::Challenge(challenge) => format!("WWW-Authenticate: {challenge}\r\n"),
+            Content::Denied(lines) => lines.to_string(),
             _ if self.status == 405 => "Allow: GET, HEAD\r\n".to_owned(),
             _ => String::new(),
         }
@@ -259,7 +265,8 @@ impl Reply {
                 let body = b"426 Upgrade Required\n";
                 h1::encode_reply(out, &plain(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", body));
             }
-            Content::Error(_) | Content::Challenge(_) => {
+            Content::Denied(lines) if self.status < 400 => h1::encode_reply(out, &plain(lines.as_bytes(), b"")),
+            Content::Error(_) | Content::Denied(_) => {
                 h1::encode_error(out, self.status, &self.told_line(), request_id, asker);
             }
             Content::Unsatisfiable(length) => {

@@ -8,7 +8,7 @@
 //! exchange holds the era that it began in; a connection that waits holds none, so that an old plan goes with its last
 //! exchange.
 //!
-//! May depend on `plan`, `upstream`, `net` and `observe`.
+//! May depend on `plan`, `upstream`, `gateway`, `net` and `observe`.
 
 pub mod bans;
 mod era;
@@ -22,6 +22,7 @@ pub use gate::{Gate, Seat, Share, Visit, lot};
 pub use register::{AT_ONCE, Choice, Guest, GuestId, LOOKED_AT, Passed, Speech, Ticket, piece};
 pub use rooms::Sessions;
 
+use crate::gateway::{Failure, Question, Said};
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
@@ -37,6 +38,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// Where rules ask others, which the control thread does for them.
+pub type Desk = net::Desk<Question, Result<Said, Failure>>;
+
 /// One worker's side of all plans.
 pub struct Lane {
     /// What the worker counts of itself.
@@ -51,6 +55,8 @@ pub struct Lane {
     cut: Cell<bool>,
     /// Who is refused.
     pub bans: Arc<Bans>,
+    /// Where rules ask others.
+    pub desk: Desk,
     register: Register,
     rooms: Rooms,
     era: RefCell<Rc<Era>>,
@@ -95,6 +101,7 @@ impl Lane {
         index: usize,
         counters: Arc<WorkerCounters>,
         bans: Arc<Bans>,
+        desk: Desk,
         log: Option<Log>,
         traces: trace::Queue,
     ) -> Self {
@@ -109,6 +116,7 @@ impl Lane {
             draining: Cell::new(false),
             cut: Cell::new(false),
             bans,
+            desk,
             register: Register::default(),
             rooms: Rooms::default(),
             era: RefCell::new(era),

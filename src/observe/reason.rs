@@ -77,6 +77,10 @@ words! {
         Origin = "origin",
         /// A rule knows who asks, and they may not (403).
         Forbidden = "forbidden",
+        /// A rule needs to know what nobody has told it (503; 500 where it asks without end).
+        Unanswered = "unanswered",
+        /// A rule lets in no more requests for now (429).
+        RateLimit = "rate-limit",
         /// The route is in maintenance (503, or as configured).
         Maintenance = "maintenance",
         /// There is no such file (404).

@@ -100,7 +100,7 @@ pub(super) fn compile(
     route: &model::Route,
     cache: &RouteCache,
     stores: &[Store],
-    identified: bool,
+    (identified, secret): (bool, &[String]),
 ) -> Result<Arc<Caching>, Fault> {
     let Some(index) = stores.iter().position(|store| store.shared.name == cache.store) else {
         return Err(fault(&["routes", name, "cache"], format!("no cache is named `{}`", cache.store), None));
@@ -138,7 +138,7 @@ pub(super) fn compile(
         store: stores[index].shared.clone(),
         index,
         rules,
-        key: key_rules(&cache.key),
+        key: key_rules(&cache.key, secret),
         collapse: cache.collapse,
         status_header: cache.status_header,
         origin: origin(route),
@@ -146,14 +146,16 @@ pub(super) fn compile(
     }))
 }
 
-fn key_rules(key: &CacheKey) -> KeyRules {
+/// What of requests is in keys; never what clients prove themselves with.
+fn key_rules(key: &CacheKey, secret: &[String]) -> KeyRules {
     let bytes = |names: &[String]| names.iter().map(|name| name.as_bytes().into()).collect();
+    let ignored = || [&key.ignore_query[..], secret].concat();
     KeyRules {
         query: match &key.only_query {
             Some(none) if none.is_empty() => Query::None,
             Some(only) => Query::Only(bytes(only)),
-            None if key.ignore_query.is_empty() => Query::All,
-            None => Query::Except(bytes(&key.ignore_query)),
+            None if ignored().is_empty() => Query::All,
+            None => Query::Except(bytes(&ignored())),
         },
         sort: key.sort_query,
         headers: key.headers.iter().map(|name| name.to_ascii_lowercase().into_bytes().into()).collect(),

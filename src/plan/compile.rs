@@ -336,14 +336,16 @@ fn compile_route(
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
     let told = rules.edits(route);
-    let identified = !told.is_empty();
+    let identified = rules.identify(route);
+    let secret: Vec<String> = rules.secret_parameters(route).map(str::to_owned).collect();
     let cors = rules.cors(route);
     let chain = rules.chain(name, route).unwrap_or_else(|found| {
         faults.extend(found);
         None
     });
     let edits = Edits::compile(route, told, cors.as_ref());
-    let cache = route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, identified)).transpose();
+    let cache =
+        route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, (identified, &secret))).transpose();
     let cache = cache.unwrap_or_else(|fault| {
         faults.push(fault);
         None
@@ -369,7 +371,7 @@ fn compile_route(
                 hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
                 edits: edits.clone(),
-                rewrite: Rewrite::compile(route),
+                rewrite: Rewrite::compile(route, secret),
                 buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 buffer_disk: route.buffer.disk.map(|size| size.0),

@@ -24,6 +24,8 @@ pub struct Edits {
 pub enum Edit {
     /// No header of this name passes.
     Remove(Box<str>),
+    /// No cookie of this name passes.
+    RemoveCookie(Box<str>),
     /// Headers of the first name get the second, in place of those that have it.
     Rename(Box<str>, Box<str>),
     /// This one, in place of all of its name.
@@ -55,6 +57,7 @@ impl Edit {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Remove(name) | Self::Rename(name, _) => name,
+            Self::RemoveCookie(_) => "Cookie",
             Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
             Self::Cors(_) => cors::LINES[0],
         }
@@ -66,6 +69,7 @@ impl fmt::Display for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remove(name) => write!(f, "remove {name}"),
+            Self::RemoveCookie(name) => write!(f, "remove cookie {name}"),
             Self::Rename(from, to) => write!(f, "rename {from} to {to}"),
             Self::Set(name, value) => write!(f, "set {name}: {value}"),
             Self::Add(name, value) => write!(f, "add {name}: {value}"),

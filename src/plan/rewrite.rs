@@ -18,6 +18,8 @@ pub struct Rewrite {
     pub add_prefix: Box<str>,
     /// What becomes of the query; `None`: it passes.
     pub query: Option<Query>,
+    /// Parameters by which clients prove themselves, which never pass.
+    pub secret: Vec<String>,
     /// Forms of a path that the route lets pass.
     pub allowed: Forms,
 }
@@ -49,11 +51,11 @@ pub struct Back {
 }
 
 impl Rewrite {
-    /// That of a route; `None`: nothing is changed but by `strip_prefix` and `host`.
-    pub fn compile(route: &model::Route) -> Option<Arc<Self>> {
+    /// That of a route, whose clients prove themselves by `secret` parameters; `None`: nothing is changed but by `strip_prefix` and `host`.
+    pub fn compile(route: &model::Route, secret: Vec<String>) -> Option<Arc<Self>> {
         let model::Rewrite { pattern, path, add_prefix, query, .. } = &route.rewrite;
         let changes_query = *query != QueryEdits::default();
-        if path.is_none() && add_prefix.is_none() && !changes_query {
+        if path.is_none() && add_prefix.is_none() && !changes_query && secret.is_empty() {
             return None;
         }
         let values = |map: &BTreeMap<String, Captured>| {
@@ -71,6 +73,7 @@ impl Rewrite {
                 add: values(&query.add),
                 append: values(&query.append),
             }),
+            secret,
             allowed: route
                 .allow_in_path
                 .iter()

@@ -12,6 +12,7 @@ mod doors;
 
 use crate::compress;
 use crate::http;
+use crate::lane::Desk;
 use crate::lane::bans::Bans;
 use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, TriedPlan};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
@@ -55,6 +56,8 @@ pub struct Orders {
     pub admission: Arc<Admission>,
     /// Who is refused.
     pub bans: Arc<Bans>,
+    /// Where rules ask others.
+    pub desk: Desk,
     /// Where it logs requests.
     pub log: Option<Log>,
     /// Where its spans go.
@@ -193,9 +196,22 @@ pub fn run(orders: Orders) -> io::Result<()> {
 
 async fn serve(orders: Orders) -> io::Result<()> {
     let Orders {
-        index, plan, doors: ids, places, mailbox, inbox, counters, admission, bans, log, traces, pulse, ..
+        index,
+        plan,
+        doors: ids,
+        places,
+        mailbox,
+        inbox,
+        counters,
+        admission,
+        bans,
+        desk,
+        log,
+        traces,
+        pulse,
+        ..
     } = orders;
-    let lane = Rc::new(Lane::new(plan, index, counters, bans, log, traces));
+    let lane = Rc::new(Lane::new(plan, index, counters, bans, desk, log, traces));
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);

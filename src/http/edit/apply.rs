@@ -4,6 +4,7 @@
 use super::Facts;
 use crate::config::template::{Piece, Template};
 use crate::gateway::cors::{self, Cors};
+use crate::http::cookies;
 use crate::http::head::{Field, Name, Span};
 use crate::plan::Edit;
 
@@ -15,6 +16,7 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
         let mut head = Head { fields, text, before: &before, folds };
         match edit {
             Edit::Remove(name) => head.remove(name),
+            Edit::RemoveCookie(name) => head.remove_cookie(name),
             Edit::Rename(from, to) => head.rename(from, to),
             Edit::Set(name, template) => {
                 let value = head.fill(template, facts);
@@ -52,6 +54,30 @@ impl Head<'_> {
     fn remove(&mut self, name: &str) {
         let Self { fields, text, folds, .. } = self;
         fields.retain(|field| !is_named(field.name.of(text), name, *folds));
+    }
+
+    fn remove_cookie(&mut self, name: &str) {
+        let Self { fields, text, .. } = self;
+        fields.retain_mut(|field| {
+            if field.kind != Name::Cookie {
+                return true;
+            }
+            let value = field.value.of(text);
+            if !cookies::pairs(value).any(|(other, _)| other == name.as_bytes()) {
+                return true;
+            }
+            let mut rest = Vec::with_capacity(value.len());
+            for pair in value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii) {
+                if !cookies::pairs(pair).any(|(other, _)| other == name.as_bytes()) && !pair.is_empty() {
+                    rest.extend_from_slice(if rest.is_empty() { b"" } else { b"; " });
+                    rest.extend_from_slice(pair);
+                }
+            }
+            let start = text.len();
+            text.extend_from_slice(&rest);
+            field.value = Span::new(start, text.len());
+            !rest.is_empty()
+        });
     }
 
     fn rename(&mut self, from: &str, to: &str) {

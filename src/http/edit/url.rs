@@ -44,9 +44,11 @@ pub(in crate::http) fn rewritten(
         sent.splice(0..0, rewrite.add_prefix.bytes());
         stays_within(&sent, rewrite.add_prefix.as_bytes())?;
     }
-    let before = facts.head.query.map(|query| query.of(facts.text));
-    let query = rewrite.query.as_ref().filter(|_| matches).map(|edits| query(edits, before, facts, captures.as_ref()));
-    Ok(Rewritten { path: sent, query })
+    let sent_query = facts.head.query.map(|query| query.of(facts.text));
+    let open = sent_query.filter(|_| !rewrite.secret.is_empty()).map(|query| without(query, &rewrite.secret));
+    let before = open.as_deref().or(sent_query);
+    let edited = rewrite.query.as_ref().filter(|_| matches).map(|edits| query(edits, before, facts, captures.as_ref()));
+    Ok(Rewritten { path: sent, query: edited.or(open) })
 }
 
 /// A path as it may be sent, by the rules for what clients send.
@@ -139,6 +141,12 @@ fn push_encoded(byte: u8, out: &mut Vec<u8>) {
         _ if byte.is_ascii_alphanumeric() => out.push(byte),
         _ => out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
     }
+}
+
+/// A query less these parameters.
+fn without(query: &[u8], names: &[String]) -> Vec<u8> {
+    let passes = |pair: &&[u8]| !names.iter().any(|name| is_named(pair, name));
+    query.split(|&byte| byte == b'&').filter(passes).collect::<Vec<_>>().join(&b'&')
 }
 
 /// What becomes of a query. What passes stays as the client wrote it.

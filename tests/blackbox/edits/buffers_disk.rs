@@ -271,7 +271,10 @@ fn what_cannot_be_read_again_is_an_error_and_never_a_wrong_byte() {
     let target = bulky(LENGTH);
     let proxy = start(&[&target], "", held);
     let mut slow = asks(&proxy, "/held/");
-    eventually("the target is free", || proxy.metric("ringway_pool_in_flight", &[("pool", "site")]) == 0.0);
+    let of_pool = |name: &str| proxy.metric(name, &[("pool", "site")]);
+    // Before it is asked it is free, too.
+    eventually("the target was asked", || of_pool("ringway_pool_requests_total") == 1.0);
+    eventually("the target is free", || of_pool("ringway_pool_in_flight") == 0.0);
     damage(&proxy, |held| held > 1e6);
     assert!(slow.response_to("GET").is_err(), "no whole answer came");
     settled(&proxy);

@@ -3,6 +3,7 @@
 mod address;
 mod cors;
 mod identity;
+mod places;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -1,0 +1,78 @@
+//! `[rules.NAME]`: what is decided of a request before it goes on.
+
+mod anonymous;
+mod api_key;
+mod combined;
+mod cors;
+mod groups;
+mod ip;
+
+pub use anonymous::Anonymous;
+pub use api_key::ApiKey;
+pub use combined::{AllOf, AnyOf};
+pub use cors::Cors;
+pub use groups::Groups;
+pub use ip::Ip;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[rules.NAME]`. Its `type` says what it does, and which keys it has beside `mode`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rule {
+    /// Whether it is carried out.
+    #[serde(default)]
+    pub mode: RuleMode,
+    /// What it does.
+    #[serde(flatten)]
+    pub kind: RuleKind,
+}
+
+/// Whether a rule is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleMode {
+    /// What it refuses is refused.
+    #[default]
+    Enforce,
+    /// It decides, and that is counted and logged, but everything is let through.
+    Shadow,
+    /// It does nothing.
+    Off,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// Other rules, each of which has to let a request through.
+    AllOf(AllOf),
+    /// Takes clients for a consumer who have not proven to be one.
+    Anonymous(Anonymous),
+    /// Other rules, one of which has to let a request through.
+    AnyOf(AnyOf),
+    /// Tells consumers by the keys that they send.
+    ApiKey(ApiKey),
+    /// Says whose scripts browsers let read answers.
+    Cors(Cors),
+    /// Lets in consumers by the groups that they are in.
+    Groups(Groups),
+    /// Lets in clients by their addresses.
+    Ip(Ip),
+}
+
+impl RuleKind {
+    /// The rules that it is made of.
+    pub fn members(&self) -> &[String] {
+        match self {
+            Self::AllOf(of) => &of.rules,
+            Self::AnyOf(of) => &of.rules,
+            _ => &[],
+        }
+    }
+
+    /// Whether it finds out who asks, by itself.
+    pub fn identifies(&self) -> bool {
+        matches!(self, Self::Anonymous(_) | Self::ApiKey(_))
+    }
+}

@@ -1,0 +1,87 @@
+//! What makes no sense of rules and consumers.
+
+mod api_key;
+mod combined;
+mod cors;
+mod groups;
+mod ip;
+
+use super::Sense;
+use crate::config::model::{Config, Route, Rule, RuleKind, RuleMode};
+use crate::config::sources::{Fault, KeyPath};
+use std::collections::BTreeSet;
+
+/// Looks at the rules that the route at `at` names.
+pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
+    let list = at.child("rules");
+    for (place, name) in route.rules.iter().enumerate() {
+        sense.dangling(&list.child(place), "rule", "rules", name);
+        if let Some(first) = route.rules[..place].iter().position(|other| other == name) {
+            sense.fault(
+                Fault::new(list.child(place), format!("rule `{name}` is named twice"))
+                    .also(list.child(first), "first named here")
+                    .help("name it once"),
+            );
+        }
+    }
+    let rules: Vec<&Rule> = route.rules.iter().filter_map(|name| sense.config.rules.get(name)).collect();
+    let mut shared = route.rules.iter().enumerate().filter(|(_, name)| {
+        sense
+            .config
+            .rules
+            .get(*name)
+            .is_some_and(|rule| matches!(rule.kind, RuleKind::Cors(_)) && rule.mode != RuleMode::Off)
+    });
+    if let (Some((first, _)), Some((second, name))) = (shared.next(), shared.next()) {
+        sense.fault(
+            Fault::new(list.child(second), format!("`{name}` is a second rule of type cors"))
+                .also(list.child(first), "the other one")
+                .help("name one of them"),
+        );
+    }
+    let identifies = route.rules.iter().any(|name| {
+        let is_on = sense.config.rules.get(name).is_some_and(|rule| rule.mode != RuleMode::Off);
+        is_on && identifies(sense.config, name, &mut BTreeSet::new())
+    });
+    let by_group = rules.iter().position(|rule| matches!(rule.kind, RuleKind::Groups(_)) && rule.mode != RuleMode::Off);
+    if let Some(place) = by_group.filter(|_| !identifies && rules.len() == route.rules.len() && sense.is_complete([])) {
+        let name = &route.rules[place];
+        sense.fault(
+            Fault::new(
+                list.child(place),
+                format!("rule `{name}` lets nobody in: no rule of this route finds out who asks"),
+            )
+            .help("name a rule beside it that finds out who asks, such as one of type api-key"),
+        );
+    }
+}
+
+/// Looks at rules by themselves, and at who uses them.
+pub(super) fn all(sense: &mut Sense<'_>) {
+    let config = sense.config;
+    for (name, rule) in &config.rules {
+        let at = KeyPath::from(["rules", name]);
+        match &rule.kind {
+            RuleKind::AllOf(_) | RuleKind::AnyOf(_) => combined::combined(sense, name, rule.kind.members(), &at),
+            RuleKind::Anonymous(of) => sense.dangling(&at.child("consumer"), "consumer", "consumers", &of.consumer),
+            RuleKind::ApiKey(of) => api_key::api_key(sense, of, &at),
+            RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
+            RuleKind::Groups(of) => groups::groups(sense, of, &at),
+            RuleKind::Ip(_) => ip::ip(sense, name, at),
+        }
+    }
+    let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
+    let used: BTreeSet<&String> = config.routes.values().flat_map(|route| &route.rules).chain(of_rules).collect();
+    for name in config.rules.keys().filter(|name| !used.contains(name)) {
+        sense.findings.warnings.push(
+            Fault::new(["rules", name], format!("nothing uses rule `{name}`"))
+                .help("name it among the rules of a route"),
+        );
+    }
+}
+
+/// Whether a rule, or one that it is made of, finds out who asks.
+fn identifies<'c>(config: &'c Config, name: &'c str, seen: &mut BTreeSet<&'c str>) -> bool {
+    let Some(rule) = config.rules.get(name).filter(|_| seen.insert(name)) else { return false };
+    rule.kind.identifies() || rule.kind.members().iter().any(|member| identifies(config, member, seen))
+}

@@ -1,0 +1,44 @@
+//! Who is known to rules.
+
+use super::{People, listed};
+use crate::config::Fault;
+use crate::config::model::Config;
+use crate::gateway::{Consumer, Consumers, Key};
+use crate::plan::compile::fault;
+use crate::plan::files::Files;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Those of a configuration. What is at fault of them is added to `faults`.
+pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -> People {
+    let (mut keys, mut names) = (Consumers::new(), HashMap::new());
+    for (name, of) in &config.consumers {
+        let groups = of.groups.iter().map(|group| group.as_str().into()).collect();
+        let consumer = Arc::new(Consumer { name: name.as_str().into(), groups });
+        names.insert(name.as_str().into(), consumer.clone());
+        // The line that a key stands in is not shown: it is a secret.
+        let mut add = |at: &[&str], (what, number): (&str, usize), text: &str| {
+            let line = format!("{what} {number}: ");
+            let added = match Key::written(text) {
+                Ok(key) => keys.add(key, &consumer).map_err(|same| {
+                    (format!("{line}consumer `{}` has it as well", same.0), "give each consumer a key of its own")
+                }),
+                Err(why) => Err((format!("{line}{why}"), "make one by: openssl rand -hex 24")),
+            };
+            if let Err((what, help)) = added {
+                faults.push(fault(at, what, Some(help.to_owned())));
+            }
+        };
+        for (place, key) in of.keys.iter().enumerate() {
+            add(&["consumers", name], ("key", place + 1), &key.0);
+        }
+        if of.keys_file.is_some() {
+            let at = ["consumers", name, "keys_file"];
+            match listed(files, &at) {
+                Ok(lines) => lines.iter().for_each(|(line, key)| add(&at, ("line", *line), key)),
+                Err(why) => faults.push(fault(&at, why, None)),
+            }
+        }
+    }
+    People { keys: Arc::new(keys), names }
+}

@@ -1,0 +1,230 @@
+//! The rules of routes, each compiled once, however many routes have it.
+//!
+//! What a type of rule becomes is said in a file of its own, by [`Compile`].
+
+mod anonymous;
+mod api_key;
+mod combined;
+mod consumers;
+mod cors;
+mod groups;
+mod ip;
+
+use super::compile::{fault, key_path};
+use super::edits::Edit;
+use super::files::Files;
+use crate::config::Fault;
+use crate::config::model::{self, Config, RuleKind, RuleMode};
+use crate::config::template::Template;
+use crate::gateway::{Chain, Consumer, Consumers, Cors, Link, Place, Rule};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The rules that routes may have.
+pub(super) struct Rules<'a>(HashMap<&'a str, Known>);
+
+struct Known {
+    /// Its place among all rules.
+    index: usize,
+    mode: RuleMode,
+    does: Does,
+}
+
+/// A type of rule.
+trait Compile {
+    /// What a rule of this type becomes. What is at fault of it is added to `here`.
+    fn compile(&self, here: &mut Here<'_>) -> Does;
+}
+
+/// What a rule becomes.
+#[derive(Clone, Default)]
+struct Does {
+    /// It decides of requests.
+    asked: Option<Arc<dyn Rule>>,
+    /// It says whose scripts may read answers.
+    cors: Option<Arc<Cors>>,
+    /// It finds out who asks.
+    identifies: bool,
+    /// It takes clients for somebody without proof.
+    is_guest: bool,
+    /// What clients prove themselves with, which goes no further.
+    credentials: Vec<Place>,
+}
+
+/// What a rule is compiled with.
+struct Here<'r> {
+    /// Its name.
+    name: &'r str,
+    /// Its place among all rules.
+    index: usize,
+    people: &'r People,
+    files: &'r Files,
+    faults: &'r mut Vec<Fault>,
+    /// Those that are compiled already.
+    known: &'r HashMap<&'r str, Known>,
+}
+
+/// Who is known.
+struct People {
+    /// By their keys.
+    keys: Arc<Consumers>,
+    /// By their names.
+    names: HashMap<Box<str>, Arc<Consumer>>,
+}
+
+/// Headers that tell targets who asks: what clients send under these names says nothing, and goes no further.
+const TOLD: [&str; 7] = [
+    "X-Consumer-ID",
+    "X-Consumer-Custom-ID",
+    "X-Consumer-Username",
+    "X-Consumer-Groups",
+    "X-Authenticated-Groups",
+    "X-Credential-Identifier",
+    "X-Anonymous-Consumer",
+];
+
+/// What compiles a rule.
+fn of(kind: &RuleKind) -> &dyn Compile {
+    match kind {
+        RuleKind::AllOf(of) => of,
+        RuleKind::Anonymous(of) => of,
+        RuleKind::AnyOf(of) => of,
+        RuleKind::ApiKey(of) => of,
+        RuleKind::Cors(of) => of,
+        RuleKind::Groups(of) => of,
+        RuleKind::Ip(of) => of,
+    }
+}
+
+impl<'a> Rules<'a> {
+    /// Those of a configuration. What is at fault of them is added to `faults`.
+    pub(super) fn compile(config: &'a Config, files: &Files, faults: &mut Vec<Fault>) -> Self {
+        let people = consumers::compile(config, files, faults);
+        let mut known = HashMap::with_capacity(config.rules.len());
+        let mut rest: Vec<_> = config.rules.iter().enumerate().collect();
+        // Those of which others are made come first. A circle, which is a fault that has been told, comes to an end here.
+        while !rest.is_empty() {
+            let is_ready =
+                |rule: &model::Rule| rule.kind.members().iter().all(|member| known.contains_key(member.as_str()));
+            let (ready, waiting): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, (_, rule))| is_ready(rule));
+            if ready.is_empty() {
+                break;
+            }
+            for (index, (name, rule)) in ready {
+                let here = &mut Here { name, index, people: &people, files, faults, known: &known };
+                let does = of(&rule.kind).compile(here);
+                known.insert(name.as_str(), Known { index, mode: rule.mode, does });
+            }
+            rest = waiting;
+        }
+        Self(known)
+    }
+
+    /// Those of a route that are not off.
+    fn on<'r>(&'r self, route: &'r model::Route) -> impl Iterator<Item = &'r Known> {
+        route.rules.iter().filter_map(|name| self.0.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
+    }
+
+    /// Those that a route's requests are put to; `None`: there is none.
+    pub(super) fn chain(&self, name: &str, route: &model::Route) -> Result<Option<Arc<Chain>>, Vec<Fault>> {
+        let unknown = route.rules.iter().enumerate().filter(|(_, named)| !self.0.contains_key(named.as_str()));
+        let dangling = |(place, named): (usize, &String)| {
+            fault(&["routes", name, "rules", &place.to_string()], format!("no rule is named `{named}`"), None)
+        };
+        let faults: Vec<Fault> = unknown.map(dangling).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let link = |known: &Known| {
+            let rule = known.does.asked.clone()?;
+            Some(Link { index: known.index, shadow: known.mode == RuleMode::Shadow, rule })
+        };
+        let links: Vec<Link> = self.on(route).filter_map(link).collect();
+        Ok((!links.is_empty()).then(|| Arc::new(Chain::new(links))))
+    }
+
+    /// Whether rules of a route find out who asks.
+    pub(super) fn identify(&self, route: &model::Route) -> bool {
+        self.on(route).any(|known| known.does.identifies)
+    }
+
+    /// What a route's rules change in requests: what clients prove themselves with goes no further, and targets are told who they are.
+    pub(super) fn edits(&self, route: &model::Route) -> Vec<Edit> {
+        if !self.identify(route) {
+            return Vec::new();
+        }
+        let credentials = self.on(route).flat_map(|known| &known.does.credentials).filter_map(|place| match place {
+            Place::Header(name) => Some(Edit::Remove(name.clone())),
+            Place::Cookie(name) => Some(Edit::RemoveCookie(name.clone())),
+            // The query is no header.
+            Place::Query(_) => None,
+        });
+        let removed = credentials.chain(TOLD.map(|name| Edit::Remove(name.into())));
+        let told = [("X-Consumer-Username", "{consumer.name}"), ("X-Consumer-Groups", "{consumer.groups}")];
+        // They are templates, as a test says.
+        let set = |(name, text): (&str, &str)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?));
+        removed.chain(told.into_iter().filter_map(set)).collect()
+    }
+
+    /// Parameters of the query by which clients prove themselves, which go no further.
+    pub(super) fn secret_parameters<'r>(&'r self, route: &'r model::Route) -> impl Iterator<Item = &'r str> {
+        self.on(route).flat_map(|known| &known.does.credentials).filter_map(|place| match place {
+            Place::Query(name) => Some(&**name),
+            Place::Header(_) | Place::Cookie(_) => None,
+        })
+    }
+
+    /// Whose scripts may read a route's answers; `None`: no rule says so.
+    pub(super) fn cors(&self, route: &model::Route) -> Option<Arc<Cors>> {
+        self.on(route).find_map(|known| known.does.cors.clone())
+    }
+}
+
+impl Here<'_> {
+    /// Notes a fault of one of its keys.
+    fn fault(&mut self, key: &[&str], what: impl Into<String>, help: Option<String>) {
+        let at: Vec<&str> = ["rules", self.name].into_iter().chain(key.iter().copied()).collect();
+        self.faults.push(fault(&at, what.into(), help));
+    }
+}
+
+impl Does {
+    /// A rule that decides.
+    fn asked(rule: impl Rule + 'static) -> Self {
+        Self { asked: Some(Arc::new(rule)), ..Self::default() }
+    }
+}
+
+/// The lines of the list that a key names, with their numbers, without those that are empty or begin with #.
+fn listed<'f>(files: &'f Files, at: &[&str]) -> Result<Vec<(usize, &'f str)>, String> {
+    let text = std::str::from_utf8(files.content(&key_path(at))?).map_err(|_| "the file is no text".to_owned())?;
+    let lines = text.lines().map(str::trim).enumerate().map(|(place, line)| (place + 1, line));
+    Ok(lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_told_who_asks_and_clients_say_nothing_of_it() {
+        let config = Config {
+            rules: [("key".to_owned(), rule(RuleMode::Shadow)), ("off".to_owned(), rule(RuleMode::Off))].into(),
+            ..Config::default()
+        };
+        let (files, mut faults) = (Files::default(), Vec::new());
+        let rules = Rules::compile(&config, &files, &mut faults);
+        let edits = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            rules.edits(&model::Route { rules: names, ..model::Route::default() })
+        };
+        assert!(edits(&[]).is_empty() && edits(&["off"]).is_empty());
+        let shown: Vec<String> = edits(&["key"]).iter().map(Edit::to_string).collect();
+        assert_eq!(shown.len(), TOLD.len() + 3, "{shown:?}");
+        assert!(shown.contains(&"set X-Consumer-Username: {consumer.name}".to_owned()), "{shown:?}");
+    }
+
+    fn rule(mode: RuleMode) -> model::Rule {
+        model::Rule { mode, kind: RuleKind::ApiKey(model::ApiKey::default()) }
+    }
+}
