@@ -20,6 +20,7 @@ pub mod jwt;
 pub mod limits;
 mod place;
 mod ranges;
+pub mod transform;
 
 pub use address::Address;
 pub use api_key::ApiKey;
