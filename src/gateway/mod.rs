@@ -12,6 +12,7 @@ mod api_key;
 mod ask;
 mod chain;
 mod combined;
+pub mod condition;
 mod consumers;
 pub mod cors;
 mod groups;
