@@ -28,6 +28,7 @@ pub use limit::Limiter;
 pub use open::{Clients, Full, Held};
 pub use pace::Pace;
 pub use several::decide_all;
+pub(crate) use table::Place;
 pub use table::{Record, Table, bytes};
 
 #[cfg(test)]

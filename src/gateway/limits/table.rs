@@ -47,7 +47,7 @@ pub trait Record {
 }
 
 /// Where a key stands: the bucket, and the way in it.
-pub(super) type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
 /// Two cache lines.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ pub(super) const TAKEN: u64 = u64::MAX;
 
 impl<R: Record> Table<R> {
     /// A table for `size` keys.
-    pub(super) fn with(record: R, size: usize) -> Self {
+    pub(crate) fn with(record: R, size: usize) -> Self {
         Self {
             record,
             buckets: (0..buckets(size)).map(|_| Bucket::default()).collect(),
@@ -87,7 +87,7 @@ impl<R: Record> Table<R> {
         self.seed.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_seed(&self, seed: u64) {
+    pub(crate) fn set_seed(&self, seed: u64) {
         self.seed.store(seed, Ordering::Relaxed);
     }
 
@@ -114,7 +114,7 @@ impl<R: Record> Table<R> {
 
     /// Changes what is known of a key by `next`, which is asked again whenever somebody else was faster. Returns where the key stands,
     /// and what `next` has told; `None` if it cannot be counted.
-    pub(super) fn change<T, E>(
+    pub(crate) fn change<T, E>(
         &self,
         key: u64,
         now: u64,
@@ -145,12 +145,12 @@ impl<R: Record> Table<R> {
     }
 
     /// What is known of a key.
-    pub(super) fn look(&self, key: u64) -> u64 {
+    pub(crate) fn look(&self, key: u64) -> u64 {
         self.find(key).map_or(EMPTY, |(_, rest)| rest)
     }
 
     /// Changes what is known of a key where it stands, if it still does and `change` says to what.
-    pub(super) fn amend(&self, place: Place, key: u64, change: impl Fn(u64) -> Option<u64>) {
+    pub(crate) fn amend(&self, place: Place, key: u64, change: impl Fn(u64) -> Option<u64>) {
         let slot = self.slot(place);
         for _ in 0..TRIES {
             let rest = slot.rest.load(Ordering::Acquire);
@@ -169,6 +169,15 @@ impl<R: Record> Table<R> {
     pub(super) fn leave(&self, place: Place) {
         let left = |rest: u64| (rest != TAKEN && self.record.open(rest) > 0).then(|| rest - 1);
         let _ = self.slot(place).rest.fetch_update(Ordering::AcqRel, Ordering::Relaxed, left);
+    }
+
+    /// The keys that stand somewhere, and what is known of each.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (u64, u64)> {
+        let known = self.slots().map(|slot| {
+            let rest = slot.rest.load(Ordering::Acquire);
+            (slot.key.load(Ordering::Acquire), rest)
+        });
+        known.filter(|&(_, rest)| rest != EMPTY && rest != TAKEN)
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {

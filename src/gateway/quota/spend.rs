@@ -1,0 +1,113 @@
+//! How many requests a key may make in a period.
+
+use super::calendar::{Calendar, Window};
+use super::count::{GREATEST, Seen, Used, seen};
+use crate::gateway::limits::{Decision, Place, Table};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A limit on the requests of a period, and what is counted of its keys. Plans that follow each other share that.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    limit: u64,
+    calendar: Arc<Calendar>,
+    table: Arc<Table<Used>>,
+}
+
+/// What a request took, so that it can be given back.
+#[derive(Debug)]
+pub(super) struct Taken {
+    place: Place,
+    seen: Seen,
+}
+
+/// The most that a period may have.
+pub const MOST: u64 = 1_000_000_000_000;
+
+impl Quota {
+    /// So many in each period, at most [`MOST`], of each of `size` keys. What was counted `before` counts on if its periods are the same.
+    pub fn new(limit: u64, calendar: Calendar, size: usize, before: Option<&Self>) -> Self {
+        debug_assert!(limit <= MOST && MOST < GREATEST);
+        let same = |before: &&Self| before.calendar.is_same(&calendar) && before.table.size() == size;
+        if let Some(before) = before.filter(same) {
+            return Self { limit, ..before.clone() };
+        }
+        let calendar = Arc::new(calendar);
+        let table = Arc::new(Table::with(Used::new(calendar.clone()), size));
+        Self { limit, calendar, table }
+    }
+
+    /// How many a key may make.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The periods.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// Where it is counted: for keys and metrics.
+    pub fn table(&self) -> &Arc<Table<Used>> {
+        &self.table
+    }
+
+    /// Decides on a request of `key` at `now`, and counts it if it is admitted.
+    pub fn decide(&self, key: u64, now: Duration) -> Decision {
+        match self.take(key, now) {
+            Ok((_, decision)) | Err(decision) => decision,
+        }
+    }
+
+    /// Takes what a request takes. Fails with what is said to who is denied.
+    pub(super) fn take(&self, key: u64, now: Duration) -> Result<(Taken, Decision), Decision> {
+        let window = self.calendar.window(now);
+        let next = |rest| {
+            let seen = seen(rest, window);
+            match seen.count < self.limit {
+                true => Ok((seen.and(1).rest(), seen.and(1))),
+                false => Err(self.say(false, seen, window, now)),
+            }
+        };
+        match self.table.change(key, now.as_secs(), next)? {
+            Some((place, seen)) => Ok((Taken { place, seen }, self.say(true, seen, window, now))),
+            // Others were faster again and again.
+            None => Err(self.say(false, seen(self.table.look(key), window), window, now)),
+        }
+    }
+
+    /// What a request of `key` would be told now, which is not counted.
+    pub fn look(&self, key: u64, now: Duration) -> Decision {
+        let window = self.calendar.window(now);
+        let seen = seen(self.table.look(key), window);
+        self.say(seen.count < self.limit, seen, window, now)
+    }
+
+    /// Gives back what a request took.
+    pub(super) fn give_back(&self, key: u64, taken: &Taken, now: Duration) {
+        let window = self.calendar.window(now);
+        self.table.amend(taken.place, key, |rest| seen(rest, window).less_one(taken.seen).map(Seen::rest));
+    }
+
+    /// Counts so many more of a key, that were admitted elsewhere or before.
+    pub(super) fn count(&self, key: u64, more: u64, now: Duration) {
+        let window = self.calendar.window(now);
+        let next = |rest| Ok::<_, ()>((seen(rest, window).and(more).rest(), ()));
+        // What cannot be counted is counted as that.
+        let _ = self.table.change(key, now.as_secs(), next);
+    }
+
+    /// The keys of which something counts in a window, and how much.
+    pub(super) fn counted(&self, window: Window) -> impl Iterator<Item = (u64, u64)> {
+        self.table.known().filter_map(move |(key, rest)| {
+            let count = seen(rest, window).count;
+            (count > 0).then_some((key, count))
+        })
+    }
+
+    fn say(&self, allowed: bool, seen: Seen, window: Window, now: Duration) -> Decision {
+        let remaining = self.limit.saturating_sub(seen.count);
+        let left = window.left(now).max(1);
+        Decision { allowed, limit: self.limit, remaining, more: left, reset: left }
+    }
+}
