@@ -3,9 +3,11 @@
 //! What always holds: so many questions at most are being asked at a time, and so many wait; one whose asker has gone is not asked any
 //! more. Each has a time and a bound.
 
+use super::passwords::Passwords;
 use crate::gateway::{Failure, Fetch, Fetched, Question, Said, What};
 use crate::lane::Desk;
 use crate::net::{self, Put};
+use crate::observe::counters::Passwords as Counts;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
@@ -27,7 +29,7 @@ const AT_ONCE: usize = 256;
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(30);
 
-type Asking = Put<Question, Result<Said, Failure>>;
+pub(super) type Asking = Put<Question, Result<Said, Failure>>;
 type Clear = Pool<HttpConnector, Full<Bytes>>;
 type Secure = Pool<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -45,16 +47,24 @@ enum Way {
 }
 
 /// Begins to answer on the calling thread's runtime, for as long as anybody may ask.
-pub(super) fn open() -> Desk {
+pub(super) fn open(passwords: Arc<Counts>) -> Desk {
     let (desk, questions) = net::desk(ROOM);
-    tokio::spawn(serve(questions));
+    tokio::spawn(serve(questions, Passwords::new(passwords)));
     desk
 }
 
-async fn serve(mut questions: mpsc::Receiver<Asking>) {
+async fn serve(mut questions: mpsc::Receiver<Asking>, mut passwords: Passwords) {
     let mut ways = Ways { clear: client().build(HttpConnector::new()), secure: HashMap::new() };
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(mut asking) = questions.recv().await {
+    loop {
+        let asking = tokio::select! {
+            Some(done) = passwords.next() => {
+                passwords.tell(done);
+                continue;
+            }
+            asking = questions.recv() => asking,
+        };
+        let Some(mut asking) = asking else { return };
         let Some(question) = asking.take().filter(|_| asking.is_wanted()) else { continue };
         match question.what {
             What::Fetch(fetch) => {
@@ -65,7 +75,7 @@ async fn serve(mut questions: mpsc::Receiver<Asking>) {
                     drop(turn);
                 });
             }
-            What::Fits { .. } => asking.answer(Err(Failure::Away)),
+            What::Fits { password, hash } => passwords.ask(asking, password, hash),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Crew {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let (bans, desk, members) = (Arc::default(), answers::open(), Vec::new());
+        let (bans, desk, members) = (Arc::default(), answers::open(present.control.passwords.clone()), Vec::new());
         let mut crew =
             Self { present, sockets, backend, cores, admission, bans, desk, log, traces, members, handed: 0 };
         for index in 0..crew.present.workers.len() {

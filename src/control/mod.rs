@@ -29,6 +29,7 @@ mod logs;
 mod maintenance;
 mod otlp;
 pub mod overrides;
+mod passwords;
 mod present;
 mod purge;
 mod queues;

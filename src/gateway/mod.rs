@@ -10,6 +10,7 @@
 mod address;
 mod api_key;
 mod ask;
+mod basic;
 mod chain;
 mod combined;
 pub mod condition;
@@ -19,13 +20,16 @@ mod groups;
 mod guest;
 pub mod jwt;
 pub mod limits;
+pub mod password;
 mod place;
+pub mod quota;
 mod ranges;
 pub mod transform;
 
 pub use address::Address;
 pub use api_key::ApiKey;
 pub use ask::{Answer, Failure, Fetch, Fetched, Question, Said, What};
+pub use basic::Basic;
 pub use chain::{Chain, Link, Note, Refused, Stop};
 pub use combined::{AllOf, AnyOf};
 pub use consumers::{Consumer, Consumers, Key, SameKey};

@@ -16,9 +16,9 @@ mod stuck;
 pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
 use super::compression::Compression;
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried, Sticking};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried, Sticking};
 pub use cached::CacheSet;
-pub use control::{CertificateFiles, ControlCounters};
+pub use control::{CertificateFiles, ControlCounters, Passwords};
 use crossbeam::utils::CachePadded;
 pub use ruled::RuleSet;
 use std::collections::HashMap;
@@ -184,6 +184,13 @@ impl Counters<{ Delivered::COUNT }> {
     /// Counts what became of `spans` spans.
     pub fn delivered(&self, how: Delivered, spans: u64) {
         self.0[how.index()].add(spans);
+    }
+}
+
+impl Counters<{ PasswordCheck::COUNT }> {
+    /// Counts one password.
+    pub fn count(&self, what: PasswordCheck) {
+        self.0[what.index()].inc();
     }
 }
 

@@ -79,6 +79,8 @@ words! {
         Forbidden = "forbidden",
         /// A rule needs to know what nobody has told it (503; 500 where it asks without end).
         Unanswered = "unanswered",
+        /// More passwords came than can be computed (503).
+        Passwords = "passwords",
         /// A rule lets in no more requests for now (429).
         RateLimit = "rate-limit",
         /// The route is in maintenance (503, or as configured).
@@ -163,6 +165,20 @@ words! {
         Failed = "failed",
         /// There was no room for it while it waited.
         Dropped = "dropped",
+    }
+}
+
+words! {
+    /// What came of looking whether a password fits.
+    PasswordCheck {
+        /// It does.
+        Fits = "fits",
+        /// It does not.
+        Wrong = "wrong",
+        /// There was no room for it to wait.
+        Busy = "busy",
+        /// It waited too long to be looked at.
+        Late = "late",
     }
 }
 

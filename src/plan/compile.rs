@@ -76,7 +76,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         None
     });
     let mut caches = cache::stores(config, previous);
-    let rules = Rules::compile(config, &files, &mut faults);
+    let (rules, lasting) = Rules::compile(config, &files, previous.map(|plan| &plan.lasting), &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -149,6 +149,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         routes,
         pools,
         caches,
+        lasting,
         checks,
         acme: edge::acme(config),
         answers: shared.answers,

@@ -29,8 +29,10 @@ impl Files {
         let mut read: BTreeMap<(&Path, bool), Content> = BTreeMap::new();
         // Defaults have many name the same file.
         let content = |(key, path): (KeyPath, _)| {
-            let is_list =
-                key.keys().iter().any(|key| ["keys_file", "allow_files", "deny_files"].contains(&key.as_str()));
+            let is_list = key
+                .keys()
+                .iter()
+                .any(|key| ["keys_file", "allow_files", "deny_files", "users_file"].contains(&key.as_str()));
             (key, read.entry((path, is_list)).or_insert_with(|| content(path, is_list)).clone())
         };
         Self(named(config).map(content).collect())
@@ -94,7 +96,11 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
     let keys = config.consumers.iter().filter_map(|(name, consumer)| {
         Some((KeyPath::from(["consumers", name, "keys_file"]), consumer.keys_file.as_deref()?))
     });
-    secrets.chain(collector).chain(keys).chain(addresses(config)).chain(pages(config))
+    let users = config.rules.iter().filter_map(|(name, rule)| match &rule.kind {
+        RuleKind::Basic(of) => Some((KeyPath::from(["rules", name, "users_file"]), of.users_file.as_path())),
+        _ => None,
+    });
+    secrets.chain(collector).chain(keys).chain(users).chain(addresses(config)).chain(pages(config))
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {

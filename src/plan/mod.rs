@@ -55,6 +55,7 @@ pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite};
+pub use rules::Lasting;
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
@@ -77,6 +78,8 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// Where answers are kept, in the order of their names.
     pub caches: Vec<Store>,
+    /// What rules know that outlives the plan.
+    pub lasting: Lasting,
     /// Health checks to run, for pools that have them.
     pub checks: Vec<Check>,
     /// Certificates to ask authorities for, for listeners that want them.

@@ -1,7 +1,7 @@
 //! What control counts: health checks, and files that are looked at.
 
 use super::{Counter, Counters, Gauge, Peak, PoolHealth, Shape, TargetHealth, places, taken_over, zeroed};
-use crate::observe::reason::Delivered;
+use crate::observe::reason::{Delivered, PasswordCheck};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,10 +12,21 @@ pub struct ControlCounters {
     pub check_lateness: Arc<Peak>,
     /// What became of the spans that the workers handed over.
     pub spans: Arc<Counters<{ Delivered::COUNT }>>,
+    /// Passwords that were looked at.
+    pub passwords: Arc<Passwords>,
     listeners: Box<[Arc<CertificateFiles>]>,
     pools: Box<[Arc<PoolHealth>]>,
     pool_files: Box<[Arc<CertificateFiles>]>,
     targets: Box<[Box<[Arc<TargetHealth>]>]>,
+}
+
+/// What came of passwords of which rules had to know whether they fit.
+#[derive(Debug, Default)]
+pub struct Passwords {
+    /// By what came of each.
+    pub checks: Counters<{ PasswordCheck::COUNT }>,
+    /// Those that wait now, or are looked at.
+    pub waiting: Gauge,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
@@ -41,6 +52,7 @@ impl ControlCounters {
         Self {
             check_lateness: Arc::default(),
             spans: Arc::default(),
+            passwords: Arc::default(),
             listeners: zeroed(shape.listeners.len()),
             pools: zeroed(shape.pools.len()),
             pool_files: zeroed(shape.pools.len()),
@@ -59,6 +71,7 @@ impl ControlCounters {
         Self {
             check_lateness: self.check_lateness.clone(),
             spans: self.spans.clone(),
+            passwords: self.passwords.clone(),
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             pools: taken_over(&names(last), &names(next), &self.pools),
             pool_files: taken_over(&names(last), &names(next), &self.pool_files),

@@ -4,11 +4,15 @@
 
 mod anonymous;
 mod api_key;
+mod basic;
 mod combined;
 mod consumers;
 mod cors;
 mod groups;
 mod ip;
+mod lasting;
+
+pub use lasting::Lasting;
 
 use super::compile::{fault, key_path};
 use super::edits::Edit;
@@ -59,6 +63,8 @@ struct Here<'r> {
     index: usize,
     people: &'r People,
     files: &'r Files,
+    /// What plans share.
+    lasting: &'r Lasting,
     faults: &'r mut Vec<Fault>,
     /// Those that are compiled already.
     known: &'r HashMap<&'r str, Known>,
@@ -90,6 +96,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Anonymous(of) => of,
         RuleKind::AnyOf(of) => of,
         RuleKind::ApiKey(of) => of,
+        RuleKind::Basic(of) => of,
         RuleKind::Cors(of) => of,
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
@@ -98,7 +105,13 @@ fn of(kind: &RuleKind) -> &dyn Compile {
 
 impl<'a> Rules<'a> {
     /// Those of a configuration. What is at fault of them is added to `faults`.
-    pub(super) fn compile(config: &'a Config, files: &Files, faults: &mut Vec<Fault>) -> Self {
+    pub(super) fn compile(
+        config: &'a Config,
+        files: &Files,
+        before: Option<&Lasting>,
+        faults: &mut Vec<Fault>,
+    ) -> (Self, Lasting) {
+        let lasting = Lasting::new(config, before);
         let people = consumers::compile(config, files, faults);
         let mut known = HashMap::with_capacity(config.rules.len());
         let mut rest: Vec<_> = config.rules.iter().enumerate().collect();
@@ -111,13 +124,13 @@ impl<'a> Rules<'a> {
                 break;
             }
             for (index, (name, rule)) in ready {
-                let here = &mut Here { name, index, people: &people, files, faults, known: &known };
+                let here = &mut Here { name, index, people: &people, files, lasting: &lasting, faults, known: &known };
                 let does = of(&rule.kind).compile(here);
                 known.insert(name.as_str(), Known { index, mode: rule.mode, does });
             }
             rest = waiting;
         }
-        Self(known)
+        (Self(known), lasting)
     }
 
     /// Those of a route that are not off.
@@ -213,7 +226,7 @@ mod tests {
             ..Config::default()
         };
         let (files, mut faults) = (Files::default(), Vec::new());
-        let rules = Rules::compile(&config, &files, &mut faults);
+        let (rules, _) = Rules::compile(&config, &files, None, &mut faults);
         let edits = |names: &[&str]| {
             let names = names.iter().map(|&name| name.to_owned()).collect();
             rules.edits(&model::Route { rules: names, ..model::Route::default() })

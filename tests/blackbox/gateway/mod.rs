@@ -1,6 +1,7 @@
 //! What rules decide of requests, and who is told what.
 
 mod address;
+mod basic;
 mod cors;
 mod identity;
 mod places;

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod api_key;
+mod basic;
 mod combined;
 mod cors;
 mod groups;
@@ -9,6 +10,7 @@ mod ip;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
+pub use basic::Basic;
 pub use combined::{AllOf, AnyOf};
 pub use cors::Cors;
 pub use groups::Groups;
@@ -53,6 +55,8 @@ pub enum RuleKind {
     AnyOf(AnyOf),
     /// Tells consumers by the keys that they send.
     ApiKey(ApiKey),
+    /// Tells consumers by the names and passwords that they send.
+    Basic(Basic),
     /// Says whose scripts browsers let read answers.
     Cors(Cors),
     /// Lets in consumers by the groups that they are in.
@@ -73,6 +77,6 @@ impl RuleKind {
 
     /// Whether it finds out who asks, by itself.
     pub fn identifies(&self) -> bool {
-        matches!(self, Self::Anonymous(_) | Self::ApiKey(_))
+        matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_))
     }
 }

@@ -1,10 +1,10 @@
 //! What makes no sense of rules and consumers.
 
-mod api_key;
 mod combined;
 mod cors;
 mod groups;
 mod ip;
+mod realm;
 
 use super::Sense;
 use crate::config::model::{Config, Route, Rule, RuleKind, RuleMode};
@@ -64,7 +64,8 @@ pub(super) fn all(sense: &mut Sense<'_>) {
         match &rule.kind {
             RuleKind::AllOf(_) | RuleKind::AnyOf(_) => combined::combined(sense, name, rule.kind.members(), &at),
             RuleKind::Anonymous(of) => sense.dangling(&at.child("consumer"), "consumer", "consumers", &of.consumer),
-            RuleKind::ApiKey(of) => api_key::api_key(sense, of, &at),
+            RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
+            RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
