@@ -24,6 +24,7 @@ pub mod password;
 mod place;
 pub mod quota;
 mod ranges;
+pub mod signature;
 pub mod transform;
 
 pub use address::Address;
@@ -72,6 +73,11 @@ pub trait Request {
 
     /// The normal form of its path.
     fn path(&self) -> &[u8];
+
+    /// Its path, as it was sent.
+    fn sent_path(&self) -> &[u8] {
+        self.path()
+    }
 
     /// What stands behind the `?`, as it was sent.
     fn query(&self) -> Option<&[u8]>;

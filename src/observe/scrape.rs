@@ -6,6 +6,7 @@ mod certificates;
 mod datagrams;
 mod guards;
 mod live;
+mod passwords;
 mod queues;
 mod reloads;
 mod rules;
@@ -26,7 +27,7 @@ use super::file::Lines;
 use super::latency::{Kind, LatenciesSnapshot};
 use super::process::Process;
 use super::prometheus::{Family, Page};
-use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried};
+use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, Reason, Retried};
 use super::reloads::Reloads;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -106,7 +107,6 @@ impl Scrape<'_> {
         self.write_caches(&mut page);
         self.write_rules(&mut page);
         self.write_live(&mut page);
-        self.write_passwords(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);
         self.write_process(&mut page);
@@ -363,21 +363,6 @@ impl Scrape<'_> {
         self.per_health(page.counter("ringway_target_changes_total", help), |h| h.changes.get());
         page.gauge("ringway_health_lateness_seconds", "Latest start of a check in the last one to two minutes.")
             .sample(&[], seconds(self.control.check_lateness.get()));
-    }
-
-    fn write_passwords(&self, page: &mut Page) {
-        let passwords = &self.control.passwords;
-        let counts = passwords.checks.get();
-        // Most processes have no rule that asks.
-        if counts.iter().all(|&count| count == 0) && passwords.waiting.get() == 0 {
-            return;
-        }
-        let mut checks = page.counter("ringway_password_checks_total", "Passwords by what came of looking at them.");
-        for (what, count) in PasswordCheck::ALL.iter().zip(counts) {
-            checks.sample(&[("result", what.word())], count);
-        }
-        page.gauge("ringway_passwords_waiting", "Passwords that wait to be looked at, or are.")
-            .sample(&[], passwords.waiting.get());
     }
 
     fn write_logs(&self, page: &mut Page) {

@@ -129,7 +129,7 @@ fn a_race_for_the_last_one_is_counted_by_none_for_who_loses_it() {
     let threads = [race(true), race(false), race(true)];
     let all: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     let used = |quota: &Quota| quota.limit() - quota.look(1, at(NOON)).remaining;
-    assert!(all <= 1000 && all >= 990, "{all}");
+    assert!((990..=1000).contains(&all), "{all}");
     assert_eq!((used(&one), used(&two)), (u64::try_from(all).unwrap(), u64::try_from(all).unwrap()));
 }
 

@@ -18,5 +18,6 @@ impl Scrape<'_> {
                 requests.sample(&[("rule", name), ("result", result)], count);
             }
         }
+        self.write_passwords(page);
     }
 }
