@@ -567,6 +567,17 @@ fn things_that_make_no_sense_together_are_told() {
 }
 
 #[test]
+fn lists_have_as_many_elements_as_make_sense() {
+    tell(&[
+        ("[rules.a]\ntype = 'groups'\nallow = []", &["3:9 `allow` is empty; of elements there must be at least 1"]),
+        (
+            "[rules.a]\ntype = 'all-of'\nrules = ['b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b', 'b']",
+            &["3:9 `rules` has 17 elements; of elements there may be 1 to 16"],
+        ),
+    ]);
+}
+
+#[test]
 fn a_pool_that_nothing_uses_is_a_warning() {
     let loaded = load(&format!("{REST}[pools.spare]\ntargets = ['10.0.0.1:1']\n"));
     let warnings = loaded.warnings.to_string();

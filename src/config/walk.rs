@@ -79,6 +79,9 @@ impl<'a> Walker<'a> {
             ("object", Value::Table(table)) => self.table(table, &node.key, node.inherited, schema, path),
             ("array", Value::List(items)) => {
                 let element = &schema["items"];
+                if let Err((what, help)) = counted(items.len(), schema, path) {
+                    return self.fault(node, node.mark(self.files), what, Some(help), path);
+                }
                 let each = items.iter().enumerate();
                 Some(Json::Array(each.filter_map(|(at, item)| self.value(item, element, &path.child(at))).collect()))
             }
@@ -365,6 +368,21 @@ fn noun(schema: &Json) -> &'static str {
         Some("boolean") => "true or false",
         _ => "a string",
     }
+}
+
+/// Whether a list may have so many elements.
+fn counted(count: usize, schema: &Json, path: &KeyPath) -> Result<(), (String, String)> {
+    let bound = |key: &str| schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
+    let (low, high) = (bound("minItems"), bound("maxItems"));
+    if low.is_none_or(|low| count >= low) && high.is_none_or(|high| count <= high) {
+        return Ok(());
+    }
+    let what = match count {
+        0 => format!("`{}` is empty", last_name(path)),
+        _ => format!("`{}` has {count} elements", last_name(path)),
+    };
+    let (low, high) = (low.map(|n| n.to_string()), high.map(|n| n.to_string()));
+    Err((what, format!("of elements {}", range(low.as_deref(), high.as_deref()).replacen("it", "there", 1))))
 }
 
 fn range(low: Option<&str>, high: Option<&str>) -> String {

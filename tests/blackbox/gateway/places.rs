@@ -93,7 +93,7 @@ fn rules_of_rules_that_make_no_sense_are_told_where_they_stand() {
         ("rules = [\"both\", \"other\", \"guest\"]", "rules = [\"booth\"]", "no rule is named `booth`"),
         ("rules = [\"both\", \"other\", \"guest\"]", "rules = [\"any\"]", "rule `any` is made of itself"),
         ("rules = [\"everywhere\", \"gold\"]", "rules = [\"any\"]", "is made of itself"),
-        ("rules = [\"both\", \"other\", \"guest\"]", "rules = []", "rule `any` is made of nothing"),
+        ("rules = [\"both\", \"other\", \"guest\"]", "rules = []", "`rules` is empty"),
         ("consumer = \"guest\"", "consumer = \"gast\"", "no consumer is named `gast`"),
         ("header = \"X-Other\"", "header = \"X-Other\"\nmode = \"shadow\"", "lets all through"),
     ] {

@@ -8,10 +8,6 @@ use std::collections::BTreeSet;
 pub(super) fn combined(sense: &mut Sense<'_>, name: &str, members: &[String], at: &KeyPath) {
     let (config, list) = (sense.config, at.child("rules"));
     let mut guests = 0;
-    if members.is_empty() {
-        let fault = Fault::new(list.clone(), format!("rule `{name}` is made of nothing"));
-        sense.fault(fault.help("name the rules that it is made of"));
-    }
     for (place, member) in members.iter().enumerate() {
         let here = list.child(place);
         sense.dangling(&here, "rule", "rules", member);
