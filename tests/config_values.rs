@@ -92,3 +92,10 @@ fn no_text_makes_reading_panic() {
         drop(Folder::with(&[("ring.toml", &text)]).faults());
     }
 }
+
+#[test]
+fn colour_is_there_only_when_asked_for() {
+    let report = Folder::with(&[("ring.toml", "x = 1")]).load().unwrap_err();
+    assert!(!report.to_string().contains('\u{1b}'));
+    assert!(report.render(true).contains('\u{1b}'));
+}

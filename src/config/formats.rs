@@ -1,12 +1,13 @@
 //! The formats of the schema: how a text is checked, what it is called, and the form the model reads. The schema names a
 //! format, the walker looks it up here, and the check is the very parser of the type: there is no second grammar.
 
+use super::limit_key::{self, LimitKey};
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::names;
 use super::patterns;
 use super::protected;
-use super::rate::Rate;
+use super::rate::{Rate, RequestRate};
 use super::template::{Captured, Template};
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
@@ -211,6 +212,11 @@ formats! {
         "write \"text/html\", \"text/*\", \"+json\" for all that end so, or \"*\"", |text, _| patterns::type_pattern(text);
     "host-policy" ["string"] type HostPolicy, "a Host to send", "write \"client\", \"target\", or a host name",
         |text, _| text.parse::<HostPolicy>().map(|p| p.to_string());
+    "limit-key" ["string"] type LimitKey, "what requests are counted by",
+        "write \"client-ip\", \"consumer\", \"route\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"claim:NAME\", or a template",
+        |text, _| text.parse::<LimitKey>().map(|k| k.to_string()), words &limit_key::WORDS;
+    "request-rate" ["string"] type RequestRate, "a rate of requests", "write \"100/s\", \"6000/m\", \"1000/h\" or \"10000/d\"",
+        |text, _| text.parse::<RequestRate>().map(|r| r.to_string());
     "hash-key" ["string"] type HashKey, "a key to hash",
         "write \"client-ip\", \"path\", \"header:NAME\", \"cookie:NAME\", or \"query:NAME\"",
         |text, _| text.parse::<HashKey>().map(|k| k.to_string()), words &["client-ip", "path"];

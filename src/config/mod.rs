@@ -11,6 +11,7 @@ pub mod diff;
 mod environment;
 mod formats;
 mod glob;
+pub mod limit_key;
 mod logs;
 pub mod model;
 mod names;

@@ -1,4 +1,4 @@
-//! How often something may happen, as the configuration writes it: `"20/s"`.
+//! How often something may happen, as the configuration writes it: `"20/s"`, `"1000/d"`.
 
 use super::units::{Invalid, text_form};
 use std::fmt;
@@ -13,26 +13,33 @@ pub struct Rate {
     unit: usize,
 }
 
-const UNITS: [(&str, u32); 3] = [("s", 1), ("m", 60), ("h", 3600)];
-/// The most of a second.
-const MOST: u32 = 10_000;
+/// A count for each second, minute, hour or day: `"100/s"`, `"6000/m"`, `"10000/d"`. At least one, and 10,000,000 a second at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRate(Rate);
+
+const UNITS: [(&str, u32); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+/// The most connections of a second.
+const CONNECTIONS: u32 = 10_000;
+/// The most requests of a second.
+const REQUESTS: u32 = 10_000_000;
 
 impl Rate {
     /// How far apart they are if they are even.
     pub fn interval(self) -> Duration {
-        Duration::from_secs(UNITS[self.unit].1.into()) / self.count
+        self.time() / self.count
     }
 
     /// How many there are in a second, rounded up.
     pub fn per_second(self) -> u32 {
         self.count.div_ceil(UNITS[self.unit].1)
     }
-}
 
-impl FromStr for Rate {
-    type Err = Invalid;
+    fn time(self) -> Duration {
+        Duration::from_secs(UNITS[self.unit].1.into())
+    }
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    /// Reads a rate of one of these units, of which a second has `most` at most.
+    fn read(text: &str, units: &[(&str, u32)], most: u32) -> Result<Self, Invalid> {
         let text = text.trim();
         let Some((number, unit)) = text.split_once('/') else {
             let what = if text.is_empty() { "it is empty" } else { "it does not say in which time" };
@@ -47,15 +54,51 @@ impl FromStr for Rate {
             _ if digits => return Err(Invalid::new("its number is too large")),
             _ => return Err(Invalid::new("it does not start with a whole number")),
         };
-        let Some(unit) = UNITS.iter().position(|(name, _)| *name == unit) else {
-            return Err(Invalid::new(format!("`{unit}` is not a unit")).help("the units are s, m, h"));
+        let Some(unit) = units.iter().position(|(name, _)| *name == unit) else {
+            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            return Err(
+                Invalid::new(format!("`{unit}` is not a unit")).help(format!("the units are {}", names.join(", ")))
+            );
         };
         let rate = Self { count, unit };
         match count {
             0 => Err(Invalid::new("it lets nothing happen")),
-            _ if rate.per_second() > MOST => Err(Invalid::new(format!("it is more than {MOST}/s"))),
+            _ if rate.per_second() > most => Err(Invalid::new(format!("it is more than {most}/s"))),
             _ => Ok(rate),
         }
+    }
+}
+
+impl RequestRate {
+    /// How many.
+    pub fn count(self) -> u32 {
+        self.0.count
+    }
+
+    /// In which time.
+    pub fn time(self) -> Duration {
+        self.0.time()
+    }
+
+    /// How many there are in a second, rounded up.
+    pub fn per_second(self) -> u32 {
+        self.0.per_second()
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::read(text, &UNITS[..3], CONNECTIONS)
+    }
+}
+
+impl FromStr for RequestRate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Rate::read(text, &UNITS, REQUESTS).map(Self)
     }
 }
 
@@ -65,7 +108,13 @@ impl fmt::Display for Rate {
     }
 }
 
-text_form!(Rate);
+impl fmt::Display for RequestRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+text_form!(Rate, RequestRate);
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,16 @@
-//! What metrics and the next process are told of listeners that count clients.
+//! What metrics and the next process are told of listeners that count clients, and of rules that count requests.
 
 use super::handover::GuardText;
+use crate::gateway::limits::{Clients, Record, Table};
 use crate::net::coarse_now;
-use crate::observe::scrape::Guard;
-use crate::plan::Plan;
-use crate::plan::guard::Table;
+use crate::observe::scrape::{Guard, RuleKeys};
+use crate::plan::{Counted, Plan};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Clients that are handed over, of all listeners together.
+/// Keys that are handed over, of all listeners together, and as many of all rules.
 const MOST: usize = 200_000;
 
 /// The listeners of a plan that count clients, as of `now`.
@@ -28,47 +28,83 @@ pub(super) fn of(plan: &Plan, now: Duration) -> Vec<Guard> {
     counting.collect()
 }
 
-/// What a plan's listeners have counted, with their names and what makes a client there.
-pub(super) struct Counts(Vec<(String, String, Arc<Table>)>);
+/// What a plan's rules count, as of `now`.
+pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
+    let of = |counted: &Counted| {
+        let table = counted.limiter.table();
+        RuleKeys { rule: counted.rule.clone(), keys: table.len(now), size: table.size(), evictions: table.evictions() }
+    };
+    plan.counted.iter().map(of).collect()
+}
 
-fn counts(plan: &Plan) -> impl Iterator<Item = (&str, String, Arc<Table>)> {
-    plan.guards().filter_map(|(listener, guard)| {
-        let (under, table) = guard.counts()?;
-        Some((plan.listeners.get(listener)?.name.as_str(), under, table))
-    })
+/// What a plan's listeners and rules have counted, with their names and what makes a key there.
+pub(super) struct Counts {
+    listeners: Vec<(String, String, Arc<dyn Kept>)>,
+    rules: Vec<(String, String, Arc<dyn Kept>)>,
+}
+
+/// What another process can count on from.
+pub(super) trait Kept: Send + Sync {
+    /// As many of its keys as that, in a form of its own.
+    fn to_bytes(&self, now: Duration, most: usize) -> Vec<u8>;
+    /// Takes them. Returns how many there were; `None`: their form is not known here.
+    fn take_bytes(&self, bytes: &[u8], now: Duration) -> Option<usize>;
+}
+
+impl<R: Record + Send + Sync> Kept for Table<R> {
+    fn to_bytes(&self, now: Duration, most: usize) -> Vec<u8> {
+        Table::to_bytes(self, now, most)
+    }
+
+    fn take_bytes(&self, bytes: &[u8], now: Duration) -> Option<usize> {
+        Table::take_bytes(self, bytes, now)
+    }
 }
 
 impl Counts {
     /// That of `plan`.
     pub(super) fn of(plan: &Plan) -> Self {
-        Self(counts(plan).map(|(listener, under, table)| (listener.to_owned(), under, table)).collect())
+        let listeners = plan.guards().filter_map(|(listener, guard)| {
+            let (under, table) = guard.counts()?;
+            Some((plan.listeners.get(listener)?.name.clone(), under, table as Arc<dyn Kept>))
+        });
+        let rules = plan.counted.iter().map(|Counted { rule, under, limiter }| {
+            (rule.clone(), under.clone(), limiter.table().clone() as Arc<dyn Kept>)
+        });
+        Self { listeners: listeners.collect(), rules: rules.collect() }
     }
 
-    /// What another process is told of it. Takes a while if that is much.
-    pub(super) fn hand_over(self) -> Vec<GuardText> {
-        let mut room = MOST;
-        let count = self.0.len();
-        let text = |(done, (listener, under, table)): (usize, (String, String, Arc<Table>))| {
-            // What one does not need is for those behind it.
-            let bytes = table.to_bytes(coarse_now(), room / (count - done));
-            room = room.saturating_sub(Table::clients_of(&bytes));
-            GuardText { listener, under, clients: STANDARD_NO_PAD.encode(bytes) }
-        };
-        self.0.into_iter().enumerate().map(text).collect()
+    /// What another process is told of it, of listeners and of rules. Takes a while if that is much.
+    pub(super) fn hand_over(self) -> [Vec<GuardText>; 2] {
+        [self.listeners, self.rules].map(told)
+    }
+
+    /// Counts on from what another process has told.
+    pub(super) fn take(self, [listeners, rules]: [&[GuardText]; 2]) {
+        heard(&self.listeners, listeners);
+        heard(&self.rules, rules);
     }
 }
 
-/// Counts on from what another process has counted.
-pub(super) fn inherit(plan: &Plan, texts: &[GuardText]) {
-    for (listener, under, table) in counts(plan) {
-        let Some(text) = texts.iter().find(|text| text.listener == listener && text.under == under) else { continue };
+fn told(counts: Vec<(String, String, Arc<dyn Kept>)>) -> Vec<GuardText> {
+    let mut room = MOST;
+    let count = counts.len();
+    let text = |(done, (listener, under, table)): (usize, (String, String, Arc<dyn Kept>))| {
+        // What one does not need is for those behind it.
+        let bytes = table.to_bytes(coarse_now(), room / (count - done));
+        room = room.saturating_sub(Clients::clients_of(&bytes));
+        GuardText { listener, under, clients: STANDARD_NO_PAD.encode(bytes) }
+    };
+    counts.into_iter().enumerate().map(text).collect()
+}
+
+fn heard(counts: &[(String, String, Arc<dyn Kept>)], texts: &[GuardText]) {
+    for (of, under, table) in counts {
+        let Some(text) = texts.iter().find(|text| text.listener == *of && text.under == *under) else { continue };
         let bytes = STANDARD_NO_PAD.decode(&text.clients).ok();
         match bytes.and_then(|bytes| table.take_bytes(&bytes, coarse_now())) {
-            Some(clients) => tracing::debug!(listener, clients, "clients are counted on"),
-            None => tracing::warn!(
-                listener,
-                "how often clients came is in a form that is not known here: they are counted anew"
-            ),
+            Some(keys) => tracing::debug!(of, keys, "what was counted is counted on"),
+            None => tracing::warn!(of, "what was counted is in a form that is not known here: it is counted anew"),
         }
     }
 }

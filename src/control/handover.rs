@@ -60,6 +60,9 @@ pub struct Letter {
     /// How often clients came, by listeners that limit that.
     #[serde(default)]
     pub guards: Vec<GuardText>,
+    /// How often requests came, by rules that limit that.
+    #[serde(default)]
+    pub rules: Vec<GuardText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
 }
@@ -120,12 +123,12 @@ pub struct TableText {
     pub entries: String,
 }
 
-/// How often the clients of a listener came.
+/// How often the clients of a listener came, or the requests that a rule counts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GuardText {
-    /// The listener's name.
+    /// The listener's name, or the rule's.
     pub listener: String,
-    /// What makes a client there.
+    /// What makes a client or a key there.
     pub under: String,
     /// The clients in a binary form, in base64.
     pub clients: String,

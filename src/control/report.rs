@@ -264,6 +264,7 @@ impl AdminState for Report {
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),
+            rule_keys: &guards::of_rules(&present.plan, net::coarse_now()),
             caches: &caches::of(&present.plan),
             sticky_pools: &sticky::pools(&present.plan),
             datagrams: &udp,

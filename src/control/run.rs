@@ -7,6 +7,7 @@ use super::command::{Command, Commands};
 use super::crew::Crew;
 use super::discovery::{Board, Discovery};
 use super::end::Retired;
+use super::guards::Counts;
 use super::handover::{self, Answer, GuardText, Inheritance, LiveTarget, TableText, TargetText};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
@@ -20,7 +21,7 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{caches, checks, egress, files, guards, keep_up, limits, live, logs, maintenance, shelves, sticky};
+use super::{caches, checks, egress, files, keep_up, limits, live, logs, maintenance, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -126,8 +127,19 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     if let Some(error) = refused {
         tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
     }
-    let Heritage { mut sockets, admin, targets, live: known, bans, sticky, guards: counted, number, elders, elder } =
-        Heritage::of(&plan, inheritance);
+    let Heritage {
+        mut sockets,
+        admin,
+        targets,
+        live: known,
+        bans,
+        sticky,
+        guards: counted,
+        rules,
+        number,
+        elders,
+        elder,
+    } = Heritage::of(&plan, inheritance);
     egress::look(&plan)?;
     shelves::follow(&plan, None)?;
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
@@ -139,7 +151,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let present = Arc::new(Present::first(plan, number));
     checks::inherit(&present, &targets);
     sticky::inherit(&present.plan, &sticky);
-    guards::inherit(&present.plan, &counted);
+    Counts::of(&present.plan).take([&counted, &rules]);
     drop((sticky, counted));
     live::inherit(&present, &known);
     let (queue, spans) = trace::queue();
@@ -208,6 +220,7 @@ struct Heritage {
     bans: Option<String>,
     sticky: Vec<TableText>,
     guards: Vec<GuardText>,
+    rules: Vec<GuardText>,
     /// The number of its first plan.
     number: u64,
     elders: Vec<u32>,
@@ -219,8 +232,8 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, live, bans, sticky, guards, elders) = Default::default();
-            return Self { sockets, admin, targets, live, bans, sticky, guards, number: 1, elders, elder: None };
+            let (admin, targets, live, bans, sticky, guards, rules, elders) = Default::default();
+            return Self { sockets, admin, targets, live, bans, sticky, guards, rules, number: 1, elders, elder: None };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
         let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last, false).ok());
@@ -235,6 +248,7 @@ impl Heritage {
             bans: letter.bans,
             sticky: letter.sticky,
             guards: letter.guards,
+            rules: letter.rules,
             number: letter.plan + 1,
             elders: letter.elders,
             elder: Some(Elder { stream, pid: letter.pid, spare: Some(spare) }),

@@ -82,7 +82,7 @@ impl Origin {
             let handed = tokio::task::spawn_blocking(move || {
                 // What is noted last goes along, and control need not wait for it.
                 letter.sticky = tables.hand_over();
-                letter.guards = counts.hand_over();
+                [letter.guards, letter.rules] = counts.hand_over();
                 let spare = successor.hand_over(&letter, &descriptors);
                 spare.map(|spare| (successor, spare))
             });

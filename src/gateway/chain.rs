@@ -1,14 +1,43 @@
 //! The rules of a route, in the order in which they are asked.
 
-use super::{Asked, Challenges, Denial, Halt, Question, Rule, Who};
+use super::rate_limit::{RateLimit, decide_all};
+use super::{Asked, Challenges, Denial, Halt, Phase, Question, Rule, Who};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The rules of a route.
 #[derive(Debug)]
 pub struct Chain {
-    links: Box<[Link]>,
+    steps: Box<[Put]>,
     /// What whoever is nobody may prove themselves with.
     challenges: Challenges,
+}
+
+/// What is put to a request at once.
+#[derive(Debug)]
+enum Put {
+    /// A rule.
+    One(Link),
+    /// Limits, all or none of which count it.
+    Limits(Box<[Limit]>),
+}
+
+/// A rule of a route.
+#[derive(Debug)]
+pub enum Step {
+    /// One that decides by itself.
+    Link(Link),
+    /// One that counts.
+    Limit(Limit),
+}
+
+/// A limit of a route.
+#[derive(Debug)]
+pub struct Limit {
+    /// Whether it lets through what it would refuse.
+    pub shadow: bool,
+    /// The limit.
+    pub limit: Arc<RateLimit>,
 }
 
 /// A rule of a route.
@@ -53,15 +82,38 @@ pub enum Stop {
 
 impl Chain {
     /// Those rules, in the order in which the route names them.
-    pub fn new(mut links: Vec<Link>) -> Self {
-        links.sort_by_key(|link| link.rule.phase());
-        let challenges = links.iter().flat_map(|link| link.rule.challenges()).collect();
-        Self { links: links.into(), challenges }
+    pub fn new(mut steps: Vec<Step>) -> Self {
+        steps.sort_by_key(Step::phase);
+        let (mut puts, mut challenges) = (Vec::new(), Challenges::new());
+        for (phase, of_phase) in grouped(steps) {
+            let mut limits = Vec::new();
+            for step in of_phase {
+                match step {
+                    Step::Link(link) => {
+                        challenges.extend(link.rule.challenges());
+                        puts.push(Put::One(link));
+                    }
+                    // What counts for nobody else is counted by itself.
+                    Step::Limit(limit) if limit.shadow => puts.push(Put::Limits(Box::new([limit]))),
+                    Step::Limit(limit) => limits.push(limit),
+                }
+            }
+            debug_assert!(limits.is_empty() || matches!(phase, Phase::EarlyLimit | Phase::Limit));
+            if !limits.is_empty() {
+                puts.push(Put::Limits(limits.into()));
+            }
+        }
+        Self { steps: puts.into(), challenges }
     }
 
     /// The places of the rules among all, in the order in which they are asked.
     pub fn indexes(&self) -> impl Iterator<Item = usize> {
-        self.links.iter().map(|link| link.index)
+        self.steps.iter().flat_map(|put| -> SmallVec<[usize; 4]> {
+            match put {
+                Put::One(link) => SmallVec::from_iter([link.index]),
+                Put::Limits(limits) => limits.iter().map(|limit| limit.limit.index).collect(),
+            }
+        })
     }
 
     /// Asks one rule after the other, beginning at a position. `note` is told what each has said.
@@ -75,21 +127,83 @@ impl Chain {
         who: &mut Who,
         mut note: impl FnMut(Note<'_>),
     ) -> Result<(), Stop> {
-        for (at, link) in self.links.iter().enumerate().skip(from) {
-            let denied = match link.rule.decide(asked, who) {
-                Ok(()) => None,
-                Err(Halt::Denied(denial)) => Some(denial),
-                Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
-            };
-            note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref() });
-            if let Some(mut denial) = denied.filter(|_| !link.shadow) {
+        for (at, put) in self.steps.iter().enumerate().skip(from) {
+            match put {
+                Put::One(link) => self.ask(link, at, asked, who, &mut note)?,
+                Put::Limits(limits) => count(limits, asked, who, &mut note).map_err(Stop::Refused)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        link: &Link,
+        at: usize,
+        asked: &Asked<'_>,
+        who: &mut Who,
+        note: &mut impl FnMut(Note<'_>),
+    ) -> Result<(), Stop> {
+        let denied = match link.rule.decide(asked, who) {
+            Ok(()) => None,
+            Err(Halt::Denied(denial)) => Some(denial),
+            Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
+        };
+        note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref() });
+        match denied.filter(|_| !link.shadow) {
+            None => Ok(()),
+            Some(mut denial) => {
                 // RFC 9110 §15.5.2: there is one with each.
                 if denial.status == 401 && denial.challenges.is_empty() {
                     denial.challenges = self.challenges.clone();
                 }
-                return Err(Stop::Refused(Refused { rule: link.index, denial }));
+                Err(Stop::Refused(Refused { rule: link.index, denial }))
             }
         }
-        Ok(())
+    }
+}
+
+/// Puts a request to limits at once. Those that did not deny what another denied say nothing.
+fn count(limits: &[Limit], asked: &Asked<'_>, who: &mut Who, note: &mut impl FnMut(Note<'_>)) -> Result<(), Refused> {
+    let all: SmallVec<[&RateLimit; 4]> = limits.iter().map(|limit| &*limit.limit).collect();
+    let shadow = limits.iter().all(|limit| limit.shadow);
+    let told = who.limits.len();
+    let decided = decide_all(&all, asked, who);
+    if shadow {
+        who.limits.truncate(told);
+    }
+    match decided {
+        Ok(()) => {
+            all.iter().for_each(|limit| note(Note { rule: limit.index, shadow, denial: None }));
+            Ok(())
+        }
+        Err((at, denial)) => {
+            let rule = all[at].index;
+            note(Note { rule, shadow, denial: Some(&denial) });
+            if shadow { Ok(()) } else { Err(Refused { rule, denial }) }
+        }
+    }
+}
+
+/// Neighbours of a phase together.
+fn grouped(steps: Vec<Step>) -> Vec<(Phase, Vec<Step>)> {
+    let mut groups: Vec<(Phase, Vec<Step>)> = Vec::new();
+    for step in steps {
+        let phase = step.phase();
+        match groups.last_mut() {
+            Some((of, group)) if *of == phase => group.push(step),
+            _ => groups.push((phase, vec![step])),
+        }
+    }
+    groups
+}
+
+impl Step {
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Link(link) => link.rule.phase(),
+            Self::Limit(limit) if limit.limit.late => Phase::Limit,
+            Self::Limit(_) => Phase::EarlyLimit,
+        }
     }
 }

@@ -16,6 +16,7 @@ mod combined;
 pub mod condition;
 mod consumers;
 pub mod cors;
+mod count_key;
 mod groups;
 mod guest;
 pub mod jwt;
@@ -24,6 +25,7 @@ pub mod password;
 mod place;
 pub mod quota;
 mod ranges;
+mod rate_limit;
 pub mod signature;
 pub mod transform;
 
@@ -31,14 +33,16 @@ pub use address::Address;
 pub use api_key::ApiKey;
 pub use ask::{Answer, Failure, Fetch, Fetched, Question, Said, What};
 pub use basic::Basic;
-pub use chain::{Chain, Link, Note, Refused, Stop};
+pub use chain::{Chain, Limit, Link, Note, Refused, Step, Stop};
 pub use combined::{AllOf, AnyOf};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use cors::Cors;
+pub use count_key::{CountBy, CountKey, Text};
 pub use groups::Groups;
 pub use guest::Guest;
 pub use place::Place;
 pub use ranges::Ranges;
+pub use rate_limit::{RateLimit, Told, ToldOf};
 
 use crate::observe::reason::Reason;
 use smallvec::SmallVec;
@@ -52,12 +56,16 @@ use std::time::Duration;
 pub struct Asked<'a> {
     /// The client, whom a trusted proxy may have named.
     pub client: IpAddr,
+    /// The route's name.
+    pub route: &'a str,
     /// What it has sent.
     pub request: &'a dyn Request,
     /// Monotonic time since the boot of the host, in steps of a few milliseconds.
     pub now: Duration,
     /// What others have said of it so far.
     pub answers: &'a [Answer],
+    /// Whether it is only looked at what would be decided: nothing is counted.
+    pub dry: bool,
 }
 
 /// A request, as its client sent it.
@@ -91,6 +99,10 @@ pub trait Request {
 pub struct Who {
     /// The consumer.
     pub consumer: Option<Arc<Consumer>>,
+    /// What its token says, where it has one.
+    pub claims: Option<Arc<jwt::Claims>>,
+    /// What limits have said to it.
+    pub limits: rate_limit::Said,
 }
 
 /// When a rule is asked.
@@ -98,10 +110,14 @@ pub struct Who {
 pub enum Phase {
     /// It needs not know who asks.
     Early,
+    /// It counts, and needs not know either.
+    EarlyLimit,
     /// It finds out who asks.
     Identity,
     /// It decides by that.
     Authorize,
+    /// It counts what has come through all others.
+    Limit,
 }
 
 /// Why a request goes no further.

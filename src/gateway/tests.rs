@@ -51,7 +51,7 @@ fn groups() -> Arc<dyn Rule> {
 }
 
 fn of(rules: Vec<Arc<dyn Rule>>, shadow: bool) -> Chain {
-    Chain::new(rules.into_iter().enumerate().map(|(index, rule)| Link { index, shadow, rule }).collect())
+    Chain::new(rules.into_iter().enumerate().map(|(index, rule)| Step::Link(Link { index, shadow, rule })).collect())
 }
 
 fn chain(shadow: bool) -> Chain {
@@ -61,7 +61,14 @@ fn chain(shadow: bool) -> Chain {
 
 fn put(chain: &Chain, sent: &Sent<'_>, answers: &[Answer]) -> (Result<(), Stop>, Who, usize) {
     let (mut who, mut denied) = (Who::default(), 0);
-    let asked = Asked { client: "192.0.2.1".parse().unwrap(), request: sent, now: Duration::ZERO, answers };
+    let asked = Asked {
+        client: "192.0.2.1".parse().unwrap(),
+        route: "r",
+        request: sent,
+        now: Duration::ZERO,
+        answers,
+        dry: false,
+    };
     let result = chain.decide(0, &asked, &mut who, |note| denied += usize::from(note.denial.is_some()));
     (result, who, denied)
 }

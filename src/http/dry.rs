@@ -177,11 +177,11 @@ pub fn run(question: &Question<'_>) -> Course {
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
-    let rules = route.and_then(|route| plan.routes[route].rules.as_deref());
-    let refused = rules.and_then(|rules| {
+    let refused = route.map(|route| &plan.routes[route]).and_then(|route| {
+        let rules = route.rules.as_deref()?;
         let Heads { request, path, who, .. } = &mut heads;
         let sent = Sent { head: request, text, normal: path, scheme: listener.scheme() };
-        rules::would(rules, client.ip(), sent, who).err()
+        rules::would(rules, (&route.name, client.ip()), sent, who).err()
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {
@@ -338,6 +338,7 @@ fn facts<'a>(
         target,
         id: RequestId::sample(),
         consumer: heads.who.consumer.as_deref(),
+        limits: &heads.who.limits,
         head: &heads.request,
         text,
         is_http2: multiplexed,

@@ -69,8 +69,13 @@ impl gateway::Request for Sent<'_> {
 ///
 /// # Errors
 /// The first that refuses.
-pub(super) fn would(chain: &Chain, client: IpAddr, sent: Sent<'_>, who: &mut Who) -> Result<(), Refused> {
-    let asked = Asked { client, request: &sent, now: coarse_now(), answers: &[] };
+pub(super) fn would(
+    chain: &Chain,
+    (route, client): (&str, IpAddr),
+    sent: Sent<'_>,
+    who: &mut Who,
+) -> Result<(), Refused> {
+    let asked = Asked { client, route, request: &sent, now: coarse_now(), answers: &[], dry: true };
     let mut from = 0;
     loop {
         match chain.decide(from, &asked, who, |_| {}) {
@@ -147,7 +152,8 @@ impl Exchange<'_> {
         let super::exchange::Heads { request, path, who, ruled, .. } = &mut *self.heads;
         let scheme = self.connection.listener.scheme();
         let sent = Sent { head: request, text: &self.text, normal: path, scheme };
-        let asked = Asked { client, request: &sent, now: coarse_now(), answers };
+        let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
+        let asked = Asked { client, route, request: &sent, now: coarse_now(), answers, dry: false };
         let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial }| {
             let counts = counters.rule(rule);
             match (denial, shadow) {

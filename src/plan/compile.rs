@@ -76,7 +76,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         None
     });
     let mut caches = cache::stores(config, previous);
-    let (rules, lasting) = Rules::compile(config, &files, previous.map(|plan| &plan.lasting), &mut faults);
+    let (rules, lasting) = Rules::compile(config, &files, previous, &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -121,6 +121,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let fronted = config.listeners.values().any(|listener| !listener.trusted_proxies.is_empty());
     cache::note_uses(&mut caches, &routes, fronted);
     let checks = probes::compile(config, &pools);
+    let counted = rules.counted();
     Ok(Plan {
         runtime: Runtime {
             workers,
@@ -157,6 +158,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         config: config.clone(),
         files,
         shape,
+        counted,
     })
 }
 
@@ -344,7 +346,7 @@ fn compile_route(
         faults.extend(found);
         None
     });
-    let edits = Edits::compile(route, told, cors.as_ref());
+    let edits = Edits::compile(route, told, rules.answer_edits(route));
     let cache =
         route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, (identified, &secret))).transpose();
     let cache = cache.unwrap_or_else(|fault| {

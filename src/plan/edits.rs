@@ -4,6 +4,7 @@ use super::rewrite::Back;
 use super::security;
 use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
+use crate::gateway::Told;
 use crate::gateway::cors::{self, Cors};
 use std::fmt;
 use std::sync::Arc;
@@ -36,14 +37,16 @@ pub enum Edit {
     Append(Box<str>, Template),
     /// Those that say whose scripts may read an answer, in place of what it says of that.
     Cors(Arc<Cors>),
+    /// Those that tell of limits, in place of what an answer says of that.
+    Limits(Arc<Told>),
 }
 
 impl Edits {
-    /// Those of a route, behind what its rules change in requests; `None`: it changes nothing.
-    pub(super) fn compile(route: &model::Route, told: Vec<Edit>, cors: Option<&Arc<Cors>>) -> Option<Arc<Self>> {
+    /// Those of a route, behind what its rules change in requests and in answers; `None`: it changes nothing.
+    pub(super) fn compile(route: &model::Route, told: Vec<Edit>, answered: Vec<Edit>) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
-        response.extend(cors.map(|cors| Edit::Cors(cors.clone())));
+        response.extend(answered);
         response.extend(compile(own));
         let request = told.into_iter().chain(compile(&route.request.headers)).collect();
         let edits = Self { request, response, back: Back::compile(route) };
@@ -60,6 +63,7 @@ impl Edit {
             Self::RemoveCookie(_) => "Cookie",
             Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
             Self::Cors(_) => cors::LINES[0],
+            Self::Limits(_) => Told::FIELDS[1],
         }
     }
 }
@@ -74,6 +78,7 @@ impl fmt::Display for Edit {
             Self::Set(name, value) => write!(f, "set {name}: {value}"),
             Self::Add(name, value) => write!(f, "add {name}: {value}"),
             Self::Append(name, value) => write!(f, "append {name}: {value}"),
+            Self::Limits(_) => f.write_str("set RateLimit"),
             Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
         }
     }

@@ -55,7 +55,7 @@ pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite};
-pub use rules::Lasting;
+pub use rules::{Counted, Lasting};
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
@@ -94,6 +94,8 @@ pub struct Plan {
     pub files: files::Files,
     /// What the counters are counted under; its last route stands for requests that no route took.
     pub shape: Shape,
+    /// What its rules count.
+    pub counted: Vec<Counted>,
 }
 
 /// Process-wide settings.

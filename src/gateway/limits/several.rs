@@ -48,6 +48,12 @@ pub fn decide_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
     said
 }
 
+/// What all of `asked` would say of a request at `now`, which is not counted.
+pub fn look_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
+    let now = Table::<Calls>::ticks(now);
+    asked.iter().map(|(limiter, key)| limiter.look(*key, now)).collect()
+}
+
 /// Of what several limits have said, what a client needs to know first: the denial that lasts the longest, else where the smallest
 /// share of the allowance remains. `None`: nothing was asked.
 pub fn tightest(said: &[Decision]) -> Option<&Decision> {

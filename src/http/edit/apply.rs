@@ -3,6 +3,7 @@
 
 use super::Facts;
 use crate::config::template::{Piece, Template};
+use crate::gateway::Told;
 use crate::gateway::cors::{self, Cors};
 use crate::http::cookies;
 use crate::http::head::{Field, Name, Span};
@@ -30,6 +31,10 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
                 }
             }
             Edit::Cors(cors) => head.share(cors, facts),
+            Edit::Limits(told) => {
+                Told::FIELDS.iter().for_each(|name| head.remove(name));
+                told.each(facts.limits, |name, value| head.say(name, value));
+            }
             Edit::Append(name, template) => {
                 let value = head.fill(template, facts);
                 head.append(name, value);

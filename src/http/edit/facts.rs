@@ -2,6 +2,7 @@
 
 use crate::config::template::Field;
 use crate::gateway::Consumer;
+use crate::gateway::limits::Decision;
 use crate::http::head::{RequestHead, Version};
 use crate::http::outcome::RequestId;
 use crate::observe::access::Tls;
@@ -19,6 +20,8 @@ pub(in crate::http) struct Facts<'a> {
     pub(in crate::http) id: RequestId,
     /// Whom rules have found to ask.
     pub(in crate::http) consumer: Option<&'a Consumer>,
+    /// What limits have said to it.
+    pub(in crate::http) limits: &'a [(usize, Decision)],
     /// The request as its client sent it.
     pub(in crate::http) head: &'a RequestHead,
     pub(in crate::http) text: &'a [u8],

@@ -1,4 +1,4 @@
-//! What a page tells of listeners that count clients.
+//! What a page tells of listeners that count clients, and of rules that count requests.
 
 use super::{Page, Scrape};
 
@@ -17,7 +17,34 @@ pub struct Guard {
     pub uncounted: u64,
 }
 
+/// A rule that counts requests.
+#[derive(Clone, Debug, Default)]
+pub struct RuleKeys {
+    /// The rule.
+    pub rule: String,
+    /// Keys whose requests are counted.
+    pub keys: usize,
+    /// How many there is room for.
+    pub size: usize,
+    /// Keys that gave way to others before their time.
+    pub evictions: u64,
+}
+
 impl Scrape<'_> {
+    /// Nothing where no rule counts.
+    pub(super) fn write_rule_keys(&self, page: &mut Page) {
+        if self.rule_keys.is_empty() {
+            return;
+        }
+        let mut keys = page.gauge("ringway_rule_keys", "Keys whose requests are counted.");
+        self.rule_keys.iter().for_each(|of| keys.sample(&[("rule", &of.rule)], of.keys));
+        let mut size = page.gauge("ringway_rule_keys_size", "Keys that there is room to count.");
+        self.rule_keys.iter().for_each(|of| size.sample(&[("rule", &of.rule)], of.size));
+        let help = "Keys that gave way to others although their requests were still counted.";
+        let mut evictions = page.counter("ringway_rule_keys_evictions_total", help);
+        self.rule_keys.iter().for_each(|of| evictions.sample(&[("rule", &of.rule)], of.evictions));
+    }
+
     /// Nothing where clients are not counted.
     pub(super) fn write_guards(&self, page: &mut Page) {
         if self.guards.is_empty() {

@@ -11,16 +11,20 @@ mod cors;
 mod groups;
 mod ip;
 mod lasting;
+mod limit_key;
+mod rate_limit;
 
 pub use lasting::Lasting;
 
+use super::Plan;
 use super::compile::{fault, key_path};
 use super::edits::Edit;
 use super::files::Files;
 use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
-use crate::gateway::{Chain, Consumer, Consumers, Cors, Link, Place, Rule};
+use crate::gateway::limits::Limiter;
+use crate::gateway::{Chain, Consumer, Consumers, Cors, Limit, Link, Place, RateLimit, Rule, Step, Told, ToldOf};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -45,6 +49,12 @@ trait Compile {
 struct Does {
     /// It decides of requests.
     asked: Option<Arc<dyn Rule>>,
+    /// It counts requests.
+    limit: Option<Arc<RateLimit>>,
+    /// What makes a key there.
+    under: String,
+    /// What clients are told of that.
+    told: Option<ToldOf>,
     /// It says whose scripts may read answers.
     cors: Option<Arc<Cors>>,
     /// It finds out who asks.
@@ -66,6 +76,8 @@ struct Here<'r> {
     /// What plans share.
     lasting: &'r Lasting,
     faults: &'r mut Vec<Fault>,
+    /// What was counted under the plan before.
+    previous: &'r [Counted],
     /// Those that are compiled already.
     known: &'r HashMap<&'r str, Known>,
 }
@@ -76,6 +88,17 @@ struct People {
     keys: Arc<Consumers>,
     /// By their names.
     names: HashMap<Box<str>, Arc<Consumer>>,
+}
+
+/// What a rule counts: plans that follow each other share it.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The rule's name.
+    pub rule: String,
+    /// What makes a key there.
+    pub under: String,
+    /// What counts.
+    pub limiter: Limiter,
 }
 
 /// Headers that tell targets who asks: what clients send under these names says nothing, and goes no further.
@@ -100,6 +123,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Cors(of) => of,
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
+        RuleKind::RateLimit(of) => of,
     }
 }
 
@@ -108,10 +132,11 @@ impl<'a> Rules<'a> {
     pub(super) fn compile(
         config: &'a Config,
         files: &Files,
-        before: Option<&Lasting>,
+        before: Option<&Plan>,
         faults: &mut Vec<Fault>,
     ) -> (Self, Lasting) {
-        let lasting = Lasting::new(config, before);
+        let lasting = Lasting::new(config, before.map(|plan| &plan.lasting));
+        let previous = before.map_or(&[][..], |plan| &plan.counted);
         let people = consumers::compile(config, files, faults);
         let mut known = HashMap::with_capacity(config.rules.len());
         let mut rest: Vec<_> = config.rules.iter().enumerate().collect();
@@ -124,7 +149,8 @@ impl<'a> Rules<'a> {
                 break;
             }
             for (index, (name, rule)) in ready {
-                let here = &mut Here { name, index, people: &people, files, lasting: &lasting, faults, known: &known };
+                let people = &people;
+                let here = &mut Here { name, index, people, files, lasting: &lasting, faults, previous, known: &known };
                 let does = of(&rule.kind).compile(here);
                 known.insert(name.as_str(), Known { index, mode: rule.mode, does });
             }
@@ -148,12 +174,13 @@ impl<'a> Rules<'a> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let link = |known: &Known| {
-            let rule = known.does.asked.clone()?;
-            Some(Link { index: known.index, shadow: known.mode == RuleMode::Shadow, rule })
+        let steps = |known: &Known| {
+            let (index, shadow) = (known.index, known.mode == RuleMode::Shadow);
+            let link = known.does.asked.clone().map(|rule| Step::Link(Link { index, shadow, rule }));
+            link.into_iter().chain(known.does.limit.clone().map(|limit| Step::Limit(Limit { shadow, limit })))
         };
-        let links: Vec<Link> = self.on(route).filter_map(link).collect();
-        Ok((!links.is_empty()).then(|| Arc::new(Chain::new(links))))
+        let steps: Vec<Step> = self.on(route).flat_map(steps).collect();
+        Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps))))
     }
 
     /// Whether rules of a route find out who asks.
@@ -185,6 +212,22 @@ impl<'a> Rules<'a> {
             Place::Query(name) => Some(&**name),
             Place::Header(_) | Place::Cookie(_) => None,
         })
+    }
+
+    /// What a route's rules change in answers.
+    pub(super) fn answer_edits(&self, route: &model::Route) -> Vec<Edit> {
+        let in_force = self.on(route).filter(|known| known.mode == RuleMode::Enforce);
+        let told = Told::new(in_force.filter_map(|known| known.does.told.clone()).collect());
+        told.map(Edit::Limits).into_iter().chain(self.cors(route).map(Edit::Cors)).collect()
+    }
+
+    /// What all of them count.
+    pub(super) fn counted(&self) -> Vec<Counted> {
+        let counted = |(name, known): (&&str, &Known)| {
+            let limit = known.does.limit.as_ref()?;
+            Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limit.limiter.clone() })
+        };
+        self.0.iter().filter_map(counted).collect()
     }
 
     /// Whose scripts may read a route's answers; `None`: no rule says so.

@@ -5,6 +5,7 @@ mod basic;
 mod cors;
 mod identity;
 mod places;
+mod rate_limit;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -7,6 +7,7 @@ mod combined;
 mod cors;
 mod groups;
 mod ip;
+mod rate_limit;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
@@ -15,6 +16,7 @@ pub use combined::{AllOf, AnyOf};
 pub use cors::Cors;
 pub use groups::Groups;
 pub use ip::Ip;
+pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,8 @@ pub enum RuleKind {
     Groups(Groups),
     /// Lets in clients by their addresses.
     Ip(Ip),
+    /// Lets in so many requests in a time.
+    RateLimit(RateLimit),
 }
 
 impl RuleKind {

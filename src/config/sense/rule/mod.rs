@@ -4,6 +4,7 @@ mod combined;
 mod cors;
 mod groups;
 mod ip;
+mod rate_limit;
 mod realm;
 
 use super::Sense;
@@ -69,6 +70,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
+            RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
         }
     }
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
