@@ -12,6 +12,7 @@ use super::live::{self, Overseer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
 use super::present::{Present, Shared};
+use super::quotas::Quotas;
 use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
 use super::shelves;
@@ -55,6 +56,8 @@ pub(super) struct Control {
     pub(super) keepers: Keepers,
     pub(super) discovery: Discovery,
     pub(super) traces: Traces,
+    /// What quotas have counted.
+    pub(super) quotas: Quotas,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -223,7 +226,7 @@ impl Control {
             self.to_upgrade = true;
         } else {
             let operators = self.operators();
-            match self.origin.call(&self.present.load(), self.crew.sockets(), operators) {
+            match self.origin.call(&self.present.load(), self.crew.sockets(), operators, self.quotas.keep(false)) {
                 Ok(rising) => self.rising = Some(rising),
                 Err(why) => self.upgrade_failed(&why),
             }

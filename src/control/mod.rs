@@ -33,6 +33,7 @@ mod passwords;
 mod present;
 mod purge;
 mod queues;
+mod quotas;
 pub mod reload;
 mod report;
 mod run;

@@ -15,6 +15,7 @@ use super::live::Overseer;
 use super::otlp::Traces;
 use super::overrides::Overrides;
 use super::present::Present;
+use super::quotas::{self, Quotas};
 use super::reload::Reader;
 use super::report::Report;
 use super::signals::Signals;
@@ -106,6 +107,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
             },
         }
     };
+    control.quotas.keep(true).await;
     control.traces.close().await;
     shelves::close(&control.plan());
     control.report.close_log(LAST_LINES);
@@ -153,6 +155,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     sticky::inherit(&present.plan, &sticky);
     Counts::of(&present.plan).take([&counted, &rules]);
     drop((sticky, counted));
+    let keeper = quotas::begin(&present.plan, present.control.quotas.clone()).await;
     live::inherit(&present, &known);
     let (queue, spans) = trace::queue();
     let mut traces = Traces::new(spans, present.control.spans.clone());
@@ -161,6 +164,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
+    let quotas = Quotas::serve(keeper, shared.clone());
     if let Some(Err(why)) = bans.map(|bans| crew.bans().take_text(&bans, net::coarse_now())) {
         tracing::error!("the bans of the process before are lost: {why}");
     }
@@ -194,6 +198,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         keepers,
         discovery,
         traces,
+        quotas,
         look,
         again,
         past: Vec::new(),

@@ -62,6 +62,8 @@ pub struct Asked<'a> {
     pub request: &'a dyn Request,
     /// Monotonic time since the boot of the host, in steps of a few milliseconds.
     pub now: Duration,
+    /// The time by the clock, in seconds since 1970.
+    pub clock: u64,
     /// What others have said of it so far.
     pub answers: &'a [Answer],
     /// Whether it is only looked at what would be decided: nothing is counted.
@@ -103,6 +105,8 @@ pub struct Who {
     pub claims: Option<Arc<jwt::Claims>>,
     /// What limits have said to it.
     pub limits: rate_limit::Said,
+    /// What content has to be that comes with the request.
+    pub promised: Option<signature::Promised>,
 }
 
 /// When a rule is asked.

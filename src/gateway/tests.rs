@@ -66,6 +66,7 @@ fn put(chain: &Chain, sent: &Sent<'_>, answers: &[Answer]) -> (Result<(), Stop>,
         route: "r",
         request: sent,
         now: Duration::ZERO,
+        clock: 0,
         answers,
         dry: false,
     };

@@ -20,6 +20,8 @@ use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
 use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable};
+use crate::gateway::Denial;
+use crate::gateway::signature::Promised;
 use crate::lane::InFlight;
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Reason};
@@ -61,12 +63,29 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
-    let held = match rule.buffer_request {
-        Some(most) if !body.is_ended() && !exchange.grpc => {
+    let promised = exchange.heads.who.promised.take();
+    let held = match (rule.buffer_request, &promised) {
+        (most, Some(promised)) if !body.is_ended() => {
+            let most = promised.most.max(most.unwrap_or(0));
+            Some(Box::pin(buffer::hold(exchange, rule, most, incoming, &mut body)).await?)
+        }
+        (Some(most), None) if !body.is_ended() && !exchange.grpc => {
             Some(Box::pin(buffer::hold(exchange, rule, most, incoming, &mut body)).await?)
         }
         _ => None,
     };
+    if let Some(promised) = promised
+        && let Err(reply) = Box::pin(keeps(&promised, &mut body)).await
+    {
+        exchange.answer(reply, !body.is_ended()).await;
+        return match exchange.keep_alive && body.is_ended() {
+            true => Some(body.into_beyond()),
+            false => {
+                exchange.linger().await;
+                None
+            }
+        };
+    }
     let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
     if !body.is_ended() && !body.is_aside() {
         keep(exchange, rule, incoming, &mut body);
@@ -106,6 +125,24 @@ pub(super) async fn forward(
         }
         _ => None,
     }
+}
+
+/// Whether content that was taken whole is what was promised of it.
+#[cold]
+async fn keeps(promised: &Promised, body: &mut Body) -> Result<(), Reply> {
+    let refused = |status, word| Reply::denied(Denial::new(status, Reason::ContentDigest, word));
+    if !body.is_ended() {
+        return Err(refused(413, "content-digest-too-long"));
+    }
+    let mut content = promised.digest.begin();
+    while let Some(piece) = body.next_aside().await.map_err(|error| refusal_of(&error))? {
+        content.add(&piece);
+    }
+    content.add(body.first());
+    if body.is_aside() {
+        body.rewind();
+    }
+    content.end().map_err(|why| refused(400, why.word()))
 }
 
 /// Finds what targets get as path and query, before one is chosen.

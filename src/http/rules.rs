@@ -13,6 +13,7 @@ use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 /// What rules have said of a request, for its log record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +57,10 @@ impl gateway::Request for Sent<'_> {
         }
     }
 
+    fn sent_path(&self) -> &[u8] {
+        raw_path(self.head.form, self.head.path.of(self.text))
+    }
+
     fn query(&self) -> Option<&[u8]> {
         self.head.query.map(|query| query.of(self.text))
     }
@@ -75,7 +80,7 @@ pub(super) fn would(
     sent: Sent<'_>,
     who: &mut Who,
 ) -> Result<(), Refused> {
-    let asked = Asked { client, route, request: &sent, now: coarse_now(), answers: &[], dry: true };
+    let asked = Asked { client, route, request: &sent, now: coarse_now(), clock: clock(), answers: &[], dry: true };
     let mut from = 0;
     loop {
         match chain.decide(from, &asked, who, |_| {}) {
@@ -92,6 +97,11 @@ impl Ruled {
         let name = |rule: Option<usize>| rule.and_then(|rule| shape.rules.get(rule)).map_or("", String::as_str);
         (name(self.denied), name(self.shadowed))
     }
+}
+
+/// Seconds since 1970.
+fn clock() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// What the rules of a request's route make of it.
@@ -153,7 +163,8 @@ impl Exchange<'_> {
         let scheme = self.connection.listener.scheme();
         let sent = Sent { head: request, text: &self.text, normal: path, scheme };
         let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
-        let asked = Asked { client, route, request: &sent, now: coarse_now(), answers, dry: false };
+        let (now, clock) = (coarse_now(), clock());
+        let asked = Asked { client, route, request: &sent, now, clock, answers, dry: false };
         let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial }| {
             let counts = counters.rule(rule);
             match (denial, shadow) {

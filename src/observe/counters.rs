@@ -18,7 +18,7 @@ use super::compression::Compression;
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried, Sticking};
 pub use cached::CacheSet;
-pub use control::{CertificateFiles, ControlCounters, Passwords};
+pub use control::{CertificateFiles, ControlCounters, Passwords, Quotas};
 use crossbeam::utils::CachePadded;
 pub use ruled::RuleSet;
 use std::collections::HashMap;

@@ -75,6 +75,8 @@ words! {
         Unauthenticated = "unauthenticated",
         /// A browser asks beforehand for scripts that may not read what it wants (403).
         Origin = "origin",
+        /// Content is not that of its digest (400), or more than is taken to see that (413).
+        ContentDigest = "content-digest",
         /// A rule knows who asks, and they may not (403).
         Forbidden = "forbidden",
         /// A rule needs to know what nobody has told it (503; 500 where it asks without end).

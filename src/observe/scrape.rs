@@ -8,6 +8,7 @@ mod guards;
 mod live;
 mod passwords;
 mod queues;
+mod quotas;
 mod reloads;
 mod rules;
 mod sticky;

@@ -98,6 +98,7 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
     });
     let users = config.rules.iter().filter_map(|(name, rule)| match &rule.kind {
         RuleKind::Basic(of) => Some((KeyPath::from(["rules", name, "users_file"]), of.users_file.as_path())),
+        RuleKind::Signature(of) => Some((KeyPath::from(["rules", name, "keys_file"]), of.keys_file.as_path())),
         _ => None,
     });
     secrets.chain(collector).chain(keys).chain(users).chain(addresses(config)).chain(pages(config))

@@ -55,7 +55,7 @@ pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite};
-pub use rules::{Counted, Lasting};
+pub use rules::{Counted, KeptQuota, Lasting};
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};

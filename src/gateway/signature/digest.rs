@@ -14,6 +14,15 @@ pub struct ContentDigest {
     digest: Vec<u8>,
 }
 
+/// What content has to be before any of it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// What is said of it.
+    pub digest: ContentDigest,
+    /// How much of it is taken to see that, in bytes.
+    pub most: usize,
+}
+
 /// Content that comes piece by piece.
 pub struct Content {
     context: Context,

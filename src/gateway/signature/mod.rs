@@ -17,13 +17,15 @@ mod digest;
 mod keys;
 mod nonces;
 mod policy;
+mod rule;
 mod signed;
 
 pub use denial::Denial;
-pub use digest::{Content, ContentDigest};
+pub use digest::{Content, ContentDigest, Promised};
 pub use keys::Keys;
 pub use nonces::Nonces;
 pub use policy::{Component, Policy};
+pub use rule::Signature;
 pub use signed::Signed;
 
 use super::{Consumer, Request};

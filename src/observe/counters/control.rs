@@ -14,6 +14,8 @@ pub struct ControlCounters {
     pub spans: Arc<Counters<{ Delivered::COUNT }>>,
     /// Passwords that were looked at.
     pub passwords: Arc<Passwords>,
+    /// What became of what quotas have counted.
+    pub quotas: Arc<Quotas>,
     listeners: Box<[Arc<CertificateFiles>]>,
     pools: Box<[Arc<PoolHealth>]>,
     pool_files: Box<[Arc<CertificateFiles>]>,
@@ -27,6 +29,17 @@ pub struct Passwords {
     pub checks: Counters<{ PasswordCheck::COUNT }>,
     /// Those that wait now, or are looked at.
     pub waiting: Gauge,
+}
+
+/// What became of what quotas have counted.
+#[derive(Debug, Default)]
+pub struct Quotas {
+    /// Times that it was written.
+    pub kept: Counter,
+    /// Times that it could not be.
+    pub failed: Counter,
+    /// Whether it could not be the last time.
+    pub failing: Gauge,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
@@ -53,6 +66,7 @@ impl ControlCounters {
             check_lateness: Arc::default(),
             spans: Arc::default(),
             passwords: Arc::default(),
+            quotas: Arc::default(),
             listeners: zeroed(shape.listeners.len()),
             pools: zeroed(shape.pools.len()),
             pool_files: zeroed(shape.pools.len()),
@@ -72,6 +86,7 @@ impl ControlCounters {
             check_lateness: self.check_lateness.clone(),
             spans: self.spans.clone(),
             passwords: self.passwords.clone(),
+            quotas: self.quotas.clone(),
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             pools: taken_over(&names(last), &names(next), &self.pools),
             pool_files: taken_over(&names(last), &names(next), &self.pool_files),

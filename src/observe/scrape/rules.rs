@@ -19,5 +19,6 @@ impl Scrape<'_> {
             }
         }
         self.write_passwords(page);
+        self.write_quotas(page);
     }
 }

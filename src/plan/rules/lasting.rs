@@ -2,13 +2,33 @@
 
 use crate::config::model::{Config, RuleKind};
 use crate::gateway::password::Known;
+use crate::gateway::quota::Quota;
+use crate::gateway::signature::Nonces;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// What plans that follow each other share of what their rules know.
 #[derive(Clone, Debug, Default)]
 pub struct Lasting {
     /// What was found of passwords; `None`: no rule looks at any.
     pub(in crate::plan) passwords: Option<Arc<Known>>,
+    /// What its quotas have counted.
+    pub(in crate::plan) quotas: Vec<KeptQuota>,
+    /// Nonces that were used, by the names of rules.
+    pub(super) nonces: Vec<(String, Nonces)>,
+    /// What the keys of quotas are made with.
+    seed: Arc<AtomicU64>,
+}
+
+/// A quota whose counts outlive the process.
+#[derive(Clone, Debug)]
+pub struct KeptQuota {
+    /// The name of its rule.
+    pub rule: String,
+    /// What is counted there, and when: what was counted under another heading says nothing of it.
+    pub under: String,
+    /// The quota.
+    pub quota: Quota,
 }
 
 impl Lasting {
@@ -17,6 +37,22 @@ impl Lasting {
         let has = |is: fn(&RuleKind) -> bool| config.rules.values().any(|rule| is(&rule.kind));
         let passwords = has(|kind| matches!(kind, RuleKind::Basic(_)))
             .then(|| before.and_then(|before| before.passwords.clone()).unwrap_or_default());
-        Self { passwords }
+        let seed = before.map_or_else(|| Arc::new(AtomicU64::new(fastrand::u64(..))), |before| before.seed.clone());
+        Self { passwords, quotas: Vec::new(), nonces: Vec::new(), seed }
+    }
+
+    /// The nonces that were used of a rule.
+    pub(super) fn nonces(&self, rule: &str) -> Option<&Nonces> {
+        self.nonces.iter().find(|(name, _)| name == rule).map(|(_, nonces)| nonces)
+    }
+
+    /// Those whose counts are to outlive the process.
+    pub fn quotas(&self) -> &[KeptQuota] {
+        &self.quotas
+    }
+
+    /// What the keys of quotas are made with: to be set before anything is counted, and the same for all processes that count on.
+    pub fn seed(&self) -> &Arc<AtomicU64> {
+        &self.seed
     }
 }

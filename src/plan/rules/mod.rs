@@ -13,8 +13,9 @@ mod ip;
 mod lasting;
 mod limit_key;
 mod rate_limit;
+mod signature;
 
-pub use lasting::Lasting;
+pub use lasting::{KeptQuota, Lasting};
 
 use super::Plan;
 use super::compile::{fault, key_path};
@@ -74,7 +75,9 @@ struct Here<'r> {
     people: &'r People,
     files: &'r Files,
     /// What plans share.
-    lasting: &'r Lasting,
+    lasting: &'r mut Lasting,
+    /// What those before had.
+    before: Option<&'r Lasting>,
     faults: &'r mut Vec<Fault>,
     /// What was counted under the plan before.
     previous: &'r [Counted],
@@ -124,6 +127,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
         RuleKind::RateLimit(of) => of,
+        RuleKind::Signature(of) => of,
     }
 }
 
@@ -135,8 +139,9 @@ impl<'a> Rules<'a> {
         before: Option<&Plan>,
         faults: &mut Vec<Fault>,
     ) -> (Self, Lasting) {
-        let lasting = Lasting::new(config, before.map(|plan| &plan.lasting));
         let previous = before.map_or(&[][..], |plan| &plan.counted);
+        let before = before.map(|plan| &plan.lasting);
+        let mut lasting = Lasting::new(config, before);
         let people = consumers::compile(config, files, faults);
         let mut known = HashMap::with_capacity(config.rules.len());
         let mut rest: Vec<_> = config.rules.iter().enumerate().collect();
@@ -149,8 +154,8 @@ impl<'a> Rules<'a> {
                 break;
             }
             for (index, (name, rule)) in ready {
-                let people = &people;
-                let here = &mut Here { name, index, people, files, lasting: &lasting, faults, previous, known: &known };
+                let (people, lasting) = (&people, &mut lasting);
+                let here = &mut Here { name, index, people, files, lasting, before, faults, previous, known: &known };
                 let does = of(&rule.kind).compile(here);
                 known.insert(name.as_str(), Known { index, mode: rule.mode, does });
             }

@@ -6,6 +6,7 @@ mod cors;
 mod identity;
 mod places;
 mod rate_limit;
+mod signature;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -8,6 +8,7 @@ mod cors;
 mod groups;
 mod ip;
 mod rate_limit;
+mod signature;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
@@ -17,6 +18,7 @@ pub use cors::Cors;
 pub use groups::Groups;
 pub use ip::Ip;
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
+pub use signature::Signature;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +69,8 @@ pub enum RuleKind {
     Ip(Ip),
     /// Lets in so many requests in a time.
     RateLimit(RateLimit),
+    /// Tells consumers by the signatures of their requests.
+    Signature(Signature),
 }
 
 impl RuleKind {
@@ -81,6 +85,6 @@ impl RuleKind {
 
     /// Whether it finds out who asks, by itself.
     pub fn identifies(&self) -> bool {
-        matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_))
+        matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_))
     }
 }

@@ -6,6 +6,7 @@ mod groups;
 mod ip;
 mod rate_limit;
 mod realm;
+mod signature;
 
 use super::Sense;
 use crate::config::model::{Config, Route, Rule, RuleKind, RuleMode};
@@ -71,6 +72,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
+            RuleKind::Signature(of) => signature::signature(sense, of, &at),
         }
     }
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
