@@ -17,15 +17,19 @@ pub mod condition;
 mod consumers;
 pub mod cors;
 mod count_key;
+mod forward_auth;
 mod groups;
 mod guest;
 pub mod jwt;
 pub mod limits;
+mod opa;
 pub mod password;
 mod place;
 pub mod quota;
 mod ranges;
 mod rate_limit;
+mod remembered;
+mod server;
 pub mod signature;
 pub mod transform;
 
@@ -38,11 +42,14 @@ pub use combined::{AllOf, AnyOf};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use cors::Cors;
 pub use count_key::{CountBy, CountKey, Text};
+pub use forward_auth::{ByHeader, ForwardAuth};
 pub use groups::Groups;
 pub use guest::Guest;
+pub use opa::Opa;
 pub use place::Place;
 pub use ranges::Ranges;
 pub use rate_limit::{RateLimit, Told, ToldOf};
+pub use server::Server;
 
 use crate::observe::reason::Reason;
 use smallvec::SmallVec;
@@ -103,6 +110,8 @@ pub struct Who {
     pub consumer: Option<Arc<Consumer>>,
     /// What its token says, where it has one.
     pub claims: Option<Arc<jwt::Claims>>,
+    /// Headers by which others have said what targets are to be told.
+    pub told: Vec<(Arc<str>, Box<[u8]>)>,
     /// What limits have said to it.
     pub limits: rate_limit::Said,
     /// What content has to be that comes with the request.

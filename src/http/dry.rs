@@ -338,6 +338,7 @@ fn facts<'a>(
         target,
         id: RequestId::sample(),
         consumer: heads.who.consumer.as_deref(),
+        told: &heads.who.told,
         limits: &heads.who.limits,
         head: &heads.request,
         text,

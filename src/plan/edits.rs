@@ -37,6 +37,8 @@ pub enum Edit {
     Append(Box<str>, Template),
     /// Those that say whose scripts may read an answer, in place of what it says of that.
     Cors(Arc<Cors>),
+    /// What a rule has heard that targets are to be told under this name, which is in lower case, in place of what the client says.
+    Told(Box<str>),
     /// Those that tell of limits, in place of what an answer says of that.
     Limits(Arc<Told>),
 }
@@ -59,7 +61,7 @@ impl Edit {
     /// The header that it is about.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Remove(name) | Self::Rename(name, _) => name,
+            Self::Remove(name) | Self::Rename(name, _) | Self::Told(name) => name,
             Self::RemoveCookie(_) => "Cookie",
             Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
             Self::Cors(_) => cors::LINES[0],
@@ -78,6 +80,7 @@ impl fmt::Display for Edit {
             Self::Set(name, value) => write!(f, "set {name}: {value}"),
             Self::Add(name, value) => write!(f, "add {name}: {value}"),
             Self::Append(name, value) => write!(f, "append {name}: {value}"),
+            Self::Told(name) => write!(f, "set {name}: what a server has said"),
             Self::Limits(_) => f.write_str("set RateLimit"),
             Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
         }

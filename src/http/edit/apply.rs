@@ -31,6 +31,10 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
                 }
             }
             Edit::Cors(cors) => head.share(cors, facts),
+            Edit::Told(name) => {
+                head.remove(name);
+                facts.told.iter().filter(|(told, _)| **told == **name).for_each(|(_, value)| head.say(name, value));
+            }
             Edit::Limits(told) => {
                 Told::FIELDS.iter().for_each(|name| head.remove(name));
                 told.each(facts.limits, |name, value| head.say(name, value));

@@ -8,6 +8,7 @@ use crate::http::outcome::RequestId;
 use crate::observe::access::Tls;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What is filled in for a request.
 pub(in crate::http) struct Facts<'a> {
@@ -20,6 +21,8 @@ pub(in crate::http) struct Facts<'a> {
     pub(in crate::http) id: RequestId,
     /// Whom rules have found to ask.
     pub(in crate::http) consumer: Option<&'a Consumer>,
+    /// What rules have heard that targets are to be told.
+    pub(in crate::http) told: &'a [(Arc<str>, Box<[u8]>)],
     /// What limits have said to it.
     pub(in crate::http) limits: &'a [(usize, Decision)],
     /// The request as its client sent it.

@@ -122,6 +122,7 @@ impl Exchange<'_> {
             target: target.map_or("", |target| &target.name),
             id: self.outcome.request_id(),
             consumer: self.heads.who.consumer.as_deref(),
+            told: &self.heads.who.told,
             limits: &self.heads.who.limits,
             head: &self.heads.request,
             text: &self.text,

@@ -24,6 +24,7 @@ pub(super) fn facts<'a>(head: &'a RequestHead, text: &'a [u8], status: u16) -> F
         target: "10.0.0.9:80",
         id: RequestId::sample(),
         consumer: None,
+        told: &[],
         limits: &[],
         head,
         text,

@@ -10,18 +10,20 @@ impl Compile for model::AnyOf {
         let (guests, proving): (Vec<Does>, Vec<Does>) = members(&self.rules, here).partition(|does| does.is_guest);
         let rules = |of: &[Does]| of.iter().filter_map(|does| does.asked.clone()).collect::<Vec<Arc<dyn Rule>>>();
         let rule = AnyOf::new(rules(&proving), rules(&guests).into_iter().next());
+        let edits = proving.iter().flat_map(|does| does.edits.iter().cloned()).collect();
         let credentials = proving.into_iter().flat_map(|does| does.credentials).collect();
         let identifies = members(&self.rules, here).any(|does| does.identifies);
-        Does { identifies, credentials, ..Does::asked(rule) }
+        Does { identifies, edits, credentials, ..Does::asked(rule) }
     }
 }
 
 impl Compile for model::AllOf {
     fn compile(&self, here: &mut Here<'_>) -> Does {
         let rules = members(&self.rules, here).filter_map(|does| does.asked).collect();
+        let edits = members(&self.rules, here).flat_map(|does| does.edits).collect();
         let credentials = members(&self.rules, here).flat_map(|does| does.credentials).collect();
         let identifies = members(&self.rules, here).any(|does| does.identifies);
-        Does { identifies, credentials, ..Does::asked(AllOf::new(rules)) }
+        Does { identifies, edits, credentials, ..Does::asked(AllOf::new(rules)) }
     }
 }
 

@@ -40,5 +40,5 @@ pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -
             }
         }
     }
-    People { keys: Arc::new(keys), names }
+    People { keys: Arc::new(keys), names: Arc::new(names) }
 }

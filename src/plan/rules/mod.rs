@@ -8,12 +8,15 @@ mod basic;
 mod combined;
 mod consumers;
 mod cors;
+mod forward_auth;
 mod groups;
 mod ip;
 mod lasting;
 mod limit_key;
+mod opa;
 mod rate_limit;
 mod signature;
+mod server;
 
 pub use lasting::{KeptQuota, Lasting};
 
@@ -62,6 +65,8 @@ struct Does {
     identifies: bool,
     /// It takes clients for somebody without proof.
     is_guest: bool,
+    /// What targets are told by it, in place of what clients say of that.
+    edits: Vec<Edit>,
     /// What clients prove themselves with, which goes no further.
     credentials: Vec<Place>,
 }
@@ -90,7 +95,7 @@ struct People {
     /// By their keys.
     keys: Arc<Consumers>,
     /// By their names.
-    names: HashMap<Box<str>, Arc<Consumer>>,
+    names: Arc<HashMap<Box<str>, Arc<Consumer>>>,
 }
 
 /// What a rule counts: plans that follow each other share it.
@@ -124,8 +129,10 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::ApiKey(of) => of,
         RuleKind::Basic(of) => of,
         RuleKind::Cors(of) => of,
+        RuleKind::ForwardAuth(of) => of,
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
+        RuleKind::Opa(of) => of,
         RuleKind::RateLimit(of) => of,
         RuleKind::Signature(of) => of,
     }
@@ -195,8 +202,9 @@ impl<'a> Rules<'a> {
 
     /// What a route's rules change in requests: what clients prove themselves with goes no further, and targets are told who they are.
     pub(super) fn edits(&self, route: &model::Route) -> Vec<Edit> {
+        let own = self.on(route).flat_map(|known| known.does.edits.iter().cloned());
         if !self.identify(route) {
-            return Vec::new();
+            return own.collect();
         }
         let credentials = self.on(route).flat_map(|known| &known.does.credentials).filter_map(|place| match place {
             Place::Header(name) => Some(Edit::Remove(name.clone())),
@@ -208,7 +216,7 @@ impl<'a> Rules<'a> {
         let told = [("X-Consumer-Username", "{consumer.name}"), ("X-Consumer-Groups", "{consumer.groups}")];
         // They are templates, as a test says.
         let set = |(name, text): (&str, &str)| Some(Edit::Set(name.into(), text.parse::<Template>().ok()?));
-        removed.chain(told.into_iter().filter_map(set)).collect()
+        removed.chain(told.into_iter().filter_map(set)).chain(own).collect()
     }
 
     /// Parameters of the query by which clients prove themselves, which go no further.

@@ -7,6 +7,7 @@ mod identity;
 mod places;
 mod rate_limit;
 mod signature;
+mod servers;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -5,20 +5,26 @@ mod api_key;
 mod basic;
 mod combined;
 mod cors;
+mod forward_auth;
 mod groups;
 mod ip;
+mod opa;
 mod rate_limit;
 mod signature;
+mod server;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
 pub use basic::Basic;
 pub use combined::{AllOf, AnyOf};
 pub use cors::Cors;
+pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
 pub use ip::Ip;
+pub use opa::Opa;
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 pub use signature::Signature;
+pub use server::{AuthServer, WhenAway};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,10 +69,14 @@ pub enum RuleKind {
     Basic(Basic),
     /// Says whose scripts browsers let read answers.
     Cors(Cors),
+    /// Has a server decide of each request.
+    ForwardAuth(ForwardAuth),
     /// Lets in consumers by the groups that they are in.
     Groups(Groups),
     /// Lets in clients by their addresses.
     Ip(Ip),
+    /// Has the Open Policy Agent decide of each request.
+    Opa(Opa),
     /// Lets in so many requests in a time.
     RateLimit(RateLimit),
     /// Tells consumers by the signatures of their requests.

@@ -70,6 +70,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
+            RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
