@@ -15,8 +15,8 @@ mod lasting;
 mod limit_key;
 mod opa;
 mod rate_limit;
-mod signature;
 mod server;
+mod signature;
 
 pub use lasting::{KeptQuota, Lasting};
 

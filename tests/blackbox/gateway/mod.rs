@@ -6,8 +6,8 @@ mod cors;
 mod identity;
 mod places;
 mod rate_limit;
-mod signature;
 mod servers;
+mod signature;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

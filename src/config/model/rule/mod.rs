@@ -10,8 +10,8 @@ mod groups;
 mod ip;
 mod opa;
 mod rate_limit;
-mod signature;
 mod server;
+mod signature;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
@@ -23,8 +23,8 @@ pub use groups::Groups;
 pub use ip::Ip;
 pub use opa::Opa;
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
-pub use signature::Signature;
 pub use server::{AuthServer, WhenAway};
+pub use signature::Signature;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,9 @@ impl RuleKind {
 
     /// Whether it finds out who asks, by itself.
     pub fn identifies(&self) -> bool {
-        matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_))
+        match self {
+            Self::ForwardAuth(of) => of.consumer_header.is_some(),
+            _ => matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_)),
+        }
     }
 }
