@@ -94,6 +94,7 @@ impl Peer {
             _ if protocol == Protocol::Udp => known::WITH_UDP.contains(&self.name),
             known::FLOOR => load.is_some_and(|load| setup.is_plain() && floor_takes(protocol, load)),
             known::BARE => setup.extra.is_some(),
+            known::STACK => setup.extra == Some(known::GATEWAY) && protocol == Protocol::Http,
             _ if setup.tls && self.known.tls.is_empty() => false,
             _ if setup.extra.is_some_and(|extra| self.known.extras.iter().all(|(name, _)| *name != extra)) => false,
             known::MAPPED => setup.routes > 0 && protocol == Protocol::Http,
@@ -127,6 +128,7 @@ impl Peer {
         values.push(("modules", known::apache_modules(&self.program)));
         // Last, because other values have them in them.
         values.push(("threads", setup.threads().to_string()));
+        values.push(("peers", concat!(env!("CARGO_MANIFEST_DIR"), "/peers").to_owned()));
         values.push(("dir", setup.directory.to_string_lossy().into_owned()));
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let config = render(self.known.file, setup.directory, &values)?.to_string_lossy().into_owned();

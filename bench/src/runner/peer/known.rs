@@ -52,6 +52,10 @@ pub const SPLICING: &str = "haproxy-splice";
 pub const MAPPED: &str = "haproxy-map";
 /// HAProxy with HTTP/2 to its targets, where the scenario has such targets.
 pub const MULTIPLEXED: &str = "haproxy-h2";
+/// Three hops, of which each does one thing that Ringway does in one.
+pub const STACK: &str = "stack";
+/// The extra of keys, a limit and an edit of a header.
+pub const GATEWAY: &str = "gateway";
 /// The least that a forwarder can cost; no proxy.
 pub const FLOOR: &str = "floor";
 
@@ -96,6 +100,18 @@ pub const KNOWN: &[Known] = &[
         ..HAPROXY
     },
     Known { name: MULTIPLEXED, h2_pool: "proto h2", ..HAPROXY },
+    // Its last hop is HAProxy, whose targets they are.
+    Known {
+        name: STACK,
+        variable: "STACK",
+        program: "sh",
+        tls: " ssl; ssl_certificate {{dir}}/site.pem; ssl_certificate_key {{dir}}/site.pem",
+        file: "stack.sh",
+        arguments: &["{{config}}"],
+        tcp: false,
+        extras: &[(GATEWAY, &[])],
+        ..HAPROXY
+    },
     Known {
         name: "nginx",
         variable: "NGINX",
@@ -233,6 +249,24 @@ const RINGWAY_PEER: Known = Known {
         (
             "gzip",
             &[("extra", "[routes.all]\npool = \"site\"\ncompress = { codings = [\"gzip\"], level = { gzip = 1 } }")],
+        ),
+        (
+            GATEWAY,
+            &[(
+                "extra",
+                "[consumers.acme]\nkeys = [\"bench-key-of-acme\"]\n[rules.key]\ntype = \"api-key\"\n\
+                 [rules.limit]\ntype = \"rate-limit\"\nkey = \"consumer\"\nrate = \"1000000/s\"\nheaders = \"none\"\n\
+                 [rules.headers]\ntype = \"transform\"\nrequest.headers.set = { x-gateway = \"bench\" }\n\
+                 [routes.all]\npaths = [\"/guarded/\"]\npool = \"site\"\nrules = [\"key\", \"limit\", \"headers\"]",
+            )],
+        ),
+        (
+            "token",
+            &[(
+                "extra",
+                "[rules.token]\ntype = \"jwt\"\nkey_file = \"{{peers}}/issuer.pem\"\nalgorithms = [\"RS256\"]\n\
+                 [routes.all]\npaths = [\"/guarded/\"]\npool = \"site\"\nrules = [\"token\"]",
+            )],
         ),
         // The backend takes the spans: what a collector does with them is its own affair.
         ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),

@@ -1,0 +1,4 @@
+-- A consumer with its key.
+require "report"
+
+wrk.headers["apikey"] = "bench-key-of-acme"
