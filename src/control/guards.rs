@@ -8,7 +8,7 @@ use crate::plan::{Counted, Plan};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Keys that are handed over, of all listeners together, and as many of all rules.
 const MOST: usize = 200_000;
@@ -30,11 +30,12 @@ pub(super) fn of(plan: &Plan, now: Duration) -> Vec<Guard> {
 
 /// What a plan's rules count, as of `now`.
 pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
-    let of = |counted: &Counted| {
-        let table = counted.limiter.table();
-        RuleKeys { rule: counted.rule.clone(), keys: table.len(now), size: table.size(), evictions: table.evictions() }
-    };
-    plan.counted.iter().map(of).collect()
+    fn of<R: Record>(rule: &str, table: &Table<R>, now: Duration) -> RuleKeys {
+        RuleKeys { rule: rule.to_owned(), keys: table.len(now), size: table.size(), evictions: table.evictions() }
+    }
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let rates = plan.counted.iter().map(|counted| of(&counted.rule, counted.limiter.table(), now));
+    rates.chain(plan.lasting.quotas().iter().map(|kept| of(&kept.rule, kept.quota.table(), today))).collect()
 }
 
 /// What a plan's listeners and rules have counted, with their names and what makes a key there.

@@ -1,12 +1,14 @@
 //! Limits on how often requests are made, and what clients are told of them.
 
-use super::limits::{Decision, Limiter, fields, several};
+use super::limits::{Decision, fields, several};
+use super::meter::{Meter, Now};
 use super::{Asked, CountKey, Denial, Ranges, Who};
 use crate::observe::reason::Reason;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// A rule of type rate-limit.
+/// A rule of type rate-limit or quota.
 #[derive(Debug)]
 pub struct RateLimit {
     /// Its place among all rules.
@@ -18,7 +20,7 @@ pub struct RateLimit {
     /// Who is not counted.
     pub except: Ranges,
     /// What counts.
-    pub limiter: Limiter,
+    pub meter: Meter,
 }
 
 /// What limits have said of a request: each by its place among all rules.
@@ -51,12 +53,13 @@ pub struct ToldOf {
 /// The one that denies it for the longest time, by its position, and how it does.
 pub(super) fn decide_all(limits: &[&RateLimit], asked: &Asked<'_>, who: &mut Who) -> Result<(), (usize, Denial)> {
     let counting = limits.iter().enumerate().filter(|(_, limit)| !limit.except.contains(asked.client));
-    let asking: SmallVec<[(usize, (&Limiter, u64)); 4]> =
-        counting.map(|(at, limit)| (at, (&limit.limiter, limit.key.of(limit.limiter.table(), asked, who)))).collect();
-    let keyed: SmallVec<[(&Limiter, u64); 4]> = asking.iter().map(|(_, keyed)| *keyed).collect();
+    let asking: SmallVec<[(usize, (&Meter, u64)); 4]> =
+        counting.map(|(at, limit)| (at, (&limit.meter, limit.meter.key(&limit.key, asked, who)))).collect();
+    let keyed: SmallVec<[(&Meter, u64); 4]> = asking.iter().map(|(_, keyed)| *keyed).collect();
+    let now = Now { running: asked.now, clock: Duration::from_secs(asked.clock) };
     let said = match asked.dry {
-        false => several::decide_all(&keyed, asked.now),
-        true => several::look_all(&keyed, asked.now),
+        false => several::decide_all(&keyed, now),
+        true => several::look_all(&keyed, now),
     };
     let denied = said.iter().zip(&asking).filter(|(decision, _)| !decision.allowed);
     let denied = denied.max_by_key(|(decision, _)| decision.more).map(|(decision, (at, _))| (*at, *decision));
@@ -65,7 +68,7 @@ pub(super) fn decide_all(limits: &[&RateLimit], asked: &Asked<'_>, who: &mut Who
         None => Ok(()),
         Some((at, decision)) => {
             let retry_after = u32::try_from(decision.more).unwrap_or(u32::MAX);
-            Err((at, Denial { retry_after, ..Denial::new(429, Reason::RateLimit, "rate-limit") }))
+            Err((at, Denial { retry_after, ..Denial::new(429, Reason::RateLimit, limits[at].meter.word()) }))
         }
     }
 }

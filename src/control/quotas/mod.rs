@@ -22,6 +22,8 @@ use tokio::time::timeout;
 
 /// Between two times that counts are written.
 const EVERY: Duration = Duration::from_secs(1);
+/// How many times in all it is written before it is looked for more keys than twice those that there is room to count.
+const THINNING: u32 = 60;
 /// How long who hands over or ends waits for them to be.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -47,6 +49,8 @@ struct Book {
     is_read: bool,
     /// The last period before which all is deleted.
     begins: Option<u32>,
+    /// How often it was written in that.
+    rounds: u32,
 }
 
 /// Takes up what quotas of a plan have counted in processes before, before anything is counted.
@@ -175,12 +179,16 @@ impl Keeper {
         for (name, book) in &mut self.books {
             let window = book.quota.calendar().window(now);
             if has_news || !book.is_read {
-                book.ledger.read(&book.quota, window, store.read(name, window)?, now);
+                book.ledger.read(&book.quota, window, store.read(name, window, book.quota.table().size())?, now);
                 book.is_read = true;
             }
             if book.begins != Some(window.start) {
                 store.forget_before(name, window)?;
-                book.begins = Some(window.start);
+                (book.begins, book.rounds) = (Some(window.start), 0);
+            }
+            book.rounds += 1;
+            if book.rounds % THINNING == 0 {
+                store.thin_out(name, window, book.quota.table().size().saturating_mul(2))?;
             }
         }
         let drafts: Vec<(Name, Draft)> = self
@@ -224,7 +232,7 @@ impl Keeper {
 
 impl Book {
     fn new(quota: &Quota) -> Self {
-        Self { quota: quota.clone(), ledger: Ledger::default(), is_read: false, begins: None }
+        Self { quota: quota.clone(), ledger: Ledger::default(), is_read: false, begins: None, rounds: 0 }
     }
 }
 

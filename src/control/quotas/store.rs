@@ -45,7 +45,7 @@ const BUSY: Duration = Duration::from_secs(2);
 const ABANDONED: u32 = 40 * 24 * 60;
 
 const TABLES: &str = "
-    CREATE TABLE setting (name TEXT PRIMARY KEY, value) STRICT, WITHOUT ROWID;
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE quota (id INTEGER PRIMARY KEY, rule TEXT NOT NULL, under TEXT NOT NULL, UNIQUE (rule, under)) STRICT;
     -- begins: minutes since 1970; key: a keyed hash; used: requests, and what is noted ahead of them.
     CREATE TABLE quota_use (
@@ -125,14 +125,14 @@ impl Store {
         Ok(std::mem::replace(&mut self.version, version) != version)
     }
 
-    /// What stands in a period of a quota: keys, and their numbers, the greatest first.
-    pub(super) fn read(&self, name: &Name, window: Window) -> Result<Vec<(u64, u64)>, Failed> {
+    /// What stands in a period of a quota: keys, at most so many, and their numbers, the greatest first.
+    pub(super) fn read(&self, name: &Name, window: Window, most: usize) -> Result<Vec<(u64, u64)>, Failed> {
         let read = || {
             let mut found = self.connection.prepare(
                 "SELECT key, used FROM quota_use JOIN quota ON quota.id = quota_use.quota
-                 WHERE rule = ? AND under = ? AND begins = ? ORDER BY used DESC",
+                 WHERE rule = ? AND under = ? AND begins = ? ORDER BY used DESC LIMIT ?",
             )?;
-            let rows = found.query_map(params![name.rule, name.under, window.start], |row| {
+            let rows = found.query_map(params![name.rule, name.under, window.start, signed(most)], |row| {
                 let (key, used): (i64, i64) = (row.get(0)?, row.get(1)?);
                 Ok((key.cast_unsigned(), u64::try_from(used).unwrap_or(0)))
             })?;
@@ -176,6 +176,26 @@ impl Store {
         Ok(totals)
     }
 
+    /// Deletes, of a period of a quota, the keys that have used the least, where there are more than so many.
+    pub(super) fn thin_out(&mut self, name: &Name, window: Window, most: usize) -> Result<(), Failed> {
+        let thin_out = |connection: &Connection| {
+            let id = "(SELECT id FROM quota WHERE rule = ?1 AND under = ?2)";
+            let count = format!("SELECT count(*) FROM quota_use WHERE quota = {id} AND begins = ?3");
+            let there: i64 =
+                connection.query_row(&count, params![name.rule, name.under, window.start], |row| row.get(0))?;
+            let beyond = there.saturating_sub(signed(most));
+            if beyond <= 0 {
+                return Ok(0);
+            }
+            let delete = format!(
+                "DELETE FROM quota_use WHERE quota = {id} AND begins = ?3 AND key IN (
+                     SELECT key FROM quota_use WHERE quota = {id} AND begins = ?3 ORDER BY used LIMIT ?4)"
+            );
+            connection.execute(&delete, params![name.rule, name.under, window.start, beyond])
+        };
+        thin_out(&self.connection).map(drop).map_err(|error: rusqlite::Error| error.to_string())
+    }
+
     /// Deletes what is over of this quota: what is not of `window` or later.
     pub(super) fn forget_before(&mut self, name: &Name, window: Window) -> Result<(), Failed> {
         let forget = |connection: &Connection| {
@@ -189,6 +209,10 @@ impl Store {
         };
         forget(&self.connection).map(drop).map_err(|error| error.to_string())
     }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Why a database cannot be begun with.
@@ -232,6 +256,7 @@ fn set_aside(file: &Path) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::limits::several::Counts;
     use crate::gateway::quota::{Calendar, Ledger, Period, Quota};
     use std::os::unix::fs::PermissionsExt;
 
@@ -268,14 +293,14 @@ mod tests {
         }
         write(&mut store, &mut ledger, &quota, true).unwrap();
         let window = quota.calendar().window(NOON);
-        assert_eq!(store.read(&name(), window).unwrap(), [(1, 2), (u64::MAX, 1)]);
+        assert_eq!(store.read(&name(), window, 9).unwrap(), [(1, 2), (u64::MAX, 1)]);
         drop(store);
         assert_eq!(fs::metadata(folder.join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
         let mut store = Store::open(&folder, 8).unwrap();
-        assert_eq!((store.seed(), store.read(&name(), window).unwrap().len()), (7, 2));
-        assert!(store.read(&Name { under: "week".to_owned(), ..name() }, window).unwrap().is_empty());
+        assert_eq!((store.seed(), store.read(&name(), window, 9).unwrap().len()), (7, 2));
+        assert!(store.read(&Name { under: "week".to_owned(), ..name() }, window, 9).unwrap().is_empty());
         store.forget_before(&name(), Window { start: window.start + 1, ..window }).unwrap();
-        assert!(store.read(&name(), window).unwrap().is_empty());
+        assert!(store.read(&name(), window, 9).unwrap().is_empty());
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -293,7 +318,7 @@ mod tests {
         assert_eq!(second.look(1, NOON).remaining, 93);
         assert!(one.has_news().unwrap());
         let window = first.calendar().window(NOON);
-        of_first.read(&first, window, one.read(&name(), window).unwrap(), NOON);
+        of_first.read(&first, window, one.read(&name(), window, 9).unwrap(), NOON);
         assert_eq!(first.look(1, NOON).remaining, 93);
         assert!(!one.has_news().unwrap());
         fs::remove_dir_all(&folder).unwrap();
@@ -333,8 +358,11 @@ mod tests {
         store.connection.pragma_update(None, "max_page_count", 100_000).unwrap();
         write(&mut store, &mut of_crowd, &crowd, true).unwrap();
         write(&mut store, &mut ledger, &quota, true).unwrap();
-        let found = store.read(&name(), quota.calendar().window(NOON)).unwrap();
+        let found = store.read(&name(), quota.calendar().window(NOON), 10_000).unwrap();
         assert_eq!((found.len(), found[0]), (5000, (1, 4)));
+        store.thin_out(&name(), quota.calendar().window(NOON), 100).unwrap();
+        let found = store.read(&name(), quota.calendar().window(NOON), 10_000).unwrap();
+        assert_eq!((found.len(), found[0]), (100, (1, 4)), "who has used the least is forgotten");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -20,6 +20,11 @@ pub fn write_policy<'a>(out: &mut Vec<u8>, policies: impl IntoIterator<Item = (&
     }
 }
 
+/// Appends what `RateLimit-Policy` says of a policy that has so many requests in so many seconds.
+pub fn write_quota(out: &mut Vec<u8>, name: &str, limit: u64, seconds: u64) {
+    item(out, name, [("q", limit), ("w", seconds)]);
+}
+
 /// Appends the value of `RateLimit`: how many requests remain, and when more will.
 pub fn write_limit<'a>(out: &mut Vec<u8>, limits: impl IntoIterator<Item = (&'a str, &'a Decision)>) {
     for (name, decision) in limits {

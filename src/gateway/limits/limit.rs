@@ -36,7 +36,7 @@ pub enum Calls {
 
 /// What a request took, so that it can be given back.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub struct Taken {
     place: Place,
     before: u64,
     after: u64,
@@ -75,13 +75,13 @@ impl Limiter {
 
     /// Decides on a request of `key` at `now`, and counts it if it is admitted.
     pub fn decide(&self, key: u64, now: Duration) -> Decision {
-        match self.take(key, Table::<Calls>::ticks(now)) {
+        match self.take_at(key, Table::<Calls>::ticks(now)) {
             Ok((_, decision)) | Err(decision) => decision,
         }
     }
 
     /// Takes what a request takes. Fails with what is said to who is denied.
-    pub(super) fn take(&self, key: u64, now: u64) -> Result<(Taken, Decision), Decision> {
+    pub(super) fn take_at(&self, key: u64, now: u64) -> Result<(Taken, Decision), Decision> {
         let next = |rest| match self.allowance.next(rest, now) {
             Some(after) => Ok((after, (rest, after))),
             None => Err(self.allowance.say(false, rest, now)),
@@ -95,14 +95,14 @@ impl Limiter {
     }
 
     /// What a request of `key` would be told now, which is not counted.
-    pub(super) fn look(&self, key: u64, now: u64) -> Decision {
+    pub(super) fn look_at(&self, key: u64, now: u64) -> Decision {
         let rest = self.table.look(key);
         self.allowance.say(self.allowance.next(rest, now).is_some(), rest, now)
     }
 
     /// Gives back what a request took. By a pace it stays taken if another request of the key came since: what that one would have
     /// been told is not known any more, and nobody is to have more than it may.
-    pub(super) fn give_back(&self, key: u64, taken: &Taken) {
+    pub(super) fn take_back(&self, key: u64, taken: &Taken) {
         let Taken { place, before, after, now } = *taken;
         self.table.amend(place, key, |rest| match &self.allowance {
             Allowance::Pace(_) => (rest == after).then(|| before.max(now).max(1)),

@@ -10,23 +10,64 @@ use super::table::Table;
 use smallvec::SmallVec;
 use std::time::Duration;
 
+/// What counts requests by their keys.
+pub trait Counts {
+    /// How it knows the time.
+    type Now: Copy;
+    /// What a request took, so that it can be given back.
+    type Taken;
+
+    /// Takes what a request takes. Fails with what is said to who is denied.
+    fn take(&self, key: u64, now: Self::Now) -> Result<(Self::Taken, Decision), Decision>;
+
+    /// What a request of `key` would be told now, which is not counted.
+    fn look(&self, key: u64, now: Self::Now) -> Decision;
+
+    /// Gives back what a request took.
+    fn give_back(&self, key: u64, taken: &Self::Taken, now: Self::Now);
+
+    /// Nanoseconds for each request: of several limits the slowest is reached first by who keeps asking.
+    fn slowness(&self) -> u64;
+}
+
+impl Counts for Limiter {
+    type Now = Duration;
+    type Taken = Taken;
+
+    fn take(&self, key: u64, now: Duration) -> Result<(Taken, Decision), Decision> {
+        self.take_at(key, Table::<Calls>::ticks(now))
+    }
+
+    fn look(&self, key: u64, now: Duration) -> Decision {
+        self.look_at(key, Table::<Calls>::ticks(now))
+    }
+
+    fn give_back(&self, key: u64, taken: &Taken, _now: Duration) {
+        self.take_back(key, taken);
+    }
+
+    fn slowness(&self) -> u64 {
+        self.allowance().slowness()
+    }
+}
+
 /// What each of several limits says of a request, in the order in which they were asked.
 pub type Decisions = SmallVec<[Decision; 4]>;
 
 /// Decides on a request at `now` by all of `asked`, with its key in each, and counts it by all of them if none denies it.
-pub fn decide_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
+pub fn decide_all<C: Counts>(asked: &[(&C, u64)], now: C::Now) -> Decisions {
     if let [(limiter, key)] = asked {
-        return SmallVec::from_iter([limiter.decide(*key, now)]);
+        let (Ok((_, decision)) | Err(decision)) = limiter.take(*key, now);
+        return SmallVec::from_iter([decision]);
     }
-    let now = Table::<Calls>::ticks(now);
     let look = || asked.iter().map(|(limiter, key)| limiter.look(*key, now)).collect::<Decisions>();
     let mut said = look();
     if said.iter().any(|decision| !decision.allowed) {
         return said;
     }
     let mut order: SmallVec<[usize; 4]> = (0..asked.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(asked[at].0.allowance().slowness()));
-    let mut taken: SmallVec<[(usize, Taken); 4]> = SmallVec::new();
+    order.sort_by_key(|&at| std::cmp::Reverse(asked[at].0.slowness()));
+    let mut taken: SmallVec<[(usize, C::Taken); 4]> = SmallVec::new();
     for at in order {
         let (limiter, key) = asked[at];
         match limiter.take(key, now) {
@@ -37,7 +78,7 @@ pub fn decide_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
             Err(denied) => {
                 for (at, one) in taken.iter().rev() {
                     let (limiter, key) = asked[*at];
-                    limiter.give_back(key, one);
+                    limiter.give_back(key, one, now);
                 }
                 said = look();
                 said[at] = denied;
@@ -49,8 +90,7 @@ pub fn decide_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
 }
 
 /// What all of `asked` would say of a request at `now`, which is not counted.
-pub fn look_all(asked: &[(&Limiter, u64)], now: Duration) -> Decisions {
-    let now = Table::<Calls>::ticks(now);
+pub fn look_all<C: Counts>(asked: &[(&C, u64)], now: C::Now) -> Decisions {
     asked.iter().map(|(limiter, key)| limiter.look(*key, now)).collect()
 }
 

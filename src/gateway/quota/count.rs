@@ -48,7 +48,18 @@ pub(super) fn seen(rest: u64, window: Window) -> Seen {
     }
 }
 
+/// How many `rest` says that there were in a window, be it that there are others in the next.
+pub(super) fn exactly(rest: u64, window: Window) -> u64 {
+    let seen = seen(rest, window);
+    if seen.is_of(window) { seen.count } else { 0 }
+}
+
 impl Seen {
+    /// Whether it is of that window and not of the next.
+    pub(super) fn is_of(self, window: Window) -> bool {
+        self.start == u64::from(window.start) & START
+    }
+
     /// It, in 64 bits.
     pub(super) fn rest(self) -> u64 {
         self.start << COUNT_BITS | self.count.min(GREATEST)

@@ -66,7 +66,7 @@ impl Ledger {
             // It gave way to others and came again, or a request was given back: what was noted goes on to count.
             let lost = before.count.saturating_sub(count);
             if lost > 0 {
-                quota.count(key, lost, now);
+                quota.count(key, lost, window, now);
             }
             let count = count.max(before.count);
             let grown = count - before.count;
@@ -117,7 +117,7 @@ impl Ledger {
         }
         let others = total.saturating_sub(own.count + own.ahead);
         if others > 0 {
-            quota.count(key, others, now);
+            quota.count(key, others, window, now);
         }
         self.noted.insert(key, Noted { count: own.count + others, ahead: own.ahead });
     }

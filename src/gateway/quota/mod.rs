@@ -12,14 +12,12 @@
 mod calendar;
 mod count;
 mod ledger;
-mod several;
 mod spend;
 
 pub use calendar::{Calendar, Period, Window};
 pub use count::Used;
 pub use ledger::{Draft, Ledger, Line};
-pub use several::decide_all;
-pub use spend::{MOST, Quota};
+pub use spend::{MOST, Quota, Taken};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! How many requests a key may make in a period.
 
 use super::calendar::{Calendar, Window};
-use super::count::{GREATEST, Seen, Used, seen};
+use super::count::{GREATEST, Seen, Used, exactly, seen};
+use crate::gateway::limits::several::Counts;
 use crate::gateway::limits::{Decision, Place, Table};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ pub struct Quota {
 
 /// What a request took, so that it can be given back.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub struct Taken {
     place: Place,
     seen: Seen,
 }
@@ -54,13 +55,41 @@ impl Quota {
 
     /// Decides on a request of `key` at `now`, and counts it if it is admitted.
     pub fn decide(&self, key: u64, now: Duration) -> Decision {
-        match self.take(key, now) {
-            Ok((_, decision)) | Err(decision) => decision,
-        }
+        let (Ok((_, decision)) | Err(decision)) = self.take(key, now);
+        decision
     }
 
-    /// Takes what a request takes. Fails with what is said to who is denied.
-    pub(super) fn take(&self, key: u64, now: Duration) -> Result<(Taken, Decision), Decision> {
+    /// Counts so many more of a key in a window, that were admitted elsewhere or before.
+    pub(super) fn count(&self, key: u64, more: u64, window: Window, now: Duration) {
+        let next = |rest| {
+            let seen = seen(rest, window);
+            // A worker may be in the next already, where these count for nothing.
+            if seen.is_of(window) { Ok((seen.and(more).rest(), ())) } else { Err(()) }
+        };
+        // What cannot be counted is counted as that.
+        let _ = self.table.change(key, now.as_secs(), next);
+    }
+
+    /// The keys of which something counts in a window, and how much.
+    pub(super) fn counted(&self, window: Window) -> impl Iterator<Item = (u64, u64)> {
+        self.table.known().filter_map(move |(key, rest)| {
+            let count = exactly(rest, window);
+            (count > 0).then_some((key, count))
+        })
+    }
+
+    fn say(&self, allowed: bool, seen: Seen, window: Window, now: Duration) -> Decision {
+        let remaining = self.limit.saturating_sub(seen.count);
+        let left = window.left(now).max(1);
+        Decision { allowed, limit: self.limit, remaining, more: left, reset: left }
+    }
+}
+
+impl Counts for Quota {
+    type Now = Duration;
+    type Taken = Taken;
+
+    fn take(&self, key: u64, now: Duration) -> Result<(Taken, Decision), Decision> {
         let window = self.calendar.window(now);
         let next = |rest| {
             let seen = seen(rest, window);
@@ -76,38 +105,18 @@ impl Quota {
         }
     }
 
-    /// What a request of `key` would be told now, which is not counted.
-    pub fn look(&self, key: u64, now: Duration) -> Decision {
+    fn look(&self, key: u64, now: Duration) -> Decision {
         let window = self.calendar.window(now);
         let seen = seen(self.table.look(key), window);
         self.say(seen.count < self.limit, seen, window, now)
     }
 
-    /// Gives back what a request took.
-    pub(super) fn give_back(&self, key: u64, taken: &Taken, now: Duration) {
+    fn give_back(&self, key: u64, taken: &Taken, now: Duration) {
         let window = self.calendar.window(now);
         self.table.amend(taken.place, key, |rest| seen(rest, window).less_one(taken.seen).map(Seen::rest));
     }
 
-    /// Counts so many more of a key, that were admitted elsewhere or before.
-    pub(super) fn count(&self, key: u64, more: u64, now: Duration) {
-        let window = self.calendar.window(now);
-        let next = |rest| Ok::<_, ()>((seen(rest, window).and(more).rest(), ()));
-        // What cannot be counted is counted as that.
-        let _ = self.table.change(key, now.as_secs(), next);
-    }
-
-    /// The keys of which something counts in a window, and how much.
-    pub(super) fn counted(&self, window: Window) -> impl Iterator<Item = (u64, u64)> {
-        self.table.known().filter_map(move |(key, rest)| {
-            let count = seen(rest, window).count;
-            (count > 0).then_some((key, count))
-        })
-    }
-
-    fn say(&self, allowed: bool, seen: Seen, window: Window, now: Duration) -> Decision {
-        let remaining = self.limit.saturating_sub(seen.count);
-        let left = window.left(now).max(1);
-        Decision { allowed, limit: self.limit, remaining, more: left, reset: left }
+    fn slowness(&self) -> u64 {
+        self.calendar.period().seconds().saturating_mul(1_000_000_000) / self.limit.max(1)
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::gateway::limits::decide_all;
+use crate::gateway::limits::several::Counts;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
@@ -333,4 +335,20 @@ fn any_course_of_things_keeps_the_sum() {
             assert!(all <= limit, "seed {seed}");
         }
     }
+}
+
+#[test]
+fn what_is_written_while_a_period_ends_is_of_that_period_alone() {
+    let (mut disk, evening, morning) = (Disk::default(), at("2026-11-28T23:59:59Z"), at("2026-11-29T00:00:00Z"));
+    let mut process = Process::start(100, &disk, evening);
+    assert_eq!(admitted(&process.quota, 1, evening, 50), 50);
+    process.write(&mut disk, evening, false);
+    // A worker is in the next one already.
+    assert_eq!(admitted(&process.quota, 1, morning, 1), 1);
+    process.write(&mut disk, evening, false);
+    process.read(&disk, evening);
+    assert_eq!(process.quota.look(1, morning).remaining, 99);
+    process.write(&mut disk, morning, true);
+    let day = |time| process.quota.calendar().window(time).start;
+    assert_eq!([disk.0[&(day(evening), 1)], disk.0[&(day(morning), 1)]], [50, 1]);
 }

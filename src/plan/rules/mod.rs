@@ -14,6 +14,7 @@ mod ip;
 mod lasting;
 mod limit_key;
 mod opa;
+mod quota;
 mod rate_limit;
 mod server;
 mod signature;
@@ -28,7 +29,9 @@ use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
 use crate::gateway::limits::Limiter;
-use crate::gateway::{Chain, Consumer, Consumers, Cors, Limit, Link, Place, RateLimit, Rule, Step, Told, ToldOf};
+use crate::gateway::{
+    Chain, Consumer, Consumers, Cors, Limit, Link, Meter, Place, RateLimit, Rule, Step, Told, ToldOf,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -133,6 +136,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
         RuleKind::Opa(of) => of,
+        RuleKind::Quota(of) => of,
         RuleKind::RateLimit(of) => of,
         RuleKind::Signature(of) => of,
     }
@@ -168,6 +172,9 @@ impl<'a> Rules<'a> {
             }
             rest = waiting;
         }
+        // What is off counts nothing.
+        let is_on = |rule: &str| config.rules.get(rule).is_some_and(|rule| rule.mode != RuleMode::Off);
+        lasting.quotas.retain(|kept| is_on(&kept.rule));
         (Self(known), lasting)
     }
 
@@ -237,8 +244,9 @@ impl<'a> Rules<'a> {
     /// What all of them count.
     pub(super) fn counted(&self) -> Vec<Counted> {
         let counted = |(name, known): (&&str, &Known)| {
-            let limit = known.does.limit.as_ref()?;
-            Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limit.limiter.clone() })
+            // What quotas count is kept elsewhere.
+            let Meter::Rate(limiter) = &known.does.limit.as_ref()?.meter else { return None };
+            Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limiter.clone() })
         };
         self.0.iter().filter_map(counted).collect()
     }

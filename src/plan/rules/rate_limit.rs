@@ -4,7 +4,7 @@ use super::limit_key::count_key;
 use super::{Compile, Does, Here};
 use crate::config::model::{self, LimitAlgorithm, LimitHeaders};
 use crate::gateway::limits::{Allowance, Limiter, fields};
-use crate::gateway::{Ranges, RateLimit, ToldOf};
+use crate::gateway::{Meter, Ranges, RateLimit, ToldOf};
 use std::sync::Arc;
 
 impl Compile for model::RateLimit {
@@ -39,7 +39,7 @@ impl Compile for model::RateLimit {
             former: matches!(self.headers, LimitHeaders::XRatelimit | LimitHeaders::Both),
         };
         let (late, except) = (self.key.needs_identity(), Ranges::new(&self.except));
-        let limit = RateLimit { index: here.index, key, late, except, limiter };
+        let limit = RateLimit { index: here.index, key, late, except, meter: Meter::Rate(limiter) };
         Does { limit: Some(Arc::new(limit)), told: Some(told), under, ..Does::default() }
     }
 }

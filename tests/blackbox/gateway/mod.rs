@@ -5,6 +5,7 @@ mod basic;
 mod cors;
 mod identity;
 mod places;
+mod quota;
 mod rate_limit;
 mod servers;
 mod signature;

@@ -92,7 +92,7 @@ fn who_loses_the_last_one_to_another_gives_back_what_it_took() {
             };
             let own = ask(&wide, &tight);
             assert!(own ^ joined(other), "one of two");
-            let remaining = wide.look(2, NOW.as_nanos() as u64).remaining;
+            let remaining = wide.look_at(2, NOW.as_nanos() as u64).remaining;
             assert!(remaining == 1 || may_lose && remaining == 0, "{remaining} remain");
         });
     }

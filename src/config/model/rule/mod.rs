@@ -9,6 +9,7 @@ mod forward_auth;
 mod groups;
 mod ip;
 mod opa;
+mod quota;
 mod rate_limit;
 mod server;
 mod signature;
@@ -22,6 +23,7 @@ pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
 pub use ip::Ip;
 pub use opa::Opa;
+pub use quota::{Quota, QuotaPeriod};
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 pub use server::{AuthServer, WhenAway};
 pub use signature::Signature;
@@ -77,6 +79,8 @@ pub enum RuleKind {
     Ip(Ip),
     /// Has the Open Policy Agent decide of each request.
     Opa(Opa),
+    /// Lets in so many requests in a period of the calendar.
+    Quota(Quota),
     /// Lets in so many requests in a time.
     RateLimit(RateLimit),
     /// Tells consumers by the signatures of their requests.

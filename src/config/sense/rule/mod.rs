@@ -72,6 +72,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
             RuleKind::Ip(_) => ip::ip(sense, name, at),
+            RuleKind::Quota(_) => {}
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
         }

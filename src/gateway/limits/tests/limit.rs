@@ -103,7 +103,7 @@ fn what_one_of_several_denies_none_counts() {
         [(true, 5), (false, 0), (true, 985)]
     );
     assert_eq!(tightest(&said).map(|one| one.limit), Some(15));
-    assert!(tightest(&said).unwrap().more > 1000 && decide_all(&[], NOW).is_empty());
+    assert!(tightest(&said).unwrap().more > 1000 && decide_all::<Limiter>(&[], NOW).is_empty());
 }
 
 #[test]
@@ -111,22 +111,22 @@ fn what_is_given_back_was_never_taken() {
     let nanos = u64::try_from(NOW.as_nanos()).unwrap();
     for limiter in [pace(10, SECOND, 10), window(10, SECOND)] {
         assert_eq!(admitted(&limiter, 7, 4, NOW), 4);
-        let (taken, _) = limiter.take(7, nanos).unwrap();
-        limiter.give_back(7, &taken);
+        let (taken, _) = limiter.take_at(7, nanos).unwrap();
+        limiter.take_back(7, &taken);
         assert_eq!(admitted(&limiter, 7, 20, NOW), 6);
-        let (taken, _) = limiter.take(8, nanos).unwrap();
-        limiter.give_back(8, &taken);
+        let (taken, _) = limiter.take_at(8, nanos).unwrap();
+        limiter.take_back(8, &taken);
         assert_eq!((limiter.table().len(NOW), admitted(&limiter, 8, 20, NOW)), (1, 10), "a key that was new");
     }
     let limiter = window(10, SECOND);
-    let (taken, _) = limiter.take(7, nanos).unwrap();
+    let (taken, _) = limiter.take_at(7, nanos).unwrap();
     assert_eq!(admitted(&limiter, 7, 5, at(1000)), 5);
-    limiter.give_back(7, &taken);
+    limiter.take_back(7, &taken);
     assert_eq!(admitted(&limiter, 7, 20, at(1000)), 5, "from the window before");
     let limiter = pace(10, SECOND, 10);
-    let (taken, _) = limiter.take(7, nanos).unwrap();
+    let (taken, _) = limiter.take_at(7, nanos).unwrap();
     assert_eq!(admitted(&limiter, 7, 1, NOW), 1);
-    limiter.give_back(7, &taken);
+    limiter.take_back(7, &taken);
     assert_eq!(admitted(&limiter, 7, 20, NOW), 8, "by a pace it stays taken once another request came");
 }
 

@@ -100,7 +100,7 @@ fn of_several_limits_all_hold_and_who_is_denied_is_counted_by_none() {
             decide_all(&[(&first, 7), (&own, keys[0]), (&second, keys[1])], now).iter().all(|one| one.allowed)
         });
     }
-    let remaining = first.look(7, 500_000_000_000).remaining;
+    let remaining = first.look_at(7, 500_000_000_000).remaining;
     assert_eq!(admitted + remaining, 1000, "what was denied is not counted");
 }
 
