@@ -181,9 +181,10 @@ pub fn ban(arguments: &Ban) -> Result<ExitCode, Trouble> {
     let line = arguments.asked.line()?;
     let left = |left: Option<u64>| left.map_or("no end".to_owned(), span);
     let Some(client) = &arguments.client else {
-        let mut table = Table::new(&["CLIENT", "LEFT", "REASON"]);
+        let mut table = Table::new(&["CLIENT", "LEFT", "BY", "REASON"]);
         for ban in all::<view::Ban>(&line, "/v1/bans")? {
-            table.row([ban.client, left(ban.left), ban.reason].map(Into::into));
+            let by = ban.rule.map_or("operator".to_owned(), |rule| format!("rule {rule}"));
+            table.row([ban.client, left(ban.left), by, ban.reason].map(Into::into));
         }
         say(&table.text(colour(&io::stdout())));
         return Ok(ExitCode::SUCCESS);

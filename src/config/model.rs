@@ -328,8 +328,11 @@ pub struct Listener {
     pub deny: Vec<IpNet>,
     /// How many connections a client may have and make. Absent: any.
     pub limits: Option<ClientLimits>,
-    /// What becomes of a connection that `allow`, `deny` or `limits` keep out.
+    /// What becomes of a connection that `allow`, `deny`, `limits` or `rules` keep out.
     pub on_refuse: OnRefuse,
+    /// What is decided of who connects, by the address alone, and what comes of refusals here: names of `[rules]`.
+    #[schemars(with = "Vec<Name>")]
+    pub rules: Vec<String>,
     /// The interface that connections come in by. Absent: any.
     #[schemars(with = "Option<InterfaceName>")]
     pub interface: Option<String>,
@@ -363,6 +366,7 @@ impl Default for Listener {
             deny: Vec::new(),
             limits: None,
             on_refuse: OnRefuse::Reject,
+            rules: Vec::new(),
             interface: None,
             tcp: ListenerTcp::default(),
             transparent: false,

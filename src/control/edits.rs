@@ -195,7 +195,7 @@ impl Control {
         Operators { tcp, socket, overrides, bans, discovered }
     }
 
-    /// Changes who is refused.
+    /// Changes who is refused, as an operator says.
     pub(super) fn ban(&mut self, by: &Asker, banning: Banning) -> Result<(), Refused> {
         let bans = self.crew.bans().clone();
         let is_current = |condition: &Option<String>| {
@@ -206,7 +206,7 @@ impl Control {
                 Err(Refused::Stale)
             }
             Banning::Add(net, ban, _) => {
-                let (reason, left) = (ban.reason.clone(), ban.left(net::coarse_now()));
+                let (reason, left) = (ban.reason.to_string(), ban.left(net::coarse_now()));
                 if !bans.add(net, ban) {
                     return Err(Refused::Full("too many clients are banned: ban ranges instead".to_owned()));
                 }

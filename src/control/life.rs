@@ -2,6 +2,7 @@
 
 use super::acme::Keepers;
 use super::admin::Served;
+use super::bans::Herald;
 use super::command::{Asker, Command, Job, Refused};
 use super::crew::Crew;
 use super::discovery::Discovery;
@@ -80,6 +81,8 @@ pub(super) struct Control {
     pub(super) elder: Option<Elder>,
     pub(super) admin: Option<Served>,
     pub(super) watchdog: Watchdog,
+    /// Tells of bans.
+    pub(super) herald: Herald,
     /// When it was last looked for tasks that have ended by themselves.
     pub(super) tended: Instant,
 }
@@ -145,6 +148,7 @@ impl Control {
                         }
                         self.past.retain(|past| Arc::strong_count(&past.plan) > 1);
                         self.crew.bans().sweep(net::coarse_now());
+                        self.ban_for_rules();
                         self.overseer.look(&self.present.load().plan, net::coarse_now());
                         self.say_that_it_is_well();
                         self.tend();

@@ -9,6 +9,7 @@
 mod acme;
 pub mod admin;
 mod answers;
+mod bans;
 mod caches;
 mod certificates;
 mod checks;

@@ -10,7 +10,7 @@ use super::overrides::Overrides;
 use super::present::{self, Present};
 use super::reload::{History, Told, now};
 use super::sticky;
-use super::{guards, queues};
+use super::{bans, guards, queues};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -263,6 +263,8 @@ impl AdminState for Report {
             certificates: &certificates::of(&present.plan),
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
+            bans: bans::figures(&self.bans),
+            tarpits: &bans::tarpits(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),
             rule_keys: &guards::of_rules(&present.plan, net::coarse_now()),
             caches: &caches::of(&present.plan),

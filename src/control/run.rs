@@ -2,6 +2,7 @@
 
 use super::acme::Keepers;
 use super::admin::{Doors, Inherited, Served};
+use super::bans::Herald;
 use super::certificates;
 use super::command::{Command, Commands};
 use super::crew::Crew;
@@ -212,6 +213,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         elder,
         admin,
         watchdog: Watchdog::new(),
+        herald: Herald::default(),
         tended: Instant::now(),
     })
 }

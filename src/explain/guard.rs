@@ -3,6 +3,7 @@
 use super::explanation::Explanation;
 use super::request::Request;
 use crate::config::model::{ClientLimits, OnRefuse};
+use crate::net;
 use crate::observe::reason::Reason;
 use crate::plan::Plan;
 use crate::plan::guard::Barred;
@@ -17,6 +18,11 @@ pub(super) fn look(plan: &Plan, request: &Request, mut explanation: Explanation)
         explanation.notes.push(format!("{client} may send PROXY headers: whom they name is looked at instead of it"));
         return explanation;
     }
+    let turned = guard.ask(client, net::coarse_now(), |_, _, _| {}).err().filter(|_| guard.bars(client).is_none());
+    if let Some(name) = turned.and_then(|turned| plan.shape.rules.get(turned.rule?)) {
+        let why = format!("rule `{name}` of listener `{}` keeps {client} out", explanation.listener);
+        return kept_out(why, written.on_refuse, request, &explanation);
+    }
     let Some(barred) = guard.bars(client) else {
         if let Some(limits) = guard.limits_of(client).and(written.limits.as_ref()) {
             explanation.notes.push(format!("a client of listener `{name}` may {}", allowance(limits)));
@@ -27,11 +33,15 @@ pub(super) fn look(plan: &Plan, request: &Request, mut explanation: Explanation)
         Barred::Denied => format!("{client} is in `deny` of listener `{name}`"),
         Barred::NotAllowed => format!("{client} is not in `allow` of listener `{name}`"),
     };
-    let end = match written.on_refuse {
+    kept_out(why, written.on_refuse, request, &explanation)
+}
+
+fn kept_out(why: String, on_refuse: OnRefuse, request: &Request, explanation: &Explanation) -> Explanation {
+    let end = match on_refuse {
         OnRefuse::Reject => "its connection is reset before anything is read",
         OnRefuse::Silent => "its connection is forgotten before anything is read, and it is not told",
     };
-    let mut refused = Explanation::of(request, &name, &explanation.listener_why);
+    let mut refused = Explanation::of(request, &explanation.listener, &explanation.listener_why);
     (refused.reason, refused.word) = (Some(Reason::Denied.word()), Some(Reason::Denied.word()));
     refused.notes.push(format!("{why}: {end}"));
     refused

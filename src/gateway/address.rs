@@ -1,8 +1,10 @@
 //! Who may come in, by their addresses.
 
-use super::{Asked, Denial, Halt, Phase, Ranges, Rule, Who};
+use super::{Asked, Denial, Doorkeeper, Halt, Phase, Ranges, Rule, Who};
 use crate::observe::reason::Reason;
 use ipnet::IpNet;
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// A rule of type ip.
 #[derive(Debug)]
@@ -26,11 +28,17 @@ impl Rule for Address {
     }
 
     fn decide(&self, asked: &Asked<'_>, _: &mut Who) -> Result<(), Halt> {
+        Ok(self.admit(asked.client, asked.now)?)
+    }
+}
+
+impl Doorkeeper for Address {
+    fn admit(&self, client: IpAddr, _: Duration) -> Result<(), Denial> {
         let word = match &self.allow {
-            _ if self.deny.contains(asked.client) => "address-denied",
-            Some(allow) if !allow.contains(asked.client) => "address-not-allowed",
+            _ if self.deny.contains(client) => "address-denied",
+            Some(allow) if !allow.contains(client) => "address-not-allowed",
             _ => return Ok(()),
         };
-        Err(Denial::new(403, Reason::Denied, word).into())
+        Err(Denial::new(403, Reason::Denied, word))
     }
 }

@@ -3,6 +3,8 @@
 //! What always holds: an origin is compared as a whole, and no answer names one that is not configured. With credentials no
 //! answer is for all origins.
 
+use super::origins::Origins;
+
 /// A rule of type cors.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cors {
@@ -17,20 +19,6 @@ pub struct Cors {
     /// The headers that scripts may read, with commas between them; empty: those that they always may.
     exposed: Box<[u8]>,
 }
-
-/// Whose scripts may read.
-#[derive(Debug, PartialEq, Eq)]
-enum Origins {
-    All,
-    /// Whole origins, and those of which what is before a domain may be anything: what stands before it and behind.
-    Some {
-        whole: Box<[Box<[u8]>]>,
-        below: Box<[Around]>,
-    },
-}
-
-/// What stands before and behind the name of a site.
-type Around = (Box<[u8]>, Box<[u8]>);
 
 /// What is configured.
 #[derive(Clone, Copy, Debug)]
@@ -62,19 +50,7 @@ pub const LINES: [&str; 6] = [
 impl Cors {
     /// One at a place among all rules.
     pub fn new(index: usize, spec: Spec<'_>) -> Self {
-        let is_all = spec.origins.iter().any(|origin| origin == "*");
-        let (below, whole): (Vec<&String>, _) = spec.origins.iter().partition(|origin| origin.contains("://*."));
-        let origins = match is_all {
-            true => Origins::All,
-            false => Origins::Some {
-                whole: whole.iter().map(|origin| origin.as_bytes().into()).collect(),
-                below: below
-                    .iter()
-                    .filter_map(|origin| origin.split_once('*'))
-                    .map(|(before, behind)| (before.as_bytes().into(), behind.as_bytes().into()))
-                    .collect(),
-            },
-        };
+        let origins = Origins::new(spec.origins);
         let mut preflight = Vec::new();
         for (name, value) in [("Methods", spec.methods.join(", ")), ("Headers", spec.headers.join(", "))]
             .iter()
@@ -95,24 +71,15 @@ impl Cors {
 
     /// What an answer to this origin says that it is for; `None`: it is not for it.
     pub fn admits<'a>(&self, origin: &'a [u8]) -> Option<&'a [u8]> {
-        match &self.origins {
-            Origins::All => Some(b"*"),
-            Origins::Some { whole, below } => {
-                let is_whole = whole.iter().any(|known| known.eq_ignore_ascii_case(origin));
-                let is_below = |(before, behind): &Around| {
-                    let sub = strip(origin, before).and_then(|rest| strip_end(rest, behind));
-                    sub.is_some_and(|sub| {
-                        !sub.is_empty() && sub.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
-                    })
-                };
-                (is_whole || below.iter().any(is_below)).then_some(origin)
-            }
+        match self.origins.is_all() {
+            true => Some(b"*"),
+            false => self.origins.has(origin).then_some(origin),
         }
     }
 
     /// Whether answers depend on who asks, so that caches have to tell them apart.
     pub fn varies(&self) -> bool {
-        matches!(self.origins, Origins::Some { .. })
+        !self.origins.is_all()
     }
 
     /// Whether cookies and the like come along.
@@ -144,16 +111,6 @@ impl Cors {
         lines.extend_from_slice(b"Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n");
         Some(lines)
     }
-}
-
-fn strip<'a>(text: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
-    let (first, rest) = text.split_at_checked(start.len())?;
-    first.eq_ignore_ascii_case(start).then_some(rest)
-}
-
-fn strip_end<'a>(text: &'a [u8], end: &[u8]) -> Option<&'a [u8]> {
-    let (first, rest) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
-    rest.eq_ignore_ascii_case(end).then_some(first)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl<'a> Connection<'a> {
         self.gate.leaving.is_raised()
     }
 
-    /// Whether an operator has banned a client. Who comes by a Unix socket has no address of its own.
+    /// Whether a client is banned. Who comes by a Unix socket has no address of its own.
     pub(super) fn is_banned(&self, client: IpAddr) -> bool {
         let named = !self.peer.local || client != self.peer.ip;
         named && self.lane.bans.holds(client, coarse_now())
@@ -102,7 +102,7 @@ pub fn serve<'a>(
                     None => accepted.stream.recv().await,
                     Some(session) => Box::pin(session.recv(&accepted.stream)).await,
                 };
-                begun(visit, received, first, session.into().is_some())
+                begun(visit, accepted.peer, received, first, session.into().is_some())
             }) else {
                 return;
             };
@@ -137,14 +137,14 @@ fn await_request(visit: &Visit, accepted: &Accepted, first: bool) {
 }
 
 /// How a request begins, and whether that may be the preface of HTTP/2. `None`: nothing more comes.
-fn begun(visit: &Visit, received: io::Result<Lease>, first: bool, secure: bool) -> Option<(Lease, bool)> {
+fn begun(visit: &Visit, peer: Peer, received: io::Result<Lease>, first: bool, secure: bool) -> Option<(Lease, bool)> {
     match received {
         Ok(held) if !held.is_empty() => {
             let h2 = first && !secure && h2::begins(&held);
             Some((held, h2))
         }
         Err(error) if first && error.kind() == ErrorKind::TimedOut => {
-            visit.seat().counters().refusals.refused(Reason::HeadTimeout);
+            visit.seat().refuse(&visit.lane, peer, Reason::HeadTimeout);
             None
         }
         _ => None,

@@ -275,7 +275,12 @@ impl Exchange<'_> {
         }
         self.keep_alive &= !close && !self.connection.is_leaving();
         match reply.refusal {
-            Some((reason, word)) => self.outcome.refused(reason, word),
+            Some((reason, word)) => {
+                self.outcome.refused(reason, word);
+                if self.has_aftermath() {
+                    Box::pin(self.comes_of(reason, reply.status)).await;
+                }
+            }
             None => self.outcome.answered_here(),
         }
         let mut out = Lease::new();

@@ -5,6 +5,7 @@
 //!
 //! May depend on `stream` (tunnels), `lane` and what is below it.
 
+mod aftermath;
 mod answer;
 mod body;
 mod buffer;

@@ -434,7 +434,7 @@ impl Outcome {
                 _ => {}
             }
         }
-        let (denied_by, shadow_denied_by) = heads.ruled.names(&context.era.plan.shape);
+        let (denied_by, shadow_denied_by, held_by) = heads.ruled.names(&context.era.plan.shape);
         Record {
             start_ns: 0,
             // Nobody else has an address without a port, but whom a proxy names without one.
@@ -462,6 +462,7 @@ impl Outcome {
                 cache: self.cached.map_or("", Cached::result),
                 denied_by,
                 shadow_denied_by,
+                held_by,
                 consumer: heads.who.consumer.as_ref().map_or("", |consumer| &consumer.name),
                 cookies: heads
                     .sticky

@@ -22,6 +22,8 @@ pub(super) struct Ruled {
     denied: Option<usize>,
     /// That of the first in shadow mode that would have.
     shadowed: Option<usize>,
+    /// That of the one that kept it waiting.
+    held: Option<usize>,
 }
 
 /// What rules see of a request.
@@ -92,10 +94,21 @@ pub(super) fn would(
 }
 
 impl Ruled {
-    /// The names of the rule that refused, and of the first in shadow mode that would have; empty where there is none.
-    pub(super) fn names<'a>(&self, shape: &'a Shape) -> (&'a str, &'a str) {
+    /// The place of the rule that refused it.
+    pub(super) fn refused_by(&self) -> Option<usize> {
+        self.denied
+    }
+
+    /// The rule at this place keeps it waiting.
+    pub(super) fn held_by(&mut self, rule: usize) {
+        self.held = Some(rule);
+    }
+
+    /// The names of the rule that refused, of the first in shadow mode that would have, and of the one that kept it waiting; empty where there is
+    /// none.
+    pub(super) fn names<'a>(&self, shape: &'a Shape) -> (&'a str, &'a str, &'a str) {
         let name = |rule: Option<usize>| rule.and_then(|rule| shape.rules.get(rule)).map_or("", String::as_str);
-        (name(self.denied), name(self.shadowed))
+        (name(self.denied), name(self.shadowed), name(self.held))
     }
 }
 

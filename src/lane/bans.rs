@@ -1,7 +1,9 @@
-//! Clients that are refused, as operators say: one set for all workers, which control alone changes.
+//! Clients that are refused, as operators and rules say: one set for all workers, which control alone changes.
 //!
 //! What always holds: a worker that asks takes no lock, and pays one load while nobody is banned; a ban whose time is over counts no
-//! more, whether or not it has been swept away.
+//! more, whether or not it has been swept away. Rules leave room for operators, and shorten no ban.
+
+use super::feed::Feed;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -20,6 +22,10 @@ pub struct Bans {
     len: AtomicUsize,
     /// One more with each change.
     revision: AtomicU64,
+    /// How many are by rules.
+    by_rules: AtomicUsize,
+    /// What rules want.
+    feed: Feed,
     set: ArcSwap<Set>,
 }
 
@@ -28,8 +34,10 @@ pub struct Bans {
 pub struct Ban {
     /// Until when, since the boot of the host; `None`: until it is taken back.
     pub until: Option<Duration>,
+    /// The rule that says so; `None`: an operator.
+    pub rule: Option<Arc<str>>,
     /// Why, for those who come after.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// Replaced as a whole, and in parts: a change copies one shard.
@@ -38,19 +46,23 @@ struct Set {
     shards: [Shard; SHARDS],
     /// The lengths of prefixes that ranges have, and how many have each: of IPv4, of IPv6.
     lengths: [Vec<(u8, usize)>; 2],
+    /// How many are by rules.
+    by_rules: usize,
 }
 
 type Shard = Arc<HashMap<IpNet, Arc<Ban>>>;
 
 impl Default for Set {
     fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Arc::default()), lengths: Default::default() }
+        Self { shards: std::array::from_fn(|_| Arc::default()), lengths: Default::default(), by_rules: 0 }
     }
 }
 
 const SHARDS: usize = 64;
 /// Bans at a time.
 const MOST: usize = 100_000;
+/// How many of them rules may have: the others are left to operators.
+const MOST_BY_RULES: usize = 90_000;
 /// The version of the text form.
 const VERSION: u32 = 1;
 
@@ -78,6 +90,16 @@ impl Bans {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// How many of them are by rules.
+    pub fn by_rules(&self) -> usize {
+        self.by_rules.load(Ordering::Relaxed)
+    }
+
+    /// What rules want.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     /// One more with each change.
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::Relaxed)
@@ -102,16 +124,38 @@ impl Bans {
     pub fn add(&self, net: IpNet, ban: Ban) -> bool {
         let net = net.trunc();
         let mut set = Set::clone(&self.set.load());
-        let shard = Arc::make_mut(&mut set.shards[place(&net)]);
-        if !shard.contains_key(&net) {
-            if self.len() >= MOST {
-                return false;
-            }
-            set.lengths[kind(&net)].count(net.prefix_len(), true);
+        if !set.shards[place(&net)].contains_key(&net) && self.len() >= MOST {
+            return false;
         }
-        shard.insert(net, Arc::new(ban));
+        set.insert(net, ban);
         self.put(set);
         true
+    }
+
+    /// Bans what rules want to be banned, unless it is for longer already. Says of each whether it is banned now that was not before, and counts
+    /// those that there is no room for.
+    pub fn add_all(&self, wanted: &[(IpNet, Ban)]) -> Vec<bool> {
+        let mut set = Set::clone(&self.set.load());
+        let mut len = self.len();
+        let mut add = |(net, ban): &(IpNet, Ban)| {
+            let net = net.trunc();
+            match set.shards[place(&net)].get(&net) {
+                Some(known) if known.until.is_none() || known.until >= ban.until => return false,
+                Some(_) => {}
+                None if set.by_rules >= MOST_BY_RULES || len >= MOST => {
+                    self.feed.lose(1);
+                    return false;
+                }
+                None => len += 1,
+            }
+            set.insert(net, ban.clone());
+            true
+        };
+        let added: Vec<bool> = wanted.iter().map(&mut add).collect();
+        if added.contains(&true) {
+            self.put(set);
+        }
+        added
     }
 
     /// Takes a ban back. False: there was none.
@@ -148,6 +192,7 @@ impl Bans {
 
     fn put(&self, set: Set) {
         let len = set.shards.iter().map(|shard| shard.len()).sum();
+        self.by_rules.store(set.by_rules, Ordering::Relaxed);
         self.set.store(Arc::new(set));
         self.len.store(len, Ordering::Relaxed);
         self.revision.fetch_add(1, Ordering::Relaxed);
@@ -164,10 +209,20 @@ impl Set {
         })
     }
 
+    /// In place of what is said of the same. `net` has no bits behind its prefix.
+    fn insert(&mut self, net: IpNet, ban: Ban) {
+        self.by_rules += usize::from(ban.rule.is_some());
+        match Arc::make_mut(&mut self.shards[place(&net)]).insert(net, Arc::new(ban)) {
+            Some(before) => self.by_rules -= usize::from(before.rule.is_some()),
+            None => self.lengths[kind(&net)].count(net.prefix_len(), true),
+        }
+    }
+
     fn drop_all(&mut self, nets: &[IpNet]) {
         for net in nets {
-            if Arc::make_mut(&mut self.shards[place(net)]).remove(net).is_some() {
+            if let Some(ban) = Arc::make_mut(&mut self.shards[place(net)]).remove(net) {
                 self.lengths[kind(net)].count(net.prefix_len(), false);
+                self.by_rules -= usize::from(ban.rule.is_some());
             }
         }
     }
@@ -217,6 +272,8 @@ struct TextBan {
     client: IpNet,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
     reason: String,
 }
 
@@ -227,7 +284,8 @@ impl Bans {
         let ban = self.all().into_iter().filter(|(_, ban)| !ban.is_over(now)).map(|(client, ban)| TextBan {
             client,
             left_ms: ban.left(now).map(millis),
-            reason: ban.reason.clone(),
+            rule: ban.rule.as_deref().map(str::to_owned),
+            reason: ban.reason.to_string(),
         });
         toml::to_string(&Text { version: VERSION, ban: ban.collect() }).map_err(|error| error.to_string())
     }
@@ -240,13 +298,9 @@ impl Bans {
             return Err(format!("it has version {version}, and this Ringway reads version {VERSION}"));
         }
         let mut set = Set::clone(&self.set.load());
-        for TextBan { client, left_ms, reason } in ban.into_iter().take(MOST) {
-            let client = client.trunc();
+        for TextBan { client, left_ms, rule, reason } in ban.into_iter().take(MOST) {
             let until = left_ms.map(|left| now.saturating_add(Duration::from_millis(left)));
-            let shard = Arc::make_mut(&mut set.shards[place(&client)]);
-            if shard.insert(client, Arc::new(Ban { until, reason })).is_none() {
-                set.lengths[kind(&client)].count(client.prefix_len(), true);
-            }
+            set.insert(client.trunc(), Ban { until, rule: rule.map(Arc::from), reason: reason.into() });
         }
         self.put(set);
         Ok(())
@@ -258,7 +312,7 @@ mod tests {
     use super::*;
 
     fn ban(until: Option<u64>) -> Ban {
-        Ban { until: until.map(Duration::from_secs), reason: "test".into() }
+        Ban { until: until.map(Duration::from_secs), rule: None, reason: "test".into() }
     }
 
     const NOW: Duration = Duration::from_secs(100);
@@ -310,6 +364,37 @@ mod tests {
         assert!(!holds(&bans, "192.0.2.1") && holds(&bans, "0.1.0.0"));
         bans.sweep(NOW + Duration::from_secs(2));
         assert_eq!(bans.len(), 1);
+    }
+
+    #[test]
+    fn rules_shorten_no_ban_and_leave_room_for_operators() {
+        let bans = Bans::default();
+        let by_rule = |n: u32, until| {
+            let net = IpNet::from(IpAddr::from(std::net::Ipv4Addr::from(n)));
+            (net, Ban { rule: Some("r".into()), ..ban(until) })
+        };
+        assert!(
+            bans.add("0.0.0.1/32".parse().unwrap(), ban(None))
+                && bans.add("0.0.0.2/32".parse().unwrap(), ban(Some(200)))
+        );
+        assert_eq!(
+            bans.add_all(&[by_rule(1, Some(900)), by_rule(2, Some(150)), by_rule(2, Some(300))]),
+            [false, false, true]
+        );
+        assert_eq!((bans.len(), bans.by_rules(), bans.feed().lost()), (2, 1, 0));
+        let many: Vec<_> = (2..200_000).map(|n| by_rule(n, Some(300))).collect();
+        assert_eq!(
+            bans.add_all(&many).iter().filter(|&&added| added).count(),
+            MOST_BY_RULES - 1,
+            "one is there already"
+        );
+        assert_eq!((bans.len(), bans.by_rules()), (MOST_BY_RULES + 1, MOST_BY_RULES));
+        assert!(bans.feed().lost() > 100_000);
+        let next = Bans::default();
+        next.take_text(&bans.to_text(NOW).unwrap(), NOW).unwrap();
+        assert_eq!((next.len(), next.by_rules()), (bans.len(), bans.by_rules()));
+        bans.sweep(Duration::from_secs(301));
+        assert_eq!((bans.len(), bans.by_rules()), (1, 0));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 pub mod bans;
 mod era;
+pub mod feed;
 mod gate;
 mod guard;
 mod register;

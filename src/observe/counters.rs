@@ -217,6 +217,8 @@ pub struct Shape {
     pub caches: Vec<String>,
     /// Names of the rules.
     pub rules: Vec<String>,
+    /// The positions of rules that ban clients.
+    pub banning: Vec<usize>,
 }
 
 /// A set with cache lines of its own, which plans that follow each other share.
@@ -556,6 +558,7 @@ mod tests {
             pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
             caches: vec!["c".into()],
             rules: vec!["r".into()],
+            banning: Vec::new(),
         };
         let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));
         let old = WorkerCounters::new(&first);

@@ -73,10 +73,12 @@ words! {
         OnlyIfCached = "only-if-cached",
         /// A rule does not know who asks (401).
         Unauthenticated = "unauthenticated",
-        /// A browser asks beforehand for scripts that may not read what it wants (403).
+        /// A browser asks for a page of another site, which may not have or do that (403).
         Origin = "origin",
         /// Content is not that of its digest (400), or more than is taken to see that (413).
         ContentDigest = "content-digest",
+        /// A rule does not let in what the client says that it is (403).
+        UserAgent = "user-agent",
         /// A rule knows who asks, and they may not (403).
         Forbidden = "forbidden",
         /// A rule needs to know what nobody has told it (503; 500 where it asks without end).

@@ -1,6 +1,7 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod bans;
 mod caches;
 mod certificates;
 mod datagrams;
@@ -13,6 +14,7 @@ mod reloads;
 mod rules;
 mod sticky;
 
+pub use bans::{Bans, Tarpit};
 pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
@@ -55,6 +57,10 @@ pub struct Scrape<'a> {
     pub guards: &'a [Guard],
     /// The rules that count.
     pub rule_keys: &'a [RuleKeys],
+    /// Clients that are refused.
+    pub bans: Bans,
+    /// Rules that keep clients waiting.
+    pub tarpits: &'a [Tarpit],
     /// The pools that have limits.
     pub queues: &'a [Queue],
     /// The caches.
@@ -94,6 +100,7 @@ impl Scrape<'_> {
         self.write_datagrams(&mut page);
         self.write_guards(&mut page);
         self.write_rule_keys(&mut page);
+        self.write_bans(&mut page);
         self.write_h2(&mut page);
         self.write_tls(&mut page);
         self.write_acme(&mut page);

@@ -80,7 +80,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
-        let compiled = compile_route((name, route), &rules, (&pool_index, &pools, &caches), workers, previous);
+        let compiled =
+            compile_route((name, route), &rules, &config.limits, (&pool_index, &pools, &caches), workers, previous);
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((route, condition)) => {
                 routes.push(route);
@@ -93,7 +94,15 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         return Err(faults);
     }
     let mut listeners = Vec::new();
-    let context = Context { config, workers, pools: &pool_index, conditions: &conditions, previous, files: &files };
+    let context = Context {
+        config,
+        rules: &rules,
+        workers,
+        pools: &pool_index,
+        conditions: &conditions,
+        previous,
+        files: &files,
+    };
     let mut shared = edge::Shared::new(config, previous, rings);
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
         match compile_listener(index, name, listener, &context, &mut shared) {
@@ -117,6 +126,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             .collect(),
         caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
         rules: config.rules.keys().cloned().collect(),
+        banning: rules.banning(),
     };
     let fronted = config.listeners.values().any(|listener| !listener.trusted_proxies.is_empty());
     cache::note_uses(&mut caches, &routes, fronted);
@@ -157,6 +167,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         rings: shared.rings,
         config: config.clone(),
         files,
+        tarpits: rules.tarpits(),
         shape,
         counted,
     })
@@ -330,6 +341,7 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
 fn compile_route(
     (name, route): (&str, &model::Route),
     rules: &Rules<'_>,
+    limits: &model::Limits,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     workers: usize,
     previous: Option<&Plan>,
@@ -382,10 +394,7 @@ fn compile_route(
                     model::RewriteScheme::Http => "http",
                     model::RewriteScheme::Https => "https",
                 }),
-                request_body: route.limits.request_body.map(|limit| match limit {
-                    model::BodyLimit::Unlimited => u64::MAX,
-                    model::BodyLimit::Bytes(size) => size.0,
-                }),
+                request_body: request_body(route, rules.body(route), limits),
                 cache,
                 compress: Compress::compile(&route.compress),
             }))),
@@ -423,16 +432,36 @@ fn compile_route(
     };
     match (conditions, action) {
         (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
-            Route { name: name.to_owned(), action, rules: chain, cors, edits, pages: None, maintenance: None },
+            Route {
+                name: name.to_owned(),
+                action,
+                rules: chain,
+                aftermath: rules.aftermath(&route.rules),
+                cors,
+                edits,
+                pages: None,
+                maintenance: None,
+            },
             conditions,
         )),
         _ => Err(faults),
     }
 }
 
+/// Bytes that a body may have where something else is said than in `[limits]`.
+fn request_body(route: &model::Route, by_rules: Option<u64>, limits: &model::Limits) -> Option<u64> {
+    let own = route.limits.request_body.map(|limit| match limit {
+        model::BodyLimit::Unlimited => u64::MAX,
+        model::BodyLimit::Bytes(size) => size.0,
+    });
+    let all = limits.request_body.map_or(u64::MAX, |size| size.0);
+    by_rules.map(|most| most.min(own.unwrap_or(all))).or(own)
+}
+
 /// What listeners are compiled among.
 struct Context<'a> {
     config: &'a Config,
+    rules: &'a Rules<'a>,
     workers: usize,
     pools: &'a BTreeMap<&'a str, usize>,
     conditions: &'a [Conditions],
@@ -447,7 +476,7 @@ fn compile_listener(
     context: &Context<'_>,
     shared: &mut edge::Shared,
 ) -> Result<Listener, Vec<Fault>> {
-    let Context { config, workers, pools, conditions, previous, files } = *context;
+    let Context { config, rules, workers, pools, conditions, previous, files } = *context;
     let pool = listener.pool.as_ref().map(|pool| {
         pools
             .get(pool.as_str())
@@ -519,9 +548,11 @@ fn compile_listener(
         sockets: sockets::compile(listener),
         guard: guard::compile(
             listener,
+            rules.doors(&listener.rules),
             previous.and_then(|plan| plan.listener(name)).and_then(|before| before.guard.as_deref()),
         ),
         front: front::compile(name, listener, config)?,
         tls: listener.tls.as_ref().map(|tls| edge::compile(name, listener, tls, shared, previous)).transpose()?,
+        aftermath: rules.aftermath(&listener.rules),
     })
 }

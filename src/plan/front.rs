@@ -7,6 +7,7 @@ use crate::config::{Fault, KeyPath};
 use crate::net::Peer;
 use crate::net::proxy_protocol::Form;
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What precedes the protocol on a listener.
@@ -38,7 +39,12 @@ pub struct Headers {
 impl Headers {
     /// Whether a header from `peer` counts. Who may connect to a Unix socket is for its owner to say.
     pub fn count_from(&self, peer: Peer) -> bool {
-        peer.local || self.from.iter().any(|net| net.contains(&peer.ip))
+        peer.local || self.names(peer.ip)
+    }
+
+    /// Whether an address is one of theirs.
+    pub fn names(&self, ip: IpAddr) -> bool {
+        self.from.iter().any(|net| net.contains(&ip))
     }
 }
 

@@ -31,7 +31,7 @@ mod tracing;
 mod udp;
 
 use crate::config::model::{Compression, Config};
-use crate::gateway::{Chain, Cors};
+use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -92,6 +92,8 @@ pub struct Plan {
     pub config: Config,
     /// What stands in the files that were read for it alone.
     pub files: files::Files,
+    /// Where those are kept waiting who are refused.
+    pub tarpits: Vec<Arc<Tarpit>>,
     /// What the counters are counted under; its last route stands for requests that no route took.
     pub shape: Shape,
     /// What its rules count.
@@ -157,6 +159,17 @@ pub struct Listener {
     pub front: Option<Box<Front>>,
     /// What ends TLS here; `None`: clients speak in clear.
     pub tls: Option<Arc<Edge>>,
+    /// What comes of refusals here; `None`: nothing does.
+    pub aftermath: Option<Box<Aftermath>>,
+}
+
+impl Listener {
+    /// Whether an address is that of a proxy in front, so that whoever is behind it would be meant with it.
+    pub fn is_fronted_by(&self, ip: IpAddr) -> bool {
+        let trusted = matches!(&self.protocol, Protocol::Http(http) if http.trusts(ip));
+        let header = self.front.as_ref().and_then(|front| front.header.as_ref());
+        trusted || header.is_some_and(|header| header.names(ip))
+    }
 }
 
 impl Plan {
@@ -292,6 +305,8 @@ pub struct Route {
     pub action: Action,
     /// What is decided of its requests before they go on; `None`: nothing.
     pub rules: Option<Arc<Chain>>,
+    /// What comes of refusals here; `None`: nothing does.
+    pub aftermath: Option<Box<Aftermath>>,
     /// Whose scripts may read its answers; `None`: nothing is said of that.
     pub cors: Option<Arc<Cors>>,
     /// What it changes in heads; `None`: nothing.

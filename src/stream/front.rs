@@ -6,7 +6,7 @@ use crate::lane::Visit;
 use crate::net::proxy_protocol::{self, LONGEST, Malformed, Read, Told};
 use crate::net::{self, Accepted, Lease, Peer, Stream};
 use crate::observe::reason::Reason;
-use crate::plan::guard::Held;
+use crate::plan::guard::{Held, Turned};
 use crate::plan::{Action, Front, Headers, Protocol};
 use crate::tls::hello::Hello;
 use std::fmt;
@@ -47,7 +47,8 @@ pub async fn pass_front(visit: &mut Visit, accepted: &mut Accepted, held: &mut O
         Err(refusal) => refusal,
     };
     if let Some(reason) = refusal.reason() {
-        seat.counters().refusals.refused(reason);
+        let rule = refusal.rule();
+        seat.refuse(&visit.lane, accepted.peer, Turned { reason, word: reason.word(), rule });
         let (listener, client) = (&seat.listener().name, accepted.peer.ip);
         tracing::debug!(listener, %client, %refusal, "connection refused");
         log_refusal(&visit.lane, &seat, accepted, started, reason);
@@ -109,7 +110,7 @@ enum Refusal {
     /// An operator has banned whom the header names.
     Banned,
     /// Whom the header names may not come in.
-    Kept(Reason),
+    Kept(Turned),
     /// A client that begins with something else than TLS, where nothing else gets anywhere.
     NoHello,
     /// A client's first message that did not come to its end.
@@ -182,7 +183,15 @@ impl Refusal {
             Self::Left | Self::Malformed(_) | Self::Missing => Some(Reason::ProxyHeader),
             Self::Elsewhere => Some(Reason::ProxyAddress),
             Self::Banned => Some(Reason::Banned),
-            Self::Kept(reason) => Some(*reason),
+            Self::Kept(turned) => Some(turned.reason),
+        }
+    }
+
+    /// The place of the rule that says so, if one does.
+    fn rule(&self) -> Option<usize> {
+        match self {
+            Self::Kept(turned) => turned.rule,
+            _ => None,
         }
     }
 }
@@ -196,8 +205,10 @@ impl fmt::Display for Refusal {
             Self::Malformed(fault) => write!(f, "the PROXY header is refused: {fault}"),
             Self::Missing => f.write_str("a PROXY header is required, and there is none"),
             Self::Elsewhere => f.write_str("a PROXY header is required, and the peer is not in `proxy_protocol.from`"),
-            Self::Banned => f.write_str("an operator has banned the client"),
-            Self::Kept(reason) => write!(f, "the client that the PROXY header names may not come in: {reason}"),
+            Self::Banned => f.write_str("the client is banned"),
+            Self::Kept(turned) => {
+                write!(f, "the client that the PROXY header names may not come in: {}", turned.word)
+            }
             Self::NoHello => f.write_str("the client speaks no TLS, and no route and no pool is for anything else"),
             Self::Torn => f.write_str("the client's first message of TLS has no end"),
             Self::Unrouted(Some(name)) => write!(f, "no route passes on TLS for `{name}`, and there is no pool"),

@@ -21,7 +21,7 @@ pub async fn secure(lane: &Lane, seat: &Seat, edge: &Edge, accepted: &Accepted) 
         Err(refusal) => refusal,
     };
     if let Some(reason) = refusal.reason() {
-        seat.counters().refusals.refused(reason);
+        seat.refuse(lane, accepted.peer, reason);
         tracing::debug!(listener = listener.name, client = %accepted.peer.ip, %refusal, "handshake refused");
         log_refusal(lane, seat, accepted, started, reason);
     }

@@ -122,7 +122,7 @@ fn take_batch(lane: &Rc<Lane>, socket: &Socket, door: &Door, admission: &Admissi
             Ok(Some(accepted)) => {
                 let gate = door.gate();
                 let seat = gate.seat(u32::MAX);
-                let Ok(held) = seat.admit(&accepted) else { continue };
+                let Ok(held) = seat.admit(lane, &accepted) else { continue };
                 drop(seat);
                 let visit = Visit::begin(lane.clone(), gate, &accepted);
                 match held {

@@ -1,12 +1,13 @@
 //! What makes no sense where clients are let in by their addresses.
 
-use super::Sense;
+use super::{Sense, rule};
 use crate::config::defaults::STREAMS_ONLY;
 use crate::config::model::{Address, Listener, Protocol};
 use crate::config::sources::{Fault, KeyPath};
 
 /// Looks at who may connect to a listener, which stands at `at`.
 pub(super) fn check(sense: &mut Sense<'_>, listener: &Listener, at: &KeyPath) {
+    rule::listener(sense, listener, at);
     if listener.protocol == Protocol::Udp {
         return datagrams(sense, listener, at);
     }
@@ -14,10 +15,10 @@ pub(super) fn check(sense: &mut Sense<'_>, listener: &Listener, at: &KeyPath) {
     never_let_in(sense, listener, at);
     let guards = ["allow", "deny", "limits"].into_iter().filter(|key| sense.sources.has_own(&at.child(key)));
     let guards: Vec<&str> = guards.collect();
-    if guards.is_empty() && sense.sources.has_own(&at.child("on_refuse")) {
+    if guards.is_empty() && listener.rules.is_empty() && sense.sources.has_own(&at.child("on_refuse")) {
         sense.findings.warnings.push(
             Fault::new(at.child("on_refuse"), "nobody is refused here")
-                .help("add `allow`, `deny` or `limits`, or remove it"),
+                .help("add `allow`, `deny`, `limits` or `rules`, or remove it"),
         );
     }
     let has_addresses = listener.proxy_protocol.is_some()

@@ -139,7 +139,7 @@ pub(super) async fn ban(
     }
     let span = span.as_deref().map(duration).transpose()?;
     let until = span.map(|span| net::coarse_now().saturating_add(span.0));
-    let banning = Banning::Add(client, Ban { until, reason: reason.clone() }, condition(&headers));
+    let banning = Banning::Add(client, Ban { until, rule: None, reason: reason.as_str().into() }, condition(&headers));
     desk.commands.ban(caller.asker(), banning).await?;
     if close {
         let choice = Choice { client: Some(client), ..Choice::default() };
@@ -147,7 +147,7 @@ pub(super) async fn ban(
     }
     let left = span.map(|span| span.0.as_secs());
     let tag = desk.report.ban_tag(desk.report.bans());
-    answer(200, Some(&tag), &view::Ban { client: client.to_string(), reason, left })
+    answer(200, Some(&tag), &view::Ban { client: client.to_string(), reason, rule: None, left })
 }
 
 pub(super) async fn unban(

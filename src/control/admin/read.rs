@@ -200,7 +200,8 @@ pub(super) async fn bans(State(desk): From, Query(wanted): Query<view::Part>) ->
         .into_iter()
         .map(|(client, ban)| {
             let left = ban.left(now).map(|left| left.as_millis().div_ceil(1000) as u64);
-            (client.to_string(), view::Ban { client: client.to_string(), reason: ban.reason.clone(), left })
+            let (client, reason) = (client.to_string(), ban.reason.to_string());
+            (client.clone(), view::Ban { client, reason, rule: ban.rule.as_deref().map(str::to_owned), left })
         })
         .collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));

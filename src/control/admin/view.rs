@@ -399,6 +399,9 @@ pub struct Ban {
     pub client: String,
     /// Why.
     pub reason: String,
+    /// The rule that says so; absent: an operator does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Seconds until it ends; absent: it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<u64>,

@@ -8,8 +8,9 @@
 
 use super::allowance::{Allowance, Decision, Window};
 use super::sync::Arc;
-use super::table::{Place, Record, Table};
+use super::table::{EMPTY, Place, Record, Table};
 use super::window::Span;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// An allowance, and what is counted of its keys. Plans that follow each other share that.
@@ -78,6 +79,17 @@ impl Limiter {
         match self.take_at(key, Table::<Calls>::ticks(now)) {
             Ok((_, decision)) | Err(decision) => decision,
         }
+    }
+
+    /// Forgets what requests of `key` have taken.
+    pub fn forget(&self, key: u64, now: Duration) {
+        let now = Table::<Calls>::ticks(now);
+        let none = match &self.allowance {
+            Allowance::Pace(_) => now.max(1),
+            Allowance::Window(Window { span, .. }) => span.rest(span.seen(EMPTY, now)),
+        };
+        // Who is not counted has taken nothing.
+        let _ = self.table.change::<_, Infallible>(key, now, |_| Ok((none, ())));
     }
 
     /// Takes what a request takes. Fails with what is said to who is denied.

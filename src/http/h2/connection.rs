@@ -55,7 +55,7 @@ pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: C
             match wire.poll(cx).map(|error| error.kind()) {
                 Poll::Pending => {}
                 Poll::Ready(ErrorKind::TimedOut) if !settled => {
-                    counters.refusals.refused(Reason::HeadTimeout);
+                    visit.seat().refuse(&visit.lane, accepted.peer, Reason::HeadTimeout);
                     wire.break_off();
                 }
                 // Nothing was heard for long. If nothing is under way either, that is the end.
@@ -81,7 +81,7 @@ pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: C
             // A head that comes drop by drop is never silent.
             let late = |since| coarse_now() >= since + timeouts.request_head;
             if !now.failed && now.reading.block_since().is_some_and(late) {
-                counters.refusals.refused(Reason::HeadTimeout);
+                visit.seat().refuse(&visit.lane, accepted.peer, Reason::HeadTimeout);
                 now.fail(Code::ENHANCE_YOUR_CALM);
             }
             if !settled && now.is_settled() {
@@ -94,7 +94,7 @@ pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: C
                 now.announce_end();
             }
             for _ in 0..std::mem::take(&mut now.malformed) {
-                counters.refusals.refused(Reason::BadRequest);
+                visit.seat().refuse(&visit.lane, accepted.peer, Reason::BadRequest);
             }
             drop(now);
             while let Some(arrival) = next(&session) {
@@ -118,7 +118,7 @@ pub(in crate::http) async fn serve(visit: &Visit, accepted: &Accepted, client: C
     })
     .await;
     if !settled && !wire.broken {
-        counters.refusals.refused(Reason::BadRequest);
+        visit.seat().refuse(&visit.lane, accepted.peer, Reason::BadRequest);
     }
     drop(exchanges);
     let in_order = !wire.broken && !session.borrow().failed;

@@ -149,6 +149,8 @@ pub struct Http<'a> {
     pub denied_by: &'a str,
     /// The first rule in shadow mode that would have refused it; empty where there is none.
     pub shadow_denied_by: &'a str,
+    /// The rule that kept it waiting; empty: none did.
+    pub held_by: &'a str,
 }
 
 /// What a TLS handshake agreed on.
@@ -415,6 +417,7 @@ pub(super) mod tests {
                 consumer: "",
                 denied_by: "",
                 shadow_denied_by: "",
+                held_by: "",
             }),
             datagrams: None,
             tls: None,

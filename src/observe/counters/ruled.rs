@@ -11,4 +11,12 @@ pub struct RuleSet {
     pub denied: Counter,
     /// Requests that it would have refused, were it not in shadow mode.
     pub shadowed: Counter,
+    /// Clients that it has banned.
+    pub bans: Counter,
+    /// Clients that it would have banned, were it not in shadow mode.
+    pub shadow_bans: Counter,
+    /// Requests that it kept waiting.
+    pub held: Counter,
+    /// Requests that it would have kept waiting, had there been room, or were it not in shadow mode.
+    pub unheld: Counter,
 }

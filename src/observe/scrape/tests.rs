@@ -21,6 +21,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         pools: vec![("a".into(), vec!["10.0.0.1:80".into(), "10.0.0.2:80".into()]), ("empty".into(), vec![])],
         caches: vec!["c".into()],
         rules: vec!["r".into()],
+        banning: vec![0],
     };
     let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();
     let control = ControlCounters::new(&shape);
@@ -50,6 +51,8 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         control: &control,
         latencies: &latencies,
         certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
+        tarpits: &[Tarpit { rule: 0, held: 2 }],
+        bans: Bans { by_operators: 1, by_rules: 2, lost: 3 },
         guards: &[Guard { listener: 1, clients: 4, evictions: 5, uncounted: 6, size: 1000 }],
         rule_keys: &[RuleKeys { rule: "limit".to_owned(), keys: 3, evictions: 2, size: 1000 }],
         queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],

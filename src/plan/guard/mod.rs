@@ -3,8 +3,8 @@
 pub use crate::gateway::limits::{Clients as Table, Held};
 
 use crate::config::model::{self, OnRefuse};
-use crate::gateway::Ranges;
 use crate::gateway::limits::{Full, Pace};
+use crate::gateway::{Door, Ranges};
 use crate::net::Peer;
 use crate::observe::reason::Reason;
 use ipnet::IpNet;
@@ -20,6 +20,8 @@ pub struct Guard {
     deny: Ranges,
     /// `None`: everybody.
     allow: Option<Ranges>,
+    /// Rules that are asked behind them.
+    doors: Box<[Door]>,
     limits: Option<Limits>,
     /// Proxies that say whose connection it is: their own addresses are not looked at.
     announcers: Vec<IpNet>,
@@ -47,7 +49,7 @@ struct Counted {
 impl Guard {
     /// Whether the address of who connects counts, and not what a header is going to say.
     pub fn judges(&self, peer: Peer) -> bool {
-        !peer.local && !self.announcers.iter().any(|net| net.contains(&peer.ip))
+        !peer.local && !self.announces(peer.ip)
     }
 
     /// Why a client may not come in whatever it does; `None`: it may.
@@ -59,18 +61,44 @@ impl Guard {
         }
     }
 
-    /// Lets a client in at `now`, and counts it for as long as what is returned lives, where that is limited. Fails with why it may
-    /// not come in.
-    pub fn admit(&self, client: IpAddr, now: Duration) -> Result<Option<Held>, Reason> {
-        if self.bars(client).is_some() {
-            return Err(Reason::Denied);
+    /// Asks the rules whether a client may come in at `now`. `note` is told what each has said: its place among all rules, whether it is in
+    /// shadow mode, and whether it refuses. Fails with the first that refuses.
+    pub fn ask(&self, client: IpAddr, now: Duration, mut note: impl FnMut(usize, bool, bool)) -> Result<(), Turned> {
+        for Door { index, shadow, keeper } in &self.doors {
+            let said = keeper.admit(client, now);
+            note(*index, *shadow, said.is_err());
+            if let Err(denial) = said
+                && !shadow
+            {
+                return Err(Turned { reason: denial.reason, word: denial.word, rule: Some(*index) });
+            }
         }
+        Ok(())
+    }
+
+    /// Lets a client in at `now`, and counts it for as long as what is returned lives, where that is limited. Fails with why it may
+    /// not come in. `note` is told what rules have said.
+    pub fn admit(
+        &self,
+        client: IpAddr,
+        now: Duration,
+        note: impl FnMut(usize, bool, bool),
+    ) -> Result<Option<Held>, Turned> {
+        if self.bars(client).is_some() {
+            return Err(Reason::Denied.into());
+        }
+        self.ask(client, now, note)?;
         let Some(limits) = self.limits_of(client) else { return Ok(None) };
         let Counted { table, .. } = &limits.counted;
         table.enter(limits.counted.key(client), limits.connections, limits.pace, now).map_err(|full| match full {
-            Full::Connections => Reason::ClientConnections,
-            Full::Rate => Reason::ConnectionRate,
+            Full::Connections => Reason::ClientConnections.into(),
+            Full::Rate => Reason::ConnectionRate.into(),
         })
+    }
+
+    /// Whether an address is that of a proxy that says whose connection it is.
+    pub fn announces(&self, ip: IpAddr) -> bool {
+        self.announcers.iter().any(|net| net.contains(&ip))
     }
 
     /// The limits that are for a client.
@@ -87,6 +115,23 @@ impl Guard {
     /// Where clients are counted, if they are.
     pub fn table(&self) -> Option<&Table> {
         self.limits.as_ref().map(|limits| &*limits.counted.table)
+    }
+}
+
+/// Why a client may not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turned {
+    /// The kind of refusal.
+    pub reason: Reason,
+    /// The same in a word of its own.
+    pub word: &'static str,
+    /// The place of the rule that says so among all rules, if one does.
+    pub rule: Option<usize>,
+}
+
+impl From<Reason> for Turned {
+    fn from(reason: Reason) -> Self {
+        Self { reason, word: reason.word(), rule: None }
     }
 }
 
@@ -117,7 +162,7 @@ impl Counted {
 }
 
 /// Who may connect to a listener, if not everybody may. What was counted under the plan before counts on.
-pub(super) fn compile(listener: &model::Listener, before: Option<&Guard>) -> Option<Box<Guard>> {
+pub(super) fn compile(listener: &model::Listener, doors: Box<[Door]>, before: Option<&Guard>) -> Option<Box<Guard>> {
     let limits = listener.limits.as_ref().map(|limits| {
         let prefixes = [limits.ipv4_prefix, limits.ipv6_prefix];
         let counted = before.and_then(|before| before.limits.as_ref()).map(|limits| &limits.counted);
@@ -130,12 +175,13 @@ pub(super) fn compile(listener: &model::Listener, before: Option<&Guard>) -> Opt
         }
     });
     let (allow, deny) = (Ranges::new(&listener.allow), Ranges::new(&listener.deny));
-    if limits.is_none() && allow.is_empty() && deny.is_empty() {
+    if limits.is_none() && allow.is_empty() && deny.is_empty() && doors.is_empty() {
         return None;
     }
     Some(Box::new(Guard {
         deny,
         allow: (!allow.is_empty()).then_some(allow),
+        doors,
         limits,
         announcers: listener.proxy_protocol.as_ref().map(|headers| headers.from.clone()).unwrap_or_default(),
         silent: listener.on_refuse == OnRefuse::Silent,
@@ -150,7 +196,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(100);
 
     fn guard(listener: Listener) -> Guard {
-        *compile(&listener, None).unwrap()
+        *compile(&listener, Box::default(), None).unwrap()
     }
 
     fn limited(ipv4_prefix: u8, ipv6_prefix: u8) -> Guard {
@@ -170,14 +216,14 @@ mod tests {
         assert_eq!(barred(&both, "2001:db8::1"), Some(Barred::NotAllowed));
         let deny = guard(Listener { deny: nets(&["10.1.0.0/16"]), ..Listener::default() });
         assert_eq!((barred(&deny, "11.0.0.1"), barred(&deny, "::ffff:10.1.0.1")), (None, Some(Barred::Denied)));
-        assert!(compile(&Listener::default(), None).is_none(), "what is not configured is not there");
+        assert!(compile(&Listener::default(), Box::default(), None).is_none(), "what is not configured is not there");
     }
 
     #[test]
     fn a_client_is_a_network_of_its_prefix() {
         let share = |guard: &Guard, first: &str, second: &str| {
-            let _held = guard.admit(first.parse().unwrap(), NOW).unwrap().unwrap();
-            guard.admit(second.parse().unwrap(), NOW).is_err()
+            let _held = guard.admit(first.parse().unwrap(), NOW, |_, _, _| {}).unwrap().unwrap();
+            guard.admit(second.parse().unwrap(), NOW, |_, _, _| {}).is_err()
         };
         let guard = limited(24, 64);
         assert!(share(&guard, "192.0.2.1", "192.0.2.254") && !share(&guard, "192.0.2.1", "192.0.3.1"));
@@ -196,11 +242,11 @@ mod tests {
         };
         let first = guard(listener(1, 32));
         let client = "192.0.2.1".parse().unwrap();
-        let _held = first.admit(client, NOW).unwrap();
-        let second = compile(&listener(2, 32), Some(&first)).unwrap();
-        let _more = second.admit(client, NOW).unwrap();
-        assert_eq!(second.admit(client, NOW).unwrap_err(), Reason::ClientConnections);
-        let third = compile(&listener(2, 24), Some(&second)).unwrap();
-        assert!(third.admit(client, NOW).is_ok());
+        let _held = first.admit(client, NOW, |_, _, _| {}).unwrap();
+        let second = compile(&listener(2, 32), Box::default(), Some(&first)).unwrap();
+        let _more = second.admit(client, NOW, |_, _, _| {}).unwrap();
+        assert_eq!(second.admit(client, NOW, |_, _, _| {}).unwrap_err(), Reason::ClientConnections.into());
+        let third = compile(&listener(2, 24), Box::default(), Some(&second)).unwrap();
+        assert!(third.admit(client, NOW, |_, _, _| {}).is_ok());
     }
 }

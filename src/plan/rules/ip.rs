@@ -4,6 +4,7 @@ use super::{Compile, Does, Here, listed};
 use crate::config::{model::Ip, network};
 use crate::gateway::Address;
 use ipnet::IpNet;
+use std::sync::Arc;
 
 impl Compile for Ip {
     fn compile(&self, here: &mut Here<'_>) -> Does {
@@ -25,6 +26,7 @@ impl Compile for Ip {
         let deny = all(&self.deny, "deny_files", self.deny_files.len());
         // A list that has nobody in it lets nobody in.
         let is_list = !(self.allow.is_empty() && self.allow_files.is_empty());
-        Does::asked(Address::new(is_list.then_some(&allow), &deny))
+        let rule = Arc::new(Address::new(is_list.then_some(&allow), &deny));
+        Does { asked: Some(rule.clone()), keeper: Some(rule), ..Does::default() }
     }
 }

@@ -5,7 +5,7 @@ use crate::gateway::password::Known;
 use crate::gateway::quota::Quota;
 use crate::gateway::signature::Nonces;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What plans that follow each other share of what their rules know.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Lasting {
     pub(in crate::plan) quotas: Vec<KeptQuota>,
     /// Nonces that were used, by the names of rules.
     pub(super) nonces: Vec<(String, Nonces)>,
+    /// How many are kept waiting, by the names of rules.
+    pub(super) held: Vec<(String, Arc<AtomicU32>)>,
     /// What the keys of quotas are made with.
     seed: Arc<AtomicU64>,
 }
@@ -38,12 +40,17 @@ impl Lasting {
         let passwords = has(|kind| matches!(kind, RuleKind::Basic(_)))
             .then(|| before.and_then(|before| before.passwords.clone()).unwrap_or_default());
         let seed = before.map_or_else(|| Arc::new(AtomicU64::new(fastrand::u64(..))), |before| before.seed.clone());
-        Self { passwords, quotas: Vec::new(), nonces: Vec::new(), seed }
+        Self { passwords, quotas: Vec::new(), nonces: Vec::new(), held: Vec::new(), seed }
     }
 
     /// The nonces that were used of a rule.
     pub(super) fn nonces(&self, rule: &str) -> Option<&Nonces> {
         self.nonces.iter().find(|(name, _)| name == rule).map(|(_, nonces)| nonces)
+    }
+
+    /// How many a rule keeps waiting.
+    pub(super) fn held(&self, rule: &str) -> Option<&Arc<AtomicU32>> {
+        self.held.iter().find(|(name, _)| name == rule).map(|(_, held)| held)
     }
 
     /// Those whose counts are to outlive the process.

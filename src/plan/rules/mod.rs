@@ -4,10 +4,12 @@
 
 mod anonymous;
 mod api_key;
+mod ban;
 mod basic;
 mod combined;
 mod consumers;
 mod cors;
+mod csrf;
 mod forward_auth;
 mod groups;
 mod ip;
@@ -16,8 +18,10 @@ mod limit_key;
 mod opa;
 mod quota;
 mod rate_limit;
+mod request_size;
 mod server;
 mod signature;
+mod user_agent;
 
 pub use lasting::{KeptQuota, Lasting};
 
@@ -30,7 +34,8 @@ use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
 use crate::gateway::limits::Limiter;
 use crate::gateway::{
-    Chain, Consumer, Consumers, Cors, Limit, Link, Meter, Place, RateLimit, Rule, Step, Told, ToldOf,
+    Aftermath, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, RateLimit, Rule, Step,
+    Strikes, Tarpit, Told, ToldOf,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,6 +69,14 @@ struct Does {
     told: Option<ToldOf>,
     /// It says whose scripts may read answers.
     cors: Option<Arc<Cors>>,
+    /// Bytes that it lets a body have.
+    body: Option<u64>,
+    /// It decides of connections.
+    keeper: Option<Arc<dyn Doorkeeper>>,
+    /// It has clients banned that are refused.
+    strikes: Option<Arc<Strikes>>,
+    /// It keeps clients waiting that are refused.
+    tarpit: Option<Arc<Tarpit>>,
     /// It finds out who asks.
     identifies: bool,
     /// It takes clients for somebody without proof.
@@ -80,6 +93,9 @@ struct Here<'r> {
     name: &'r str,
     /// Its place among all rules.
     index: usize,
+    /// Whether it lets through what it would refuse.
+    shadow: bool,
+    config: &'r Config,
     people: &'r People,
     files: &'r Files,
     /// What plans share.
@@ -130,15 +146,20 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Anonymous(of) => of,
         RuleKind::AnyOf(of) => of,
         RuleKind::ApiKey(of) => of,
+        RuleKind::Ban(of) => of,
         RuleKind::Basic(of) => of,
         RuleKind::Cors(of) => of,
         RuleKind::ForwardAuth(of) => of,
+        RuleKind::Csrf(of) => of,
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
         RuleKind::Opa(of) => of,
         RuleKind::Quota(of) => of,
         RuleKind::RateLimit(of) => of,
+        RuleKind::RequestSize(of) => of,
         RuleKind::Signature(of) => of,
+        RuleKind::Tarpit(of) => of,
+        RuleKind::UserAgent(of) => of,
     }
 }
 
@@ -165,8 +186,19 @@ impl<'a> Rules<'a> {
                 break;
             }
             for (index, (name, rule)) in ready {
-                let (people, lasting) = (&people, &mut lasting);
-                let here = &mut Here { name, index, people, files, lasting, before, faults, previous, known: &known };
+                let here = &mut Here {
+                    name,
+                    index,
+                    shadow: rule.mode == RuleMode::Shadow,
+                    config,
+                    people: &people,
+                    files,
+                    lasting: &mut lasting,
+                    before,
+                    faults,
+                    previous,
+                    known: &known,
+                };
                 let does = of(&rule.kind).compile(here);
                 known.insert(name.as_str(), Known { index, mode: rule.mode, does });
             }
@@ -180,7 +212,49 @@ impl<'a> Rules<'a> {
 
     /// Those of a route that are not off.
     fn on<'r>(&'r self, route: &'r model::Route) -> impl Iterator<Item = &'r Known> {
-        route.rules.iter().filter_map(|name| self.0.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
+        self.named(&route.rules)
+    }
+
+    /// Those of these names that are not off.
+    fn named<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = &'r Known> {
+        names.iter().filter_map(|name| self.0.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
+    }
+
+    /// Bytes that a route's rules let a body have; `None`: any.
+    pub(super) fn body(&self, route: &model::Route) -> Option<u64> {
+        self.on(route).filter_map(|known| known.does.body).min()
+    }
+
+    /// What comes of refusals by the rules of these names; `None`: nothing does.
+    pub(super) fn aftermath(&self, names: &[String]) -> Option<Box<Aftermath>> {
+        let strikes: Vec<_> = self.named(names).filter_map(|known| known.does.strikes.clone()).collect();
+        let tarpits: Vec<_> = self.named(names).filter_map(|known| known.does.tarpit.clone()).collect();
+        let is_any = !strikes.is_empty() || !tarpits.is_empty();
+        is_any.then(|| Box::new(Aftermath { strikes: strikes.into(), tarpits: tarpits.into() }))
+    }
+
+    /// What the rules of these names decide of connections.
+    pub(super) fn doors(&self, names: &[String]) -> Box<[Door]> {
+        let door = |known: &Known| {
+            let (index, shadow) = (known.index, known.mode == RuleMode::Shadow);
+            Some(Door { index, shadow, keeper: known.does.keeper.clone()? })
+        };
+        self.named(names).filter_map(door).collect()
+    }
+
+    /// Those that keep clients waiting.
+    pub(super) fn tarpits(&self) -> Vec<Arc<Tarpit>> {
+        let mut all: Vec<Arc<Tarpit>> = self.0.values().filter_map(|known| known.does.tarpit.clone()).collect();
+        all.sort_by_key(|tarpit| tarpit.index);
+        all
+    }
+
+    /// The places of those that ban clients, among all.
+    pub(super) fn banning(&self) -> Vec<usize> {
+        let all = self.0.values().filter_map(|known| known.does.strikes.as_ref());
+        let mut all: Vec<usize> = all.map(|strikes| strikes.index).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Those that a route's requests are put to; `None`: there is none.
@@ -245,7 +319,11 @@ impl<'a> Rules<'a> {
     pub(super) fn counted(&self) -> Vec<Counted> {
         let counted = |(name, known): (&&str, &Known)| {
             // What quotas count is kept elsewhere.
-            let Meter::Rate(limiter) = &known.does.limit.as_ref()?.meter else { return None };
+            let of_limit = known.does.limit.as_ref().and_then(|limit| match &limit.meter {
+                Meter::Rate(limiter) => Some(limiter),
+                _ => None,
+            });
+            let limiter = of_limit.or(known.does.strikes.as_ref().and_then(|strikes| strikes.counts.as_ref()))?;
             Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limiter.clone() })
         };
         self.0.iter().filter_map(counted).collect()

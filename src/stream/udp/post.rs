@@ -8,7 +8,6 @@ use crate::lane::{Gate, InFlight, Lane, Seat, lot};
 use crate::net::{self, Batch, Datagram, Egress, Peer, Received};
 use crate::observe::counters::{ListenerSet, Shared};
 use crate::observe::reason::{Failure, Lost, Reason, Retried};
-use crate::plan::Listener;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -94,13 +93,13 @@ impl Post {
     }
 
     /// Whether datagrams of a client are passed on at all.
-    fn admits(&self, from: SocketAddr, listener: &Listener) -> Result<(), Reason> {
+    fn admits(&self, from: SocketAddr, seat: &Seat) -> Result<(), Reason> {
         if self.lane.bans.holds(from.ip().to_canonical(), net::coarse_now()) {
             return Err(Reason::Banned);
         }
-        match &listener.guard {
-            Some(guard) if guard.bars(from.ip()).is_some() => Err(Reason::Denied),
-            _ => Ok(()),
+        match &seat.listener().guard {
+            Some(guard) => seat.look_at_datagram(guard, from.ip()),
+            None => Ok(()),
         }
     }
 
@@ -109,7 +108,7 @@ impl Post {
         let Some(terms) = self.terms(&seat) else { return };
         terms.counters.datagrams.received.add(piece.count());
         terms.counters.received.add(piece.bytes.len() as u64);
-        if let Err(reason) = self.admits(piece.from, seat.listener()) {
+        if let Err(reason) = self.admits(piece.from, &seat) {
             return terms.counters.refusals.refused(reason);
         }
         if terms.udp.responses == Some(0) {

@@ -84,7 +84,8 @@ fn connections_bans_and_the_log_are_at_hand() {
     assert!(code == Some(1) && err.contains("say which"), "{err}");
     assert_eq!(desk.runs(&["ban", "192.0.2.0/24", "--for", "10m", "--reason", "x"]), "192.0.2.0/24 is banned: 10m\n");
     let out = desk.runs(&["ban"]);
-    assert!(out.lines().nth(1).unwrap().starts_with("192.0.2.0/24  "), "{out}");
+    let row = out.lines().nth(1).unwrap();
+    assert!(row.starts_with("192.0.2.0/24  ") && row.contains("  operator  "), "{out}");
     assert_eq!(desk.runs(&["unban", "192.0.2.0/24"]), "192.0.2.0/24 is no longer banned\n");
     assert_eq!(desk.run(&["unban", "192.0.2.0/24"]).0, Some(1));
     assert_eq!(desk.runs(&["log-level"]), "info\n");

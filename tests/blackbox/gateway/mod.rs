@@ -1,14 +1,20 @@
 //! What rules decide of requests, and who is told what.
 
 mod address;
+mod ban;
 mod basic;
 mod cors;
+mod csrf;
+mod doors;
 mod identity;
 mod places;
 mod quota;
 mod rate_limit;
+mod request_size;
 mod servers;
 mod signature;
+mod tarpit;
+mod user_agent;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -2,31 +2,39 @@
 
 mod anonymous;
 mod api_key;
+mod ban;
 mod basic;
 mod combined;
 mod cors;
+mod csrf;
 mod forward_auth;
 mod groups;
 mod ip;
 mod opa;
 mod quota;
 mod rate_limit;
+mod request_size;
 mod server;
 mod signature;
+mod user_agent;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
+pub use ban::{Ban, RefusalReason, Tarpit};
 pub use basic::Basic;
 pub use combined::{AllOf, AnyOf};
 pub use cors::Cors;
+pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
 pub use ip::Ip;
 pub use opa::Opa;
 pub use quota::{Quota, QuotaPeriod};
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
+pub use request_size::RequestSize;
 pub use server::{AuthServer, WhenAway};
 pub use signature::Signature;
+pub use user_agent::UserAgent;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,12 +75,16 @@ pub enum RuleKind {
     AnyOf(AnyOf),
     /// Tells consumers by the keys that they send.
     ApiKey(ApiKey),
+    /// Bans clients that are refused too often.
+    Ban(Ban),
     /// Tells consumers by the names and passwords that they send.
     Basic(Basic),
     /// Says whose scripts browsers let read answers.
     Cors(Cors),
     /// Has a server decide of each request.
     ForwardAuth(ForwardAuth),
+    /// Keeps out what pages of other sites have browsers do.
+    Csrf(Csrf),
     /// Lets in consumers by the groups that they are in.
     Groups(Groups),
     /// Lets in clients by their addresses.
@@ -85,6 +97,12 @@ pub enum RuleKind {
     RateLimit(RateLimit),
     /// Tells consumers by the signatures of their requests.
     Signature(Signature),
+    /// Lets through bodies of a size.
+    RequestSize(RequestSize),
+    /// Keeps clients waiting that are refused.
+    Tarpit(Tarpit),
+    /// Lets in clients by what they say that they are.
+    UserAgent(UserAgent),
 }
 
 impl RuleKind {
@@ -95,6 +113,11 @@ impl RuleKind {
             Self::AnyOf(of) => &of.rules,
             _ => &[],
         }
+    }
+
+    /// Whether it refuses nothing by itself.
+    pub fn refuses_nothing(&self) -> bool {
+        matches!(self, Self::Cors(_) | Self::Ban(_) | Self::Tarpit(_))
     }
 
     /// Whether it finds out who asks, by itself.

@@ -1,14 +1,20 @@
 //! What makes no sense of rules and consumers.
 
+mod ban;
 mod combined;
 mod cors;
+mod csrf;
 mod groups;
 mod ip;
+mod listener;
 mod rate_limit;
 mod realm;
 mod signature;
+mod user_agent;
 
 use super::Sense;
+pub(super) use listener::listener;
+
 use crate::config::model::{Config, Route, Rule, RuleKind, RuleMode};
 use crate::config::sources::{Fault, KeyPath};
 use std::collections::BTreeSet;
@@ -16,16 +22,7 @@ use std::collections::BTreeSet;
 /// Looks at the rules that the route at `at` names.
 pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     let list = at.child("rules");
-    for (place, name) in route.rules.iter().enumerate() {
-        sense.dangling(&list.child(place), "rule", "rules", name);
-        if let Some(first) = route.rules[..place].iter().position(|other| other == name) {
-            sense.fault(
-                Fault::new(list.child(place), format!("rule `{name}` is named twice"))
-                    .also(list.child(first), "first named here")
-                    .help("name it once"),
-            );
-        }
-    }
+    named(sense, &route.rules, &list);
     let rules: Vec<&Rule> = route.rules.iter().filter_map(|name| sense.config.rules.get(name)).collect();
     let mut shared = route.rules.iter().enumerate().filter(|(_, name)| {
         sense
@@ -58,6 +55,20 @@ pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     }
 }
 
+/// Looks at a list of names of rules.
+fn named(sense: &mut Sense<'_>, names: &[String], list: &KeyPath) {
+    for (place, name) in names.iter().enumerate() {
+        sense.dangling(&list.child(place), "rule", "rules", name);
+        if let Some(first) = names[..place].iter().position(|other| other == name) {
+            sense.fault(
+                Fault::new(list.child(place), format!("rule `{name}` is named twice"))
+                    .also(list.child(first), "first named here")
+                    .help("name it once"),
+            );
+        }
+    }
+}
+
 /// Looks at rules by themselves, and at who uses them.
 pub(super) fn all(sense: &mut Sense<'_>) {
     let config = sense.config;
@@ -68,21 +79,28 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Anonymous(of) => sense.dangling(&at.child("consumer"), "consumer", "consumers", &of.consumer),
             RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
+            RuleKind::Ban(of) => ban::refusals(sense, name, &of.rules, &at),
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
+            RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::Quota(_) => {}
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
+            RuleKind::RequestSize(_) => {}
+            RuleKind::Tarpit(of) => ban::refusals(sense, name, &of.rules, &at),
+            RuleKind::UserAgent(of) => user_agent::user_agent(sense, name, of, at),
         }
     }
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
-    let used: BTreeSet<&String> = config.routes.values().flat_map(|route| &route.rules).chain(of_rules).collect();
+    let of_listeners = config.listeners.values().flat_map(|listener| &listener.rules);
+    let of_routes = config.routes.values().flat_map(|route| &route.rules);
+    let used: BTreeSet<&String> = of_routes.chain(of_listeners).chain(of_rules).collect();
     for name in config.rules.keys().filter(|name| !used.contains(name)) {
         sense.findings.warnings.push(
             Fault::new(["rules", name], format!("nothing uses rule `{name}`"))
-                .help("name it among the rules of a route"),
+                .help("name it among the rules of a route, or of a listener"),
         );
     }
 }
