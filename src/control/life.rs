@@ -9,6 +9,7 @@ use super::discovery::Discovery;
 use super::edits::Ready;
 use super::files::Places;
 use super::handover::{self, Answer};
+use super::issuers::Issuers;
 use super::live::{self, Overseer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
@@ -56,6 +57,7 @@ pub(super) struct Control {
     pub(super) overseer: Overseer,
     pub(super) keepers: Keepers,
     pub(super) discovery: Discovery,
+    pub(super) issuers: Issuers,
     pub(super) traces: Traces,
     /// What quotas have counted.
     pub(super) quotas: Quotas,
@@ -217,6 +219,7 @@ impl Control {
             self.tended = Instant::now();
             self.checks.tend();
             self.discovery.tend();
+            self.issuers.tend();
         }
     }
 

@@ -22,6 +22,7 @@ mod end;
 mod files;
 mod guards;
 mod handover;
+mod issuers;
 mod keep;
 mod life;
 mod limits;
@@ -46,6 +47,7 @@ mod sticky;
 mod systemd;
 mod trial;
 mod upgrade;
+mod web;
 
 pub use handover::Inheritance;
 pub use keep::Keep;

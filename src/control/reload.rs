@@ -5,6 +5,7 @@
 
 use super::command::Asker;
 use super::discovery::{self, Board};
+use super::issuers;
 use super::keep::Keep;
 use super::overrides::Overrides;
 use super::present::Present;
@@ -170,7 +171,7 @@ impl Reader {
             let loaded = blocking(move || load().map_err(|report| report.to_string())).await?;
             // A pool that is new has its targets from its first request on.
             discovery::ask_first(&board, &loaded.config, false).await;
-            blocking(move || {
+            let prepared = blocking(move || {
                 let changes = diff::changes(&before.sources, &loaded.sources);
                 let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
                 let make = |config: &Config| plan::succeed(config, &present.plan);
@@ -178,7 +179,10 @@ impl Reader {
                 prepared.changes.extend(of_files(&prepared.plan, &present.plan));
                 Ok(prepared)
             })
-            .await
+            .await?;
+            // Nor is a token refused that came just after the keys of a new issuer were wanted.
+            issuers::ask_first(&prepared.plan).await;
+            Ok(prepared)
         }
     }
 

@@ -11,6 +11,7 @@ use super::present::{self, Present};
 use super::reload::{History, Told, now};
 use super::sticky;
 use super::{bans, guards, queues};
+use super::{guards, issuers, queues};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -272,6 +273,7 @@ impl AdminState for Report {
             datagrams: &udp,
             live: &live::shown(&present.plan, net::coarse_now()),
             discovered: &self.board.discovered(),
+            issuers: &issuers::shown(&present.plan),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             compression: present.plan.compresses(),

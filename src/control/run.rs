@@ -10,6 +10,7 @@ use super::discovery::{Board, Discovery};
 use super::end::Retired;
 use super::guards::Counts;
 use super::handover::{self, Answer, GuardText, Inheritance, LiveTarget, TableText, TargetText};
+use super::issuers::{self, Issuers};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
 use super::live::Overseer;
@@ -162,6 +163,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
     overrides.set_modes(&present.plan);
+    issuers::ask_first(&present.plan).await;
     let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
@@ -171,6 +173,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     }
     let mut discovery = Discovery::new(board.clone(), &present.plan.config.runtime.state_dir);
     discovery.set(&[&present.plan.config]);
+    let mut issuers = Issuers::default();
+    issuers.set([present.plan.clone()].into_iter());
     let reader = Reader::new(path, loaded, overrides, keep, board.clone());
     let report =
         Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone(), board);
@@ -198,6 +202,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         overseer: Overseer::default(),
         keepers,
         discovery,
+        issuers,
         traces,
         quotas,
         look,

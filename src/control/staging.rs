@@ -132,6 +132,8 @@ impl Control {
             None => self.checks.set(checks::wanted(&present, false)),
         }
         self.discovery.set(&configs);
+        let plans: Vec<_> = self.plans().collect();
+        self.issuers.set(plans.into_iter());
     }
 
     /// Looks whether what is tried out has proven itself.

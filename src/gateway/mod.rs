@@ -22,6 +22,7 @@ mod door;
 mod forward_auth;
 mod groups;
 mod guest;
+pub mod issuer;
 pub mod jwt;
 pub mod limits;
 mod meter;

@@ -11,6 +11,7 @@ pub mod counters;
 pub mod datagrams;
 pub mod discovery;
 pub mod file;
+pub mod issuers;
 pub mod latency;
 pub mod log;
 pub mod process;

@@ -73,6 +73,8 @@ pub struct Scrape<'a> {
     pub live: &'a [LivePool],
     /// The pools whose targets are found.
     pub discovered: &'a [super::discovery::Discovered],
+    /// The rules whose issuers are asked for their keys.
+    pub issuers: &'a [super::issuers::Asked],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
     /// Whether spans are delivered somewhere.
@@ -117,6 +119,7 @@ impl Scrape<'_> {
         self.write_health(&mut page);
         self.write_caches(&mut page);
         self.write_rules(&mut page);
+        super::issuers::write(&mut page, self.issuers);
         self.write_live(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);

@@ -161,6 +161,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         pools,
         caches,
         lasting,
+        issuers: Vec::new(),
         checks,
         acme: edge::acme(config),
         answers: shared.answers,

@@ -32,6 +32,8 @@ mod udp;
 
 use crate::config::model::{Compression, Config};
 use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
+use crate::gateway::issuer::Issuer;
+use crate::gateway::{Chain, Cors};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -80,6 +82,8 @@ pub struct Plan {
     pub caches: Vec<Store>,
     /// What rules know that outlives the plan.
     pub lasting: Lasting,
+    /// The issuers of tokens whose keys are fetched, with the names of the rules that they are for.
+    pub issuers: Vec<(String, Arc<Issuer>)>,
     /// Health checks to run, for pools that have them.
     pub checks: Vec<Check>,
     /// Certificates to ask authorities for, for listeners that want them.

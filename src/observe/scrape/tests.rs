@@ -70,6 +70,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
             shares: vec![1.0, 0.25],
         }],
         discovered: &[],
+        issuers: &[],
         access_log: Some(&Lines::default()),
         tracing: true,
         compression: true,
