@@ -120,13 +120,13 @@ impl Config {
     pub(super) fn hide_keys(&mut self) {
         let Some(log) = &mut self.access_log else { return };
         for rule in self.rules.values() {
-            let RuleKind::ApiKey(key) = &rule.kind else { continue };
+            let (header, query) = rule.kind.shown_secrets();
             let shown = &log.redact.except_headers;
-            if let Some(header) = key.header().map(str::to_owned).filter(|header| !shown.contains(header)) {
+            if let Some(header) = header.map(str::to_owned).filter(|header| !shown.contains(header)) {
                 push_new(&mut log.redact.headers, header);
             }
-            if let Some(query) = &key.query {
-                push_new(&mut log.redact.query, query.clone());
+            if let Some(query) = query {
+                push_new(&mut log.redact.query, query.to_owned());
             }
         }
     }
@@ -256,6 +256,9 @@ pub struct Limits {
     /// not compressed.
     #[schemars(extend("x-minimum" = "16MiB", "x-maximum" = "64GiB"))]
     pub compression: Size,
+    /// Bytes that tokens may take whose signatures have been verified, of all workers together: one that comes again need not be.
+    #[schemars(extend("x-maximum" = "64GiB"))]
+    pub verified_tokens: Size,
     /// Bytes of requests' bodies that are held for another try, of all requests together.
     #[schemars(extend("x-maximum" = "64GiB"))]
     pub retry_bodies: Size,
@@ -275,6 +278,7 @@ impl Default for Limits {
             headers: 128,
             request_body: None,
             compression: Size(256 << 20),
+            verified_tokens: Size(16 << 20),
             retry_bodies: Size(64 << 20),
             buffers: Size(256 << 20),
             buffers_disk: Size(4 << 30),

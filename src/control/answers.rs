@@ -76,6 +76,13 @@ async fn serve(mut questions: mpsc::Receiver<Asking>, mut passwords: Passwords) 
                 });
             }
             What::Fits { password, hash } => passwords.ask(asking, password, hash),
+            What::Keys(issuer) => {
+                tokio::spawn(async move {
+                    // What it says of itself, and its keys.
+                    let asked = timeout(issuer.wanted().timeout * 2, issuer.refresh()).await;
+                    asking.answer(asked.map(|()| Said::Keys).map_err(|_| Failure::Timeout));
+                });
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! What always holds: a question has a time, after which its answer is that there was none; an answer has a bound. Who puts questions
 //! to others knows nothing of rules.
 
+use super::issuer::Issuer;
 use rustls::ClientConfig;
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub enum What {
     },
     /// What a server says.
     Fetch(Fetch),
+    /// That an issuer is asked for its keys.
+    Keys(Arc<Issuer>),
 }
 
 /// A request to a server.
@@ -65,6 +68,8 @@ pub enum Said {
     Fits(bool),
     /// What a server answers.
     Fetched(Fetched),
+    /// The issuer was asked; what is known of it is what it has said.
+    Keys,
 }
 
 /// The answer of a server.
@@ -102,6 +107,7 @@ impl fmt::Debug for What {
         match self {
             Self::Fits { .. } => f.write_str("Fits(secret)"),
             Self::Fetch(fetch) => fetch.fmt(f),
+            Self::Keys(issuer) => issuer.fmt(f),
         }
     }
 }

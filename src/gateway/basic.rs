@@ -64,7 +64,7 @@ impl Rule for Basic {
                     *fits
                 }
                 Err(Failure::Busy) => return Err(unanswered("passwords-busy")),
-                Ok(Said::Fetched(_)) | Err(Failure::Timeout | Failure::Away) => {
+                Ok(Said::Fetched(_) | Said::Keys) | Err(Failure::Timeout | Failure::Away) => {
                     return Err(unanswered("passwords-late"));
                 }
             },

@@ -64,7 +64,7 @@ impl CountKey {
                 }
             }
             CountBy::Claim(pointer) => {
-                let claim = who.claims.as_ref().and_then(|claims| claims.text(pointer).ok().flatten());
+                let claim = who.tokens.iter().find_map(|proven| proven.claims.text(pointer).ok().flatten());
                 if let Some(claim) = claim {
                     key.push(b'j');
                     key.extend_from_slice(claim.as_bytes());

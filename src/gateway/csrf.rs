@@ -87,7 +87,9 @@ fn is_own(origin: &[u8], request: &dyn Request) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::jwt;
     use super::*;
+    use std::cell::RefCell;
     use std::time::Duration;
 
     struct Sent<'a> {
@@ -124,13 +126,14 @@ mod tests {
     }
 
     fn word(rule: &Csrf, method: &str, scheme: &str, fields: &[(&str, &str)]) -> Option<&'static str> {
-        let sent = Sent { method, scheme, fields };
+        let (sent, tokens) = (Sent { method, scheme, fields }, RefCell::new(jwt::Cache::new(0)));
         let asked = Asked {
             client: [192, 0, 2, 1].into(),
             route: "r",
             request: &sent,
             now: Duration::ZERO,
             clock: 0,
+            tokens: &tokens,
             answers: &[],
             dry: false,
         };

@@ -146,7 +146,7 @@ impl Rule for ForwardAuth {
                 }
                 None => self.server.unanswered(None),
             },
-            Some(Ok(Said::Fits(_))) => self.server.unanswered(None),
+            Some(Ok(Said::Fits(_) | Said::Keys)) => self.server.unanswered(None),
             Some(Err(failure)) => self.server.unanswered(Some(*failure)),
             None => {
                 let what = What::Fetch(self.server.fetch("GET", headers, Vec::new()));

@@ -22,9 +22,9 @@ impl Rule for Groups {
 
     fn decide(&self, _: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
         match &who.consumer {
-            None => Err(Denial::unauthenticated("nobody").absent().into()),
+            None if !who.is_known() => Err(Denial::unauthenticated("nobody").absent().into()),
             Some(consumer) if consumer.groups.iter().any(|group| self.allow.contains(group)) => Ok(()),
-            Some(_) => Err(Denial::forbidden("group").into()),
+            _ => Err(Denial::forbidden("group").into()),
         }
     }
 }

@@ -115,7 +115,7 @@ impl Issuer {
 
     /// Whether it may be asked for a token's sake, at a time in seconds since 1970: it was not just now.
     pub fn may_be_asked(&self, now: u64) -> bool {
-        now.abs_diff(self.asked.load(Ordering::Relaxed)) >= COOLDOWN
+        now.abs_diff(self.asked.load(Ordering::Acquire)) >= COOLDOWN
     }
 
     /// Has it asked, and waits until it was. For control's thread.
@@ -131,9 +131,9 @@ impl Issuer {
         self.ask.notified().await;
     }
 
-    /// It is asked now for a token's sake, in seconds since 1970. For whoever fetches.
-    pub fn is_asked(&self, now: u64) {
-        self.asked.store(now, Ordering::Relaxed);
+    /// It was asked for a token's sake by now, in seconds since 1970, and what it said is known. For whoever fetches.
+    pub fn was_asked(&self, now: u64) {
+        self.asked.store(now, Ordering::Release);
     }
 
     /// This is what it answers, at a time in seconds since 1970. For whoever fetches.
@@ -228,7 +228,7 @@ mod tests {
     fn nobody_has_it_asked_again_at_once_whatever_the_clock_does() {
         let issuer = Issuer::new(wanted());
         assert!(issuer.may_be_asked(1000));
-        issuer.is_asked(1000);
+        issuer.was_asked(1000);
         assert!(!issuer.may_be_asked(1000) && !issuer.may_be_asked(1000 + COOLDOWN - 1));
         assert!(issuer.may_be_asked(1000 + COOLDOWN));
         assert!(issuer.may_be_asked(500), "a clock that was set back must not silence it");

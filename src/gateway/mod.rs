@@ -11,6 +11,7 @@ mod address;
 mod api_key;
 mod ask;
 mod basic;
+mod bearer;
 mod chain;
 mod combined;
 pub mod condition;
@@ -38,6 +39,7 @@ mod remembered;
 mod request_size;
 mod server;
 pub mod signature;
+mod token;
 pub mod transform;
 mod user_agent;
 
@@ -63,10 +65,12 @@ pub use rate_limit::{RateLimit, Told, ToldOf};
 pub use refusal::{Aftermath, Refusal, Stay, Strikes, Tarpit, Which};
 pub use request_size::RequestSize;
 pub use server::Server;
+pub use token::{Named, Proven, Source, Token};
 pub use user_agent::{Agents, UserAgent};
 
 use crate::observe::reason::Reason;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -85,6 +89,8 @@ pub struct Asked<'a> {
     pub now: Duration,
     /// The time by the clock, in seconds since 1970.
     pub clock: u64,
+    /// Tokens that this worker has verified.
+    pub tokens: &'a RefCell<jwt::Cache>,
     /// What others have said of it so far.
     pub answers: &'a [Answer],
     /// Whether it is only looked at what would be decided: nothing is counted.
@@ -122,14 +128,27 @@ pub trait Request {
 pub struct Who {
     /// The consumer.
     pub consumer: Option<Arc<Consumer>>,
-    /// What its token says, where it has one.
-    pub claims: Option<Arc<jwt::Claims>>,
+    /// What tokens say of them, in the order of the rules that found these good.
+    pub tokens: SmallVec<[Proven; 1]>,
     /// Headers by which others have said what targets are to be told.
     pub told: Vec<(Arc<str>, Box<[u8]>)>,
     /// What limits have said to it.
     pub limits: rate_limit::Said,
     /// What content has to be that comes with the request.
     pub promised: Option<signature::Promised>,
+}
+
+impl Who {
+    /// What the consumer is called, or who is none, by whom their token is about.
+    pub fn name(&self) -> Option<&str> {
+        let subject = || self.tokens.iter().find_map(|proven| proven.claims.subject());
+        self.consumer.as_ref().map(|consumer| &*consumer.name).or_else(subject)
+    }
+
+    /// Whether anything is known.
+    pub fn is_known(&self) -> bool {
+        self.consumer.is_some() || !self.tokens.is_empty()
+    }
 }
 
 /// When a rule is asked.

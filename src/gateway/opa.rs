@@ -55,7 +55,7 @@ impl Opa {
         let path = text(request.path());
         let parsed: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let consumer = who.consumer.as_ref().map(|of| json!({ "username": of.name, "groups": of.groups }));
-        let claims = who.claims.as_ref().map(|claims| Value::Object(claims.all().clone()));
+        let claims = who.tokens.first().map(|proven| Value::Object(proven.claims.all().clone()));
         let input = json!({ "input": {
             "request": { "http": {
                 "method": text(request.method()),
@@ -103,7 +103,7 @@ impl Rule for Opa {
                 }
                 None => self.server.unanswered(None),
             },
-            Some(Ok(Said::Fits(_))) => self.server.unanswered(None),
+            Some(Ok(Said::Fits(_) | Said::Keys)) => self.server.unanswered(None),
             Some(Err(failure)) => self.server.unanswered(Some(*failure)),
             None => {
                 let headers = vec![("content-type".into(), b"application/json".to_vec())];

@@ -61,15 +61,9 @@ fn chain(shadow: bool) -> Chain {
 
 fn put(chain: &Chain, sent: &Sent<'_>, answers: &[Answer]) -> (Result<(), Stop>, Who, usize) {
     let (mut who, mut denied) = (Who::default(), 0);
-    let asked = Asked {
-        client: "192.0.2.1".parse().unwrap(),
-        route: "r",
-        request: sent,
-        now: Duration::ZERO,
-        clock: 0,
-        answers,
-        dry: false,
-    };
+    let (client, tokens) = ("192.0.2.1".parse().unwrap(), RefCell::new(jwt::Cache::new(0)));
+    let now = Duration::ZERO;
+    let asked = Asked { client, route: "r", request: sent, now, clock: 0, tokens: &tokens, answers, dry: false };
     let result = chain.decide(0, &asked, &mut who, |note| denied += usize::from(note.denial.is_some()));
     (result, who, denied)
 }

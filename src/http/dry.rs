@@ -340,6 +340,7 @@ fn facts<'a>(
         consumer: heads.who.consumer.as_deref(),
         told: &heads.who.told,
         limits: &heads.who.limits,
+        tokens: &heads.who.tokens,
         head: &heads.request,
         text,
         is_http2: multiplexed,

@@ -463,7 +463,7 @@ impl Outcome {
                 denied_by,
                 shadow_denied_by,
                 held_by,
-                consumer: heads.who.consumer.as_ref().map_or("", |consumer| &consumer.name),
+                consumer: heads.who.name().unwrap_or_default(),
                 cookies: heads
                     .sticky
                     .map(|stuck| stuck.cookies(self.target.map(|(_, target)| target)))

@@ -8,10 +8,12 @@ use super::decide::raw_path;
 use super::exchange::Exchange;
 use super::head::RequestHead;
 use super::reply::Reply;
+use crate::gateway::jwt::Cache;
 use crate::gateway::{self, Answer, Asked, Chain, Denial, Failure, Note, Question, Refused, Stop, Who};
 use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -82,7 +84,9 @@ pub(super) fn would(
     sent: Sent<'_>,
     who: &mut Who,
 ) -> Result<(), Refused> {
-    let asked = Asked { client, route, request: &sent, now: coarse_now(), clock: clock(), answers: &[], dry: true };
+    let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
+    let request = &sent;
+    let asked = Asked { client, route, request, now, clock: clock(), tokens: &tokens, answers: &[], dry: true };
     let mut from = 0;
     loop {
         match chain.decide(from, &asked, who, |_| {}) {
@@ -91,6 +95,11 @@ pub(super) fn would(
             Err(Stop::Asks(at, _)) => from = at + 1,
         }
     }
+}
+
+/// Seconds since 1970.
+fn clock() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 impl Ruled {
@@ -110,11 +119,6 @@ impl Ruled {
         let name = |rule: Option<usize>| rule.and_then(|rule| shape.rules.get(rule)).map_or("", String::as_str);
         (name(self.denied), name(self.shadowed), name(self.held))
     }
-}
-
-/// Seconds since 1970.
-fn clock() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// What the rules of a request's route make of it.
@@ -176,8 +180,8 @@ impl Exchange<'_> {
         let scheme = self.connection.listener.scheme();
         let sent = Sent { head: request, text: &self.text, normal: path, scheme };
         let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
-        let (now, clock) = (coarse_now(), clock());
-        let asked = Asked { client, route, request: &sent, now, clock, answers, dry: false };
+        let (now, clock, tokens) = (coarse_now(), clock(), &self.connection.lane.tokens);
+        let asked = Asked { client, route, request: &sent, now, clock, tokens, answers, dry: false };
         let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial }| {
             let counts = counters.rule(rule);
             match (denial, shadow) {

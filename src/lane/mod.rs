@@ -23,6 +23,7 @@ pub use gate::{Gate, Seat, Share, Visit, lot};
 pub use register::{AT_ONCE, Choice, Guest, GuestId, LOOKED_AT, Passed, Speech, Ticket, piece};
 pub use rooms::Sessions;
 
+use crate::gateway::jwt::Cache;
 use crate::gateway::{Failure, Question, Said};
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
@@ -58,6 +59,8 @@ pub struct Lane {
     pub bans: Arc<Bans>,
     /// Where rules ask others.
     pub desk: Desk,
+    /// Tokens that rules have found to be signed well.
+    pub tokens: RefCell<Cache>,
     register: Register,
     rooms: Rooms,
     era: RefCell<Rc<Era>>,
@@ -95,6 +98,11 @@ pub struct TriedPlan {
     pub tallies: [Arc<Tally>; 2],
 }
 
+/// What a worker's part of verified tokens may take, in bytes.
+fn share_of_tokens(plan: &Plan) -> u64 {
+    plan.limits.verified_tokens / plan.runtime.workers.max(1) as u64
+}
+
 impl Lane {
     /// The lane of worker `index`, whose spans go to `traces`.
     pub fn new(
@@ -107,6 +115,7 @@ impl Lane {
         traces: trace::Queue,
     ) -> Self {
         let worker = counters.worker.clone();
+        let tokens = RefCell::new(Cache::new(share_of_tokens(&plan)));
         let era = Rc::new(Era::new(plan, index, counters, log));
         let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
         Self {
@@ -118,6 +127,7 @@ impl Lane {
             cut: Cell::new(false),
             bans,
             desk,
+            tokens,
             register: Register::default(),
             rooms: Rooms::default(),
             era: RefCell::new(era),
@@ -141,6 +151,7 @@ impl Lane {
     /// Takes a plan on: what begins from now on goes by it. What keeps its name goes on with its connections, counts and
     /// times; who came in by a listener that is gone, or is another one now, is told to leave. `tried` is tried out beside it.
     pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange, tried: Option<TriedPlan>) {
+        self.tokens.borrow_mut().resize(share_of_tokens(&plan));
         let old = self.era();
         old.tally_by(None);
         let last = self.trial.take();
@@ -292,6 +303,11 @@ impl Lane {
         era.pools.iter().for_each(|pool| pool.sweep());
         self.worker.idle_connections.set(era.pools.iter().map(|pool| pool.idle() as u64).sum());
         self.worker.panics.add(net::take_panics());
+        let tokens = self.tokens.borrow();
+        self.worker.tokens_known.set(tokens.hits());
+        self.worker.tokens_verified.set(tokens.misses());
+        self.worker.token_bytes.set(tokens.bytes());
+        drop(tokens);
         if let Some(trial) = &*self.trial.borrow() {
             trial
                 .pools

@@ -278,6 +278,12 @@ pub struct WorkerSet {
     pub busy: Gauge,
     /// What it has compressed.
     pub compression: Compression,
+    /// Tokens that were known to be signed well.
+    pub tokens_known: Gauge,
+    /// Tokens whose signatures had to be verified.
+    pub tokens_verified: Gauge,
+    /// Bytes that tokens take that are known.
+    pub token_bytes: Gauge,
     /// Bytes of bodies that routes buffer in memory.
     pub buffered_bytes: Gauge,
     /// Bodies that were to be buffered and are too long for that, or found no room.

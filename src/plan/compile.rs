@@ -5,7 +5,7 @@ use super::files::Files;
 use super::live;
 use super::rewrite::Rewrite;
 use super::router::{Conditions, Router};
-use super::rules::Rules;
+use super::rules::{Issuers, Rules};
 use super::sticky;
 use super::tracing;
 use super::{
@@ -76,7 +76,9 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         None
     });
     let mut caches = cache::stores(config, previous);
-    let (rules, lasting) = Rules::compile(config, &files, previous, &mut faults);
+    let known = [before.plan, before.beside].into_iter().flatten().flat_map(|plan| &plan.issuers);
+    let issuers = Issuers::new(known.map(|(_, issuer)| issuer.clone()).collect());
+    let (rules, lasting) = Rules::compile(config, &files, (previous, issuers), &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     for (name, route) in &config.routes {
@@ -150,6 +152,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             headers: config.limits.headers,
             request_body: config.limits.request_body.map(|size| size.0),
             compression: usize::try_from(config.limits.compression.0).unwrap_or(usize::MAX),
+            verified_tokens: config.limits.verified_tokens.0,
             retry_bodies: usize::try_from(config.limits.retry_bodies.0).unwrap_or(usize::MAX),
             buffers: usize::try_from(config.limits.buffers.0).unwrap_or(usize::MAX),
             buffers_disk: config.limits.buffers_disk.0,
@@ -161,7 +164,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         pools,
         caches,
         lasting,
-        issuers: Vec::new(),
+        issuers: rules.issuers(),
         checks,
         acme: edge::acme(config),
         answers: shared.answers,

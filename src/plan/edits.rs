@@ -6,6 +6,7 @@ use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
 use crate::gateway::Told;
 use crate::gateway::cors::{self, Cors};
+use crate::gateway::jwt::Pointer;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub enum Edit {
     Add(Box<str>, Template),
     /// This one beside those of its name.
     Append(Box<str>, Template),
+    /// This one, with a claim of the token that the rule at a place among all has found good, in place of all of its name, if it has that claim.
+    Claim(Box<str>, usize, Pointer),
     /// Those that say whose scripts may read an answer, in place of what it says of that.
     Cors(Arc<Cors>),
     /// What a rule has heard that targets are to be told under this name, which is in lower case, in place of what the client says.
@@ -64,6 +67,7 @@ impl Edit {
             Self::Remove(name) | Self::Rename(name, _) | Self::Told(name) => name,
             Self::RemoveCookie(_) => "Cookie",
             Self::Set(name, _) | Self::Add(name, _) | Self::Append(name, _) => name,
+            Self::Claim(name, ..) => name,
             Self::Cors(_) => cors::LINES[0],
             Self::Limits(_) => Told::FIELDS[1],
         }
@@ -81,6 +85,7 @@ impl fmt::Display for Edit {
             Self::Add(name, value) => write!(f, "add {name}: {value}"),
             Self::Append(name, value) => write!(f, "append {name}: {value}"),
             Self::Told(name) => write!(f, "set {name}: what a server has said"),
+            Self::Claim(name, _, at) => write!(f, "set {name}: the claim {at}"),
             Self::Limits(_) => f.write_str("set RateLimit"),
             Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
         }

@@ -101,7 +101,27 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
         RuleKind::Signature(of) => Some((KeyPath::from(["rules", name, "keys_file"]), of.keys_file.as_path())),
         _ => None,
     });
-    secrets.chain(collector).chain(keys).chain(users).chain(addresses(config)).chain(pages(config))
+    secrets
+        .chain(collector)
+        .chain(keys)
+        .chain(users)
+        .chain(tokens(config))
+        .chain(addresses(config))
+        .chain(pages(config))
+}
+
+fn tokens(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
+    config.rules.iter().flat_map(|(name, rule)| {
+        let files = match &rule.kind {
+            RuleKind::Jwt(of) => [
+                ("jwks_file", of.jwks_file.as_deref()),
+                ("key_file", of.key_file.as_deref()),
+                ("secret_file", of.secret_file.as_deref()),
+            ],
+            _ => [("", None); 3],
+        };
+        files.into_iter().filter_map(move |(key, path)| Some((KeyPath::from(["rules", name, key]), path?)))
+    })
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {

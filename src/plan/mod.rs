@@ -31,9 +31,8 @@ mod tracing;
 mod udp;
 
 use crate::config::model::{Compression, Config};
-use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
 use crate::gateway::issuer::Issuer;
-use crate::gateway::{Chain, Cors};
+use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
@@ -132,6 +131,8 @@ pub struct Limits {
     pub request_body: Option<u64>,
     /// Bytes that may be held to compress and decompress, by all workers.
     pub compression: usize,
+    /// Bytes that verified tokens may take, of all workers.
+    pub verified_tokens: u64,
     /// Bytes of request bodies that are held for another try, by all workers.
     pub retry_bodies: usize,
     /// Bytes of bodies that routes buffer in memory, by all workers.

@@ -8,6 +8,7 @@ pub mod client;
 pub mod collector;
 pub mod h2;
 pub mod hurt;
+pub mod issuer;
 pub mod load;
 pub mod nameserver;
 pub mod network;

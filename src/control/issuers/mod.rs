@@ -112,6 +112,7 @@ async fn ask_on(issuer: Arc<Issuer>) {
     let mut due = Instant::now() + rest;
     let mut last: Option<Instant> = None;
     loop {
+        let mut for_a_token = false;
         tokio::select! {
             () = sleep_until(due) => {}
             () = sleep_until(end), if issuer.known().is_some() => {
@@ -126,7 +127,7 @@ async fn ask_on(issuer: Arc<Issuer>) {
                     continue;
                 }
                 last = Some(Instant::now());
-                issuer.is_asked(now());
+                for_a_token = true;
             }
         }
         match fetch.get().await {
@@ -146,6 +147,10 @@ async fn ask_on(issuer: Arc<Issuer>) {
                     told = Some(why);
                 }
             }
+        }
+        if for_a_token {
+            // Not before: who comes meanwhile waits for what is asked, too.
+            issuer.was_asked(now());
         }
         issuer.answers();
     }

@@ -87,6 +87,13 @@ impl Cache {
         xxh3_128_with_secret(token.as_bytes(), &self.secret) ^ low ^ high
     }
 
+    /// It takes so many bytes at most from now on.
+    pub fn resize(&mut self, bytes: u64) {
+        if self.entries.capacity() != bytes {
+            self.entries.set_capacity(bytes);
+        }
+    }
+
     /// How many tokens there are in it.
     pub fn count(&self) -> usize {
         self.entries.len()

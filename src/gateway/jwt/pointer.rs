@@ -1,6 +1,7 @@
 //! Where a claim is.
 
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// The longest text of a pointer, in bytes.
 const LONGEST: usize = 512;
@@ -45,6 +46,13 @@ impl Pointer {
             Value::Array(all) => all.get(place(step)?),
             _ => None,
         })
+    }
+}
+
+impl fmt::Display for Pointer {
+    /// As a JSON pointer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked of a token whose signature is good.
 
-use super::{Claims, Denial, Pointer};
+use super::{Algorithm, Claims, Denial, Pointer};
 use serde_json::Value;
 
 /// The longest token that any policy takes, in bytes.
@@ -19,6 +19,10 @@ pub struct Policy {
     pub leeway: u64,
     /// Whether it has to expire.
     pub expiry: bool,
+    /// How long ago it may have been issued, in seconds; `None`: it does not matter.
+    pub oldest: Option<u64>,
+    /// How it may be signed, of what its key is for; empty: in any of these ways.
+    pub algorithms: Box<[Algorithm]>,
     /// Who has to have made it; `None`: whoever has the key.
     pub issuer: Option<Box<str>>,
     /// For one of whom it has to have been made; empty: for anybody.
@@ -45,7 +49,7 @@ pub enum Types {
 pub struct Wanted {
     /// Which one.
     pub at: Pointer,
-    /// What it has to be, exactly one of these; where it is an array, it has to hold one of them.
+    /// What it has to be, exactly one of these; where it is an array, it has to hold one of them. Empty: anything but null.
     pub any: Box<[Value]>,
 }
 
@@ -56,6 +60,8 @@ impl Default for Policy {
             types: Types::Jwt,
             leeway: 30,
             expiry: true,
+            oldest: None,
+            algorithms: Box::default(),
             issuer: None,
             audiences: Box::default(),
             claims: Box::default(),
@@ -75,12 +81,18 @@ impl Policy {
     pub(super) fn judge(&self, claims: &Claims, now: u64) -> Result<(), Denial> {
         let leeway = self.leeway.min(MOST_LEEWAY);
         let ensure = |holds: bool, denial| if holds { Ok(()) } else { Err(denial) };
+        let is_signed = self.algorithms.is_empty() || self.algorithms.contains(&claims.algorithm());
+        ensure(is_signed, Denial::AlgorithmMismatch)?;
         ensure(self.types.have(claims.typ()), Denial::Type)?;
         ensure(!self.expiry || claims.expires().is_some(), Denial::NoExpiry)?;
         ensure(claims.expires().is_none_or(|end| now < end.saturating_add(leeway)), Denial::Expired)?;
         let later = now.saturating_add(leeway);
         ensure(claims.begins().is_none_or(|begin| begin <= later), Denial::NotYet)?;
         ensure(claims.issued().is_none_or(|issued| issued <= later), Denial::IssuedLater)?;
+        if let Some(oldest) = self.oldest {
+            let issued = claims.issued().ok_or(Denial::Claim)?;
+            ensure(now < issued.saturating_add(oldest).saturating_add(leeway), Denial::Expired)?;
+        }
         ensure(self.issuer.is_none() || claims.issuer() == self.issuer.as_deref(), Denial::Issuer)?;
         let ours = |audience: &str| self.audiences.iter().any(|own| **own == *audience);
         ensure(self.audiences.is_empty() || claims.audiences().any(ours), Denial::Audience)?;
@@ -104,6 +116,7 @@ impl Wanted {
     fn is_met(&self, claims: &Claims) -> bool {
         match claims.get(&self.at) {
             None => false,
+            Some(value) if self.any.is_empty() => !value.is_null(),
             Some(Value::Array(all)) if !self.any.iter().any(Value::is_array) => {
                 all.iter().any(|value| self.any.contains(value))
             }

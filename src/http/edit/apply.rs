@@ -5,6 +5,7 @@ use super::Facts;
 use crate::config::template::{Piece, Template};
 use crate::gateway::Told;
 use crate::gateway::cors::{self, Cors};
+use crate::gateway::jwt::Pointer;
 use crate::http::cookies;
 use crate::http::head::{Field, Name, Span};
 use crate::plan::Edit;
@@ -30,6 +31,7 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
                     head.append(name, value);
                 }
             }
+            Edit::Claim(name, rule, at) => head.tell(name, *rule, at, facts),
             Edit::Cors(cors) => head.share(cors, facts),
             Edit::Told(name) => {
                 head.remove(name);
@@ -123,6 +125,17 @@ impl Head<'_> {
             self.say("Access-Control-Allow-Credentials", b"true");
         }
         self.say("Access-Control-Expose-Headers", cors.exposed());
+    }
+
+    /// Tells what a token says, if it can be said in a line.
+    fn tell(&mut self, name: &str, rule: usize, at: &Pointer, facts: &Facts<'_>) {
+        let mut tokens = facts.tokens.iter().filter(|proven| proven.rule == rule);
+        if let Some(proven) = tokens.next()
+            && let Ok(Some(text)) = proven.claims.text(at)
+        {
+            self.remove(name);
+            self.say(name, text.trim_ascii().as_bytes());
+        }
     }
 
     fn say(&mut self, name: &str, value: &[u8]) {

@@ -1,8 +1,8 @@
 //! What is filled in for a request.
 
 use crate::config::template::Field;
-use crate::gateway::Consumer;
 use crate::gateway::limits::Decision;
+use crate::gateway::{Consumer, Proven};
 use crate::http::head::{RequestHead, Version};
 use crate::http::outcome::RequestId;
 use crate::observe::access::Tls;
@@ -25,6 +25,8 @@ pub(in crate::http) struct Facts<'a> {
     pub(in crate::http) told: &'a [(Arc<str>, Box<[u8]>)],
     /// What limits have said to it.
     pub(in crate::http) limits: &'a [(usize, Decision)],
+    /// What tokens say of them.
+    pub(in crate::http) tokens: &'a [Proven],
     /// The request as its client sent it.
     pub(in crate::http) head: &'a RequestHead,
     pub(in crate::http) text: &'a [u8],

@@ -124,6 +124,7 @@ impl Exchange<'_> {
             consumer: self.heads.who.consumer.as_deref(),
             told: &self.heads.who.told,
             limits: &self.heads.who.limits,
+            tokens: &self.heads.who.tokens,
             head: &self.heads.request,
             text: &self.text,
             is_http2: client.is_multiplexed(),

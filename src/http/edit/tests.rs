@@ -26,6 +26,7 @@ pub(super) fn facts<'a>(head: &'a RequestHead, text: &'a [u8], status: u16) -> F
         consumer: None,
         told: &[],
         limits: &[],
+        tokens: &[],
         head,
         text,
         is_http2: false,

@@ -20,5 +20,15 @@ impl Scrape<'_> {
         }
         self.write_passwords(page);
         self.write_quotas(page);
+        let help = "Tokens that were looked at: known to be signed well, or verified.";
+        let mut tokens = page.counter("ringway_tokens_total", help);
+        for (result, count) in [
+            ("known", self.sum(|w| w.worker.tokens_known.get())),
+            ("verified", self.sum(|w| w.worker.tokens_verified.get())),
+        ] {
+            tokens.sample(&[("result", result)], count);
+        }
+        let help = "Bytes that tokens take that are known to be signed well.";
+        page.gauge("ringway_token_cache_bytes", help).sample(&[], self.sum(|w| w.worker.token_bytes.get()));
     }
 }

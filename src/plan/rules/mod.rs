@@ -13,6 +13,8 @@ mod csrf;
 mod forward_auth;
 mod groups;
 mod ip;
+mod issuers;
+mod jwt;
 mod lasting;
 mod limit_key;
 mod opa;
@@ -23,6 +25,7 @@ mod server;
 mod signature;
 mod user_agent;
 
+pub(super) use issuers::Issuers;
 pub use lasting::{KeptQuota, Lasting};
 
 use super::Plan;
@@ -32,6 +35,8 @@ use super::files::Files;
 use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
+use crate::gateway::issuer::{Issuer, Wanted};
+use crate::gateway::jwt::Pointer;
 use crate::gateway::limits::Limiter;
 use crate::gateway::{
     Aftermath, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, RateLimit, Rule, Step,
@@ -85,6 +90,8 @@ struct Does {
     edits: Vec<Edit>,
     /// What clients prove themselves with, which goes no further.
     credentials: Vec<Place>,
+    /// Who issues the tokens that it takes, where their keys are fetched.
+    issuer: Option<Arc<Issuer>>,
 }
 
 /// What a rule is compiled with.
@@ -102,6 +109,7 @@ struct Here<'r> {
     lasting: &'r mut Lasting,
     /// What those before had.
     before: Option<&'r Lasting>,
+    issuers: &'r mut Issuers,
     faults: &'r mut Vec<Fault>,
     /// What was counted under the plan before.
     previous: &'r [Counted],
@@ -153,6 +161,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Csrf(of) => of,
         RuleKind::Groups(of) => of,
         RuleKind::Ip(of) => of,
+        RuleKind::Jwt(of) => &**of,
         RuleKind::Opa(of) => of,
         RuleKind::Quota(of) => of,
         RuleKind::RateLimit(of) => of,
@@ -164,11 +173,12 @@ fn of(kind: &RuleKind) -> &dyn Compile {
 }
 
 impl<'a> Rules<'a> {
-    /// Those of a configuration. What is at fault of them is added to `faults`.
+    /// Those of a configuration, and what of them outlives a plan; `issuers` are those of tokens that were known before. What is at fault of them
+    /// is added to `faults`.
     pub(super) fn compile(
         config: &'a Config,
         files: &Files,
-        before: Option<&Plan>,
+        (before, mut issuers): (Option<&Plan>, Issuers),
         faults: &mut Vec<Fault>,
     ) -> (Self, Lasting) {
         let previous = before.map_or(&[][..], |plan| &plan.counted);
@@ -195,6 +205,7 @@ impl<'a> Rules<'a> {
                     files,
                     lasting: &mut lasting,
                     before,
+                    issuers: &mut issuers,
                     faults,
                     previous,
                     known: &known,
@@ -283,9 +294,11 @@ impl<'a> Rules<'a> {
 
     /// What a route's rules change in requests: what clients prove themselves with goes no further, and targets are told who they are.
     pub(super) fn edits(&self, route: &model::Route) -> Vec<Edit> {
-        let own = self.on(route).flat_map(|known| known.does.edits.iter().cloned());
+        let mut own: Vec<Edit> = self.on(route).flat_map(|known| known.does.edits.iter().cloned()).collect();
+        // What no client is to say goes first, so that no rule takes away what another has said.
+        own.sort_by_key(|edit| !matches!(edit, Edit::Remove(_)));
         if !self.identify(route) {
-            return own.collect();
+            return own;
         }
         let credentials = self.on(route).flat_map(|known| &known.does.credentials).filter_map(|place| match place {
             Place::Header(name) => Some(Edit::Remove(name.clone())),
@@ -329,6 +342,15 @@ impl<'a> Rules<'a> {
         self.0.iter().filter_map(counted).collect()
     }
 
+    /// The issuers of tokens whose keys are fetched, with the names of the rules that they are for.
+    pub(super) fn issuers(&self) -> Vec<(String, Arc<Issuer>)> {
+        let on = self.0.iter().filter(|(_, known)| known.mode != RuleMode::Off);
+        let named = on.filter_map(|(name, known)| Some(((*name).to_owned(), known.does.issuer.clone()?)));
+        let mut issuers: Vec<_> = named.collect();
+        issuers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        issuers
+    }
+
     /// Whose scripts may read a route's answers; `None`: no rule says so.
     pub(super) fn cors(&self, route: &model::Route) -> Option<Arc<Cors>> {
         self.on(route).find_map(|known| known.does.cors.clone())
@@ -336,6 +358,16 @@ impl<'a> Rules<'a> {
 }
 
 impl Here<'_> {
+    /// Where a claim is, as one of its keys has it.
+    fn pointer(&mut self, key: &[&str], text: &str) -> Option<Pointer> {
+        Pointer::new(text).map_err(|why| self.fault(key, why, None)).ok()
+    }
+
+    /// The issuer of tokens that is asked so.
+    fn issuer(&mut self, wanted: Wanted) -> Arc<Issuer> {
+        self.issuers.of(wanted)
+    }
+
     /// Notes a fault of one of its keys.
     fn fault(&mut self, key: &[&str], what: impl Into<String>, help: Option<String>) {
         let at: Vec<&str> = ["rules", self.name].into_iter().chain(key.iter().copied()).collect();
@@ -368,7 +400,7 @@ mod tests {
             ..Config::default()
         };
         let (files, mut faults) = (Files::default(), Vec::new());
-        let (rules, _) = Rules::compile(&config, &files, None, &mut faults);
+        let (rules, _) = Rules::compile(&config, &files, (None, Issuers::new(Vec::new())), &mut faults);
         let edits = |names: &[&str]| {
             let names = names.iter().map(|&name| name.to_owned()).collect();
             rules.edits(&model::Route { rules: names, ..model::Route::default() })

@@ -7,6 +7,8 @@ mod cors;
 mod csrf;
 mod doors;
 mod identity;
+mod jwt;
+mod jwt_keys;
 mod places;
 mod quota;
 mod rate_limit;

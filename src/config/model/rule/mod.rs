@@ -10,6 +10,7 @@ mod csrf;
 mod forward_auth;
 mod groups;
 mod ip;
+mod jwt;
 mod opa;
 mod quota;
 mod rate_limit;
@@ -28,6 +29,7 @@ pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
 pub use ip::Ip;
+pub use jwt::{Jwt, JwtAlgorithm, TokenType};
 pub use opa::Opa;
 pub use quota::{Quota, QuotaPeriod};
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
@@ -89,6 +91,8 @@ pub enum RuleKind {
     Groups(Groups),
     /// Lets in clients by their addresses.
     Ip(Ip),
+    /// Tells who asks by the JSON Web Tokens that they send.
+    Jwt(Box<Jwt>),
     /// Has the Open Policy Agent decide of each request.
     Opa(Opa),
     /// Lets in so many requests in a period of the calendar.
@@ -120,11 +124,21 @@ impl RuleKind {
         matches!(self, Self::Cors(_) | Self::Ban(_) | Self::Tarpit(_))
     }
 
+    /// The header and the parameter of the query in which clients prove themselves.
+    pub fn shown_secrets(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::ApiKey(of) => (of.header(), of.query.as_deref()),
+            Self::Jwt(of) => (of.header(), of.query.as_deref()),
+            _ => (None, None),
+        }
+    }
+
     /// Whether it finds out who asks, by itself.
     pub fn identifies(&self) -> bool {
         match self {
             Self::ForwardAuth(of) => of.consumer_header.is_some(),
-            _ => matches!(self, Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_)),
+            Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Jwt(_) | Self::Signature(_) => true,
+            _ => false,
         }
     }
 }

@@ -6,6 +6,7 @@ mod cors;
 mod csrf;
 mod groups;
 mod ip;
+mod jwt;
 mod listener;
 mod rate_limit;
 mod realm;
@@ -85,6 +86,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
             RuleKind::Ip(_) => ip::ip(sense, name, at),
+            RuleKind::Jwt(of) => jwt::jwt(sense, name, of, &at),
             RuleKind::Quota(_) => {}
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),

@@ -3,6 +3,7 @@
 use super::Sense;
 use crate::config::sources::{Fault, KeyPath};
 
+/// Looks at the `realm` of the rule at `at`.
 pub(super) fn realm(sense: &mut Sense<'_>, realm: &str, at: &KeyPath) {
     if realm.contains(['"', '\\']) || realm.chars().any(char::is_control) {
         sense.fault(
