@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 mod balance;
+mod condition;
 mod h1;
 mod path;
 mod router;

@@ -2,8 +2,9 @@
 
 use divan::{Bencher, black_box};
 use ringway::config::model;
+use ringway::gateway::condition;
 use ringway::plan::path::Verdict;
-use ringway::plan::router::{Conditions, Request, Router};
+use ringway::plan::router::{Conditions, Request, Router, When};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A request with no more than the host and the path that a lookup needs. (The exchange's own view of a request is private
@@ -36,6 +37,10 @@ impl Request for Ask {
 
     fn client_ip(&self) -> IpAddr {
         Ipv4Addr::LOCALHOST.into()
+    }
+
+    fn meets(&self, _: &When, _: &[u8]) -> Result<bool, condition::Error> {
+        Ok(true)
     }
 }
 

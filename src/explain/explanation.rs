@@ -97,7 +97,7 @@ pub struct RouteSeen {
     /// "taken", "refused" (only the path's form stands in its way), "yields" (it matches, but another one goes first),
     /// "misses", or "elsewhere" (not on the listener).
     pub standing: &'static str,
-    /// The condition that does not hold: "host", "path", "method", "header", "query", "client_ip".
+    /// The condition that does not hold: "host", "path", "method", "header", "query", "client_ip", "when".
     pub condition: Option<&'static str>,
     /// In words.
     pub why: String,

@@ -1,7 +1,8 @@
 //! The rules of a route, in the order in which they are asked.
 
+use super::condition::{Condition, Error};
 use super::rate_limit::{RateLimit, decide_all};
-use super::{Asked, Challenges, Denial, Halt, Phase, Question, Rule, Who};
+use super::{About, Asked, Challenges, Denial, Halt, Phase, Question, Rule, Who};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub enum Step {
 pub struct Limit {
     /// Whether it lets through what it would refuse.
     pub shadow: bool,
+    /// For which requests it is there; `None`: for all.
+    pub when: Option<Arc<Condition>>,
     /// The limit.
     pub limit: Arc<RateLimit>,
 }
@@ -47,6 +50,8 @@ pub struct Link {
     pub index: usize,
     /// Whether it lets through what it would refuse.
     pub shadow: bool,
+    /// For which requests it is there; `None`: for all.
+    pub when: Option<Arc<Condition>>,
     /// The rule.
     pub rule: Arc<dyn Rule>,
 }
@@ -60,6 +65,8 @@ pub struct Note<'a> {
     pub shadow: bool,
     /// What it would refuse, and why.
     pub denial: Option<&'a Denial>,
+    /// Why its condition could not say whether it is there, so that it is; else it says no more yet.
+    pub unclear: Option<(&'a Condition, Error)>,
 }
 
 /// A request that goes no further.
@@ -116,7 +123,8 @@ impl Chain {
         })
     }
 
-    /// Asks one rule after the other, beginning at a position. `note` is told what each has said.
+    /// Asks one rule after the other, beginning at a position. `note` is told what each has said. One whose condition does not hold is
+    /// not there; where the condition cannot say, it is.
     ///
     /// # Errors
     /// The first that refuses, or that needs to know something.
@@ -144,12 +152,15 @@ impl Chain {
         who: &mut Who,
         note: &mut impl FnMut(Note<'_>),
     ) -> Result<(), Stop> {
+        if !is_there(link.index, link.when.as_deref(), asked, who, note) {
+            return Ok(());
+        }
         let denied = match link.rule.decide(asked, who) {
             Ok(()) => None,
             Err(Halt::Denied(denial)) => Some(denial),
             Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
         };
-        note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref() });
+        note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref(), unclear: None });
         match denied.filter(|_| !link.shadow) {
             None => Ok(()),
             Some(mut denial) => {
@@ -163,9 +174,28 @@ impl Chain {
     }
 }
 
+/// Whether a rule is there for a request.
+fn is_there(
+    rule: usize,
+    when: Option<&Condition>,
+    asked: &Asked<'_>,
+    who: &Who,
+    note: &mut impl FnMut(Note<'_>),
+) -> bool {
+    let Some(when) = when else { return true };
+    when.holds(&About::new(asked, who)).unwrap_or_else(|error| {
+        note(Note { rule, shadow: false, denial: None, unclear: Some((when, error)) });
+        true
+    })
+}
+
 /// Puts a request to limits at once. Those that did not deny what another denied say nothing.
 fn count(limits: &[Limit], asked: &Asked<'_>, who: &mut Who, note: &mut impl FnMut(Note<'_>)) -> Result<(), Refused> {
-    let all: SmallVec<[&RateLimit; 4]> = limits.iter().map(|limit| &*limit.limit).collect();
+    let there = limits.iter().filter(|limit| is_there(limit.limit.index, limit.when.as_deref(), asked, who, note));
+    let all: SmallVec<[&RateLimit; 4]> = there.map(|limit| &*limit.limit).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
     let shadow = limits.iter().all(|limit| limit.shadow);
     let told = who.limits.len();
     let decided = decide_all(&all, asked, who);
@@ -174,12 +204,12 @@ fn count(limits: &[Limit], asked: &Asked<'_>, who: &mut Who, note: &mut impl FnM
     }
     match decided {
         Ok(()) => {
-            all.iter().for_each(|limit| note(Note { rule: limit.index, shadow, denial: None }));
+            all.iter().for_each(|limit| note(Note { rule: limit.index, shadow, denial: None, unclear: None }));
             Ok(())
         }
         Err((at, denial)) => {
             let rule = all[at].index;
-            note(Note { rule, shadow, denial: Some(&denial) });
+            note(Note { rule, shadow, denial: Some(&denial), unclear: None });
             if shadow { Ok(()) } else { Err(Refused { rule, denial }) }
         }
     }

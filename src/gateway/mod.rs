@@ -7,11 +7,13 @@
 //!
 //! May depend on `observe` alone.
 
+mod about;
 mod address;
 mod api_key;
 mod ask;
 mod basic;
 mod bearer;
+mod cel;
 mod chain;
 mod combined;
 pub mod condition;
@@ -43,10 +45,12 @@ mod token;
 pub mod transform;
 mod user_agent;
 
+pub use about::About;
 pub use address::Address;
 pub use api_key::ApiKey;
 pub use ask::{Answer, Failure, Fetch, Fetched, Question, Said, What};
 pub use basic::Basic;
+pub use cel::Cel;
 pub use chain::{Chain, Limit, Link, Note, Refused, Step, Stop};
 pub use combined::{AllOf, AnyOf};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
@@ -70,6 +74,7 @@ pub use user_agent::{Agents, UserAgent};
 
 use crate::observe::reason::Reason;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
@@ -121,6 +126,61 @@ pub trait Request {
 
     /// Shows the value of each header line of this name, in any case.
     fn each(&self, name: &str, see: &mut dyn FnMut(&[u8]));
+
+    /// The values of all header lines of this name, in any case, with `, ` between (RFC 9110 §5.3).
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut all: Option<Vec<u8>> = None;
+        self.each(name, &mut |value| match &mut all {
+            Some(all) => {
+                all.extend_from_slice(b", ");
+                all.extend_from_slice(value);
+            }
+            None => all = Some(value.to_vec()),
+        });
+        all.map(Cow::Owned)
+    }
+
+    /// Shows the name of each header line.
+    fn each_name(&self, _: &mut dyn FnMut(&[u8])) {}
+
+    /// The host that routes see; empty where it names none.
+    fn host(&self) -> Cow<'_, [u8]> {
+        self.authority().into()
+    }
+
+    /// What the TLS handshake told; `None`: it came in clear.
+    fn secure(&self) -> Option<Secure<'_>> {
+        None
+    }
+
+    /// The name of the listener that it came to.
+    fn listener(&self) -> &str {
+        ""
+    }
+}
+
+/// What a TLS handshake told.
+#[derive(Clone, Copy, Debug)]
+pub struct Secure<'a> {
+    /// The name that the client asked for; may be empty.
+    pub name: &'a str,
+    /// `1.2` or `1.3`.
+    pub version: &'a str,
+    /// Who the client's certificate says it is, if it showed one.
+    pub certificate: Option<Certificate<'a>>,
+}
+
+/// Who a client's certificate says it is; what it does not say is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Certificate<'a> {
+    /// The common name.
+    pub common_name: &'a str,
+    /// The subject, as RFC 4514 writes it.
+    pub subject: &'a str,
+    /// The alternative names, with commas between.
+    pub names: &'a str,
+    /// The SHA-256 of the certificate, in hex.
+    pub fingerprint: &'a str,
 }
 
 /// Who asks, as far as it is known.

@@ -57,7 +57,7 @@ impl fmt::Display for Place {
 }
 
 /// A name, and what stands behind its `=`.
-fn pair(text: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn pair(text: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'=', text) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, b""),
@@ -65,7 +65,7 @@ fn pair(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// What a part of a query stands for, as forms write it (RFC 3986 §2.1, `+` for a space).
-fn decoded(text: &[u8]) -> Text {
+pub(super) fn decoded(text: &[u8]) -> Text {
     let digit = |at: usize| {
         text.get(at).and_then(|&byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok())
     };

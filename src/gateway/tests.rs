@@ -51,7 +51,13 @@ fn groups() -> Arc<dyn Rule> {
 }
 
 fn of(rules: Vec<Arc<dyn Rule>>, shadow: bool) -> Chain {
-    Chain::new(rules.into_iter().enumerate().map(|(index, rule)| Step::Link(Link { index, shadow, rule })).collect())
+    Chain::new(
+        rules
+            .into_iter()
+            .enumerate()
+            .map(|(index, rule)| Step::Link(Link { index, shadow, when: None, rule }))
+            .collect(),
+    )
 }
 
 fn chain(shadow: bool) -> Chain {

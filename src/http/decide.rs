@@ -14,7 +14,7 @@ use crate::net::Peer;
 use crate::observe::reason::Reason;
 use crate::plan::path::{self, Verdict};
 use crate::plan::{Action, Forward, Http, Listener, Respond, Route, Site};
-use crate::tls::Edge;
+use crate::tls::{Edge, Facts};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub(super) struct Setting<'a> {
     pub(super) routes: &'a [Route],
     pub(super) listener: &'a Listener,
     pub(super) http: &'a Http,
+    /// What the handshake agreed on; `None` in clear.
+    pub(super) session: Option<&'a Facts>,
     /// The answer to `OPTIONS` that ends here.
     pub(super) options: &'a Arc<Respond>,
     pub(super) peer: Peer,
@@ -59,8 +61,8 @@ pub(super) fn decide(
     final_hop: bool,
     is_misdirected: impl FnOnce(&Edge, &[u8]) -> bool,
 ) -> Decided {
-    let Setting { routes, listener, http, options, peer, leaving } = *setting;
-    let Heads { request, path, spare, hosts, .. } = heads;
+    let Setting { routes, listener, http, session, options, peer, leaving } = *setting;
+    let Heads { request, path, spare, hosts, unclear, .. } = heads;
     let client = request::client_address(http, peer, request, text);
     let here = |decision| Decided { client, route: None, decision };
     let host = match hosts.canonical(request.authority.of(text), listener.own_port()) {
@@ -82,7 +84,17 @@ pub(super) fn decide(
     let raw = raw_path(request.form, request.path.of(text));
     let verdict = path::normalise(raw, path);
     let normal: &[u8] = if verdict == Verdict::Plain { raw } else { path };
-    let view = View { head: request, text, host: host.name, path: normal, client: client.ip(), instead: None };
+    let view = View {
+        head: request,
+        text,
+        host: host.name,
+        path: normal,
+        client: client.ip(),
+        instead: None,
+        listener,
+        session,
+        unclear,
+    };
     if request.method == Method::Options
         && let Some(decided) = beforehand(setting, &view, verdict, spare, client)
     {

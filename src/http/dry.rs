@@ -31,7 +31,8 @@ use crate::observe::reason::{Reason, Sticking};
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
 use crate::plan::{Caching, Forward, Http, Listener, Plan, Respond, Site};
-use crate::tls::Edge;
+use crate::tls::{Edge, Facts};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,15 +173,24 @@ pub fn run(question: &Question<'_>) -> Course {
         }
     };
     let options = Arc::new(Respond::options());
-    let setting =
-        Setting { routes: &plan.routes, listener, http, options: &options, peer: question.peer, leaving: false };
+    let session = handshake(question);
+    let session = session.as_ref();
+    let setting = Setting {
+        routes: &plan.routes,
+        listener,
+        http,
+        session,
+        options: &options,
+        peer: question.peer,
+        leaving: false,
+    };
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
     let refused = route.map(|route| &plan.routes[route]).and_then(|route| {
         let rules = route.rules.as_deref()?;
         let Heads { request, path, who, .. } = &mut heads;
-        let sent = Sent { head: request, text, normal: path, scheme: listener.scheme() };
+        let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
         rules::would(rules, (&route.name, client.ip()), sent, who).err()
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
@@ -193,6 +203,21 @@ pub fn run(question: &Question<'_>) -> Course {
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, denied_by, end }
+}
+
+/// What a handshake would have agreed on; of it the name is known alone.
+fn handshake(question: &Question<'_>) -> Option<Facts> {
+    question.listener.tls.as_ref()?;
+    Some(Facts {
+        version: "",
+        cipher: "",
+        name: question.name.map(Into::into),
+        resumed: false,
+        h2: question.multiplexed,
+        identity: None,
+        policy: 0,
+        state: 0,
+    })
 }
 
 fn parse(plan: &Plan, text: &[u8], heads: &mut Heads) -> Result<Incoming, Reject> {
@@ -216,10 +241,21 @@ fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming
         End::Answer(answer) => answer.refusal.map(|(reason, _)| reason),
         End::Forward(_) | End::Files(_) => None,
     };
+    let session = handshake(question);
     let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
     let (mut standings, mut denied) = (None, None);
     if let Some(host) = host.filter(|_| routed) {
-        let view = View { head: request, text, host: host.name, path: normal, client: client.ip(), instead: None };
+        let view = View {
+            head: request,
+            text,
+            host: host.name,
+            path: normal,
+            client: client.ip(),
+            instead: None,
+            listener,
+            session: session.as_ref(),
+            unclear: &Cell::default(),
+        };
         let found = http.router.find(&view).map(|found| found.route);
         standings = Some(http.router.standings(&view, found));
         denied = found.filter(|_| refusal == Some(Reason::AmbiguousPath)).map(|found| http.routes[found]);

@@ -15,7 +15,8 @@ use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
-use super::rules::{Ruled, Verdict};
+use super::request::Unclear;
+use super::rules::{self, Ruled, Verdict};
 use super::sticky::Stuck;
 use super::switched::Switched;
 use super::trace;
@@ -26,6 +27,7 @@ use crate::observe::reason::Reason;
 use crate::observe::trace::Facts;
 use crate::plan::host;
 use crate::tls::Edge;
+use std::cell::Cell;
 use std::io::ErrorKind;
 
 /// One request and its answer.
@@ -74,6 +76,8 @@ pub(super) struct Heads {
     pub(super) trace: Facts,
     /// Where keys of caches are made.
     pub(super) keys: Room,
+    /// The last route whose condition could not say anything.
+    pub(super) unclear: Cell<Option<Unclear>>,
     /// The host that the last request named.
     pub(super) hosts: host::Memo,
 }
@@ -252,10 +256,15 @@ impl Exchange<'_> {
     fn decide(&mut self, incoming: &Incoming) -> Decision {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
         let leaving = self.connection.is_leaving();
-        let setting = Setting { routes: &era.plan.routes, listener, http, options: &lane.options, peer, leaving };
+        let session = client.facts();
+        let setting =
+            Setting { routes: &era.plan.routes, listener, http, session, options: &lane.options, peer, leaving };
         let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
         let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);
         self.outcome.client = decided.client;
+        if let Some(unclear) = self.heads.unclear.take() {
+            self.tell_unclear(unclear);
+        }
         if self.connection.is_banned(decided.client.ip()) {
             self.keep_alive = false;
             return Decision::Reply(Reply::refusal(403, Reason::Banned));
@@ -265,6 +274,17 @@ impl Exchange<'_> {
             crate::net::mark(u32::try_from(route + 1).unwrap_or(0));
         }
         decided.decision
+    }
+
+    #[cold]
+    fn tell_unclear(&self, (route, error): Unclear) {
+        let era = self.connection.era;
+        era.counters.route(route).unclear.inc();
+        if let Some((name, when)) =
+            era.plan.routes.get(route).and_then(|route| Some((&route.name, route.when.as_ref()?)))
+        {
+            rules::tell_unclear(when, error, ("route", name));
+        }
     }
 
     /// Sends an answer of our own. `close` says that it is the last one on this connection.

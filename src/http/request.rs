@@ -2,8 +2,12 @@
 
 use super::exchange::Heads;
 use super::head::{Name, RequestHead};
+use super::rules::Sent;
+use crate::gateway::{About, Who, condition};
 use crate::net::Peer;
-use crate::plan::{Http, Key, router};
+use crate::plan::{Http, Key, Listener, router};
+use crate::tls::Facts;
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use xxhash_rust::xxh3::xxh3_64;
@@ -18,7 +22,16 @@ pub(super) struct View<'a> {
     pub(super) client: IpAddr,
     /// The method that it goes by in place of its own: what a browser asks beforehand for.
     pub(super) instead: Option<&'a [u8]>,
+    /// The listener that it came to.
+    pub(super) listener: &'a Listener,
+    /// What the handshake agreed on; `None` in clear.
+    pub(super) session: Option<&'a Facts>,
+    /// Where it is noted that a route's condition could not say anything.
+    pub(super) unclear: &'a Cell<Option<Unclear>>,
 }
+
+/// The last route, by its position in the plan, whose condition could not say whether a request meets it, and why.
+pub(super) type Unclear = (usize, condition::Error);
 
 impl router::Request for View<'_> {
     fn method(&self) -> &[u8] {
@@ -43,6 +56,13 @@ impl router::Request for View<'_> {
 
     fn client_ip(&self) -> IpAddr {
         self.client
+    }
+
+    fn meets(&self, when: &router::When, path: &[u8]) -> Result<bool, condition::Error> {
+        let Self { head, text, instead, listener, session, .. } = *self;
+        let sent = Sent { head, text, normal: path, instead, listener, session };
+        let about = About { client: self.client, route: "", request: &sent, who: &Who::default() };
+        when.condition.holds(&about).inspect_err(|error| self.unclear.set(Some((when.route, *error))))
     }
 }
 

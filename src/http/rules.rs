@@ -6,13 +6,19 @@
 
 use super::decide::raw_path;
 use super::exchange::Exchange;
-use super::head::RequestHead;
+use super::head::{Field, RequestHead};
 use super::reply::Reply;
+use crate::gateway::condition::{self, Condition};
 use crate::gateway::jwt::Cache;
-use crate::gateway::{self, Answer, Asked, Chain, Denial, Failure, Note, Question, Refused, Stop, Who};
+use crate::gateway::{
+    self, Answer, Asked, Certificate, Chain, Denial, Failure, Note, Question, Refused, Secure, Stop, Who,
+};
 use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
+use crate::plan::{Listener, host};
+use crate::tls::Facts;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -28,14 +34,18 @@ pub(super) struct Ruled {
     held: Option<usize>,
 }
 
-/// What rules see of a request.
+/// What rules and conditions see of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Sent<'a> {
     pub(super) head: &'a RequestHead,
     pub(super) text: &'a [u8],
     /// The normal form of its path, where it is another.
     pub(super) normal: &'a [u8],
-    pub(super) scheme: &'a str,
+    /// The method that it goes by in place of its own.
+    pub(super) instead: Option<&'a [u8]>,
+    pub(super) listener: &'a Listener,
+    /// What the handshake agreed on; `None` in clear.
+    pub(super) session: Option<&'a Facts>,
 }
 
 /// Questions that rules may ask of one request.
@@ -43,11 +53,11 @@ const QUESTIONS: usize = 8;
 
 impl gateway::Request for Sent<'_> {
     fn method(&self) -> &[u8] {
-        self.head.method_text.of(self.text)
+        self.instead.unwrap_or(self.head.method_text.of(self.text))
     }
 
     fn scheme(&self) -> &str {
-        self.scheme
+        self.listener.scheme()
     }
 
     fn authority(&self) -> &[u8] {
@@ -71,6 +81,46 @@ impl gateway::Request for Sent<'_> {
 
     fn each(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
         self.head.values(self.text, name.as_bytes()).for_each(see);
+    }
+
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let is_it = |field: &&Field| field.name.of(self.text).eq_ignore_ascii_case(name.as_bytes());
+        let mut values = self.head.fields.iter().filter(is_it).map(|field| field.value.of(self.text));
+        let first = values.next()?;
+        let Some(second) = values.next() else { return Some(first.into()) };
+        let mut all = [first, second].join(&b", "[..]);
+        for value in values {
+            all.extend_from_slice(b", ");
+            all.extend_from_slice(value);
+        }
+        Some(all.into())
+    }
+
+    fn each_name(&self, see: &mut dyn FnMut(&[u8])) {
+        self.head.fields.iter().for_each(|field| see(field.name.of(self.text)));
+    }
+
+    fn host(&self) -> Cow<'_, [u8]> {
+        let mut room = host::Buffer::new();
+        match host::canonical(self.authority(), self.listener.own_port(), &mut room) {
+            Ok(host) => host.name.to_vec().into(),
+            Err(_) => Cow::default(),
+        }
+    }
+
+    fn secure(&self) -> Option<Secure<'_>> {
+        let facts = self.session?;
+        let certificate = facts.identity.as_deref().map(|identity| Certificate {
+            common_name: identity.common_name.as_deref().unwrap_or_default(),
+            subject: identity.told("X-Client-Cert-Subject"),
+            names: identity.told("X-Client-Cert-San"),
+            fingerprint: identity.told("X-Client-Cert-Fingerprint"),
+        });
+        Some(Secure { name: facts.name.as_deref().unwrap_or_default(), version: facts.version, certificate })
+    }
+
+    fn listener(&self) -> &str {
+        &self.listener.name
     }
 }
 
@@ -131,6 +181,16 @@ pub(super) enum Verdict {
     Asks(usize, Box<Question>),
 }
 
+/// Tells that a condition could not say anything: as a warning now and then, so that it is seen and floods nothing.
+#[cold]
+pub(super) fn tell_unclear(when: &Condition, error: condition::Error, (kind, name): (&str, &str)) {
+    let reason = error.word();
+    match when.is_worth_a_warning(coarse_now()) {
+        true => tracing::warn!(kind, name, reason, when = %when, "a condition cannot say anything: {error}"),
+        false => tracing::debug!(kind, name, reason, "a condition cannot say anything: {error}"),
+    }
+}
+
 impl Exchange<'_> {
     /// Asks the rules of the request's route, as far as they know by themselves.
     #[inline]
@@ -177,13 +237,18 @@ impl Exchange<'_> {
         let counters = &self.connection.era.counters;
         let client = self.outcome.client.ip();
         let super::exchange::Heads { request, path, who, ruled, .. } = &mut *self.heads;
-        let scheme = self.connection.listener.scheme();
-        let sent = Sent { head: request, text: &self.text, normal: path, scheme };
+        let (listener, session) = (self.connection.listener, self.connection.client.facts());
+        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
         let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
         let (now, clock, tokens) = (coarse_now(), clock(), &self.connection.lane.tokens);
         let asked = Asked { client, route, request: &sent, now, clock, tokens, answers, dry: false };
-        let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial }| {
+        let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial, unclear }| {
             let counts = counters.rule(rule);
+            if let Some((when, error)) = unclear {
+                counts.unclear.inc();
+                let name = self.connection.era.plan.shape.rules.get(rule).map_or("", String::as_str);
+                return tell_unclear(when, error, ("rule", name));
+            }
             match (denial, shadow) {
                 (None, _) => counts.passed.inc(),
                 (Some(_), false) => {

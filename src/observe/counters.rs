@@ -211,6 +211,8 @@ pub struct Shape {
     pub routes: Vec<String>,
     /// The positions of routes that pass TLS on.
     pub passing: Vec<usize>,
+    /// The positions of routes that have a condition.
+    pub conditional_routes: Vec<usize>,
     /// Names of the pools, each with its targets' addresses.
     pub pools: Vec<(String, Vec<String>)>,
     /// Names of the caches.
@@ -219,6 +221,8 @@ pub struct Shape {
     pub rules: Vec<String>,
     /// The positions of rules that ban clients.
     pub banning: Vec<usize>,
+    /// The positions of those that have a condition.
+    pub conditional_rules: Vec<usize>,
 }
 
 /// A set with cache lines of its own, which plans that follow each other share.
@@ -328,6 +332,8 @@ pub struct ListenerSet {
 pub struct RouteSet {
     /// Connections passed on.
     pub connections: Counter,
+    /// Requests of which its condition could not say anything.
+    pub unclear: Counter,
     /// Requests by class of the status sent.
     pub requests: Counters<{ Class::COUNT }>,
 }
@@ -560,11 +566,10 @@ mod tests {
         let shape = |listener: &str, targets: &[&str]| Shape {
             listeners: vec![listener.into()],
             routes: vec!["r".into(), "(none)".into()],
-            passing: Vec::new(),
             pools: vec![("a".into(), targets.iter().map(|&target| target.into()).collect())],
             caches: vec!["c".into()],
             rules: vec!["r".into()],
-            banning: Vec::new(),
+            ..Shape::default()
         };
         let (first, second) = (shape("web", &["x", "y"]), shape("other", &["y", "z"]));
         let old = WorkerCounters::new(&first);

@@ -85,7 +85,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         let compiled =
             compile_route((name, route), &rules, &config.limits, (&pool_index, &pools, &caches), workers, previous);
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
-            Ok((route, condition)) => {
+            Ok((mut route, mut condition)) => {
+                if let Some(when) = &mut condition.when {
+                    when.route = routes.len();
+                    route.when = Some(when.condition.clone());
+                }
                 routes.push(route);
                 conditions.push(condition);
             }
@@ -119,6 +123,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let shape = Shape {
         listeners: config.listeners.keys().cloned().collect(),
         routes: config.routes.keys().cloned().chain([NO_ROUTE.to_owned()]).collect(),
+        conditional_routes: (0..routes.len()).filter(|&route| routes[route].when.is_some()).collect(),
         passing: (0..routes.len()).filter(|&route| matches!(routes[route].action, Action::Pass(_))).collect(),
         pools: pools
             .iter()
@@ -129,6 +134,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
         rules: config.rules.keys().cloned().collect(),
         banning: rules.banning(),
+        conditional_rules: (0..)
+            .zip(config.rules.values())
+            .filter(|(_, rule)| rule.when.is_some())
+            .map(|(i, _)| i)
+            .collect(),
     };
     let fronted = config.listeners.values().any(|listener| !listener.trusted_proxies.is_empty());
     cache::note_uses(&mut caches, &routes, fronted);
@@ -445,6 +455,7 @@ fn compile_route(
                 edits,
                 pages: None,
                 maintenance: None,
+                when: None,
             },
             conditions,
         )),

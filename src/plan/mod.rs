@@ -31,6 +31,7 @@ mod tracing;
 mod udp;
 
 use crate::config::model::{Compression, Config};
+use crate::gateway::condition::Condition;
 use crate::gateway::issuer::Issuer;
 use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
 use crate::net::{self, Address};
@@ -320,6 +321,8 @@ pub struct Route {
     pub pages: Option<Arc<Pages>>,
     /// What they see in place of all that it does, and when; `None`: nothing, never.
     pub maintenance: Option<Arc<Maintenance>>,
+    /// What has to hold of its requests, which its router asks; `None`: nothing.
+    pub when: Option<Arc<Condition>>,
 }
 
 /// What a route does.

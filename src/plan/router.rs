@@ -2,23 +2,24 @@
 //!
 //! As in the Kubernetes Gateway API, in this order: higher `priority`; exact host, wildcard host (longer first), any
 //! host; exact path, longest prefix, regex, every path (`/`, or none given); a method given, more headers, more query
-//! parameters, a client address given. A more specific route that does not match leaves the request to the next one,
+//! parameters, a client address given, a condition (`when`). A more specific route that does not match leaves the request to the next one,
 //! over host patterns too. Two routes that are equal in all of this and could match one request are a [`Tie`].
 //!
 //! Hosts and prefixes are found by hash, so a lookup costs the same with one route and with thousands; it allocates
 //! nothing. Only regexes and routes that share host and path are tried one by one.
 //!
-//! May use `config` (compiling [`Conditions`]), [`super::path`] and [`super::host`]; no I/O.
+//! May use `config` (compiling [`Conditions`]), `gateway` (conditions in CEL), [`super::path`] and [`super::host`]; no I/O.
 
 mod conditions;
 mod table;
 mod why;
 
-pub use conditions::{Conditions, Fault, Match, PathPattern};
+pub use conditions::{Conditions, Fault, Match, PathPattern, When};
 pub use why::{Condition, Standing};
 
 use super::host::HostPattern;
 use super::path::{self, Forms, Forward, Refusal, Verdict};
+use crate::gateway::condition;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +40,11 @@ pub trait Request {
     fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
     /// The client's address, after trusted proxies.
     fn client_ip(&self) -> IpAddr;
+    /// Whether it meets a condition, with this path in place of its own.
+    ///
+    /// # Errors
+    /// Why that cannot be said: then it counts as not met.
+    fn meets(&self, when: &When, path: &[u8]) -> Result<bool, condition::Error>;
 }
 
 /// The route of a request.
@@ -202,6 +208,9 @@ impl<R: Request> Request for Reading<'_, R> {
     }
     fn client_ip(&self) -> IpAddr {
         self.request.client_ip()
+    }
+    fn meets(&self, when: &When, path: &[u8]) -> Result<bool, condition::Error> {
+        self.request.meets(when, path)
     }
 }
 

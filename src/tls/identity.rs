@@ -35,6 +35,13 @@ pub(super) enum Unfit {
 const LONGEST: usize = 2048;
 
 impl Identity {
+    /// What the line of this name tells; empty where there is none.
+    pub fn told(&self, name: &str) -> &str {
+        let lines = std::str::from_utf8(&self.lines).unwrap_or_default();
+        let found = lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found.unwrap_or_default()
+    }
+
     /// Reads a checked certificate.
     pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Box<Self>, Unfit> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Unfit::Malformed)?;

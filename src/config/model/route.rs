@@ -45,6 +45,8 @@ pub struct Route {
     /// Address ranges of clients. Empty: every client.
     #[schemars(with = "Vec<Network>")]
     pub client_ip: Vec<IpNet>,
+    /// What else has to hold, in CEL: 'request.headers["x-beta"] == "1"'.
+    pub when: Option<String>,
     /// Goes before how specific a route is: the higher wins.
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i64,

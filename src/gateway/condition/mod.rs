@@ -29,6 +29,8 @@ use eval::Asking;
 use kind::Kind;
 use node::Node;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use syntax::Expr;
 
 /// A condition that is ready to be asked.
@@ -37,7 +39,12 @@ pub struct Condition {
     node: Node,
     expr: Expr,
     of_consumer: bool,
+    /// When it was last told that nothing can be said, in seconds from 1 on; 0: never.
+    warned: AtomicU64,
 }
+
+/// For how many seconds it is not told again that a condition cannot say anything.
+const QUIET: u64 = 60;
 
 /// What is wrong with the text of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +97,7 @@ impl Condition {
                 });
             }
         };
-        Ok(Self { text: text.into(), node, of_consumer: checker.of_consumer, expr })
+        Ok(Self { text: text.into(), node, of_consumer: checker.of_consumer, expr, warned: AtomicU64::new(0) })
     }
 
     /// Whether it holds.
@@ -104,6 +111,13 @@ impl Condition {
     /// Whether it asks who asks.
     pub fn names_consumer(&self) -> bool {
         self.of_consumer
+    }
+
+    /// Whether whoever runs it should be warned now that it cannot say anything: once a minute. `now` is monotonic.
+    pub fn is_worth_a_warning(&self, now: Duration) -> bool {
+        let (now, before) = (now.as_secs() + 1, self.warned.load(Relaxed));
+        let is_due = before == 0 || now.saturating_sub(before) >= QUIET;
+        is_due && self.warned.compare_exchange(before, now, Relaxed, Relaxed).is_ok()
     }
 
     /// Whether it is plain that the two never hold both.

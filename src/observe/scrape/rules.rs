@@ -3,7 +3,26 @@
 use super::{Page, Scrape};
 
 impl Scrape<'_> {
+    /// What conditions could not say.
+    fn write_conditions(&self, page: &mut Page) {
+        let (routes, rules) = (&self.shape.conditional_routes, &self.shape.conditional_rules);
+        if routes.is_empty() && rules.is_empty() {
+            return;
+        }
+        let help = "Requests of which a condition could not say whether they meet it.";
+        let mut errors = page.counter("ringway_condition_errors_total", help);
+        for &route in routes {
+            let [count] = self.sums(|w| [w.route(route).unclear.get()]);
+            errors.sample(&[("of", "route"), ("name", &self.shape.routes[route])], count);
+        }
+        for &rule in rules {
+            let count = self.sum(|w| w.rule(rule).unclear.get());
+            errors.sample(&[("of", "rule"), ("name", &self.shape.rules[rule])], count);
+        }
+    }
+
     pub(super) fn write_rules(&self, page: &mut Page) {
+        self.write_conditions(page);
         if self.shape.rules.is_empty() {
             return;
         }

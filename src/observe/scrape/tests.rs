@@ -22,6 +22,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         caches: vec!["c".into()],
         rules: vec!["r".into()],
         banning: vec![0],
+        ..Shape::default()
     };
     let workers: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::new(&shape))).collect();
     let control = ControlCounters::new(&shape);

@@ -2,6 +2,7 @@
 
 use super::Request;
 use crate::config::model::{Route, ValueMatch};
+use crate::gateway::condition::{self, Condition, Stage};
 use crate::plan::host::HostPattern;
 use crate::plan::path::{self, Forms, Verdict};
 use ipnet::IpNet;
@@ -9,6 +10,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The largest compiled regex, bytes: far above what paths and headers need, far below what hurts.
 const REGEX_LIMIT: usize = 1 << 20;
@@ -29,10 +31,21 @@ pub struct Conditions {
     pub query: Vec<(Box<str>, Match)>,
     /// Networks of clients.
     pub client_ip: Vec<IpNet>,
+    /// What else has to hold.
+    pub when: Option<When>,
     /// Above all specificity; 0 by default.
     pub priority: i64,
     /// Path forms that the route allows by name.
     pub allowed: Forms,
+}
+
+/// A condition in CEL, and whose it is.
+#[derive(Clone, Debug)]
+pub struct When {
+    /// The condition.
+    pub condition: Arc<Condition>,
+    /// The route, by its position in the plan.
+    pub route: usize,
 }
 
 /// What a route says of paths.
@@ -63,7 +76,7 @@ pub enum Match {
 /// What is wrong with a key of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The key: "hosts", "paths", "methods", "headers", "query" or "allow_in_path".
+    /// The key: "hosts", "paths", "methods", "headers", "query", "when" or "allow_in_path".
     pub key: &'static str,
     /// What is wrong.
     pub message: String,
@@ -72,7 +85,7 @@ pub struct Fault {
 }
 
 /// How specific a route is beyond host and path; more is more.
-pub(super) type Rank = (bool, usize, usize, bool);
+pub(super) type Rank = (bool, usize, usize, bool, bool);
 
 impl Conditions {
     /// Compiles the conditions of a route as configured.
@@ -99,17 +112,23 @@ impl Conditions {
             Ok((name.as_str().into(), Match::compile(value).map_err(|error| regex_fault("query", name, &error))?))
         });
         faults.extend(twice(&headers));
+        let when = route.when.as_deref().and_then(|text| {
+            let condition = Condition::compile(text, Stage::Routing).map_err(|found| faults.push(when_fault(found)));
+            Some(When { condition: Arc::new(condition.ok()?), route: 0 })
+        });
         let client_ip = route.client_ip.clone();
         match faults.is_empty() {
             true => {
-                Ok(Conditions { hosts, paths, methods, headers, query, client_ip, priority: route.priority, allowed })
+                let priority = route.priority;
+                Ok(Conditions { hosts, paths, methods, headers, query, client_ip, when, priority, allowed })
             }
             false => Err(faults),
         }
     }
 
     pub(super) fn rank(&self) -> Rank {
-        (!self.methods.is_empty(), self.headers.len(), self.query.len(), !self.client_ip.is_empty())
+        let clients = !self.client_ip.is_empty();
+        (!self.methods.is_empty(), self.headers.len(), self.query.len(), clients, self.when.is_some())
     }
 
     /// Whether there is no condition beyond host and path.
@@ -126,10 +145,11 @@ impl Conditions {
             })
             && self.headers.iter().all(|(name, wanted)| wanted.holds(request.header(name)))
             && self.query.iter().all(|(name, wanted)| wanted.holds(parameters(request.query(), name)))
+            && self.when.as_ref().is_none_or(|when| request.meets(when, request.path()) == Ok(true))
     }
 
     /// Whether one request could meet both, host and path aside. Two values of one header are taken to exclude each
-    /// other: for the odd request that has both, the first route by name counts.
+    /// other: for the odd request that has both, the first route by name counts. Two conditions in CEL do so where that is plain.
     pub(super) fn overlaps(&self, other: &Conditions) -> bool {
         let methods = self.methods.is_empty()
             || other.methods.is_empty()
@@ -138,7 +158,15 @@ impl Conditions {
         let clients = self.client_ip.is_empty()
             || other.client_ip.is_empty()
             || self.client_ip.iter().any(|one| other.client_ip.iter().any(|two| within(one, two)));
-        methods && clients && compatible(&self.headers, &other.headers) && compatible(&self.query, &other.query)
+        let conditions = match (&self.when, &other.when) {
+            (Some(one), Some(two)) => !one.condition.excludes(&two.condition),
+            _ => true,
+        };
+        methods
+            && clients
+            && conditions
+            && compatible(&self.headers, &other.headers)
+            && compatible(&self.query, &other.query)
     }
 }
 
@@ -272,6 +300,10 @@ impl Collect<'_> {
 
 fn fault(key: &'static str, message: String, help: Option<&str>) -> Fault {
     Fault { key, message, help: help.map(str::to_owned) }
+}
+
+fn when_fault(found: condition::Fault) -> Fault {
+    Fault { key: "when", message: found.to_string(), help: found.help }
 }
 
 fn regex_fault(key: &'static str, name: &str, error: &regex::Error) -> Fault {

@@ -1,10 +1,12 @@
 use super::*;
 use crate::config::model::{HostPolicy, Retry, Route, ValueMatch};
+use crate::gateway::{self, About, Who};
 use crate::plan::path::normalise;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 mod properties;
+mod when;
 mod why;
 
 /// A request as a test writes it.
@@ -62,6 +64,34 @@ impl Request for Ask {
     }
     fn client_ip(&self) -> IpAddr {
         self.client_ip
+    }
+    fn meets(&self, when: &When, path: &[u8]) -> Result<bool, condition::Error> {
+        let about = About { client: self.client_ip, route: "", request: &Seen(self, path), who: &Who::default() };
+        when.condition.holds(&about)
+    }
+}
+
+/// A request as conditions see it, and its path.
+struct Seen<'a>(&'a Ask, &'a [u8]);
+
+impl gateway::Request for Seen<'_> {
+    fn method(&self) -> &[u8] {
+        self.0.method()
+    }
+    fn scheme(&self) -> &str {
+        "http"
+    }
+    fn authority(&self) -> &[u8] {
+        self.0.host()
+    }
+    fn path(&self) -> &[u8] {
+        self.1
+    }
+    fn query(&self) -> Option<&[u8]> {
+        self.0.query()
+    }
+    fn each(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
+        self.0.header(name).for_each(see);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a request takes one route and not another, in words for people.
 //!
 //! What always holds: of the conditions of a route the first that fails is told, in the order host, path, method,
-//! headers, query, client; what goes before what is compared as [`Router::find`] looks for it.
+//! headers, query, client, condition; what goes before what is compared as [`Router::find`] looks for it.
 
 use super::conditions::{Conditions, Match, PathPattern, parameters};
 use super::{Request, Router};
@@ -35,6 +35,8 @@ pub enum Condition {
     Query,
     /// `client_ip`
     Client,
+    /// `when`
+    When,
 }
 
 impl Condition {
@@ -47,6 +49,7 @@ impl Condition {
             Condition::Header => "header",
             Condition::Query => "query",
             Condition::Client => "client_ip",
+            Condition::When => "when",
         }
     }
 }
@@ -136,7 +139,13 @@ impl Conditions {
             let told = format!("client {client} is not within {}", list(&self.client_ip));
             return Some((Condition::Client, told));
         }
-        None
+        let when = self.when.as_ref()?;
+        let told = match request.meets(when, request.path()) {
+            Ok(true) => return None,
+            Ok(false) => format!("`{}` does not hold", when.condition),
+            Err(error) => format!("`{}` cannot be told: {error}", when.condition),
+        };
+        Some((Condition::When, told))
     }
 
     /// Why a request that both could take goes here.
@@ -171,6 +180,7 @@ impl Conditions {
             (self.headers.len(), other.headers.len(), "header condition"),
             (self.query.len(), other.query.len(), "query condition"),
             (usize::from(!self.client_ip.is_empty()), usize::from(!other.client_ip.is_empty()), "client condition"),
+            (usize::from(self.when.is_some()), usize::from(other.when.is_some()), "`when`"),
         ];
         match given.into_iter().find(|(own, its, _)| own != its) {
             Some((own, its, noun)) => {
@@ -205,6 +215,7 @@ impl Conditions {
         let client = request.client_ip().to_canonical();
         let network = self.client_ip.iter().find(|network| network.contains(&client));
         told.extend(network.map(|network| format!("client within {network}")));
+        told.extend(self.when.as_ref().map(|when| format!("`{}` holds", when.condition)));
         if self.priority != 0 {
             told.push(format!("priority {}", self.priority));
         }

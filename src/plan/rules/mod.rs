@@ -6,6 +6,7 @@ mod anonymous;
 mod api_key;
 mod ban;
 mod basic;
+mod cel;
 mod combined;
 mod consumers;
 mod cors;
@@ -35,6 +36,7 @@ use super::files::Files;
 use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
 use crate::config::template::Template;
+use crate::gateway::condition::Condition;
 use crate::gateway::issuer::{Issuer, Wanted};
 use crate::gateway::jwt::Pointer;
 use crate::gateway::limits::Limiter;
@@ -52,6 +54,8 @@ struct Known {
     /// Its place among all rules.
     index: usize,
     mode: RuleMode,
+    /// For which requests it is there; `None`: for all.
+    when: Option<Arc<Condition>>,
     does: Does,
 }
 
@@ -156,6 +160,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::ApiKey(of) => of,
         RuleKind::Ban(of) => of,
         RuleKind::Basic(of) => of,
+        RuleKind::Cel(of) => of,
         RuleKind::Cors(of) => of,
         RuleKind::ForwardAuth(of) => of,
         RuleKind::Csrf(of) => of,
@@ -211,7 +216,8 @@ impl<'a> Rules<'a> {
                     known: &known,
                 };
                 let does = of(&rule.kind).compile(here);
-                known.insert(name.as_str(), Known { index, mode: rule.mode, does });
+                let when = rule.when.as_deref().and_then(|text| cel::when(here, &does, text));
+                known.insert(name.as_str(), Known { index, mode: rule.mode, when, does });
             }
             rest = waiting;
         }
@@ -280,8 +286,11 @@ impl<'a> Rules<'a> {
         }
         let steps = |known: &Known| {
             let (index, shadow) = (known.index, known.mode == RuleMode::Shadow);
-            let link = known.does.asked.clone().map(|rule| Step::Link(Link { index, shadow, rule }));
-            link.into_iter().chain(known.does.limit.clone().map(|limit| Step::Limit(Limit { shadow, limit })))
+            let link =
+                known.does.asked.clone().map(|rule| Step::Link(Link { index, shadow, when: known.when.clone(), rule }));
+            link.into_iter().chain(
+                known.does.limit.clone().map(|limit| Step::Limit(Limit { shadow, when: known.when.clone(), limit })),
+            )
         };
         let steps: Vec<Step> = self.on(route).flat_map(steps).collect();
         Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps))))
@@ -412,6 +421,6 @@ mod tests {
     }
 
     fn rule(mode: RuleMode) -> model::Rule {
-        model::Rule { mode, kind: RuleKind::ApiKey(model::ApiKey::default()) }
+        model::Rule { mode, when: None, kind: RuleKind::ApiKey(model::ApiKey::default()) }
     }
 }

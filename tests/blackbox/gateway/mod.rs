@@ -17,6 +17,7 @@ mod servers;
 mod signature;
 mod tarpit;
 mod user_agent;
+mod when;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

@@ -4,6 +4,7 @@ mod anonymous;
 mod api_key;
 mod ban;
 mod basic;
+mod cel;
 mod combined;
 mod cors;
 mod csrf;
@@ -23,6 +24,7 @@ pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
 pub use ban::{Ban, RefusalReason, Tarpit};
 pub use basic::Basic;
+pub use cel::Cel;
 pub use combined::{AllOf, AnyOf};
 pub use cors::Cors;
 pub use csrf::Csrf;
@@ -41,12 +43,14 @@ pub use user_agent::UserAgent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[rules.NAME]`. Its `type` says what it does, and which keys it has beside `mode`.
+/// `[rules.NAME]`. Its `type` says what it does, and which keys it has beside `mode` and `when`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
     /// Whether it is carried out.
     #[serde(default)]
     pub mode: RuleMode,
+    /// For which requests it is there at all, in CEL. Absent: for all.
+    pub when: Option<String>,
     /// What it does.
     #[serde(flatten)]
     pub kind: RuleKind,
@@ -81,6 +85,8 @@ pub enum RuleKind {
     Ban(Ban),
     /// Tells consumers by the names and passwords that they send.
     Basic(Basic),
+    /// Lets in requests that meet a condition.
+    Cel(Cel),
     /// Says whose scripts browsers let read answers.
     Cors(Cors),
     /// Has a server decide of each request.

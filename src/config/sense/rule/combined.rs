@@ -25,6 +25,13 @@ pub(super) fn combined(sense: &mut Sense<'_>, name: &str, members: &[String], at
                     .help("write the mode at the rule that is made of it"),
             );
         }
+        if rule.when.is_some() {
+            sense.fault(
+                Fault::new(here.clone(), format!("`{member}` is not always there: it cannot be one of several"))
+                    .also(KeyPath::from(["rules", member, "when"]), "its condition")
+                    .help("write the condition at the rule that is made of it"),
+            );
+        }
         if rule.kind.refuses_nothing() || matches!(rule.kind, RuleKind::Quota(_) | RuleKind::RateLimit(_)) {
             let what = format!("`{member}` cannot be one of several: it does not say who may come in");
             sense.fault(Fault::new(here.clone(), what).help("name it among the rules of the route"));

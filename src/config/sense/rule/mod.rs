@@ -81,7 +81,8 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Ban(of) => ban::refusals(sense, name, &of.rules, &at),
-            RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
+            RuleKind::Cel(_) => {}
+            RuleKind::Cors(of) => cors::cors(sense, of, rule, &at),
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}

@@ -140,26 +140,3 @@ fn conditions_that_plainly_exclude_each_other_are_known() {
         assert_eq!(compiled(other).excludes(&compiled(one)), excludes, "{other} / {one}");
     }
 }
-
-/// By hand: `cargo test --release --lib condition::tests::asked::what_a_condition_costs -- --ignored --nocapture`.
-#[test]
-#[ignore = "a figure, which a busy machine makes no good"]
-fn what_a_condition_costs() {
-    let said = Said::new();
-    for text in [
-        "request.headers[\"x-beta\"] == \"1\" || !tls.enabled",
-        "request.method in ['GET', 'POST'] && request.path.startsWith('/v1/')",
-        "client.ip.in_cidr('10.0.0.0/8')",
-        "request.path.matches('^/v[0-9]+/orders$')",
-        "consumer.groups.exists(group, group.startsWith('eu'))",
-    ] {
-        let condition = compiled(text);
-        let start = std::time::Instant::now();
-        const TIMES: u32 = 1_000_000;
-        for _ in 0..TIMES {
-            assert!(std::hint::black_box(&condition).holds(&said).is_ok());
-            said.asked.borrow_mut().clear();
-        }
-        println!("{:>6.0} ns  {text}", start.elapsed().as_nanos() as f64 / f64::from(TIMES));
-    }
-}
