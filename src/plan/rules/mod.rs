@@ -17,8 +17,11 @@ mod opa;
 mod rate_limit;
 mod server;
 mod signature;
+mod transform;
 
 pub use lasting::{KeptQuota, Lasting};
+pub use transform::BodyEdit;
+pub(super) use transform::{Transformed, bodies};
 
 use super::Plan;
 use super::compile::{fault, key_path};
@@ -61,6 +64,8 @@ struct Does {
     told: Option<ToldOf>,
     /// It says whose scripts may read answers.
     cors: Option<Arc<Cors>>,
+    /// It changes requests and answers on their way.
+    transform: Option<Arc<Transformed>>,
     /// It finds out who asks.
     identifies: bool,
     /// It takes clients for somebody without proof.
@@ -135,6 +140,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Opa(of) => of,
         RuleKind::RateLimit(of) => of,
         RuleKind::Signature(of) => of,
+        RuleKind::Transform(of) => &**of,
     }
 }
 
@@ -241,6 +247,11 @@ impl<'a> Rules<'a> {
             Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limit.limiter.clone() })
         };
         self.0.iter().filter_map(counted).collect()
+    }
+
+    /// What a route's rules change on the way, in the order in which it names them.
+    pub(super) fn transforms(&self, route: &model::Route) -> Vec<Arc<Transformed>> {
+        self.on(route).filter_map(|known| known.does.transform.clone()).collect()
     }
 
     /// Whose scripts may read a route's answers; `None`: no rule says so.

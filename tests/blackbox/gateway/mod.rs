@@ -8,6 +8,7 @@ mod places;
 mod rate_limit;
 mod servers;
 mod signature;
+mod transform;
 
 use crate::support::Target;
 use crate::support::proxy::{Directory, ringway};

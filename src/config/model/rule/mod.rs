@@ -12,6 +12,7 @@ mod opa;
 mod rate_limit;
 mod server;
 mod signature;
+mod transform;
 
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
@@ -25,6 +26,7 @@ pub use opa::Opa;
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 pub use server::{AuthServer, WhenAway};
 pub use signature::Signature;
+pub use transform::{BodyEdits, Transform, TransformedRequest, TransformedResponse};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,8 @@ pub enum RuleKind {
     RateLimit(RateLimit),
     /// Tells consumers by the signatures of their requests.
     Signature(Signature),
+    /// Changes requests and answers on their way.
+    Transform(Box<Transform>),
 }
 
 impl RuleKind {

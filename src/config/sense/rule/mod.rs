@@ -7,6 +7,7 @@ mod ip;
 mod rate_limit;
 mod realm;
 mod signature;
+mod transform;
 
 use super::Sense;
 use crate::config::model::{Config, Route, Rule, RuleKind, RuleMode};
@@ -74,6 +75,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
+            RuleKind::Transform(of) => transform::transform(sense, name, of, rule.mode, &at),
         }
     }
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
