@@ -98,6 +98,7 @@ fn encode_request_head(bencher: Bencher<'_, '_>, name: &str) {
     let mut head = RequestHead::default();
     let incoming = request(text, &mut head);
     let onward = Onward {
+        method: None,
         path: None,
         query: None,
         host: HostLine::Client { fallback: b"10.0.0.1:8080" },

@@ -6,6 +6,7 @@ use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::names;
 use super::patterns;
+use super::pointer;
 use super::protected;
 use super::rate::{Rate, RequestRate};
 use super::template::{Captured, Template};
@@ -183,6 +184,8 @@ formats! {
         };
     "captured" ["string"] type Captured, "a value", "write text with fields: \"/users/{id}\"",
         |text, _| text.parse::<Captured>().map(|t| t.to_string());
+    "json-path" ["string"] mark JsonPath, "a path into JSON", "write \"/user/name\", or \"/items/*/id\" for all items",
+        |text, _| pointer::steps(text).map(|_| text.to_owned());
     "regex" ["string"] mark Regex, "a regex", "write \"^/users/(?<id>[0-9]+)$\"", |text, _| patterns::pattern(text);
     "cookie-name" ["string"] mark CookieName, "a cookie's name", "write \"RWSRV\"",
         |text, _| patterns::header_name(text).map(|_| text.to_owned());

@@ -16,6 +16,7 @@ mod logs;
 pub mod model;
 mod names;
 mod patterns;
+pub mod pointer;
 mod protected;
 pub mod rate;
 mod read;
@@ -34,6 +35,7 @@ pub mod words;
 pub use patterns::client_address;
 pub use report::Report;
 pub use sources::{Fault, KeyPath, Sources};
+pub use units::Invalid;
 pub use walk::{choice, nearest};
 
 use model::Config;

@@ -8,7 +8,7 @@ use crate::observe::access::{HEADERS, fields};
 use std::fmt;
 use std::str::FromStr;
 
-text_form!(Captured, Template);
+text_form!(Captured, Template, Text);
 
 /// A template, as it was written and compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub struct Template {
 /// A template in which names of its own stand for what a regex has captured: `"/users/{id}/{1}"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured(pub Template);
+
+/// A template for a text that may hold anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub Template);
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +99,7 @@ impl FromStr for Template {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        patterns::header_value(text)?;
         Self::read(text, Piece::named)
     }
 }
@@ -110,7 +115,22 @@ impl FromStr for Captured {
             true => Ok(Piece::Captured(name.to_owned())),
             false => Piece::named(name),
         };
+        patterns::header_value(text)?;
         Template::read(text, named).map(Self)
+    }
+}
+
+impl FromStr for Text {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Template::read(text, Piece::named).map(Self)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -124,7 +144,6 @@ impl Template {
     fn read(text: &str, named: impl Fn(&str) -> Result<Piece, Invalid>) -> Result<Self, Invalid> {
         let unpaired =
             || Invalid::new("it has a brace without its other half").help("write \"{{\" and \"}}\" for braces");
-        patterns::header_value(text)?;
         let (mut pieces, mut literal) = (Vec::new(), Vec::new());
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {

@@ -5,6 +5,7 @@ use super::formats::{self, Format};
 use super::report::{Entry, File, Place};
 use super::schema::kind;
 use super::sources::KeyPath;
+use super::template::Text;
 use super::tree::{Node, Table, Value};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
@@ -66,6 +67,9 @@ impl<'a> Walker<'a> {
             Ok(schema) => schema,
             Err(noun) => return self.wrong_type(node, &noun, None, path),
         };
+        if schema["format"] == "json" {
+            return self.json(node, path);
+        }
         if let Some(forms) = schema["oneOf"].as_array().filter(|forms| kind(&forms[0]).is_some()) {
             return self.form(node, forms, path);
         }
@@ -164,6 +168,34 @@ impl<'a> Walker<'a> {
             }
         }
         Some(Json::Object(json))
+    }
+
+    /// A value of any kind, whose texts are templates.
+    fn json(&mut self, node: &Node, path: &KeyPath) -> Option<Json> {
+        match &node.value {
+            Value::Text { text, .. } => match text.parse::<Text>() {
+                Ok(_) => Some(text.as_str().into()),
+                Err(invalid) => {
+                    let what = format!("{} is not a value: {}", self.written(node), invalid.what);
+                    self.fault(node, &node.at, what, invalid.help, path)
+                }
+            },
+            Value::Integer(number) => Some((*number).into()),
+            Value::Fraction(number) => match number.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+                Some(number) => Some(Json::Number(number)),
+                None => self.wrong_type(node, "a value that JSON has", None, path),
+            },
+            Value::Boolean(boolean) => Some((*boolean).into()),
+            Value::List(items) => {
+                let each = items.iter().enumerate().map(|(at, item)| self.json(item, &path.child(at)));
+                each.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Json::Array)
+            }
+            Value::Table(table) => {
+                let each = table.iter().map(|(name, value)| Some((name.clone(), self.json(value, &path.child(name))?)));
+                each.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Json::Object)
+            }
+            Value::Other(_) | Value::Lost => self.wrong_type(node, "a value that JSON has", None, path),
+        }
     }
 
     fn unknown(&mut self, name: &str, node: &Node, schema: &'a Json, path: &KeyPath) {

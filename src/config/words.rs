@@ -56,6 +56,13 @@ impl fmt::Display for RetryOn {
     }
 }
 
+impl StatusRanges {
+    /// Whether it has this status.
+    pub fn has(&self, status: u16) -> bool {
+        self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    }
+}
+
 impl FromStr for StatusRanges {
     type Err = Invalid;
 

@@ -4,6 +4,7 @@
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
+use crate::plan::Action;
 use crate::tls::Demand;
 
 /// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
@@ -61,6 +62,17 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         let edits: Vec<String> = edits.response.iter().map(ToString::to_string).collect();
         if !edits.is_empty() {
             notes.push(format!("of the answer's headers: {}", edits.join("; ")));
+        }
+    }
+    if let Some(Action::Forward(rule)) =
+        course.route.and_then(|route| plan.routes.get(route)).map(|route| &route.action)
+        && let Some(bodies) = &rule.bodies
+    {
+        for (whose, edits) in [("a request", &bodies.request), ("an answer", &bodies.response)] {
+            let told: Vec<&str> = edits.iter().flat_map(|edit| &edit.told).map(String::as_str).collect();
+            if !told.is_empty() {
+                notes.push(format!("of the JSON body of {whose}: {}", told.join("; ")));
+            }
         }
     }
     notes

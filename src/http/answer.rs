@@ -9,6 +9,7 @@ mod replaced;
 use super::body::{Body, BodyError};
 use super::buffer::{self, Begun};
 use super::cached::{self, Filler};
+use super::coded::edited::{Verdict, weaken};
 use super::connection::Connection;
 use super::exchange::Exchange;
 use super::h1::{self, Framing, Limits, Parsed, Question, Scan};
@@ -363,7 +364,20 @@ impl<'a> Answer<'a> {
         if let Some(caching) = &self.transfer.rule.cache {
             cached::answered(exchange, caching, self.transfer.path, &held);
         }
-        let edited = self.edited(exchange, &held[..answer.head_len]);
+        let mut edited = self.edited(exchange, &held[..answer.head_len]);
+        match self.body_verdict(exchange, edited.as_deref().unwrap_or(&held)) {
+            Verdict::Leave => {}
+            Verdict::WeakTag => {
+                let text = edited.get_or_insert_with(|| held[..answer.head_len].to_vec());
+                weaken(&mut exchange.heads.response, text);
+            }
+            Verdict::Edit(coding) => {
+                return Box::pin(self.pass_edited(exchange, answer, held, edited, (Ok(coding), silence))).await;
+            }
+            Verdict::Refuse(word) => {
+                return Box::pin(self.pass_edited(exchange, answer, held, edited, (Err(word), silence))).await;
+            }
+        }
         if let Some(rule) = &self.transfer.rule.compress
             && let Some(recoding) = self.recoding(exchange, rule, answer, edited.as_deref().unwrap_or(&held))
         {

@@ -352,7 +352,7 @@ fn onward(
         head,
         cached,
         websocket,
-        repeatable: is_repeatable(&rule.retry.methods, request, text),
+        repeatable: is_repeatable(&rule, request, text),
         coding: rule.compress.as_ref().map(|compress| coded::offer(compress, request, text)),
         rule,
     }))

@@ -196,6 +196,12 @@ impl Exchange<'_> {
                 Served::Elsewhere(forward, received) => (forward, path, received),
             },
         };
+        if forward.edits_answers() {
+            // A part of a body cannot be edited, and would show what is to be removed.
+            let Self { heads, text, .. } = &mut *self;
+            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
+            heads.request.fields.retain(|field| !is_part(field.name.of(text)));
+        }
         match &forward.cache {
             None => forward::forward(self, &forward, path, &incoming, received).await,
             Some(caching) => match cached::quick(self, &forward, caching, path, &incoming) {

@@ -64,7 +64,13 @@ pub(super) async fn forward(
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
     let promised = exchange.heads.who.promised.take();
+    // What was promised of a body is what its client has sent, and not what becomes of it.
+    let edited = match promised {
+        None => edit_body(exchange, rule, incoming, &mut body).await?,
+        Some(_) => None,
+    };
     let held = match (rule.buffer_request, &promised) {
+        (_, None) if edited.is_some() => edited,
         (most, Some(promised)) if !body.is_ended() => {
             let most = promised.most.max(most.unwrap_or(0));
             Some(Box::pin(buffer::hold(exchange, rule, most, incoming, &mut body)).await?)
@@ -74,8 +80,8 @@ pub(super) async fn forward(
         }
         _ => None,
     };
-    if let Some(promised) = promised
-        && let Err(reply) = Box::pin(keeps(&promised, &mut body)).await
+    if let Some(promised) = &promised
+        && let Err(reply) = Box::pin(keeps(promised, &mut body)).await
     {
         exchange.answer(reply, !body.is_ended()).await;
         return match exchange.keep_alive && body.is_ended() {
@@ -86,6 +92,13 @@ pub(super) async fn forward(
             }
         };
     }
+    let held = match promised {
+        Some(_) => {
+            let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
+            edit_body(exchange, rule, incoming, &mut body).await?.or(held)
+        }
+        None => held,
+    };
     let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
     if !body.is_ended() && !body.is_aside() {
         keep(exchange, rule, incoming, &mut body);
@@ -145,6 +158,21 @@ async fn keeps(promised: &Promised, body: &mut Body) -> Result<(), Reply> {
     content.end().map_err(|why| refused(400, why.word()))
 }
 
+/// Edits the body of a request as rules say; `Some(None)`: they do not. `None`: it was answered instead, or its client has left.
+async fn edit_body(
+    exchange: &mut Exchange<'_>,
+    rule: &plan::Forward,
+    incoming: &Incoming,
+    body: &mut Body,
+) -> Option<Option<Box<buffer::Held>>> {
+    match &rule.bodies {
+        Some(bodies) if !bodies.request.is_empty() => {
+            Box::pin(buffer::edit(exchange, &bodies.request, incoming, body)).await.ok()
+        }
+        _ => Some(None),
+    }
+}
+
 /// Finds what targets get as path and query, before one is chosen.
 #[cold]
 fn rewrites(exchange: &mut Exchange<'_>, rewrite: &Rewrite, rule: &plan::Forward, path: Path) -> Result<(), Reply> {
@@ -163,8 +191,7 @@ fn keep(exchange: &Exchange<'_>, rule: &plan::Forward, incoming: &Incoming, body
     let Connection { era, lane, .. } = exchange.connection;
     let pool = era.pools[rule.pool].pool();
     // A target of HTTP/2 may say that it has not looked at a request, whatever its method.
-    let useful =
-        pool.protocol != Protocol::Http1 || is_repeatable(&rule.retry.methods, &exchange.heads.request, &exchange.text);
+    let useful = pool.protocol != Protocol::Http1 || is_repeatable(rule, &exchange.heads.request, &exchange.text);
     let most = rule.retry.body.saturating_sub(body.first().len());
     let fits = match incoming.framing {
         Framing::Length(length) => usize::try_from(length).is_ok_and(|length| length <= rule.retry.body),
@@ -266,7 +293,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
 
     /// Whether it may be sent again although a target may have seen it, if its body allows.
     fn may_be_sent_twice(&self) -> bool {
-        is_repeatable(&self.rule.retry.methods, &self.exchange.heads.request, &self.exchange.text)
+        is_repeatable(self.rule, &self.exchange.heads.request, &self.exchange.text)
     }
 
     /// Whether its client belongs to one target and is to go to no other.

@@ -377,6 +377,8 @@ impl RequestHead {
 pub struct ResponseHead {
     /// The status code, 100 to 999.
     pub status: u16,
+    /// The status that clients are told in its place.
+    pub told: Option<u16>,
     /// The reason phrase; empty if there was none or it was not ASCII.
     pub reason: Span,
     /// The version.
@@ -386,6 +388,11 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// The status that clients are told.
+    pub fn told(&self) -> u16 {
+        self.told.unwrap_or(self.status)
+    }
+
     /// Makes it ready for the next head, keeping its capacity.
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);

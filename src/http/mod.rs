@@ -24,6 +24,7 @@ pub mod h1;
 mod h2;
 pub mod head;
 mod hedge;
+mod json;
 mod kept;
 mod link;
 mod onward;

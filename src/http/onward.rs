@@ -6,8 +6,8 @@ use super::coded;
 use super::connection::PeerText;
 use super::edit::Rewritten;
 use super::forward::Path;
-use super::h1::{self, Forwarding, HostLine, Incoming, Onward, Style};
-use super::head::RequestHead;
+use super::h1::{self, Forwarding, Framing, HostLine, Incoming, Onward, Style};
+use super::head::{Method, RequestHead};
 use crate::net::Peer;
 use crate::plan::{self, Host, Http, Listener, path};
 use crate::upstream::{Sticky, Target};
@@ -38,15 +38,28 @@ impl Leaving<'_> {
     /// Writes the head that the target gets. `normal` is the room that holds the normal path where the raw one is not.
     pub(super) fn encode(&self, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
         match &self.rule.compress {
-            None => self.write(head, text, normal, out),
-            Some(compress) => self.encode_recoded(compress, head, text, normal, out),
+            None if !self.rule.edits_answers() => self.write(head, text, normal, out),
+            compress => self.encode_recoded(compress.as_deref(), head, text, normal, out),
         }
     }
 
-    /// The same where answers are recoded. Kept out of the way of all others.
+    /// The same where answers are recoded or edited. Kept out of the way of all others.
     #[inline(never)]
-    fn encode_recoded(&self, by: &plan::Compress, head: &RequestHead, text: &[u8], normal: &[u8], out: &mut Vec<u8>) {
-        match coded::onward(by, head, text) {
+    fn encode_recoded(
+        &self,
+        by: Option<&plan::Compress>,
+        head: &RequestHead,
+        text: &[u8],
+        normal: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let mut changed = by.and_then(|by| coded::onward(by, head, text));
+        if self.rule.edits_answers() {
+            // What is edited has to be read.
+            let (head, text) = changed.get_or_insert_with(|| (head.clone(), text.to_vec()));
+            head.fields.retain(|field| !field.name.of(text).eq_ignore_ascii_case(b"accept-encoding"));
+        }
+        match changed {
             None => self.write(head, text, normal, out),
             Some((head, text)) => self.write(&head, &text, normal, out),
         }
@@ -77,14 +90,20 @@ impl Leaving<'_> {
             },
             certificate: self.certificate,
         };
+        let method = rule.method.as_deref().filter(|_| head.method != Method::Head && !incoming.websocket);
         let onward = Onward {
+            method: method.map(str::as_bytes),
             path: match self.rewritten {
                 Some(rewritten) => Some(&rewritten.path),
                 None => onward_path(rule, self.path, head.path.of(text), normal),
             },
             query: self.rewritten.and_then(|rewritten| rewritten.query.as_deref()),
             host,
-            framing: incoming.framing,
+            framing: match (incoming.framing, method) {
+                // RFC 9110 §8.6: whoever is asked by such a method expects a body.
+                (Framing::None, Some("POST" | "PUT" | "PATCH")) => Framing::Length(0),
+                (framing, _) => framing,
+            },
             expects_continue: incoming.expects_continue,
             websocket: incoming.websocket && http.websocket,
             accepts_trailers: incoming.accepts_trailers,

@@ -221,6 +221,11 @@ impl Exchange<'_> {
         }
     }
 
+    /// Counts what the rule at this place has said of a body. `admitted`: the request goes on.
+    pub(super) fn count_body(&mut self, rule: usize, admitted: bool) {
+        self.count_preflight(rule, admitted);
+    }
+
     /// Counts what the rule at this place has said to a browser that asks beforehand.
     pub(super) fn count_preflight(&mut self, rule: usize, admitted: bool) {
         let counts = self.connection.era.counters.rule(rule);

@@ -3,10 +3,10 @@
 //! What always holds: a request that may have reached a target is sent again only if its method is idempotent
 //! (RFC 9110 §9.2.2), all of its body is still held, and not a byte of an answer has come.
 
-use super::head::RequestHead;
+use super::head::{Method, RequestHead};
 use super::transfer::Transfer;
 use crate::observe::reason::{Failure, Retried};
-use crate::plan::{Methods, Retry};
+use crate::plan::{self, Methods, Retry};
 use crate::upstream::{Local, Tried};
 
 /// The tries of one request.
@@ -150,7 +150,17 @@ pub(super) fn is_granted(retry: &Retry) -> bool {
 }
 
 /// Whether a request may be sent again although a target may have seen it.
-pub(super) fn is_repeatable(methods: &Methods, head: &RequestHead, text: &[u8]) -> bool {
+pub(super) fn is_repeatable(rule: &plan::Forward, head: &RequestHead, text: &[u8]) -> bool {
+    let sent = rule.method.as_deref().filter(|_| head.method != Method::Head);
+    is_among(&rule.retry.methods, head, text)
+        && sent.is_none_or(|sent| match &rule.retry.methods {
+            Methods::Idempotent => Method::of(sent.as_bytes()).is_idempotent(),
+            Methods::All => true,
+            Methods::List(methods) => methods.iter().any(|method| **method == *sent.as_bytes()),
+        })
+}
+
+fn is_among(methods: &Methods, head: &RequestHead, text: &[u8]) -> bool {
     match methods {
         Methods::Idempotent => head.method.is_idempotent(),
         Methods::All => true,
@@ -228,7 +238,7 @@ mod tests {
             let mut head = RequestHead::default();
             head.method = crate::http::head::Method::of(method);
             head.method_text = crate::http::head::Span { start: 0, end: method.len() as u32 };
-            is_repeatable(methods, &head, method)
+            is_among(methods, &head, method)
         };
         let list = Methods::List([&b"POST"[..], b"PATCH"].map(Box::from).into());
         assert!(may(&Methods::Idempotent, b"GET") && !may(&Methods::Idempotent, b"POST"));

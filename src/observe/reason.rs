@@ -59,6 +59,10 @@ words! {
         TooManyHeaders = "too-many-headers",
         /// The body is larger than `limits.request_body` (413).
         BodyTooLarge = "body-too-large",
+        /// A body that a rule is to edit is no JSON that all read alike (400).
+        BadBody = "bad-body",
+        /// A body is of another type, or in another coding, than a rule takes (415).
+        MediaType = "media-type",
         /// Not HTTP/1.0 or 1.1 (505).
         Version = "version",
         /// A method that is not passed on, such as CONNECT (501), or that files do not know (405).
@@ -93,7 +97,8 @@ words! {
         NoFile = "no-file",
         /// A file could not be read (403, 500, 503), or was cut short while it was sent.
         File = "file",
-        /// What was buffered of a body on the disk could not be read again (500, or the answer was cut).
+        /// What was buffered of a body on the disk could not be read again (500, or the answer was cut), or a body that has to be held
+        /// has no room (503).
         Buffer = "buffer",
         /// The head did not arrive within `request_head` (408).
         HeadTimeout = "head-timeout",
@@ -209,6 +214,9 @@ words! {
         TunnelTimeout = "tunnel-timeout",
         /// The target's answer breaks RFC 9112 or the WebSocket handshake.
         BadResponse = "bad-response",
+        /// The body of the target's answer could not be edited: it is no JSON that all read alike, a part of one, or in a coding that is
+        /// not known.
+        BadBody = "bad-body",
         /// The target said that it had not looked at the request (GOAWAY, REFUSED_STREAM), and it could not be sent again.
         Unprocessed = "unprocessed",
         /// An answer with a status that was tried again.

@@ -88,8 +88,8 @@ pub(super) fn note_uses(stores: &mut [Store], routes: &[Route], fronted: bool) {
 }
 
 /// Who a route asks, and how.
-fn origin(route: &model::Route) -> u64 {
-    let asked = (&route.pool, &route.strip_prefix, &route.host, &route.rewrite, &route.request);
+fn origin(route: &model::Route, asks: &[u64]) -> u64 {
+    let asked = (&route.pool, &route.strip_prefix, &route.host, &route.rewrite, &route.request, asks);
     // It is made of texts and numbers alone.
     xxh3_64(&serde_json::to_vec(&asked).unwrap_or_default())
 }
@@ -100,7 +100,7 @@ pub(super) fn compile(
     route: &model::Route,
     cache: &RouteCache,
     stores: &[Store],
-    (identified, secret): (bool, &[String]),
+    (identified, secret, asks): (bool, &[String], &[u64]),
 ) -> Result<Arc<Caching>, Fault> {
     let Some(index) = stores.iter().position(|store| store.shared.name == cache.store) else {
         return Err(fault(&["routes", name, "cache"], format!("no cache is named `{}`", cache.store), None));
@@ -141,7 +141,7 @@ pub(super) fn compile(
         key: key_rules(&cache.key, secret),
         collapse: cache.collapse,
         status_header: cache.status_header,
-        origin: origin(route),
+        origin: origin(route, asks),
         identified,
     }))
 }

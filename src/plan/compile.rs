@@ -5,7 +5,7 @@ use super::files::Files;
 use super::live;
 use super::rewrite::Rewrite;
 use super::router::{Conditions, Router};
-use super::rules::{Issuers, Rules};
+use super::rules::{Issuers, Rules, bodies};
 use super::sticky;
 use super::tracing;
 use super::{
@@ -372,9 +372,14 @@ fn compile_route(
         faults.extend(found);
         None
     });
-    let edits = Edits::compile(route, told, rules.answer_edits(route));
-    let cache =
-        route.cache.as_ref().map(|cache| cache::compile(name, route, cache, caches, (identified, &secret))).transpose();
+    let transforms = rules.transforms(route);
+    let edits = Edits::compile(route, told, rules.answer_edits(route), &transforms);
+    let asks: Vec<u64> = transforms.iter().map(|rule| rule.asks).collect();
+    let cache = route
+        .cache
+        .as_ref()
+        .map(|cache| cache::compile(name, route, cache, caches, (identified, &secret, &asks)))
+        .transpose();
     let cache = cache.unwrap_or_else(|fault| {
         faults.push(fault);
         None
@@ -400,7 +405,13 @@ fn compile_route(
                 hedge: route.hedge.map(|hedge| hedge.after.0),
                 priority_class: route.priority_class,
                 edits: edits.clone(),
-                rewrite: Rewrite::compile(route, secret),
+                rewrite: Rewrite::compile(
+                    route,
+                    transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
+                    secret,
+                ),
+                method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
+                bodies: bodies(&transforms),
                 buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 buffer_disk: route.buffer.disk.map(|size| size.0),

@@ -1,9 +1,11 @@
 //! What a route changes in the heads that pass: compiled once, applied by whoever writes them.
 
 use super::rewrite::Back;
+use super::rules::Transformed;
 use super::security;
 use crate::config::model::{self, HeaderEdits};
 use crate::config::template::Template;
+use crate::config::words::StatusRanges;
 use crate::gateway::Told;
 use crate::gateway::cors::{self, Cors};
 use crate::gateway::jwt::Pointer;
@@ -44,17 +46,29 @@ pub enum Edit {
     Told(Box<str>),
     /// Those that tell of limits, in place of what an answer says of that.
     Limits(Arc<Told>),
+    /// This status in place of a target's.
+    Status(u16),
+    /// These, of an answer with one of these statuses.
+    Within(StatusRanges, Vec<Edit>),
 }
 
 impl Edits {
     /// Those of a route, behind what its rules change in requests and in answers; `None`: it changes nothing.
-    pub(super) fn compile(route: &model::Route, told: Vec<Edit>, answered: Vec<Edit>) -> Option<Arc<Self>> {
+    pub(super) fn compile(
+        route: &model::Route,
+        told: Vec<Edit>,
+        answered: Vec<Edit>,
+        rules: &[Arc<Transformed>],
+    ) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
         response.extend(answered);
+        response.extend(rules.iter().flat_map(|rule| rule.response.clone()));
         response.extend(compile(own));
-        let request = told.into_iter().chain(compile(&route.request.headers)).collect();
-        let edits = Self { request, response, back: Back::compile(route) };
+        let by_rules = rules.iter().flat_map(|rule| rule.request.clone());
+        let request = told.into_iter().chain(by_rules).chain(compile(&route.request.headers)).collect();
+        let moved = rules.iter().any(|rule| rule.step.as_ref().is_some_and(|step| step.path.is_some()));
+        let edits = Self { request, response, back: Back::compile(route, moved) };
         let is_idle = edits.request.is_empty() && edits.response.is_empty() && edits.back.is_none();
         (!is_idle).then(|| Arc::new(edits))
     }
@@ -70,6 +84,7 @@ impl Edit {
             Self::Claim(name, ..) => name,
             Self::Cors(_) => cors::LINES[0],
             Self::Limits(_) => Told::FIELDS[1],
+            Self::Status(_) | Self::Within(..) => "",
         }
     }
 }
@@ -88,11 +103,20 @@ impl fmt::Display for Edit {
             Self::Claim(name, _, at) => write!(f, "set {name}: the claim {at}"),
             Self::Limits(_) => f.write_str("set RateLimit"),
             Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
+            Self::Status(status) => write!(f, "answer {status}"),
+            Self::Within(statuses, edits) => {
+                write!(f, "of {statuses}: ")?;
+                edits.iter().enumerate().try_for_each(|(place, edit)| match place {
+                    0 => write!(f, "{edit}"),
+                    _ => write!(f, ", {edit}"),
+                })
+            }
         }
     }
 }
 
-fn compile(edits: &HeaderEdits) -> Vec<Edit> {
+/// Edits as a table of the configuration has them.
+pub(super) fn compile(edits: &HeaderEdits) -> Vec<Edit> {
     let name = |name: &String| name.as_str().into();
     let removed = edits.remove.iter().map(|removed| Edit::Remove(name(removed)));
     let renamed = edits.rename.iter().map(|(from, to)| Edit::Rename(name(from), name(to)));

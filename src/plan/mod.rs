@@ -56,8 +56,8 @@ pub use guard::Guard;
 pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
-pub use rewrite::{Back, Query, Rewrite};
-pub use rules::{Counted, KeptQuota, Lasting};
+pub use rewrite::{Back, Query, Rewrite, Step};
+pub use rules::{BodyEdit, Counted, KeptQuota, Lasting};
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use tracing::{Collector, Tracing};
@@ -359,6 +359,10 @@ pub struct Forward {
     pub edits: Option<Arc<Edits>>,
     /// What of a request's URL targets see otherwise; `None`: what `strip_prefix` and `host` say alone.
     pub rewrite: Option<Arc<Rewrite>>,
+    /// The method that targets are asked by in place of the client's; see [`Forward::method`].
+    pub method: Option<Box<str>>,
+    /// What rules change in JSON bodies; `None`: nothing.
+    pub bodies: Option<Arc<Bodies>>,
     /// How targets are told that clients came; `None`: as they did.
     pub scheme: Option<&'static str>,
     /// Bytes of a request's body that are taken before a target is chosen; `None`: it streams.
@@ -373,6 +377,15 @@ pub struct Forward {
     pub cache: Option<Arc<Caching>>,
     /// How its answers are compressed; `None`: they are not.
     pub compress: Option<Arc<Compress>>,
+}
+
+/// What rules change in JSON bodies, in their order.
+#[derive(Debug, Default)]
+pub struct Bodies {
+    /// Of requests.
+    pub request: Vec<Arc<BodyEdit>>,
+    /// Of answers.
+    pub response: Vec<Arc<BodyEdit>>,
 }
 
 /// The `Host` that a target sees.
@@ -522,6 +535,11 @@ impl Forward {
         self.request_body.or(all.request_body).unwrap_or(u64::MAX)
     }
 
+    /// Whether rules edit the bodies of its answers.
+    pub fn edits_answers(&self) -> bool {
+        self.bodies.as_ref().is_some_and(|bodies| !bodies.response.is_empty())
+    }
+
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
         Self {
@@ -533,6 +551,8 @@ impl Forward {
             priority_class: 0,
             edits: None,
             rewrite: None,
+            method: None,
+            bodies: None,
             scheme: None,
             buffer_request: None,
             buffer_response: None,

@@ -10,18 +10,25 @@ use std::sync::Arc;
 /// What of a request's URL its targets see otherwise.
 #[derive(Debug)]
 pub struct Rewrite {
-    /// Where path and query are changed at all.
-    pub pattern: Option<Regex>,
-    /// The path in place of the client's.
-    pub path: Option<Template>,
-    /// What is put before the path; without a slash at its end.
+    /// What its rules change, in their order, and then the route itself.
+    pub steps: Vec<Arc<Step>>,
+    /// What is put before the path then; without a slash at its end.
     pub add_prefix: Box<str>,
-    /// What becomes of the query; `None`: it passes.
-    pub query: Option<Query>,
     /// Parameters by which clients prove themselves, which never pass.
     pub secret: Vec<String>,
     /// Forms of a path that the route lets pass.
     pub allowed: Forms,
+}
+
+/// A change of path and query.
+#[derive(Debug)]
+pub struct Step {
+    /// Where anything is changed at all.
+    pub pattern: Option<Regex>,
+    /// The path in place of what there is.
+    pub path: Option<Template>,
+    /// What becomes of the query; `None`: it passes.
+    pub query: Option<Query>,
 }
 
 /// What becomes of a query.
@@ -31,6 +38,8 @@ pub struct Query {
     pub keep: Option<Vec<String>>,
     /// Parameters that do not.
     pub remove: Vec<String>,
+    /// Those that pass under another name, in place of those that have it.
+    pub rename: Vec<(String, String)>,
     /// Those with a value in place of all of their name.
     pub set: Vec<(String, Template)>,
     /// Those with a value where there is none of their name.
@@ -50,12 +59,11 @@ pub struct Back {
     pub maps_paths: bool,
 }
 
-impl Rewrite {
-    /// That of a route, whose clients prove themselves by `secret` parameters; `None`: nothing is changed but by `strip_prefix` and `host`.
-    pub fn compile(route: &model::Route, secret: Vec<String>) -> Option<Arc<Self>> {
-        let model::Rewrite { pattern, path, add_prefix, query, .. } = &route.rewrite;
+impl Step {
+    /// That of these keys; `None`: they change nothing.
+    pub(super) fn compile(pattern: Option<&str>, path: Option<&Captured>, query: &QueryEdits) -> Option<Arc<Self>> {
         let changes_query = *query != QueryEdits::default();
-        if path.is_none() && add_prefix.is_none() && !changes_query && secret.is_empty() {
+        if path.is_none() && !changes_query {
             return None;
         }
         let values = |map: &BTreeMap<String, Captured>| {
@@ -63,16 +71,32 @@ impl Rewrite {
         };
         Some(Arc::new(Self {
             // It was checked when it was read.
-            pattern: pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()),
-            path: path.as_ref().map(|path| path.0.clone()),
-            add_prefix: prefix(add_prefix.as_deref()),
+            pattern: pattern.and_then(|pattern| Regex::new(pattern).ok()),
+            path: path.map(|path| path.0.clone()),
             query: changes_query.then(|| Query {
                 keep: query.keep.clone(),
                 remove: query.remove.clone(),
+                rename: query.rename.clone().into_iter().collect(),
                 set: values(&query.set),
                 add: values(&query.add),
                 append: values(&query.append),
             }),
+        }))
+    }
+}
+
+impl Rewrite {
+    /// That of a route, whose rules take these steps, and whose clients prove themselves by `secret` parameters; `None`: nothing is
+    /// changed but by `strip_prefix` and `host`.
+    pub fn compile(route: &model::Route, mut steps: Vec<Arc<Step>>, secret: Vec<String>) -> Option<Arc<Self>> {
+        let model::Rewrite { pattern, path, add_prefix, query, .. } = &route.rewrite;
+        steps.extend(Step::compile(pattern.as_deref(), path.as_ref(), query));
+        if steps.is_empty() && add_prefix.is_none() && secret.is_empty() {
+            return None;
+        }
+        Some(Arc::new(Self {
+            steps,
+            add_prefix: prefix(add_prefix.as_deref()),
             secret,
             allowed: route
                 .allow_in_path
@@ -84,15 +108,16 @@ impl Rewrite {
 }
 
 impl Back {
-    /// That of a route; `None`: nothing is put back.
-    pub(super) fn compile(route: &model::Route) -> Option<Self> {
+    /// That of a route; `None`: nothing is put back. `moved`: its rules change paths.
+    pub(super) fn compile(route: &model::Route, moved: bool) -> Option<Self> {
         let model::Rewrite { path, add_prefix, back, .. } = &route.rewrite;
-        let moves = route.strip_prefix.is_some() || path.is_some() || add_prefix.is_some();
+        let moved = moved || path.is_some();
+        let moves = route.strip_prefix.is_some() || moved || add_prefix.is_some();
         let wanted = back.unwrap_or(moves || route.host != model::HostPolicy::Client);
         (wanted && route.pool.is_some()).then(|| Self {
             client_prefix: prefix(route.strip_prefix.as_deref()),
             target_prefix: prefix(add_prefix.as_deref()),
-            maps_paths: path.is_none(),
+            maps_paths: !moved,
         })
     }
 }

@@ -28,7 +28,7 @@ pub struct Rewrite {
     pub back: Option<bool>,
 }
 
-/// Edits of a query, done in this order: keep, remove, set, add, append. Names are compared decoded.
+/// Edits of a query, done in this order: keep, remove, rename, set, add, append. Names are compared decoded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryEdits {
@@ -38,6 +38,9 @@ pub struct QueryEdits {
     /// Parameters that do not pass.
     #[schemars(with = "Vec<QueryKey>")]
     pub remove: Vec<String>,
+    /// Parameters that pass under another name, in place of those that have it.
+    #[schemars(with = "BTreeMap<String, QueryKey>", extend("propertyNames" = { "format": "query-key" }))]
+    pub rename: BTreeMap<String, String>,
     /// Parameters with their values, in place of all of their name; without them where a value is nothing.
     #[schemars(extend("propertyNames" = { "format": "query-key" }))]
     pub set: BTreeMap<String, Captured>,

@@ -6,17 +6,20 @@ use crate::config::sources::{Fault, KeyPath};
 use std::collections::BTreeMap;
 
 pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
+    headers(sense, &route.request.headers, &route.response.headers, at);
+}
+
+/// Looks at the edits of requests and of answers of what stands at `at`.
+pub(super) fn headers(sense: &mut Sense<'_>, requests: &HeaderEdits, answers: &HeaderEdits, at: &KeyPath) {
     let request = at.child("request").child("headers");
-    for (edit, name, template) in route.request.headers.templates().filter(|(.., template)| template.needs_answer()) {
+    for (edit, name, template) in requests.templates().filter(|(.., template)| template.needs_answer()) {
         let here = request.child(edit).child(name);
         sense.fault(
             Fault::new(here, format!("`{template}` is filled in from an answer, and a request goes before it"))
                 .help("write it in `response`, or take something of the request"),
         );
     }
-    for (edits, at) in
-        [(&route.request.headers, request), (&route.response.headers, at.child("response").child("headers"))]
-    {
+    for (edits, at) in [(requests, request), (answers, at.child("response").child("headers"))] {
         contradictions(sense, edits, &at);
     }
 }

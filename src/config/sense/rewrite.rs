@@ -1,15 +1,23 @@
 //! Rewrites that take what nothing has captured, or make what is no path.
 
 use super::Sense;
-use crate::config::model::{Rewrite, Route};
+use crate::config::model::{QueryEdits, Rewrite, Route};
 use crate::config::sources::{Fault, KeyPath};
-use crate::config::template::{Piece, Template};
+use crate::config::template::{Captured, Piece, Template};
 use regex::Regex;
 
 pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
-    let (rewrite, at) = (&route.rewrite, at.child("rewrite"));
-    let Rewrite { pattern, path, query, .. } = rewrite;
-    let changes = path.is_some() || sense.has(&at, "query");
+    let Rewrite { pattern, path, query, .. } = &route.rewrite;
+    url(sense, (pattern, path, query), &at.child("rewrite"));
+}
+
+/// Looks at what becomes of path and query by the table at `at`.
+pub(super) fn url(
+    sense: &mut Sense<'_>,
+    (pattern, path, query): (&Option<String>, &Option<Captured>, &QueryEdits),
+    at: &KeyPath,
+) {
+    let changes = path.is_some() || sense.has(at, "query");
     if pattern.is_some() && !changes && sense.is_complete(at.clone()) {
         sense.fault(
             Fault::new(at.child("match"), "`match` means nothing without `path` or `query`")
@@ -19,10 +27,10 @@ pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     let mut filled = vec![];
     filled.extend(path.iter().map(|path| (at.child("path"), &path.0)));
     filled.extend(query.values().map(|(edit, name, value)| (at.child("query").child(edit).child(name), &value.0)));
-    let regex = pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()).filter(|_| sense.is_sound(&at, "match"));
+    let regex = pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()).filter(|_| sense.is_sound(at, "match"));
     for (here, template) in &filled {
-        if sense.is_sound(&at, "match") {
-            captures(sense, template, regex.as_ref(), here);
+        if sense.is_sound(at, "match") {
+            captures(sense, template, regex.as_ref(), (here, &at.child("match")));
         }
         if template.needs_answer() {
             sense.fault(
@@ -40,7 +48,7 @@ pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
 }
 
 /// Whether a regex captures what a template takes of it.
-fn captures(sense: &mut Sense<'_>, template: &Template, regex: Option<&Regex>, at: &KeyPath) {
+fn captures(sense: &mut Sense<'_>, template: &Template, regex: Option<&Regex>, (at, pattern): (&KeyPath, &KeyPath)) {
     for name in template.captured() {
         let Some(regex) = regex else {
             let what = format!("nothing captures `{{{name}}}`: there is no `match`");
@@ -59,15 +67,12 @@ fn captures(sense: &mut Sense<'_>, template: &Template, regex: Option<&Regex>, a
                 (_, named) => format!("its names are {}", named.join(", ")),
             };
             sense.fault(
-                Fault::new(at.clone(), format!("`match` captures no `{{{name}}}`")).also(at_of(at), "here").help(help),
+                Fault::new(at.clone(), format!("`match` captures no `{{{name}}}`"))
+                    .also(pattern.clone(), "here")
+                    .help(help),
             );
         }
     }
-}
-
-/// Where the regex stands that goes with a key.
-fn at_of(key: &KeyPath) -> KeyPath {
-    KeyPath::from(key.keys()[..3].to_vec()).child("match")
 }
 
 /// Whether a template makes a path, whatever is filled in.

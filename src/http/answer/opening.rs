@@ -58,9 +58,9 @@ impl Answer<'_> {
     /// The final answer begins to go out.
     #[inline]
     pub(in crate::http) fn begins(&self, exchange: &mut Exchange<'_>, answer: &h1::Answer) -> Passed {
-        exchange.outcome.status = exchange.heads.response.status;
-        exchange.heads.trace.answered(exchange.outcome.status);
-        self.transfer.attempt.begins_to_answer(exchange.outcome.status, coarse_now());
+        exchange.outcome.status = exchange.heads.response.told();
+        exchange.heads.trace.answered(exchange.heads.response.status);
+        self.transfer.attempt.begins_to_answer(exchange.heads.response.status, coarse_now());
         self.stage.set(Stage::Final);
         Passed {
             reusable: false,

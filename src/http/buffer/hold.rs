@@ -18,7 +18,7 @@ use crate::plan;
 pub(in crate::http) struct Held {
     /// What it asks of the exchange from here on.
     pub(in crate::http) incoming: Incoming,
-    charge: Charge,
+    pub(super) charge: Charge,
 }
 
 /// The beginning of a body, on the disk, to be read from its first byte on as often as it is sent.
@@ -48,20 +48,7 @@ pub(in crate::http) async fn hold(
         return Some(held);
     }
     let Connection { client, listener, .. } = exchange.connection;
-    if incoming.expects_continue
-        && body.is_unread()
-        && !exchange.continued
-        && exchange.heads.request.version == Version::Http11
-    {
-        exchange.continued = true;
-        let mut out = Lease::new();
-        out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        exchange.outcome.bytes_out += out.len() as u64;
-        if let Err(error) = client.send(out, listener.timeouts.write_stall).await {
-            exchange.gone(&error);
-            return None;
-        }
-    }
+    go_on(exchange, incoming, body).await?;
     held.incoming.expects_continue = false;
     exchange.outcome.waits();
     let mut content = body.take_first();
@@ -97,22 +84,44 @@ pub(in crate::http) async fn hold(
                 break;
             }
             Err(error) => {
-                match client_reply(&error) {
-                    Some(reply) => {
-                        exchange.answer(reply, true).await;
-                        exchange.linger().await;
-                    }
-                    None => {
-                        exchange.keep_alive = false;
-                        exchange.outcome.client_left();
-                    }
-                }
+                not_whole(exchange, &error).await;
                 return None;
             }
         }
     }
     body.hold(content, spill.filter(|spill| spill.len() > 0).map(|spill| Aside { spill, at: 0 }));
     Some(held)
+}
+
+/// Tells a client that waits for it to go on with its body. `None`: it has left.
+pub(super) async fn go_on(exchange: &mut Exchange<'_>, incoming: &Incoming, body: &Body) -> Option<()> {
+    let waits = incoming.expects_continue && body.is_unread() && !exchange.continued;
+    if waits && exchange.heads.request.version == Version::Http11 {
+        exchange.continued = true;
+        let mut out = Lease::new();
+        out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        exchange.outcome.bytes_out += out.len() as u64;
+        let Connection { client, listener, .. } = exchange.connection;
+        if let Err(error) = client.send(out, listener.timeouts.write_stall).await {
+            exchange.gone(&error);
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// A body did not come whole: its client is told so, or has left.
+pub(super) async fn not_whole(exchange: &mut Exchange<'_>, error: &BodyError) {
+    match client_reply(error) {
+        Some(reply) => {
+            exchange.answer(reply, true).await;
+            exchange.linger().await;
+        }
+        None => {
+            exchange.keep_alive = false;
+            exchange.outcome.client_left();
+        }
+    }
 }
 
 impl Held {

@@ -1,16 +1,18 @@
 //! Bodies that are held on the way, so that slow clients keep no target waiting: of requests before a target is chosen ([`hold`]), of
-//! answers once it has given them ([`backlog`]).
+//! answers once it has given them ([`backlog`]); and of requests whose rules edit them ([`edited`]).
 //!
 //! What always holds: one body holds no more than its route says, but for what had come by then, and all bodies of a worker stop
 //! growing at its share of `limits.buffers`; each byte is counted while it is held, and no longer. What has no room there goes to the
-//! disk ([`spill`]), if its route has one that takes it, or else on as it comes.
+//! disk ([`spill`]), if its route has one that takes it, or else on as it comes; what has to be edited is refused then.
 
 mod backlog;
+mod edited;
 mod hold;
 mod spill;
 
 pub(super) use backlog::{Backlog, Begun, drain, pass};
-pub(super) use hold::{Aside, hold};
+pub(super) use edited::edit;
+pub(super) use hold::{Aside, Held, hold};
 
 use super::connection::Connection;
 use crate::observe::counters::{Shared, WorkerSet};

@@ -8,6 +8,7 @@ use crate::cache::store::body::{Body, Piece, Reader, Segment};
 use crate::cache::store::entry::Entry;
 use crate::cache::store::{Key, Store};
 use crate::compress::{self, Coding, Decoder, Encoder, Fault};
+use crate::http::coded::edited::Edited;
 use crate::http::coded::head::Recoding;
 use crate::http::exchange::Exchange;
 use crate::http::head::Method;
@@ -28,10 +29,12 @@ pub(super) struct Recoder<'a> {
 }
 
 /// What a content goes through.
-enum Coder {
+pub(super) enum Coder {
     /// With the bytes that it is given at a time, and its level.
     Encoder(Encoder, usize, u8),
     Decoder(Decoder),
+    /// Edits it, and codes what has become of it, if it is to be coded.
+    Edited(Box<Edited>, Option<(Encoder, usize)>),
 }
 
 /// The place of a content without its coding among those that an answer has.
@@ -128,7 +131,7 @@ impl Recoder<'_> {
 }
 
 /// Makes a content in another coding as it comes in.
-async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Option<(Arc<Store>, Key)>) {
+pub(super) async fn code(entry: Arc<Entry>, body: Arc<Body>, mut coder: Coder, again: Option<(Arc<Store>, Key)>) {
     let largest = again.as_ref().map(|(store, _)| store.largest());
     let made = make(&entry, &body, &mut coder, largest).await;
     let finished = made && finish(coder, &body).is_ok();
@@ -154,7 +157,7 @@ async fn make(entry: &Arc<Entry>, body: &Body, coder: &mut Coder, mut largest: O
             }
             Ok(Piece::Later(callee)) => {
                 let mut out = Vec::new();
-                if let Coder::Encoder(encoder, ..) = coder
+                if let Coder::Encoder(encoder, ..) | Coder::Edited(_, Some((encoder, _))) = coder
                     && encoder.flush(&mut out).is_err()
                 {
                     return false;
@@ -195,6 +198,13 @@ async fn push(coder: &mut Coder, mut content: &[u8], body: &Body) -> Result<(), 
                 content = &content[step.consumed..];
                 step.more
             }
+            Coder::Edited(edited, encoder) => {
+                let mut plain = Vec::new();
+                let pushed = edited.push(content, &mut plain).map_err(unedited)?;
+                content = &content[pushed.0..];
+                encode(encoder, plain, &mut out)?;
+                pushed.1 || !content.is_empty()
+            }
         };
         body.append(Segment::from(out));
         if !more {
@@ -209,9 +219,33 @@ fn finish(coder: Coder, body: &Body) -> Result<(), Fault> {
     match coder {
         Coder::Encoder(encoder, ..) => encoder.finish(&mut out)?,
         Coder::Decoder(decoder) => decoder.finish()?,
+        Coder::Edited(edited, mut encoder) => {
+            let mut plain = Vec::new();
+            edited.finish(&mut plain).map_err(unedited)?;
+            encode(&mut encoder, plain, &mut out)?;
+            if let Some((encoder, _)) = encoder {
+                encoder.finish(&mut out)?;
+            }
+        }
     }
     body.append(Segment::from(out));
     Ok(())
+}
+
+/// Codes what was edited, if it is to be coded.
+fn encode(encoder: &mut Option<(Encoder, usize)>, plain: Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match encoder {
+        None => *out = plain,
+        Some((encoder, piece)) => plain.chunks(*piece).try_for_each(|piece| encoder.push(piece, out))?,
+    }
+    Ok(())
+}
+
+/// What is stored cannot be edited: who waits for it is cut off.
+#[cold]
+fn unedited(word: &'static str) -> Fault {
+    tracing::warn!(word, "the body of a stored answer cannot be edited");
+    Fault::Corrupt
 }
 
 /// Lets others have their turn.

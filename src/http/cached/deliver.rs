@@ -5,6 +5,7 @@
 
 use super::batch::Batch;
 use super::coded::Recoder;
+use super::edited::Stored;
 use super::view::View;
 use crate::cache::multipart::Boundary;
 use crate::cache::range::{self, ContentRange, Ranged, Span};
@@ -20,6 +21,7 @@ use crate::http::reply::Reply;
 use crate::http::transfer::{INLINE, push_content, push_end, send_content};
 use crate::net::{Either, Lease, race, timeout};
 use crate::observe::reason::Failure;
+use crate::plan::Bodies;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(super) struct Given<'a> {
     pub(super) status: &'a [u8],
     /// Whether the route edits the heads of answers.
     pub(super) edited: bool,
+    /// What rules edit in bodies of answers, if they do.
+    pub(super) bodies: Option<&'a Bodies>,
     /// By what it is recoded for clients.
     pub(super) recoder: Option<Recoder<'a>>,
     /// How long nothing may come of one that comes in.
@@ -66,12 +70,17 @@ pub(super) async fn deliver(exchange: &mut Exchange<'_>, entry: &Arc<Entry>, giv
         content.framing = Framing::None;
     }
     let mut out = Lease::with_room(entry.head.len() + 512);
-    let begun = write_head(exchange, entry, given, &part, &mut content, &mut out)
-        .then(|| Sending::begin(content, &mut out))
-        .flatten();
-    let Some(mut sending) = begun else {
-        exchange.answer(Reply::failure(Failure::Internal), false).await;
-        return None;
+    let begun = match write_head(exchange, entry, given, &part, &mut content, &mut out) {
+        Ok(()) => Sending::begin(content, &mut out).ok_or(Failure::Internal),
+        Err(failure) => Err(failure),
+    };
+    let mut sending = match begun {
+        Ok(sending) => sending,
+        Err(failure) => {
+            exchange.outcome.target_failed(failure);
+            exchange.answer(Reply::failure(failure), false).await;
+            return None;
+        }
     };
     exchange.outcome.answers_with(exchange.connection.era, &out);
     let head = memchr::memmem::find(&out, b"\r\n\r\n").map_or(out.len(), |end| end + 4);
@@ -153,13 +162,13 @@ fn cut(segments: &[Segment], span: Span) -> impl Iterator<Item = Segment> {
 }
 
 /// What is sent behind a head.
-struct Content {
+pub(super) struct Content {
     body: Arc<Body>,
     /// What of it.
     span: Span,
-    framing: Framing,
-    /// Whether it is in another coding than the origin's, who cannot be asked for a part of it then.
-    recoded: bool,
+    pub(super) framing: Framing,
+    /// Whether it is other bytes than the origin's, who cannot be asked for a part of it then.
+    pub(super) recoded: bool,
 }
 
 impl Content {
@@ -167,12 +176,12 @@ impl Content {
         Self { body, span, framing, recoded: false }
     }
 
-    fn all(body: Arc<Body>, length: u64) -> Self {
+    pub(super) fn all(body: Arc<Body>, length: u64) -> Self {
         Self::new(body, Span::new(0, length), Framing::Length(length))
     }
 
     /// One whose length is not known yet.
-    fn open(body: Arc<Body>, version: Version) -> Self {
+    pub(super) fn open(body: Arc<Body>, version: Version) -> Self {
         Self::new(body, Span::new(0, u64::MAX), Framing::Chunked.towards(version))
     }
 }
@@ -198,7 +207,7 @@ fn has_no_content(status: u16) -> bool {
 }
 
 /// Writes the head that the client gets, as that of an answer that came with what is said of it now, and finds what comes behind it.
-/// Returns whether that is one.
+/// Fails where there is none.
 fn write_head(
     exchange: &mut Exchange<'_>,
     entry: &Arc<Entry>,
@@ -206,15 +215,16 @@ fn write_head(
     part: &Part,
     content: &mut Content,
     out: &mut Lease,
-) -> bool {
-    let plain = !given.edited && given.recoder.is_none() && exchange.connection.http.hsts.is_empty();
+) -> Result<(), Failure> {
+    let plain =
+        !given.edited && given.bodies.is_none() && given.recoder.is_none() && exchange.connection.http.hsts.is_empty();
     if plain
         && matches!(part, Part::Whole)
         && let Framing::Length(_) = content.framing
     {
         exchange.keep_alive &= !exchange.connection.is_leaving();
         write_plain(exchange, entry, given, content.framing, out);
-        return true;
+        return Ok(());
     }
     let mut text = Vec::with_capacity(entry.head.len() + 512);
     compose(entry, given, part, content.framing, &mut text);
@@ -224,14 +234,19 @@ fn write_head(
     let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
     let parsed = h1::parse_response(&text, &question, &limits, &mut Scan::default(), &mut exchange.heads.response);
     if !matches!(parsed, Ok(Parsed::Complete(_))) {
-        return false;
+        return Err(Failure::Internal);
     }
     if given.edited
         && let Some(edited) = edit::answer(exchange, &text)
     {
         text = edited;
     }
-    if let Some(recoder) = &given.recoder
+    let edited = match given.bodies {
+        Some(bodies) => Stored { entry, bodies, recoder: given.recoder.as_ref() }.edit(exchange, content, &mut text)?,
+        None => false,
+    };
+    if !edited
+        && let Some(recoder) = &given.recoder
         && let Some((recoding, coded)) = recoder.recode(exchange, entry, &text)
     {
         recoding.rewrite(&mut exchange.heads.response, &mut text);
@@ -261,8 +276,8 @@ fn write_head(
         };
         h1::encode_response(out.buffer(), &exchange.heads.response, &text, &backward);
     });
-    exchange.outcome.status = exchange.heads.response.status;
-    true
+    exchange.outcome.status = exchange.heads.response.told();
+    Ok(())
 }
 
 /// The same where nothing of it changes: what is stored is in form already.

@@ -11,6 +11,7 @@ mod batch;
 mod changed;
 mod coded;
 mod deliver;
+mod edited;
 mod fill;
 mod front;
 mod quick;
@@ -525,7 +526,8 @@ impl Cached<'_, '_> {
             let key = key_of(self.exchange, caching, path);
             Recoder { rule, store: &caching.store, key }
         });
-        let given = Given { age, status: &said, edited, recoder, silence: self.silence() };
+        let bodies = self.rule.bodies.as_deref().filter(|_| self.rule.edits_answers());
+        let given = Given { age, status: &said, edited, bodies, recoder, silence: self.silence() };
         let mut behind = deliver(self.exchange, entry, &given).await;
         while let Some(sending) = behind {
             // Rarer than a client that keeps up, and larger.

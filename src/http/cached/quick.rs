@@ -94,7 +94,8 @@ pub(in crate::http) fn quick(
     incoming: &Incoming,
 ) -> Quick {
     let http = exchange.connection.http;
-    if !is_for_cache(exchange, incoming) || rule.edits.is_some() || rule.compress.is_some() || !http.hsts.is_empty() {
+    let changes = rule.edits.is_some() || rule.compress.is_some() || rule.edits_answers() || !http.hsts.is_empty();
+    if changes || !is_for_cache(exchange, incoming) {
         return Quick::Later(None);
     }
     if !is_plain(exchange, caching) {

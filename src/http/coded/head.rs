@@ -136,9 +136,7 @@ fn not_modified(setting: &Setting<'_>, head: &ResponseHead, text: &[u8]) -> Verd
     if kind.is_some_and(|kind| !setting.rule.types.has(kind)) {
         return Verdict::Leave(None);
     }
-    let tag = head.values(text, b"etag").next().filter(|tag| tags::kind(tag) == Kind::Strong);
-    let conditions = || setting.request.values(setting.asked, b"if-none-match").collect::<Vec<_>>();
-    if tag.is_some_and(|tag| tags::has_weakened(conditions().into_iter(), tag)) {
+    if has_weakened(setting.request, setting.asked, head, text) {
         return Verdict::Recode(Recoding::WeakTag);
     }
     vary(head, text, None)
@@ -210,19 +208,7 @@ impl Recoding {
         if self != Self::WeakTag {
             head.fields.retain(|field| !is_of_other_bytes(field, text));
         }
-        head.fields.retain_mut(|field| {
-            if !is(field, text, b"etag") {
-                return true;
-            }
-            let tag = field.value.of(text).to_vec();
-            match tags::kind(&tag) {
-                Kind::Strong => field.value = put(text, &[b"W/", &tag[..]].concat()),
-                Kind::Weak => {}
-                // Nobody could compare it.
-                Kind::Malformed => return false,
-            }
-            true
-        });
+        weaken(head, text);
         if let Self::Encode { coding, .. } = self {
             add(head, text, b"Content-Encoding", coding.token().as_bytes());
         }
@@ -232,6 +218,36 @@ impl Recoding {
     pub(in crate::http) fn skipped(self) -> Option<Uncompressed> {
         if let Self::Vary(why) = self { why } else { None }
     }
+}
+
+/// Makes a head say nothing of the bytes that its target has sent, which are edited.
+pub(super) fn edited(head: &mut ResponseHead, text: &mut Vec<u8>) {
+    head.fields.retain(|field| !is_of_other_bytes(field, text));
+    weaken(head, text);
+}
+
+/// Makes the tag of an answer weak: the bytes are others on the other side of us.
+pub(super) fn weaken(head: &mut ResponseHead, text: &mut Vec<u8>) {
+    head.fields.retain_mut(|field| {
+        if !is(field, text, b"etag") {
+            return true;
+        }
+        let tag = field.value.of(text).to_vec();
+        match tags::kind(&tag) {
+            Kind::Strong => field.value = put(text, &[b"W/", &tag[..]].concat()),
+            Kind::Weak => {}
+            // Nobody could compare it.
+            Kind::Malformed => return false,
+        }
+        true
+    });
+}
+
+/// Whether the client has the tag of an answer in its weak form alone.
+pub(super) fn has_weakened(request: &RequestHead, asked: &[u8], head: &ResponseHead, text: &[u8]) -> bool {
+    let tag = head.values(text, b"etag").next().filter(|tag| tags::kind(tag) == Kind::Strong);
+    let conditions: Vec<_> = request.values(asked, b"if-none-match").collect();
+    tag.is_some_and(|tag| tags::has_weakened(conditions.into_iter(), tag))
 }
 
 /// Whether a field tells of the very bytes that are changed.

@@ -4,6 +4,7 @@
 //! them ([`Setting`]), nothing else; [`rewrite`] then makes the head say so. An answer to HEAD says what one to GET would. What a
 //! target has sent reaches the client as soon as nothing more is at hand; what ends early is never made to look complete.
 
+pub(super) mod edited;
 pub(super) mod head;
 mod pass;
 mod request;

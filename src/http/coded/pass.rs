@@ -3,6 +3,7 @@
 //! What always holds: a body that is here as a whole is coded in one go and has a length; of another one, what has come goes out when
 //! nothing more is at hand. No more than a piece is worked on before others have their turn.
 
+use super::edited::Edited;
 use super::head::{self, Recoding, Setting, Verdict};
 use crate::compress::{self, Coding, Decoder, Encoder, Fault};
 use crate::http::answer::{Answer, Broken, Passed, cut_by};
@@ -30,7 +31,7 @@ const READY: usize = 16 << 10;
 const DECODED: usize = 64 << 10;
 
 /// What the body goes through.
-enum Coder {
+pub(super) enum Coder {
     Encoder(Encoder, usize),
     Decoder(Decoder),
 }
@@ -127,21 +128,9 @@ impl Answer<'_> {
         let passed = self.begins(exchange, answer);
         match coder {
             Some(coder) => {
-                let mut flow = Flow {
-                    answer: self,
-                    framing,
-                    out,
-                    coded: Lease::new(),
-                    coder: Some(coder),
-                    begun: false,
-                    taken: 0,
-                    given: 0,
-                };
+                let mut flow = Flow::new(self, framing, out, Some(coder), None);
                 let result = flow.pass(exchange, &mut body, first, silence).await;
                 flow.count(worker, recoding);
-                if !flow.begun {
-                    exchange.outcome.body_out = 0;
-                }
                 result?;
             }
             None => {
@@ -206,7 +195,7 @@ impl Answer<'_> {
     }
 
     /// Adds what is at hand of `body` to `first`, up to a piece. If that can be all of it, waits a moment for the rest.
-    async fn gather(
+    pub(super) async fn gather(
         &self,
         body: &mut Body,
         first: &mut Lease,
@@ -247,7 +236,7 @@ impl Answer<'_> {
     }
 
     /// Sends a head, and passes on a body that needs no work any more.
-    async fn pass_plain(
+    pub(super) async fn pass_plain(
         &self,
         exchange: &mut Exchange<'_>,
         body: &mut Body,
@@ -275,7 +264,7 @@ impl Answer<'_> {
 }
 
 /// A whole body in its coding; `None`: that would be no gain.
-fn encode_whole(coding: Coding, level: u8, body: &[u8], needed: bool) -> Result<Option<Lease>, Broken> {
+pub(super) fn encode_whole(coding: Coding, level: u8, body: &[u8], needed: bool) -> Result<Option<Lease>, Broken> {
     let mut out = Lease::with_room(body.len());
     match compress::whole(coding, level, body, out.buffer()) {
         Ok(true) => Ok(Some(out)),
@@ -289,7 +278,7 @@ fn encode_whole(coding: Coding, level: u8, body: &[u8], needed: bool) -> Result<
     }
 }
 
-fn count(worker: &WorkerSet, recoding: Recoding) {
+pub(super) fn count(worker: &WorkerSet, recoding: Recoding) {
     if let Some(why) = recoding.skipped() {
         worker.compression.skipped.left(why);
     }
@@ -298,16 +287,18 @@ fn count(worker: &WorkerSet, recoding: Recoding) {
     }
 }
 
-fn tally(of: &Recoded, taken: u64, given: u64) {
+pub(super) fn tally(of: &Recoded, taken: u64, given: u64) {
     of.answers.inc();
     of.taken.add(taken);
     of.given.add(given);
 }
 
 /// A body on its way through a coder.
-struct Flow<'f, 'a> {
+pub(super) struct Flow<'f, 'a> {
     answer: &'f Answer<'a>,
     framing: Framing,
+    /// What edits it before that, if its rules do.
+    edited: Option<Box<Edited>>,
     /// What is to be sent: at first, the head.
     out: Lease,
     /// What has been coded and is not framed.
@@ -320,9 +311,36 @@ struct Flow<'f, 'a> {
     given: u64,
 }
 
+impl<'f, 'a> Flow<'f, 'a> {
+    /// One that begins with the head in `out`.
+    pub(super) fn new(
+        answer: &'f Answer<'a>,
+        framing: Framing,
+        out: Lease,
+        coder: Option<Coder>,
+        edited: Option<Box<Edited>>,
+    ) -> Self {
+        Self { answer, framing, edited, out, coded: Lease::new(), coder, begun: false, taken: 0, given: 0 }
+    }
+}
+
 impl Flow<'_, '_> {
     /// Passes on `first` and what comes after it.
-    async fn pass(
+    pub(super) async fn pass(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Body,
+        first: Lease,
+        silence: Duration,
+    ) -> Result<(), Broken> {
+        let result = self.pass_all(exchange, body, first, silence).await;
+        if !self.begun {
+            exchange.outcome.body_out = 0;
+        }
+        result
+    }
+
+    async fn pass_all(
         &mut self,
         exchange: &mut Exchange<'_>,
         body: &mut Body,
@@ -332,7 +350,7 @@ impl Flow<'_, '_> {
         let answer = self.answer;
         let mut next = Some(first);
         while let Some(content) = next {
-            self.push(exchange, &content).await?;
+            self.take(exchange, &content).await?;
             drop(content);
             let received = {
                 let mut wait = pin!(answer.next_content(body, silence));
@@ -349,10 +367,28 @@ impl Flow<'_, '_> {
             next = received.map_err(|error: BodyError| self.cut(cut_by(&error)))?;
             answer.counters().received.add(next.as_ref().map_or(0, |content| content.len() as u64));
         }
-        self.finish()?;
+        self.finish(exchange).await?;
         self.frame(exchange);
         push_end(self.framing, body.trailers(), self.out.buffer());
         self.send(exchange).await
+    }
+
+    /// Edits `content`, if that is to be, and passes it on.
+    async fn take(&mut self, exchange: &mut Exchange<'_>, content: &[u8]) -> Result<(), Broken> {
+        let Some(mut edited) = self.edited.take() else { return self.push(exchange, content).await };
+        let mut left = content;
+        loop {
+            let mut out = Lease::new();
+            let (count, more) = edited.push(left, out.buffer()).map_err(|word| self.uneditable(word))?;
+            left = &left[count..];
+            self.push(exchange, &out).await?;
+            if left.is_empty() && !more {
+                break;
+            }
+            net::breathe().await;
+        }
+        self.edited = Some(edited);
+        Ok(())
     }
 
     /// Codes `content` and sends what has become of it, as far as that is much.
@@ -369,7 +405,10 @@ impl Flow<'_, '_> {
                     Ok(step) => (Ok(step.more), step.consumed),
                     Err(fault) => (Err(fault), 0),
                 },
-                None => return Ok(()),
+                None => {
+                    self.coded.buffer().extend_from_slice(left);
+                    (Ok(false), left.len())
+                }
             };
             let more = pushed.map_err(|fault| self.faulty(fault))?;
             left = &left[consumed..];
@@ -408,7 +447,12 @@ impl Flow<'_, '_> {
         flushed.map_err(|fault| self.faulty(fault))
     }
 
-    fn finish(&mut self) -> Result<(), Broken> {
+    async fn finish(&mut self, exchange: &mut Exchange<'_>) -> Result<(), Broken> {
+        if let Some(edited) = self.edited.take() {
+            let mut out = Lease::new();
+            edited.finish(out.buffer()).map_err(|word| self.uneditable(word))?;
+            self.push(exchange, &out).await?;
+        }
         let finished = match self.coder.take() {
             Some(Coder::Encoder(encoder, _)) => encoder.finish(self.coded.buffer()),
             Some(Coder::Decoder(decoder)) => decoder.finish(),
@@ -440,6 +484,11 @@ impl Flow<'_, '_> {
         Ok(())
     }
 
+    fn uneditable(&self, word: &'static str) -> Broken {
+        self.answer.tell_uneditable(word);
+        self.cut(Failure::BadBody)
+    }
+
     /// The target's bytes are no such coding, or there is no memory.
     fn faulty(&self, fault: Fault) -> Broken {
         let target = &self.answer.transfer.attempt.target().name;
@@ -459,7 +508,7 @@ impl Flow<'_, '_> {
         Broken::Cut(failure)
     }
 
-    fn count(&self, worker: &WorkerSet, recoding: Recoding) {
+    pub(super) fn count(&self, worker: &WorkerSet, recoding: Recoding) {
         match recoding {
             Recoding::Encode { coding, .. } => {
                 tally(&worker.compression.encoded[coding.index()], self.taken, self.given);

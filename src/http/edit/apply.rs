@@ -11,11 +11,23 @@ use crate::http::head::{Field, Name, Span};
 use crate::plan::Edit;
 
 /// Does `edits` in their order. `folds`: whoever gets the head may read several spellings of a name as one, as CGI does with
-/// `X_User` and `X-User`; so what is put in place of a header takes the place of all of these.
-pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, text: &mut Vec<u8>, folds: bool) {
+/// `X_User` and `X-User`; so what is put in place of a header takes the place of all of these. Returns the status that an answer has
+/// from now on, if it is another.
+pub(super) fn apply(
+    edits: &[Edit],
+    facts: &Facts<'_>,
+    fields: &mut Vec<Field>,
+    text: &mut Vec<u8>,
+    folds: bool,
+) -> Option<u16> {
     let before: Vec<Field> = fields.clone();
+    let mut told = None;
+    edit(edits, facts, &mut Head { fields, text, before: &before, folds }, &mut told);
+    told
+}
+
+fn edit(edits: &[Edit], facts: &Facts<'_>, head: &mut Head<'_>, told: &mut Option<u16>) {
     for edit in edits {
-        let mut head = Head { fields, text, before: &before, folds };
         match edit {
             Edit::Remove(name) => head.remove(name),
             Edit::RemoveCookie(name) => head.remove_cookie(name),
@@ -44,6 +56,12 @@ pub(super) fn apply(edits: &[Edit], facts: &Facts<'_>, fields: &mut Vec<Field>, 
             Edit::Append(name, template) => {
                 let value = head.fill(template, facts);
                 head.append(name, value);
+            }
+            Edit::Status(status) => *told = Some(*status),
+            Edit::Within(statuses, edits) => {
+                if statuses.has(facts.status) {
+                    self::edit(edits, facts, head, told);
+                }
             }
         }
     }

@@ -8,10 +8,12 @@
 mod apply;
 mod back;
 mod facts;
+mod json;
 mod place;
 mod url;
 
 pub(super) use facts::Facts;
+pub(super) use json::values;
 pub(super) use url::{Rewritten, rewritten};
 
 use super::connection::Connection;
@@ -52,7 +54,10 @@ pub(super) fn answer(exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>
         }
         if let Some(edits) = edits {
             let facts = Facts { status: exchange.heads.response.status, ..exchange.facts() };
-            apply::apply(edits, &facts, &mut fields, text, false);
+            let told = apply::apply(edits, &facts, &mut fields, text, false);
+            // What has no body, or a part of one, stays what it is.
+            let stays = matches!(facts.status, ..200 | 204..=206 | 304);
+            exchange.heads.response.told = told.filter(|_| !stays);
         }
     }
     exchange.heads.response.fields = fields;

@@ -11,6 +11,7 @@ use crate::http::onward::{onward_path, stripped};
 use crate::plan::path::{self, Forms, Refusal, Verdict};
 use crate::plan::{Forward, Query, Rewrite};
 use regex::bytes::Captures;
+use std::borrow::Cow;
 
 /// What a target gets in place of what the client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,23 +33,44 @@ pub(in crate::http) fn rewritten(
     (raw, normal): (&[u8], &[u8]),
     facts: &Facts<'_>,
 ) -> Result<Rewritten, Refusal> {
-    let seen = stripped(rule, if path.plain { raw } else { normal });
-    let captures = rewrite.pattern.as_ref().map(|pattern| pattern.captures(seen));
-    let matches = !matches!(captures, Some(None));
-    let captures = captures.flatten();
-    let mut sent = match &rewrite.path {
-        Some(template) if matches => sound(&filled(template, facts, captures.as_ref(), push_in_path), rewrite.allowed)?,
-        _ => onward_path(rule, path, raw, normal).unwrap_or(raw).to_vec(),
-    };
+    let mut seen = Cow::Borrowed(stripped(rule, if path.plain { raw } else { normal }));
+    let mut sent = onward_path(rule, path, raw, normal).unwrap_or(raw).to_vec();
+    let mut asked = facts.head.query.map(|query| Cow::Borrowed(query.of(facts.text)));
+    if !rewrite.secret.is_empty() {
+        asked = asked.map(|query| Cow::Owned(without(&query, &rewrite.secret)));
+    }
+    for step in &rewrite.steps {
+        let captures = step.pattern.as_ref().map(|pattern| pattern.captures(&seen));
+        if matches!(captures, Some(None)) {
+            continue;
+        }
+        let captures = captures.flatten();
+        if let Some(edits) = &step.query {
+            asked = Some(Cow::Owned(query(edits, asked.as_deref(), facts, captures.as_ref())));
+        }
+        if let Some(template) = &step.path {
+            sent = sound(&filled(template, facts, captures.as_ref(), push_in_path), rewrite.allowed)?;
+            seen = Cow::Owned(normal_of(&sent));
+        }
+    }
     if !rewrite.add_prefix.is_empty() {
         sent.splice(0..0, rewrite.add_prefix.bytes());
         stays_within(&sent, rewrite.add_prefix.as_bytes())?;
     }
-    let sent_query = facts.head.query.map(|query| query.of(facts.text));
-    let open = sent_query.filter(|_| !rewrite.secret.is_empty()).map(|query| without(query, &rewrite.secret));
-    let before = open.as_deref().or(sent_query);
-    let edited = rewrite.query.as_ref().filter(|_| matches).map(|edits| query(edits, before, facts, captures.as_ref()));
-    Ok(Rewritten { path: sent, query: edited.or(open) })
+    let query = match asked {
+        Some(Cow::Owned(query)) => Some(query),
+        _ => None,
+    };
+    Ok(Rewritten { path: sent, query })
+}
+
+/// The normal form of a path.
+fn normal_of(sent: &[u8]) -> Vec<u8> {
+    let mut normal = Vec::new();
+    match path::normalise(sent, &mut normal) {
+        Verdict::Plain => sent.to_vec(),
+        Verdict::Normalised | Verdict::Ambiguous(_) => normal,
+    }
 }
 
 /// A path as it may be sent, by the rules for what clients send.
@@ -149,14 +171,35 @@ fn without(query: &[u8], names: &[String]) -> Vec<u8> {
     query.split(|&byte| byte == b'&').filter(passes).collect::<Vec<_>>().join(&b'&')
 }
 
+/// Parameters under other names, in place of those that have them.
+fn renamed<'q>(names: &[(String, String)], mut pairs: Vec<&'q [u8]>) -> Vec<Cow<'q, [u8]>> {
+    let new_name = |pair: &[u8]| names.iter().find(|(from, _)| is_named(pair, from)).map(|(_, to)| to);
+    let taken: Vec<&String> = pairs.iter().filter_map(|pair| new_name(pair)).collect();
+    pairs.retain(|pair| new_name(pair).is_some() || !taken.iter().any(|name| is_named(pair, name)));
+    let each = pairs.into_iter().map(|pair| match new_name(pair) {
+        None => Cow::Borrowed(pair),
+        Some(name) => {
+            let mut out = Vec::with_capacity(name.len() + pair.len());
+            name.bytes().for_each(|byte| push_encoded(byte, &mut out));
+            let value = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            out.extend_from_slice(&pair[value..]);
+            Cow::Owned(out)
+        }
+    });
+    each.collect()
+}
+
 /// What becomes of a query. What passes stays as the client wrote it.
 fn query(edits: &Query, before: Option<&[u8]>, facts: &Facts<'_>, captures: Option<&Captures<'_>>) -> Vec<u8> {
     let is_one_of = |names: &[String], pair: &[u8]| names.iter().any(|name| is_named(pair, name));
     let passes = |pair: &&[u8]| {
         let kept = edits.keep.as_ref().is_none_or(|keep| is_one_of(keep, pair));
-        kept && !is_one_of(&edits.remove, pair) && !edits.set.iter().any(|(name, _)| is_named(pair, name))
+        kept && !is_one_of(&edits.remove, pair)
     };
     let pairs: Vec<&[u8]> = before.unwrap_or_default().split(|&byte| byte == b'&').filter(passes).collect();
+    let pairs = renamed(&edits.rename, pairs);
+    let is_set = |pair: &[u8]| edits.set.iter().any(|(name, _)| is_named(pair, name));
+    let pairs: Vec<&[u8]> = pairs.iter().map(|pair| &**pair).filter(|pair| !is_set(pair)).collect();
     let mut out = pairs.join(&b'&');
     let is_there = |name: &str| pairs.iter().any(|pair| is_named(pair, name));
     let added = edits.add.iter().filter(|(name, _)| !is_there(name));

@@ -9,12 +9,15 @@
 use super::forwarding::{Forwarding, Kept};
 use super::framing::{Framing, content_length, members};
 use super::marking::{self, Marking};
+use super::reply::reason_phrase;
 use crate::http::head::{Field, Method, Name, RequestHead, ResponseHead, TargetForm, Version};
 use crate::upstream::sticky::Cookie;
 
 /// How a request is sent on.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
+    /// The method to send in place of the client's.
+    pub method: Option<&'a [u8]>,
     /// The path to send in place of the client's.
     pub path: Option<&'a [u8]>,
     /// The query to send in place of the client's, without its `?`; an empty one is none.
@@ -63,7 +66,7 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
     debug_assert_ne!(onward.framing, Framing::UntilClose);
     out.reserve(text.len().min(4096) + 512);
     let mut runs = Runs::new(out, text);
-    push_request_line(&mut runs, head, onward.path, onward.query);
+    push_request_line(&mut runs, head, onward);
     let host_stays = matches!(onward.host, HostLine::Client { .. }) && head.form != TargetForm::Absolute;
     if !host_stays {
         match onward.host {
@@ -145,10 +148,12 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, text: &[u8], onward
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, path: Option<&[u8]>, query: Option<&[u8]>) {
+fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, onward: &Onward<'_>) {
     const END: &[u8] = b" HTTP/1.1\r\n";
+    let Onward { path, query, .. } = *onward;
     let (method, target) = (head.method_text, head.target);
-    if path.is_none()
+    if onward.method.is_none()
+        && path.is_none()
         && query.is_none()
         && head.form != TargetForm::Absolute
         && method.end + 1 == target.start
@@ -158,7 +163,7 @@ fn push_request_line(runs: &mut Runs<'_>, head: &RequestHead, path: Option<&[u8]
     }
     let text = runs.text;
     let out = runs.flush();
-    out.extend_from_slice(method.of(text));
+    out.extend_from_slice(onward.method.unwrap_or(method.of(text)));
     out.push(b' ');
     match path {
         Some(path) => out.extend_from_slice(path),
@@ -271,9 +276,12 @@ fn push_response<'a>(
 ) -> &'a mut Vec<u8> {
     out.reserve(text.len().min(4096) + 256);
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(head.told()).as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.reason.of(text));
+    out.extend_from_slice(match head.told {
+        None => head.reason.of(text),
+        Some(told) => reason_phrase(told).as_bytes(),
+    });
     out.extend_from_slice(b"\r\n");
     let mut runs = Runs::new(out, text);
     for field in &head.fields {

@@ -24,10 +24,13 @@ mod rate_limit;
 mod request_size;
 mod server;
 mod signature;
+mod transform;
 mod user_agent;
 
 pub(super) use issuers::Issuers;
 pub use lasting::{KeptQuota, Lasting};
+pub use transform::BodyEdit;
+pub(super) use transform::{Transformed, bodies};
 
 use super::Plan;
 use super::compile::{fault, key_path};
@@ -86,6 +89,8 @@ struct Does {
     strikes: Option<Arc<Strikes>>,
     /// It keeps clients waiting that are refused.
     tarpit: Option<Arc<Tarpit>>,
+    /// It changes requests and answers on their way.
+    transform: Option<Arc<Transformed>>,
     /// It finds out who asks.
     identifies: bool,
     /// It takes clients for somebody without proof.
@@ -174,6 +179,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Signature(of) => of,
         RuleKind::Tarpit(of) => of,
         RuleKind::UserAgent(of) => of,
+        RuleKind::Transform(of) => &**of,
     }
 }
 
@@ -358,6 +364,11 @@ impl<'a> Rules<'a> {
         let mut issuers: Vec<_> = named.collect();
         issuers.sort_by(|(one, _), (other, _)| one.cmp(other));
         issuers
+    }
+
+    /// What a route's rules change on the way, in the order in which it names them.
+    pub(super) fn transforms(&self, route: &model::Route) -> Vec<Arc<Transformed>> {
+        self.on(route).filter_map(|known| known.does.transform.clone()).collect()
     }
 
     /// Whose scripts may read a route's answers; `None`: no rule says so.

@@ -16,6 +16,14 @@ rewrite = { match = "^/u/(.+)$", path = "/profile/{1}", add_prefix = "/app", que
 request.headers = { set = { "x-from" = "{client.ip} {pool} {target}" }, remove = ["x-forwarded-port"] }
 response.headers.add = { "x-own" = "{status}" }
 limits.request_body = "1KiB"
+rules = ["json"]
+
+[rules.json]
+type = "transform"
+request.method = "PUT"
+request.headers.set = { "x-rule" = "{route}" }
+response.body.remove = ["/a"]
+response.body.set = { "/b" = [1, "{client.ip}"] }
 "#;
 
 #[test]
@@ -29,7 +37,9 @@ fn the_request_line_and_the_headers_are_those_that_a_target_gets() {
     };
     let out = explain(&["http://a.test:8080/u/7?debug=1&x=2"]);
     for line in [
-        "GET /app/profile/7?x=2 HTTP/1.1",
+        "PUT /app/profile/7?x=2 HTTP/1.1",
+        "+ x-rule: users",
+        "of the JSON body of an answer: remove /a; set /b: [1,\"{client.ip}\"]",
         "+ x-from: 127.0.0.1 site 127.0.0.1:9001",
         "of the answer's headers: add x-own: {status}",
         "Location, cookies and the like of the answer are put back into what the client knows",

@@ -16,6 +16,7 @@ mod request_size;
 mod servers;
 mod signature;
 mod tarpit;
+mod transform;
 mod user_agent;
 mod when;
 

@@ -18,6 +18,7 @@ mod rate_limit;
 mod request_size;
 mod server;
 mod signature;
+mod transform;
 mod user_agent;
 
 pub use anonymous::Anonymous;
@@ -38,6 +39,7 @@ pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 pub use request_size::RequestSize;
 pub use server::{AuthServer, WhenAway};
 pub use signature::Signature;
+pub use transform::{BodyEdits, Transform, TransformedRequest, TransformedResponse};
 pub use user_agent::UserAgent;
 
 use schemars::JsonSchema;
@@ -113,6 +115,8 @@ pub enum RuleKind {
     Tarpit(Tarpit),
     /// Lets in clients by what they say that they are.
     UserAgent(UserAgent),
+    /// Changes requests and answers on their way.
+    Transform(Box<Transform>),
 }
 
 impl RuleKind {
@@ -123,6 +127,11 @@ impl RuleKind {
             Self::AnyOf(of) => &of.rules,
             _ => &[],
         }
+    }
+
+    /// Whether each request is put to it, and nothing else of its routes depends on it.
+    pub fn is_asked(&self) -> bool {
+        !matches!(self, Self::Ban(_) | Self::Cors(_) | Self::RequestSize(_) | Self::Tarpit(_) | Self::Transform(_))
     }
 
     /// Whether it refuses nothing by itself.

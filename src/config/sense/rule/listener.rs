@@ -10,6 +10,14 @@ pub(in super::super) fn listener(sense: &mut Sense<'_>, listener: &Listener, at:
     super::named(sense, &listener.rules, &list);
     for (place, name) in listener.rules.iter().enumerate() {
         let Some(rule) = sense.config.rules.get(name) else { continue };
+        if rule.when.is_some() && rule.kind.is_asked() {
+            sense.fault(
+                Fault::new(list.child(place), format!("rule `{name}` cannot be on this listener"))
+                    .also(KeyPath::from(["rules", name, "when"]), "this is known of requests alone")
+                    .help("give the listener a rule without a condition"),
+            );
+            continue;
+        }
         let help = match (&rule.kind, listener.protocol) {
             (RuleKind::Ip(_), _) | (RuleKind::Ban(_), Protocol::Http | Protocol::Tcp) => continue,
             (RuleKind::Tarpit(_), Protocol::Http) => continue,

@@ -11,6 +11,7 @@ mod listener;
 mod rate_limit;
 mod realm;
 mod signature;
+mod transform;
 mod user_agent;
 
 use super::Sense;
@@ -75,6 +76,15 @@ pub(super) fn all(sense: &mut Sense<'_>) {
     let config = sense.config;
     for (name, rule) in &config.rules {
         let at = KeyPath::from(["rules", name]);
+        if rule.when.is_some() && !rule.kind.is_asked() {
+            sense.fault(
+                Fault::new(
+                    at.child("when"),
+                    format!("rule `{name}` is of a type that is there for all requests of its routes"),
+                )
+                .help("give a second route the condition, and that one the rule"),
+            );
+        }
         match &rule.kind {
             RuleKind::AllOf(_) | RuleKind::AnyOf(_) => combined::combined(sense, name, rule.kind.members(), &at),
             RuleKind::Anonymous(of) => sense.dangling(&at.child("consumer"), "consumer", "consumers", &of.consumer),
@@ -82,7 +92,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Ban(of) => ban::refusals(sense, name, &of.rules, &at),
             RuleKind::Cel(_) => {}
-            RuleKind::Cors(of) => cors::cors(sense, of, rule, &at),
+            RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
@@ -94,6 +104,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::RequestSize(_) => {}
             RuleKind::Tarpit(of) => ban::refusals(sense, name, &of.rules, &at),
             RuleKind::UserAgent(of) => user_agent::user_agent(sense, name, of, at),
+            RuleKind::Transform(of) => transform::transform(sense, name, of, rule.mode, &at),
         }
     }
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());

@@ -4,7 +4,9 @@ use crate::config::template::Captured;
 use crate::http::edit::tests::facts;
 use crate::http::h1::{self, Limits, Scan};
 use crate::http::head::RequestHead;
+use crate::plan::Step;
 use regex::bytes::Regex;
+use std::sync::Arc;
 
 /// What a target gets for a request of `target`, or the word for its refusal.
 fn sent(rewrite: &Rewrite, strip_prefix: Option<&str>, target: &str) -> Result<String, &'static str> {
@@ -27,14 +29,12 @@ fn sent(rewrite: &Rewrite, strip_prefix: Option<&str>, target: &str) -> Result<S
 
 fn rewrite(pattern: &str, path: &str, add_prefix: &str) -> Rewrite {
     let template = |text: &str| text.parse::<Captured>().unwrap().0;
-    Rewrite {
+    let step = Step {
         pattern: Some(pattern).filter(|pattern| !pattern.is_empty()).map(|pattern| Regex::new(pattern).unwrap()),
         path: Some(path).filter(|path| !path.is_empty()).map(template),
-        add_prefix: add_prefix.into(),
         query: None,
-        secret: Vec::new(),
-        allowed: Forms::NONE,
-    }
+    };
+    Rewrite { steps: vec![Arc::new(step)], add_prefix: add_prefix.into(), secret: Vec::new(), allowed: Forms::NONE }
 }
 
 #[test]
@@ -100,16 +100,18 @@ fn queries_are_edited_by_decoded_names_and_what_is_filled_in_is_one_value() {
         set: [("id".to_owned(), text("{1}")), ("h".to_owned(), text("{request.headers.x-id}"))].into(),
         add: [("v".to_owned(), text("1"))].into(),
         append: [("tag".to_owned(), text("new"))].into(),
+        rename: [("old".to_owned(), "b".to_owned())].into(),
         keep: None,
     };
     let route = |query: model::QueryEdits| model::Route {
         rewrite: model::Rewrite { query, pattern: Some("^/i/(.*)$".into()), ..Default::default() },
         ..Default::default()
     };
-    let rewrite = Rewrite::compile(&route(edits), Vec::new()).unwrap();
+    let rewrite = Rewrite::compile(&route(edits), Vec::new(), Vec::new()).unwrap();
     for (target, expected) in [
         ("/i/7?a=1&debug=1&%64ebug=2&api+key=3&api%20key&b", "/i/7?a=1&b&h=a%2Fb%26c&id=7&v=1&tag=new"),
         ("/i/a&admin=1?id=9&v=2", "/i/a&admin=1?v=2&h=a%2Fb%26c&id=a%26admin%3D1&tag=new"),
+        ("/i/7?b=1&%6fld=2&c=3", "/i/7?b=2&c=3&h=a%2Fb%26c&id=7&v=1&tag=new"),
         ("/i/a%26b", "/i/a%26b?h=a%2Fb%26c&id=a%26b&v=1&tag=new"),
         ("/j?debug=1", "/j?debug=1"),
     ] {
@@ -117,7 +119,7 @@ fn queries_are_edited_by_decoded_names_and_what_is_filled_in_is_one_value() {
         assert_eq!(sent(&rewrite, None, target).as_deref(), Ok(expected.as_str()), "{target}");
     }
     let keep = model::QueryEdits { keep: Some(vec!["a".into()]), ..Default::default() };
-    let rewrite = Rewrite::compile(&route(keep), Vec::new()).unwrap();
+    let rewrite = Rewrite::compile(&route(keep), Vec::new(), Vec::new()).unwrap();
     assert_eq!(sent(&rewrite, None, "/i/7?a=1&b=2&%61=3").as_deref(), Ok("/i/7?a=1&%61=3"));
     assert_eq!(sent(&rewrite, None, "/i/7?b=2").as_deref(), Ok("/i/7"));
 }
@@ -134,4 +136,18 @@ fn what_clients_prove_themselves_with_goes_no_further() {
     ] {
         assert_eq!(without(query.as_bytes(), &secret(&["key"])), expected.as_bytes(), "{query}");
     }
+}
+
+#[test]
+fn each_step_sees_what_the_one_before_it_has_left() {
+    let step = |pattern: &str, path: &str| {
+        let path = path.parse::<Captured>().unwrap();
+        Arc::new(Step { pattern: Some(Regex::new(pattern).unwrap()), path: Some(path.0), query: None })
+    };
+    let both =
+        Rewrite { steps: vec![step("^/a/(.*)$", "/b/{1}"), step("^/b/(.*)$", "/c/{1}/x")], ..rewrite("", "", "") };
+    for (target, expected) in [("/a/1", "/c/1/x"), ("/b/2?q", "/c/2/x?q"), ("/d", "/d")] {
+        assert_eq!(sent(&both, None, target).as_deref(), Ok(expected), "{target}");
+    }
+    assert_eq!(sent(&both, Some("/v1"), "/v1/a/1").as_deref(), Ok("/c/1/x"), "without what is stripped");
 }

@@ -45,6 +45,7 @@ const FORWARDING: Forwarding<'_> = Forwarding {
 
 fn onward(incoming: &Incoming) -> Onward<'static> {
     Onward {
+        method: None,
         path: None,
         query: None,
         host: HostLine::Client { fallback: b"target.test:8080" },
