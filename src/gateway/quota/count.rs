@@ -70,6 +70,11 @@ impl Seen {
         Self { count: self.count.saturating_add(more).min(GREATEST), ..self }
     }
 
+    /// With so many fewer.
+    pub(super) fn less(self, fewer: u64) -> Self {
+        Self { count: self.count.saturating_sub(fewer), ..self }
+    }
+
     /// With one less, if `other` is of the same period.
     pub(super) fn less_one(self, other: Self) -> Option<Self> {
         (self.start == other.start && self.count > 0).then(|| Self { count: self.count - 1, ..self })

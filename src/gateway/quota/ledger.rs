@@ -27,6 +27,8 @@ struct Noted {
     count: u64,
     /// How many were noted ahead of that.
     ahead: u64,
+    /// How many of the count others have used, or noted ahead.
+    others: u64,
 }
 
 /// What is to be written at a time.
@@ -71,7 +73,7 @@ impl Ledger {
             let count = count.max(before.count);
             let grown = count - before.count;
             let ahead = if is_end { 0 } else { grown.saturating_mul(2).min(quota.limit().saturating_sub(count)) };
-            let after = Noted { count, ahead };
+            let after = Noted { count, ahead, ..before };
             if after != before {
                 let more = signed(count + ahead) - signed(before.count + before.ahead);
                 lines.push(Line { key, more, after, is_gone: false });
@@ -115,11 +117,18 @@ impl Ledger {
         if self.window != Some(window) || quota.calendar().window(now) != window {
             return;
         }
-        let others = total.saturating_sub(own.count + own.ahead);
-        if others > 0 {
-            quota.count(key, others, window, now);
+        let known = own.count + own.ahead;
+        let more = total.saturating_sub(known);
+        if more > 0 {
+            quota.count(key, more, window, now);
         }
-        self.noted.insert(key, Noted { count: own.count + others, ahead: own.ahead });
+        // What others had noted ahead they give back; what is this process' own stays, whatever became of the number.
+        let less = known.saturating_sub(total).min(own.others);
+        if less > 0 {
+            quota.uncount(key, less, window, now);
+        }
+        let (count, others) = (own.count + more - less, own.others + more - less);
+        self.noted.insert(key, Noted { count, others, ..own });
     }
 }
 

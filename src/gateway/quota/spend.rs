@@ -70,6 +70,16 @@ impl Quota {
         let _ = self.table.change(key, now.as_secs(), next);
     }
 
+    /// Counts so many fewer of a key in a window, that were not admitted after all.
+    pub(super) fn uncount(&self, key: u64, fewer: u64, window: Window, now: Duration) {
+        let next = |rest| {
+            let seen = seen(rest, window);
+            if seen.is_of(window) { Ok((seen.less(fewer).rest(), ())) } else { Err(()) }
+        };
+        // Where that cannot be, it goes on to count.
+        let _ = self.table.change(key, now.as_secs(), next);
+    }
+
     /// The keys of which something counts in a window, and how much.
     pub(super) fn counted(&self, window: Window) -> impl Iterator<Item = (u64, u64)> {
         self.table.known().filter_map(move |(key, rest)| {

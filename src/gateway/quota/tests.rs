@@ -268,6 +268,22 @@ fn two_processes_learn_of_each_other_from_the_sum() {
 }
 
 #[test]
+fn what_another_process_had_noted_ahead_comes_back_to_this_one() {
+    let (mut disk, now) = (Disk::default(), at(NOON));
+    let mut old = Process::start(100, &disk, now);
+    assert_eq!(admitted(&old.quota, 1, now, 20), 20);
+    old.write(&mut disk, now, false);
+    // As at an upgrade: the new one begins by what the old one has noted, forty of which nobody has used.
+    let mut new = Process::start(100, &disk, now);
+    assert_eq!(admitted(&new.quota, 1, now, 1), 1);
+    old.write(&mut disk, now, true);
+    new.read(&disk, now);
+    assert_eq!(admitted(&new.quota, 1, now, 200), 79);
+    new.write(&mut disk, now, true);
+    assert_eq!(disk.0.values().copied().collect::<Vec<_>>(), [100]);
+}
+
+#[test]
 fn a_disk_that_fails_for_a_while_gets_all_of_it_later() {
     let (mut disk, now) = (Disk::default(), at(NOON));
     let mut process = Process::start(100, &disk, now);

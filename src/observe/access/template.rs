@@ -278,7 +278,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 22, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 23, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 

@@ -63,7 +63,7 @@ fn each_key_has_its_quota_and_is_told_of_it() {
     assert_eq!(denied.field("ratelimit"), Some(format!("\"daily\";r=0;t={after}")));
     assert_eq!(admitted(&proxy, "bob", 5), 3);
     assert_eq!(target.requests(), 6);
-    assert!(proxy.out.count(&["\"reason\":\"quota\""]) > 0);
+    eventually("it is in the log", || proxy.out.count(&["\"reason\":\"quota\""]) > 0);
     assert_eq!(proxy.metric("ringway_rule_requests_total", &[("rule", "daily"), ("result", "denied")]), 3.0);
     assert_eq!(proxy.metric("ringway_rule_keys", &[("rule", "daily")]), 2.0);
 }
