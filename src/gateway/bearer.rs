@@ -1,6 +1,8 @@
 //! Tokens that clients bear (RFC 6750): where they are looked for, and what clients are told whose token is not taken.
 
+use super::jwt::{self, Policy};
 use super::{Asked, Challenges, Denial, Place};
+use crate::observe::reason::Reason;
 use smallvec::SmallVec;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -71,6 +73,27 @@ impl Bearer {
             let _ = write!(told, ", scope=\"{scope}\"");
         }
         told.into()
+    }
+
+    /// What clients are told, by why their token is not taken.
+    pub(super) fn told(&self, policy: &Policy) -> Box<[Arc<str>]> {
+        let scopes: Vec<&str> = policy.all_scopes.iter().chain(&policy.any_scope).map(|scope| &**scope).collect();
+        let scopes = scopes.join(" ");
+        let told = jwt::Denial::ALL.map(|denial| {
+            let scope = (denial == jwt::Denial::Scope).then_some(scopes.as_str());
+            self.says(denial.error(), denial.description(), scope)
+        });
+        told.into()
+    }
+
+    /// A token is not taken, which a client is told by one of these.
+    pub(super) fn denied(&self, denial: jwt::Denial, told: &[Arc<str>]) -> Denial {
+        let reason = if denial.status() == 403 { Reason::Forbidden } else { Reason::Unauthenticated };
+        let denied = Denial::new(denial.status(), reason, denial.word());
+        match told.get(denial as usize) {
+            Some(challenge) => denied.with(challenge),
+            None => denied,
+        }
     }
 
     /// What whoever has sent none may prove themselves with.

@@ -58,13 +58,8 @@ impl Token {
     /// The rule at a place among all, which looks into all of `places`; `realm` has no `"` and no `\`.
     pub fn new(index: usize, (places, realm): (&[Place], &str), source: Source, policy: Policy) -> Self {
         let bearer = Bearer::new(places, realm);
-        let scopes: Vec<&str> = policy.all_scopes.iter().chain(&policy.any_scope).map(|scope| &**scope).collect();
-        let scopes = scopes.join(" ");
-        let told = jwt::Denial::ALL.map(|denial| {
-            let scope = (denial == jwt::Denial::Scope).then_some(scopes.as_str());
-            bearer.says(denial.error(), denial.description(), scope)
-        });
-        Self { index, bearer, source, policy, told: told.into(), named: None }
+        let told = bearer.told(&policy);
+        Self { index, bearer, source, policy, told, named: None }
     }
 
     /// The same, where a claim says what consumer it is.
@@ -100,12 +95,16 @@ impl Token {
     }
 
     fn denied(&self, denial: jwt::Denial) -> Denial {
-        let reason = if denial.status() == 403 { Reason::Forbidden } else { Reason::Unauthenticated };
-        let told = Denial::new(denial.status(), reason, denial.word());
-        match self.told.get(denial as usize) {
-            Some(challenge) => told.with(challenge),
-            None => told,
-        }
+        self.bearer.denied(denial, &self.told)
+    }
+}
+
+impl Named {
+    /// The consumer that claims name.
+    pub(super) fn find(&self, claims: &Claims) -> Result<Arc<Consumer>, Denial> {
+        let name = claims.get(&self.at).and_then(|name| name.as_str());
+        let found = name.and_then(|name| self.consumers.get(name));
+        found.cloned().ok_or_else(|| Denial::forbidden("unknown-consumer"))
     }
 }
 
@@ -118,12 +117,8 @@ impl Rule for Token {
         let token = self.bearer.find(asked)?;
         let token = std::str::from_utf8(&token).map_err(|_| self.denied(jwt::Denial::Malformed))?;
         let claims = self.verify(token, asked)?;
-        if let Some(Named { at, consumers }) = &self.named {
-            let name = claims.get(at).and_then(|name| name.as_str());
-            let Some(consumer) = name.and_then(|name| consumers.get(name)) else {
-                return Err(Denial::forbidden("unknown-consumer").into());
-            };
-            who.consumer = Some(consumer.clone());
+        if let Some(named) = &self.named {
+            who.consumer = Some(named.find(&claims)?);
         }
         who.tokens.push(Proven { rule: self.index, claims });
         Ok(())

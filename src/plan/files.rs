@@ -113,6 +113,12 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
 fn tokens(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
     config.rules.iter().flat_map(|(name, rule)| {
         let files = match &rule.kind {
+            RuleKind::Introspection(of) => [("secret_file", Some(of.secret_file.as_path())), ("", None), ("", None)],
+            RuleKind::Oidc(of) => [
+                ("secret_file", Some(of.secret_file.as_path())),
+                ("client_secret_file", of.client_secret_file.as_deref()),
+                ("", None),
+            ],
             RuleKind::Jwt(of) => [
                 ("jwks_file", of.jwks_file.as_deref()),
                 ("key_file", of.key_file.as_deref()),

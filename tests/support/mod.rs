@@ -14,6 +14,7 @@ pub mod nameserver;
 pub mod network;
 pub mod ocsp;
 pub mod pebble;
+pub mod provider;
 pub mod proxy;
 pub mod secure;
 pub mod servers;

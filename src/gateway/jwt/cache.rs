@@ -6,7 +6,7 @@
 //! time that comparing takes. Tokens are in memory with it: they would be, in the buffers, without.
 //!
 //! What always holds:
-//! - Only what a signature is good of is kept, so nobody without a key fills it; its bytes are bounded.
+//! - Of what signatures say only good ones are kept, so nobody without a key fills it; its bytes are bounded.
 //! - Claims are judged each time: an entry outlives neither `exp` nor a change of policy. Other keys find no entry of theirs; the same,
 //!   read again, find all.
 
@@ -35,7 +35,10 @@ pub struct Cache {
 struct Entry {
     token: Box<str>,
     keys: Print,
-    claims: Arc<Claims>,
+    /// What it says; `None`: it is not good.
+    claims: Option<Arc<Claims>>,
+    /// Until when that is believed, in seconds since 1970.
+    until: u64,
     weight: u64,
 }
 
@@ -58,11 +61,11 @@ impl Cache {
     /// Why it is not taken.
     pub fn verify(&mut self, token: &str, keys: &Keys, policy: &Policy, now: u64) -> Result<Arc<Claims>, Denial> {
         policy.admits(token)?;
-        let hash = self.hash(token, keys);
+        let hash = self.hash(token, keys.print());
         let known = self.entries.get(&hash).filter(|entry| *entry.token == *token && entry.keys == *keys.print());
-        if let Some(entry) = known {
+        if let Some(claims) = known.and_then(|entry| entry.claims.clone()) {
             self.hits += 1;
-            let judged = policy.judge(&entry.claims, now).map(|()| entry.claims.clone());
+            let judged = policy.judge(&claims, now).map(|()| claims);
             if let Err(Denial::Expired) = judged {
                 self.entries.remove(&hash);
             }
@@ -72,18 +75,40 @@ impl Cache {
         let claims = Arc::new(keys.authenticate(token)?);
         let judged = policy.judge(&claims, now);
         if judged != Err(Denial::Expired) {
-            self.keep(hash, token, keys, &claims);
+            self.keep(hash, token, keys.print(), Some(claims.clone()), u64::MAX);
         }
         judged.map(|()| claims)
     }
 
-    fn keep(&mut self, hash: u128, token: &str, keys: &Keys, claims: &Arc<Claims>) {
-        let weight = (OVERHEAD + token.len() + claims.weight()) as u64;
-        self.entries.insert(hash, Entry { token: token.into(), keys: *keys.print(), claims: claims.clone(), weight });
+    /// What somebody has said of a token, by what tells them from others, if it is still believed at `now`, in seconds since 1970: what is
+    /// in it, or that it is not good.
+    pub fn known(&mut self, token: &str, by: &Print, now: u64) -> Option<Option<Arc<Claims>>> {
+        let hash = self.hash(token, by);
+        let known = self.entries.get(&hash).filter(|entry| *entry.token == *token && entry.keys == *by);
+        match known {
+            Some(entry) if now < entry.until => {
+                self.hits += 1;
+                Some(entry.claims.clone())
+            }
+            _ => {
+                self.misses += 1;
+                None
+            }
+        }
     }
 
-    fn hash(&self, token: &str, keys: &Keys) -> u128 {
-        let [low, high] = [0, 16].map(|at| keys.print()[at..].first_chunk().copied().map_or(0, u128::from_le_bytes));
+    /// Notes that, to be believed until a time.
+    pub fn note(&mut self, token: &str, by: &Print, claims: Option<Arc<Claims>>, until: u64) {
+        self.keep(self.hash(token, by), token, by, claims, until);
+    }
+
+    fn keep(&mut self, hash: u128, token: &str, keys: &Print, claims: Option<Arc<Claims>>, until: u64) {
+        let weight = (OVERHEAD + token.len() + claims.as_ref().map_or(0, |claims| claims.weight())) as u64;
+        self.entries.insert(hash, Entry { token: token.into(), keys: *keys, claims, until, weight });
+    }
+
+    fn hash(&self, token: &str, keys: &Print) -> u128 {
+        let [low, high] = [0, 16].map(|at| keys[at..].first_chunk().copied().map_or(0, u128::from_le_bytes));
         xxh3_128_with_secret(token.as_bytes(), &self.secret) ^ low ^ high
     }
 

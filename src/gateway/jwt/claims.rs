@@ -16,7 +16,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub struct Claims {
     members: Map<String, Value>,
     typ: Option<Box<str>>,
-    algorithm: Algorithm,
+    algorithm: Option<Algorithm>,
     key: Option<Box<str>>,
     expires: Option<u64>,
     begins: Option<u64>,
@@ -38,14 +38,44 @@ impl Claims {
     /// Those that the token carries. Its signature has been verified.
     pub(super) fn read(token: Token<'_>) -> Result<Self, Denial> {
         let members = json::object(&decoded(token.payload)?)?;
+        Self::of(members, token.typ.map(Into::into), Some(token.algorithm), token.id.map(Into::into))
+    }
+
+    /// Those of a token that was verified before, and has been nowhere since where anybody could change it.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn trusted(token: &str) -> Result<Self, Denial> {
+        Self::read(Token::read(token)?)
+    }
+
+    /// What an issuer says of a token (RFC 7662 §2.2); `None`: it is not good.
+    ///
+    /// # Errors
+    /// It says nothing of the kind.
+    pub fn introspected(text: &[u8]) -> Result<Option<Self>, Denial> {
+        let members = json::object(text)?;
+        match members.get("active").and_then(Value::as_bool) {
+            Some(true) => Self::of(members, None, None, None).map(Some),
+            Some(false) => Ok(None),
+            None => Err(Denial::Malformed),
+        }
+    }
+
+    fn of(
+        members: Map<String, Value>,
+        typ: Option<Box<str>>,
+        algorithm: Option<Algorithm>,
+        key: Option<Box<str>>,
+    ) -> Result<Self, Denial> {
         let good = |name, fits: fn(&Value) -> bool| members.get(name).is_none_or(fits);
         if !good("iss", Value::is_string) || !good("sub", Value::is_string) || !good("aud", is_audience) {
             return Err(Denial::BadClaim);
         }
         Ok(Self {
-            typ: token.typ.map(Into::into),
-            algorithm: token.algorithm,
-            key: token.id.map(Into::into),
+            typ,
+            algorithm,
+            key,
             expires: time(&members, "exp")?,
             begins: time(&members, "nbf")?,
             issued: time(&members, "iat")?,
@@ -89,8 +119,8 @@ impl Claims {
         self.issued
     }
 
-    /// How it is signed.
-    pub fn algorithm(&self) -> Algorithm {
+    /// How it is signed; `None`: that is not what makes it good.
+    pub fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
 

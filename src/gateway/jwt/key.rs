@@ -21,7 +21,7 @@ pub(super) struct Key {
 }
 
 /// What tells one key from another: a hash of all there is to it. It is of secrets, too, and is never shown.
-pub(super) type Print = [u8; 32];
+pub type Print = [u8; 32];
 
 enum Way {
     Public(ParsedPublicKey),

@@ -32,9 +32,25 @@ pub use algorithm::Algorithm;
 pub use cache::Cache;
 pub use claims::{Claims, Unfit};
 pub use denial::Denial;
+pub use key::Print;
 pub use keys::Keys;
 pub use pointer::Pointer;
 pub use policy::{LONGEST, MOST_LEEWAY, Policy, Types, Wanted};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+/// What tells one who says whether tokens are good from another, made of all there is to them.
+pub fn print(parts: &[&[u8]]) -> Print {
+    let mut hash = Context::new(&SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let mut print = Print::default();
+    // SHA-256 has as many bytes.
+    print.iter_mut().zip(hash.finish().as_ref()).for_each(|(own, byte)| *own = *byte);
+    print
+}
 
 /// The claims of a token, if one of the keys has signed it and the policy lets it pass at `now`, in seconds since 1970.
 ///

@@ -78,10 +78,13 @@ impl Policy {
     }
 
     /// Whether claims are good enough, at a time in seconds since 1970.
-    pub(super) fn judge(&self, claims: &Claims, now: u64) -> Result<(), Denial> {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, claims: &Claims, now: u64) -> Result<(), Denial> {
         let leeway = self.leeway.min(MOST_LEEWAY);
         let ensure = |holds: bool, denial| if holds { Ok(()) } else { Err(denial) };
-        let is_signed = self.algorithms.is_empty() || self.algorithms.contains(&claims.algorithm());
+        let is_signed = self.algorithms.is_empty() || claims.algorithm().is_some_and(|own| self.algorithms.contains(&own));
         ensure(is_signed, Denial::AlgorithmMismatch)?;
         ensure(self.types.have(claims.typ()), Denial::Type)?;
         ensure(!self.expiry || claims.expires().is_some(), Denial::NoExpiry)?;

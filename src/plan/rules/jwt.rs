@@ -1,27 +1,26 @@
 //! Rules of type jwt.
 
+use super::bearer::{claims, named, places};
 use super::{Compile, Does, Here};
 use crate::config::model::{Jwt, TokenType};
 use crate::gateway::issuer::{self, Wanted};
 use crate::gateway::jwt::{self, Algorithm, Keys, Policy, Types};
-use crate::gateway::{Named, Place, Source, Token};
-use crate::plan::edits::Edit;
+use crate::gateway::{Place, Source, Token};
 use serde_json::Value;
 use std::path::Path;
 
 impl Compile for Jwt {
     fn compile(&self, here: &mut Here<'_>) -> Does {
         let Some(source) = source(self, here) else { return Does::default() };
-        let places = places(self);
+        let places = places(self.header(), self.query.as_deref(), self.cookie.as_deref());
         let policy = policy(self, matches!(source, Source::Issuer(_)), here);
         let issuer = match &source {
             Source::Issuer(issuer) => Some(issuer.clone()),
             Source::Here(_) => None,
         };
         let rule = Token::new(here.index, (&places, &self.realm), source, policy);
-        let named = self.consumer_claim.as_deref().and_then(|at| here.pointer(&["consumer_claim"], at));
-        let rule = match named {
-            Some(at) => rule.naming(Named { at, consumers: here.people.names.clone() }),
+        let rule = match named(self.consumer_claim.as_deref(), here) {
+            Some(named) => rule.naming(named),
             None => rule,
         };
         let goes_no_further = |place: &Place| self.hide || matches!(place, Place::Query(_));
@@ -29,22 +28,6 @@ impl Compile for Jwt {
         let edits = claims(&self.forward_claims, here);
         Does { identifies: true, credentials, edits, issuer, ..Does::asked(rule) }
     }
-}
-
-fn places(of: &Jwt) -> Vec<Place> {
-    let header = of.header().map(|name| Place::Header(name.into()));
-    let query = of.query.as_deref().map(|name| Place::Query(name.into()));
-    let cookie = of.cookie.as_deref().map(|name| Place::Cookie(name.into()));
-    header.into_iter().chain(query).chain(cookie).collect()
-}
-
-/// Headers that tell targets what claims say: none of these names passes, even where a rule that comes after tells nothing.
-pub(super) fn claims(forward: &std::collections::BTreeMap<String, String>, here: &mut Here<'_>) -> Vec<Edit> {
-    let told = forward.iter().filter_map(|(claim, header)| {
-        let at = here.pointer(&["forward_claims", claim], claim)?;
-        Some([Edit::Remove(header.as_str().into()), Edit::Claim(header.as_str().into(), here.index, at)])
-    });
-    told.flatten().collect()
 }
 
 fn source(of: &Jwt, here: &mut Here<'_>) -> Option<Source> {

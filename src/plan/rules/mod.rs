@@ -5,6 +5,7 @@
 mod anonymous;
 mod api_key;
 mod ban;
+mod bearer;
 mod basic;
 mod cel;
 mod combined;
@@ -13,11 +14,13 @@ mod cors;
 mod csrf;
 mod forward_auth;
 mod groups;
+mod introspection;
 mod ip;
 mod issuers;
 mod jwt;
 mod lasting;
 mod limit_key;
+mod oidc;
 mod opa;
 mod quota;
 mod rate_limit;
@@ -170,8 +173,10 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::ForwardAuth(of) => of,
         RuleKind::Csrf(of) => of,
         RuleKind::Groups(of) => of,
+        RuleKind::Introspection(of) => &**of,
         RuleKind::Ip(of) => of,
         RuleKind::Jwt(of) => &**of,
+        RuleKind::Oidc(of) => &**of,
         RuleKind::Opa(of) => of,
         RuleKind::Quota(of) => of,
         RuleKind::RateLimit(of) => of,
@@ -381,6 +386,33 @@ impl Here<'_> {
     /// Where a claim is, as one of its keys has it.
     fn pointer(&mut self, key: &[&str], text: &str) -> Option<Pointer> {
         Pointer::new(text).map_err(|why| self.fault(key, why, None)).ok()
+    }
+
+    /// The secret in the file that a key names: all of it but a line's end behind it.
+    fn secret(&mut self, key: &str) -> Option<String> {
+        let content = self.files.content(&key_path(&["rules", self.name, key])).map_err(str::to_owned);
+        let text = content.and_then(|text| {
+            let text = String::from_utf8(text.to_vec()).map_err(|_| "the file is no text".to_owned())?;
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+        });
+        text.map_err(|why| self.fault(&[key], why, None)).ok()
+    }
+
+    /// How TLS is spoken with who is at a URL, whose certificate is checked by a file of authorities or what the system trusts. The
+    /// first `None`: it cannot be; the second: not at all.
+    fn client(&mut self, url: &str, ca: Option<&std::path::Path>) -> Option<Option<Arc<rustls::ClientConfig>>> {
+        if !url.starts_with("https://") {
+            return Some(None);
+        }
+        match crate::tls::acme::client(ca) {
+            Ok(config) => Some(Some(Arc::new(config))),
+            Err(why) => {
+                let key: &[&str] = if ca.is_some() { &["ca"] } else { &[] };
+                self.fault(key, why, None);
+                None
+            }
+        }
     }
 
     /// The issuer of tokens that is asked so.

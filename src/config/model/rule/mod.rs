@@ -10,8 +10,10 @@ mod cors;
 mod csrf;
 mod forward_auth;
 mod groups;
+mod introspection;
 mod ip;
 mod jwt;
+mod oidc;
 mod opa;
 mod quota;
 mod rate_limit;
@@ -31,8 +33,10 @@ pub use cors::Cors;
 pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
+pub use introspection::Introspection;
 pub use ip::Ip;
 pub use jwt::{Jwt, JwtAlgorithm, TokenType};
+pub use oidc::Oidc;
 pub use opa::Opa;
 pub use quota::{Quota, QuotaPeriod};
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
@@ -97,10 +101,14 @@ pub enum RuleKind {
     Csrf(Csrf),
     /// Lets in consumers by the groups that they are in.
     Groups(Groups),
+    /// Tells who asks by tokens that their issuer is asked about.
+    Introspection(Box<Introspection>),
     /// Lets in clients by their addresses.
     Ip(Ip),
     /// Tells who asks by the JSON Web Tokens that they send.
     Jwt(Box<Jwt>),
+    /// Has people log in with an OpenID provider.
+    Oidc(Box<Oidc>),
     /// Has the Open Policy Agent decide of each request.
     Opa(Opa),
     /// Lets in so many requests in a period of the calendar.
@@ -143,6 +151,7 @@ impl RuleKind {
     pub fn shown_secrets(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::ApiKey(of) => (of.header(), of.query.as_deref()),
+            Self::Introspection(of) => (of.header(), of.query.as_deref()),
             Self::Jwt(of) => (of.header(), of.query.as_deref()),
             _ => (None, None),
         }
@@ -152,7 +161,8 @@ impl RuleKind {
     pub fn identifies(&self) -> bool {
         match self {
             Self::ForwardAuth(of) => of.consumer_header.is_some(),
-            Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Jwt(_) | Self::Signature(_) => true,
+            Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_) => true,
+            Self::Introspection(_) | Self::Jwt(_) | Self::Oidc(_) => true,
             _ => false,
         }
     }

@@ -49,8 +49,13 @@ pub(super) fn jwt(sense: &mut Sense<'_>, name: &str, of: &Jwt, at: &KeyPath) {
                 .help("write audiences = [\"…\"] as the issuer has it in `aud`, or [] if that is meant"),
         );
     }
+    told_once(sense, &of.forward_claims, at);
+}
+
+/// Looks whether each claim of `forward_claims` has a header of its own.
+pub(super) fn told_once(sense: &mut Sense<'_>, forward: &BTreeMap<String, String>, at: &KeyPath) {
     let mut headers: BTreeMap<String, &str> = BTreeMap::new();
-    for (claim, header) in &of.forward_claims {
+    for (claim, header) in forward {
         if let Some(first) = headers.insert(header.to_ascii_lowercase(), claim) {
             sense.fault(
                 Fault::new(at.child("forward_claims").child(claim), format!("`{header}` tells two claims"))
@@ -61,6 +66,6 @@ pub(super) fn jwt(sense: &mut Sense<'_>, name: &str, of: &Jwt, at: &KeyPath) {
     }
 }
 
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }

@@ -5,9 +5,11 @@ mod combined;
 mod cors;
 mod csrf;
 mod groups;
+mod introspection;
 mod ip;
 mod jwt;
 mod listener;
+mod oidc;
 mod rate_limit;
 mod realm;
 mod signature;
@@ -96,9 +98,11 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
+            RuleKind::Introspection(of) => introspection::introspection(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::Jwt(of) => jwt::jwt(sense, name, of, &at),
             RuleKind::Quota(_) => {}
+            RuleKind::Oidc(of) => oidc::oidc(sense, of, &at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
             RuleKind::RequestSize(_) => {}
