@@ -88,7 +88,8 @@ impl Jar {
         let name = self.name(secure, piece);
         let secure = if secure { "; Secure" } else { "" };
         // A string takes everything.
-        let _ = write!(out, "Set-Cookie: {name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}\r\n");
+        let _ =
+            write!(out, "Set-Cookie: {name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}\r\n");
     }
 }
 
@@ -138,7 +139,10 @@ mod tests {
         for (length, pieces) in [(1, 1), (PIECE, 1), (PIECE + 1, 2), (PIECE * PIECES, PIECES)] {
             let value: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
             let lines = jar.set(true, &value, 60).unwrap();
-            assert!(lines.lines().all(|line| line.len() < 4096 && line.starts_with("Set-Cookie: __Host-s")), "{length}");
+            assert!(
+                lines.lines().all(|line| line.len() < 4096 && line.starts_with("Set-Cookie: __Host-s")),
+                "{length}"
+            );
             assert_eq!(lines.matches("Max-Age=60").count(), pieces);
             assert_eq!(jar.find(&kept(&lines)).as_deref(), Some(value.as_bytes()), "{length}");
         }
@@ -147,6 +151,9 @@ mod tests {
         assert_eq!(jar.find(&Sent("s=a; __Host-s.1=b".to_owned())), None);
         let line = jar.set_one(true, "v", 60).unwrap();
         assert_eq!(line, "Set-Cookie: __Host-s=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure\r\n");
-        assert!(!jar.set(false, "v", 60).unwrap().contains("Secure") && jar.clear(true).matches("Max-Age=0").count() == PIECES);
+        assert!(
+            !jar.set(false, "v", 60).unwrap().contains("Secure")
+                && jar.clear(true).matches("Max-Age=0").count() == PIECES
+        );
     }
 }

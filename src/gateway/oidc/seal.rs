@@ -73,7 +73,10 @@ mod tests {
         let sealed = seal.seal("text é").unwrap();
         assert_eq!(seal.open(sealed.as_bytes()).as_deref(), Some("text é"));
         assert_ne!(seal.seal("text é").unwrap(), sealed, "two are never alike");
-        assert!(!sealed.contains("text") && sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert!(
+            !sealed.contains("text")
+                && sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        );
         for other in [Seal::new(&[7; 32], "login").unwrap(), Seal::new(&[8; 32], "session").unwrap()] {
             assert_eq!(other.open(sealed.as_bytes()), None);
         }

@@ -88,7 +88,10 @@ mod tests {
         assert_eq!(Session::read(&session.text().unwrap()), Some(session.clone()));
         assert_eq!((session.ends, session.since, session.refresh.as_deref()), (1060, 1000, Some("r")));
         let next = read(r#"{"access_token":"b","expires_in":"30"}"#).unwrap().go_on(&session, 2000);
-        assert_eq!((next.ends, next.since, next.refresh.as_deref(), next.identity.as_str()), (2030, 1000, Some("r"), "i"));
+        assert_eq!(
+            (next.ends, next.since, next.refresh.as_deref(), next.identity.as_str()),
+            (2030, 1000, Some("r"), "i")
+        );
         let rotated = read(r#"{"access_token":"b","refresh_token":"q","id_token":"j"}"#).unwrap().go_on(&session, 2000);
         assert_eq!((rotated.ends, rotated.refresh.as_deref(), rotated.identity.as_str()), (2300, Some("q"), "j"));
         for wrong in ["", "[]", "{}", r#"{"access_token":1}"#, r#"{"error":"invalid_grant"}"#] {

@@ -47,7 +47,8 @@ fn the_issuer_is_asked_once_and_believed_for_a_while() {
     let good = json!({"active": true, "sub": "alice", "scope": "read", "exp": now() + 600}).to_string();
     known.lock().unwrap().push(("token=good%2B%2F%3D&", 200, good));
     let issuer = issuer(&known);
-    let proxy = start(&target, &folder, &format!("http://{issuer}/introspect"), "cache = \"1h\"\nnegative_cache = \"1h\"");
+    let proxy =
+        start(&target, &folder, &format!("http://{issuer}/introspect"), "cache = \"1h\"\nnegative_cache = \"1h\"");
     for _ in 0..12 {
         let answer = proxy.client().ask("GET", "/v1/x", &["Authorization: Bearer good+/=", "X-User-Id: root"]);
         assert_eq!(answer.status, 200);
@@ -110,7 +111,10 @@ fn what_is_not_good_is_refused_and_what_has_ended_is_asked_for_again() {
         assert_eq!(answer.field("www-authenticate").is_some(), [401, 403].contains(&status), "{token}");
     }
     assert_eq!(ask(&proxy, "short").status, 200);
-    assert!(within(Duration::from_secs(20), || ask(&proxy, "short").status == 401), "it is good no longer than it says");
+    assert!(
+        within(Duration::from_secs(20), || ask(&proxy, "short").status == 401),
+        "it is good no longer than it says"
+    );
     for word in ["token-inactive", "introspection-malformed", "introspection-refused", "token-scope"] {
         eventually(word, || proxy.out.all().iter().any(|line| line.contains(&format!("\"reason\":\"{word}\""))));
     }

@@ -1,8 +1,8 @@
 //! People who log in with an OpenID provider.
 
 use super::{config, faults};
-use crate::support::proxy::{Directory, Proxy};
 use crate::support::provider::{Browser, Provider};
+use crate::support::proxy::{Directory, Proxy};
 use crate::support::{Target, eventually, within};
 use std::process::Command;
 use std::time::Duration;
@@ -166,7 +166,10 @@ fn who_logs_out_is_logged_out_at_the_provider_too() {
     assert!(answer.status == 303 && to.starts_with(&format!("{}/session/end?id_token_hint=", site.provider.issuer())));
     assert!(browser.cookies(&site.url).is_empty(), "{:?}", browser.cookies(&site.url));
     assert_eq!(browser.ask("GET", &site.page("/v1/x"), &[]).status, 401);
-    assert_eq!(Browser::default().ask("GET", &site.page("/oidc/logout"), &[]).field("location").as_deref(), Some("/bye"));
+    assert_eq!(
+        Browser::default().ask("GET", &site.page("/oidc/logout"), &[]).field("location").as_deref(),
+        Some("/bye")
+    );
 }
 
 #[test]
