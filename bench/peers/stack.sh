@@ -57,7 +57,7 @@ END
 cat > {{dir}}/balancer.cfg <<'END'
 global
     nbthread 1
-    maxconn 20000
+    maxconn 9000
     no log
 defaults
     mode http

@@ -84,7 +84,8 @@ impl Policy {
     pub fn judge(&self, claims: &Claims, now: u64) -> Result<(), Denial> {
         let leeway = self.leeway.min(MOST_LEEWAY);
         let ensure = |holds: bool, denial| if holds { Ok(()) } else { Err(denial) };
-        let is_signed = self.algorithms.is_empty() || claims.algorithm().is_some_and(|own| self.algorithms.contains(&own));
+        let is_signed =
+            self.algorithms.is_empty() || claims.algorithm().is_some_and(|own| self.algorithms.contains(&own));
         ensure(is_signed, Denial::AlgorithmMismatch)?;
         ensure(self.types.have(claims.typ()), Denial::Type)?;
         ensure(!self.expiry || claims.expires().is_some(), Denial::NoExpiry)?;

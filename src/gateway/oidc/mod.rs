@@ -101,7 +101,7 @@ impl Oidc {
     /// The names of the cookies that hold sessions.
     pub fn cookies(&self) -> impl Iterator<Item = String> {
         let both = [true, false].into_iter();
-        both.flat_map(|secure| (0..cookies::PIECES).map(move |piece| self.sessions.name(secure, piece)))
+        both.flat_map(move |secure| (0..cookies::PIECES).map(move |piece| self.sessions.name(secure, piece)))
     }
 
     fn login_jar(&self, state: &str) -> Jar {

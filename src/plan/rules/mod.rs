@@ -5,8 +5,8 @@
 mod anonymous;
 mod api_key;
 mod ban;
-mod bearer;
 mod basic;
+mod bearer;
 mod cel;
 mod combined;
 mod consumers;

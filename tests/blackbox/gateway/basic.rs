@@ -1,6 +1,6 @@
 //! Users by their names and passwords.
 
-use super::faults;
+use super::{faults, in_order};
 use crate::reload::{reload, rewrite};
 use crate::support::client::{Client, Response, request};
 use crate::support::proxy::{Directory, Proxy};
@@ -66,7 +66,7 @@ fn a_user_is_the_consumer_of_that_name_and_the_password_stays_here() {
 #[test]
 fn who_proves_nothing_is_told_how_to_and_the_log_says_what_was_wrong() {
     let (target, folder) = (Target::echo("a"), Directory::new());
-    let proxy = Proxy::start(config(&target, &users(&folder), "realm = \"staff\""));
+    let proxy = in_order(config(&target, &users(&folder), "realm = \"staff\""));
     let before = target.requests_for("/v1/x").len();
     let good = line("ann", "password");
     for (number, (fields, word)) in [

@@ -23,8 +23,13 @@ mod user_agent;
 mod when;
 
 use crate::support::Target;
-use crate::support::proxy::{Directory, ringway};
+use crate::support::proxy::{Directory, Proxy, Setup, ringway};
 use crate::support::toml::http;
+
+/// A proxy of one worker: its log has requests in the order in which they were asked.
+fn in_order(config: String) -> Proxy {
+    Setup::new(config).workers(1).start()
+}
 
 /// What `ringway check` says of a configuration in which `from` is `to`; it must not be good.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Requests that are signed (RFC 9421).
 
-use super::faults;
+use super::{faults, in_order};
 use crate::reload::{reload, rewrite};
 use crate::support::client::Response;
 use crate::support::proxy::{Directory, Proxy};
@@ -104,7 +104,7 @@ fn reason(proxy: &Proxy, count: usize) -> String {
 #[test]
 fn who_signs_is_the_consumer_whose_key_it_is_and_others_are_told_what_to_sign() {
     let (target, folder) = (Target::echo("a"), Directory::new());
-    let proxy = Proxy::start(config(&target, &folder, "realm = \"staff\"\ntag = \"app\""));
+    let proxy = in_order(config(&target, &folder, "realm = \"staff\"\ntag = \"app\""));
     let good = Signing::of("GET").with(";tag=\"app\"");
     assert_eq!(ask(&proxy, "GET", "/v1/x?a=1", &good.lines()).status, 200);
     let seen = target.last();
@@ -203,7 +203,7 @@ fn content_reaches_a_target_once_it_is_what_was_signed() {
 #[test]
 fn a_request_that_was_heard_of_counts_once_also_after_a_reload() {
     let (target, folder) = (Target::echo("a"), Directory::new());
-    let proxy = Proxy::start(config(&target, &folder, "nonce = true"));
+    let proxy = in_order(config(&target, &folder, "nonce = true"));
     let once = Signing::of("GET").with(";nonce=\"n-1\"");
     let status = |signing: &Signing| ask(&proxy, "GET", "/v1/x?a=1", &signing.lines()).status;
     assert_eq!([status(&once), status(&once)], [200, 401]);
