@@ -57,10 +57,12 @@ END
 cat > {{dir}}/balancer.cfg <<'END'
 global
     nbthread 1
-    maxconn 9000
-    no log
+    maxconn 9900
+    tune.idle-pool.shared on
 defaults
+    maxconn 9900
     mode http
+    no log
     timeout connect 2s
     timeout client 60s
     timeout server 60s
