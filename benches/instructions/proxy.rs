@@ -38,7 +38,7 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
     let log = file.as_ref().map(|file| Log::new(policy.clone(), 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
-        let lane = Rc::new(Lane::new(plan, 0, counters.clone(), Arc::default(), log, trace::queue().0));
+        let lane = Rc::new(Lane::new(plan, 0, counters.clone(), Arc::default(), net::desk(1).0, log, trace::queue().0));
         let socket = Listener::new(&slot).unwrap();
         writeln!(peers.stdin.take().unwrap(), "{port}").unwrap();
         let accepted = loop {
