@@ -9,6 +9,7 @@ events { worker_connections 20000; }
 http {
     access_log off;
     keepalive_requests 1000000000;
+    ssl_protocols TLSv1.2 TLSv1.3;
     upstream gateway { server 127.0.0.1:{{tcp}}; keepalive 1000; keepalive_requests 1000000000; }
     server {
         listen 127.0.0.1:{{http}}{{tls}};
@@ -40,7 +41,7 @@ http {
         proxy_set_header Connection "";
         proxy_set_header Host $host;
         location / { proxy_pass http://balancer; }
-        location /guarded/ {
+        location /route-1/ {
             if ($consumer = "") { return 401; }
             limit_req zone=consumers burst=1000000 nodelay;
             proxy_pass http://balancer;

@@ -257,7 +257,7 @@ const RINGWAY_PEER: Known = Known {
                 "[consumers.acme]\nkeys = [\"bench-key-of-acme\"]\n[rules.key]\ntype = \"api-key\"\n\
                  [rules.limit]\ntype = \"rate-limit\"\nkey = \"consumer\"\nrate = \"1000000/s\"\nheaders = \"none\"\n\
                  [rules.headers]\ntype = \"transform\"\nrequest.headers.set = { x-gateway = \"bench\" }\n\
-                 [routes.all]\npaths = [\"/guarded/\"]\npool = \"site\"\nrules = [\"key\", \"limit\", \"headers\"]",
+                 [routes.all]\npaths = [\"/route-1/\"]\npool = \"site\"\nrules = [\"key\", \"limit\", \"headers\"]",
             )],
         ),
         (
@@ -265,7 +265,7 @@ const RINGWAY_PEER: Known = Known {
             &[(
                 "extra",
                 "[rules.token]\ntype = \"jwt\"\nkey_file = \"{{peers}}/issuer.pem\"\nalgorithms = [\"RS256\"]\n\
-                 [routes.all]\npaths = [\"/guarded/\"]\npool = \"site\"\nrules = [\"token\"]",
+                 [routes.all]\npaths = [\"/route-1/\"]\npool = \"site\"\nrules = [\"token\"]",
             )],
         ),
         // The backend takes the spans: what a collector does with them is its own affair.
