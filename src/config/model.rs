@@ -17,6 +17,7 @@ mod json;
 mod live;
 mod log;
 mod pages;
+mod plan;
 mod pool;
 mod proxy;
 mod queue;
@@ -47,6 +48,7 @@ pub use json::*;
 pub use live::*;
 pub use log::*;
 pub use pages::*;
+pub use plan::*;
 pub use pool::*;
 pub use proxy::*;
 pub use queue::*;
@@ -106,6 +108,9 @@ pub struct Config {
     /// Who asks, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub consumers: BTreeMap<String, Consumer>,
+    /// Limits that groups of consumers get, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub plans: BTreeMap<String, LimitPlan>,
     /// Targets that share one kind of work, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub pools: BTreeMap<String, Pool>,

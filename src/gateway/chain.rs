@@ -2,7 +2,7 @@
 
 use super::condition::{Condition, Error};
 use super::rate_limit::{RateLimit, decide_all};
-use super::{About, Asked, Challenges, Denial, Halt, Phase, Question, Rule, Who};
+use super::{About, Asked, Challenges, Denial, Halt, Phase, Plans, Question, Rule, Who};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -21,6 +21,18 @@ enum Put {
     One(Link),
     /// Limits, all or none of which count it.
     Limits(Box<[Limit]>),
+    /// Limits, and those of the plans that who asks has.
+    OfPlans(OfPlans),
+}
+
+/// What whoever has a plan is put to.
+#[derive(Debug)]
+struct OfPlans {
+    /// Those of the route that count with them.
+    limits: Box<[Limit]>,
+    plans: Arc<Plans>,
+    /// The places of the rules that the route names itself, which are not put to a request twice.
+    own: Box<[usize]>,
 }
 
 /// A rule of a route.
@@ -88,10 +100,11 @@ pub enum Stop {
 }
 
 impl Chain {
-    /// Those rules, in the order in which the route names them.
-    pub fn new(mut steps: Vec<Step>) -> Self {
+    /// Those rules, in the order in which the route names them, and limits for those who have `plans`.
+    pub fn new(mut steps: Vec<Step>, mut plans: Option<Arc<Plans>>) -> Self {
         steps.sort_by_key(Step::phase);
         let (mut puts, mut challenges) = (Vec::new(), Challenges::new());
+        let own: Box<[usize]> = steps.iter().map(Step::index).collect();
         for (phase, of_phase) in grouped(steps) {
             let mut limits = Vec::new();
             for step in of_phase {
@@ -106,10 +119,13 @@ impl Chain {
                 }
             }
             debug_assert!(limits.is_empty() || matches!(phase, Phase::EarlyLimit | Phase::Limit));
-            if !limits.is_empty() {
-                puts.push(Put::Limits(limits.into()));
+            match plans.take_if(|_| phase == Phase::Limit) {
+                Some(plans) => puts.push(Put::OfPlans(OfPlans { limits: limits.into(), plans, own: own.clone() })),
+                None if limits.is_empty() => {}
+                None => puts.push(Put::Limits(limits.into())),
             }
         }
+        puts.extend(plans.map(|plans| Put::OfPlans(OfPlans { limits: Box::default(), plans, own })));
         Self { steps: puts.into(), challenges }
     }
 
@@ -118,7 +134,8 @@ impl Chain {
         self.steps.iter().flat_map(|put| -> SmallVec<[usize; 4]> {
             match put {
                 Put::One(link) => SmallVec::from_iter([link.index]),
-                Put::Limits(limits) => limits.iter().map(|limit| limit.limit.index).collect(),
+                Put::Limits(limits) => limits.iter().map(Limit::index).collect(),
+                Put::OfPlans(of) => of.limits.iter().map(Limit::index).chain(of.plans.indexes()).collect(),
             }
         })
     }
@@ -139,6 +156,7 @@ impl Chain {
             match put {
                 Put::One(link) => self.ask(link, at, asked, who, &mut note)?,
                 Put::Limits(limits) => count(limits, asked, who, &mut note).map_err(Stop::Refused)?,
+                Put::OfPlans(of) => of.count(asked, who, &mut note).map_err(Stop::Refused)?,
             }
         }
         Ok(())
@@ -174,6 +192,26 @@ impl Chain {
     }
 }
 
+impl OfPlans {
+    #[inline(never)]
+    fn count(&self, asked: &Asked<'_>, who: &mut Who, note: &mut impl FnMut(Note<'_>)) -> Result<(), Refused> {
+        let Some(consumer) = who.consumer.clone() else { return count(&self.limits, asked, who, note) };
+        let mut enforced: SmallVec<[&Limit; 8]> = self.limits.iter().collect();
+        let mut tried: SmallVec<[&Limit; 2]> = SmallVec::new();
+        for limit in self.plans.of(&consumer).filter(|limit| !self.own.contains(&limit.index())) {
+            let is_new = |all: &[&Limit]| all.iter().all(|other| other.index() != limit.index());
+            if limit.shadow && is_new(&tried) {
+                tried.push(limit);
+            } else if !limit.shadow && is_new(&enforced) {
+                enforced.push(limit);
+            }
+        }
+        count(enforced, asked, who, note)?;
+        // What counts for nobody else is counted by itself.
+        tried.into_iter().try_for_each(|limit| count([limit], asked, who, note))
+    }
+}
+
 /// Whether a rule is there for a request.
 fn is_there(
     rule: usize,
@@ -190,13 +228,21 @@ fn is_there(
 }
 
 /// Puts a request to limits at once. Those that did not deny what another denied say nothing.
-fn count(limits: &[Limit], asked: &Asked<'_>, who: &mut Who, note: &mut impl FnMut(Note<'_>)) -> Result<(), Refused> {
-    let there = limits.iter().filter(|limit| is_there(limit.limit.index, limit.when.as_deref(), asked, who, note));
+fn count<'l>(
+    limits: impl IntoIterator<Item = &'l Limit>,
+    asked: &Asked<'_>,
+    who: &mut Who,
+    note: &mut impl FnMut(Note<'_>),
+) -> Result<(), Refused> {
+    let mut shadow = true;
+    let there = limits.into_iter().filter(|limit| {
+        shadow &= limit.shadow;
+        is_there(limit.index(), limit.when.as_deref(), asked, who, note)
+    });
     let all: SmallVec<[&RateLimit; 4]> = there.map(|limit| &*limit.limit).collect();
     if all.is_empty() {
         return Ok(());
     }
-    let shadow = limits.iter().all(|limit| limit.shadow);
     let told = who.limits.len();
     let decided = decide_all(&all, asked, who);
     if shadow {
@@ -228,7 +274,21 @@ fn grouped(steps: Vec<Step>) -> Vec<(Phase, Vec<Step>)> {
     groups
 }
 
+impl Limit {
+    fn index(&self) -> usize {
+        self.limit.index
+    }
+}
+
 impl Step {
+    /// Its place among all rules.
+    fn index(&self) -> usize {
+        match self {
+            Self::Link(link) => link.index,
+            Self::Limit(limit) => limit.index(),
+        }
+    }
+
     fn phase(&self) -> Phase {
         match self {
             Self::Link(link) => link.rule.phase(),

@@ -15,6 +15,8 @@ pub struct Consumer {
     pub name: Box<str>,
     /// What it belongs to.
     pub groups: Box<[Box<str>]>,
+    /// The places of the plans that it has for that among all, in their order.
+    pub plans: Box<[u16]>,
 }
 
 /// All that are known.
@@ -31,6 +33,13 @@ pub struct SameKey(pub Box<str>);
 
 /// What keys begin with that are not written as they are.
 const HASHED: &str = "sha256:";
+
+impl Consumer {
+    /// One in no group.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), groups: Box::default(), plans: Box::default() }
+    }
+}
 
 impl Key {
     /// That of what a client sends.

@@ -29,6 +29,7 @@ pub type Said = SmallVec<[(usize, Decision); 2]>;
 /// What clients are told in answers, of a route's limits.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
+    /// By their places among all rules.
     limits: Box<[ToldOf]>,
 }
 
@@ -80,14 +81,16 @@ impl Told {
 
     /// What is told of these limits; `None`: nothing.
     pub fn new(limits: Vec<ToldOf>) -> Option<Arc<Self>> {
-        let limits: Box<[ToldOf]> = limits.into_iter().filter(|limit| limit.standard || limit.former).collect();
-        (!limits.is_empty()).then(|| Arc::new(Self { limits }))
+        let mut limits: Vec<ToldOf> = limits.into_iter().filter(|limit| limit.standard || limit.former).collect();
+        limits.sort_by_key(|limit| limit.index);
+        limits.dedup_by_key(|limit| limit.index);
+        (!limits.is_empty()).then(|| Arc::new(Self { limits: limits.into() }))
     }
 
     /// Shows each header line that tells of what was `said`: its name and its value.
     pub fn each(&self, said: &[(usize, Decision)], mut see: impl FnMut(&str, &[u8])) {
-        let of = |limit: &ToldOf| said.iter().find(|(index, _)| *index == limit.index).map(|(_, decision)| *decision);
-        let known = || self.limits.iter().filter_map(|limit| Some((limit, of(limit)?)));
+        let of = |index: usize| self.limits.binary_search_by_key(&index, |limit| limit.index).ok();
+        let known = || said.iter().filter_map(|(index, decision)| Some((&self.limits[of(*index)?], *decision)));
         let mut value = Vec::new();
         for (limit, _) in known().filter(|(limit, _)| limit.standard) {
             value.extend_from_slice(if value.is_empty() { b"" } else { b", " });

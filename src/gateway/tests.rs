@@ -37,7 +37,7 @@ fn consumers() -> Arc<Consumers> {
     let mut consumers = Consumers::new();
     for (name, key, groups) in [("acme", "key-of-acme", &["gold", "eu"][..]), ("other", "key-of-other", &[])] {
         let groups = groups.iter().map(|group| (*group).into()).collect();
-        consumers.add(Key::written(key).unwrap(), &Arc::new(Consumer { name: name.into(), groups })).unwrap();
+        consumers.add(Key::written(key).unwrap(), &Arc::new(Consumer { groups, ..Consumer::new(name) })).unwrap();
     }
     Arc::new(consumers)
 }
@@ -57,6 +57,7 @@ fn of(rules: Vec<Arc<dyn Rule>>, shadow: bool) -> Chain {
             .enumerate()
             .map(|(index, rule)| Step::Link(Link { index, shadow, when: None, rule }))
             .collect(),
+        None,
     )
 }
 
@@ -133,7 +134,7 @@ fn key_bytes(key: &Key) -> [u8; 32] {
 #[test]
 fn a_key_is_one_consumer_s() {
     let mut consumers = Consumers::new();
-    let consumer = |name: &str| Arc::new(Consumer { name: name.into(), groups: Box::default() });
+    let consumer = |name: &str| Arc::new(Consumer::new(name));
     let (one, two) = (consumer("one"), consumer("two"));
     let key = Key::of(b"the same key");
     assert_eq!(consumers.add(key, &one), Ok(()));
@@ -164,9 +165,7 @@ fn keys_are_found_where_they_are_looked_for() {
 #[test]
 fn one_of_several_rules_is_enough() {
     let other = || Arc::new(ApiKey::new(&[Place::Header("X-Other".into())], "other", consumers()));
-    let guest = || -> Arc<dyn Rule> {
-        Arc::new(Guest::new(Arc::new(Consumer { name: "guest".into(), groups: Box::default() })))
-    };
+    let guest = || -> Arc<dyn Rule> { Arc::new(Guest::new(Arc::new(Consumer::new("guest")))) };
     let any = |guest: Option<Arc<dyn Rule>>| of(vec![Arc::new(AnyOf::new(vec![key(), other()], guest))], false);
     let name = |who: Who| who.consumer.map(|consumer| consumer.name.to_string());
     for (sent, expected, as_guest) in [

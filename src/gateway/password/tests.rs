@@ -8,7 +8,7 @@ const BCRYPT: &str = "$2y$04$abcdefghijklmnopqrstuughE8Ev8uGFaUgY2cNEySvxngrb/Jz
 const ARGON2: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
 fn consumer(name: &str) -> Arc<Consumer> {
-    Arc::new(Consumer { name: name.into(), groups: Box::default() })
+    Arc::new(Consumer::new(name))
 }
 
 fn users(text: &str) -> Result<Users, Vec<(usize, String)>> {

@@ -113,7 +113,7 @@ fn keys(more: &str) -> Keys {
          test-key-rsa-pss rsa-pss-sha512 {RSA_PSS}\n{more}"
     );
     let lines = text.lines().enumerate().map(|(place, line)| (place + 1, line));
-    Keys::read(lines, |name| Arc::new(Consumer { name: name.into(), groups: Box::default() })).unwrap()
+    Keys::read(lines, |name| Arc::new(Consumer::new(name))).unwrap()
 }
 
 /// One that wants nothing signed.
@@ -394,7 +394,7 @@ fn content_is_held_to_its_digest() {
 #[test]
 fn keys_that_make_no_sense_are_told_by_their_line_and_are_not_shown() {
     let read = |text: &str| {
-        let consumer = |name: &str| Arc::new(Consumer { name: name.into(), groups: Box::default() });
+        let consumer = |name: &str| Arc::new(Consumer::new(name));
         Keys::read(text.lines().enumerate().map(|(place, line)| (place + 1, line)), consumer).map(|keys| keys.count())
     };
     for (line, said) in [

@@ -3,7 +3,7 @@
 use super::{People, listed};
 use crate::config::Fault;
 use crate::config::model::Config;
-use crate::gateway::{Consumer, Consumers, Key};
+use crate::gateway::{Consumer, Consumers, Key, PlansOfGroups};
 use crate::plan::compile::fault;
 use crate::plan::files::Files;
 use std::collections::HashMap;
@@ -12,9 +12,13 @@ use std::sync::Arc;
 /// Those of a configuration. What is at fault of them is added to `faults`.
 pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -> People {
     let (mut keys, mut names) = (Consumers::new(), HashMap::new());
+    let mut plans = PlansOfGroups::default();
+    for (place, plan) in (0..).zip(config.plans.values()) {
+        plan.groups.iter().for_each(|group| plans.add(group, place));
+    }
     for (name, of) in &config.consumers {
-        let groups = of.groups.iter().map(|group| group.as_str().into()).collect();
-        let consumer = Arc::new(Consumer { name: name.as_str().into(), groups });
+        let groups: Box<[Box<str>]> = of.groups.iter().map(|group| group.as_str().into()).collect();
+        let consumer = Arc::new(Consumer { name: name.as_str().into(), plans: plans.of(&groups), groups });
         names.insert(name.as_str().into(), consumer.clone());
         // The line that a key stands in is not shown: it is a secret.
         let mut add = |at: &[&str], (what, number): (&str, usize), text: &str| {

@@ -47,14 +47,18 @@ use crate::gateway::issuer::{Issuer, Wanted};
 use crate::gateway::jwt::Pointer;
 use crate::gateway::limits::Limiter;
 use crate::gateway::{
-    Aftermath, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, RateLimit, Rule, Step,
-    Strikes, Tarpit, Told, ToldOf,
+    Aftermath, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Plans, RateLimit, Rule,
+    Step, Strikes, Tarpit, Told, ToldOf,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The rules that routes may have.
-pub(super) struct Rules<'a>(HashMap<&'a str, Known>);
+pub(super) struct Rules<'a> {
+    known: HashMap<&'a str, Known>,
+    /// What who has a plan is put to besides, and what they are told of that; `None`: there are no plans.
+    plans: Option<(Arc<Plans>, Vec<ToldOf>)>,
+}
 
 struct Known {
     /// Its place among all rules.
@@ -235,7 +239,20 @@ impl<'a> Rules<'a> {
         // What is off counts nothing.
         let is_on = |rule: &str| config.rules.get(rule).is_some_and(|rule| rule.mode != RuleMode::Off);
         lasting.quotas.retain(|kept| is_on(&kept.rule));
-        (Self(known), lasting)
+        (Self::with(known, config), lasting)
+    }
+
+    fn with(known: HashMap<&'a str, Known>, config: &'a Config) -> Self {
+        let rules = Self { known, plans: None };
+        if config.plans.is_empty() {
+            return rules;
+        }
+        let limits = |plan: &'a model::LimitPlan| rules.named(&plan.rules).filter_map(Known::limit).collect();
+        let limits = Plans::new(config.plans.values().map(limits));
+        let in_force =
+            |plan: &'a model::LimitPlan| rules.named(&plan.rules).filter_map(Known::told).collect::<Vec<_>>();
+        let told = config.plans.values().flat_map(in_force).collect();
+        Self { plans: Some((Arc::new(limits), told)), ..rules }
     }
 
     /// Those of a route that are not off.
@@ -245,7 +262,7 @@ impl<'a> Rules<'a> {
 
     /// Those of these names that are not off.
     fn named<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = &'r Known> {
-        names.iter().filter_map(|name| self.0.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
+        names.iter().filter_map(|name| self.known.get(name.as_str())).filter(|rule| rule.mode != RuleMode::Off)
     }
 
     /// Bytes that a route's rules let a body have; `None`: any.
@@ -272,14 +289,14 @@ impl<'a> Rules<'a> {
 
     /// Those that keep clients waiting.
     pub(super) fn tarpits(&self) -> Vec<Arc<Tarpit>> {
-        let mut all: Vec<Arc<Tarpit>> = self.0.values().filter_map(|known| known.does.tarpit.clone()).collect();
+        let mut all: Vec<Arc<Tarpit>> = self.known.values().filter_map(|known| known.does.tarpit.clone()).collect();
         all.sort_by_key(|tarpit| tarpit.index);
         all
     }
 
     /// The places of those that ban clients, among all.
     pub(super) fn banning(&self) -> Vec<usize> {
-        let all = self.0.values().filter_map(|known| known.does.strikes.as_ref());
+        let all = self.known.values().filter_map(|known| known.does.strikes.as_ref());
         let mut all: Vec<usize> = all.map(|strikes| strikes.index).collect();
         all.sort_unstable();
         all
@@ -287,7 +304,7 @@ impl<'a> Rules<'a> {
 
     /// Those that a route's requests are put to; `None`: there is none.
     pub(super) fn chain(&self, name: &str, route: &model::Route) -> Result<Option<Arc<Chain>>, Vec<Fault>> {
-        let unknown = route.rules.iter().enumerate().filter(|(_, named)| !self.0.contains_key(named.as_str()));
+        let unknown = route.rules.iter().enumerate().filter(|(_, named)| !self.known.contains_key(named.as_str()));
         let dangling = |(place, named): (usize, &String)| {
             fault(&["routes", name, "rules", &place.to_string()], format!("no rule is named `{named}`"), None)
         };
@@ -299,12 +316,16 @@ impl<'a> Rules<'a> {
             let (index, shadow) = (known.index, known.mode == RuleMode::Shadow);
             let link =
                 known.does.asked.clone().map(|rule| Step::Link(Link { index, shadow, when: known.when.clone(), rule }));
-            link.into_iter().chain(
-                known.does.limit.clone().map(|limit| Step::Limit(Limit { shadow, when: known.when.clone(), limit })),
-            )
+            link.into_iter().chain(known.limit().map(Step::Limit))
         };
         let steps: Vec<Step> = self.on(route).flat_map(steps).collect();
-        Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps))))
+        let plans = self.plans_of(route).map(|(limits, _)| limits.clone());
+        Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps, plans))))
+    }
+
+    /// The plans that a route's clients may have.
+    fn plans_of(&self, route: &model::Route) -> Option<&(Arc<Plans>, Vec<ToldOf>)> {
+        self.plans.as_ref().filter(|_| self.identify(route))
     }
 
     /// Whether rules of a route find out who asks.
@@ -343,8 +364,8 @@ impl<'a> Rules<'a> {
 
     /// What a route's rules change in answers.
     pub(super) fn answer_edits(&self, route: &model::Route) -> Vec<Edit> {
-        let in_force = self.on(route).filter(|known| known.mode == RuleMode::Enforce);
-        let told = Told::new(in_force.filter_map(|known| known.does.told.clone()).collect());
+        let of_plans = self.plans_of(route).into_iter().flat_map(|(_, told)| told.iter().cloned());
+        let told = Told::new(self.on(route).filter_map(Known::told).chain(of_plans).collect());
         told.map(Edit::Limits).into_iter().chain(self.cors(route).map(Edit::Cors)).collect()
     }
 
@@ -359,12 +380,12 @@ impl<'a> Rules<'a> {
             let limiter = of_limit.or(known.does.strikes.as_ref().and_then(|strikes| strikes.counts.as_ref()))?;
             Some(Counted { rule: (*name).to_owned(), under: known.does.under.clone(), limiter: limiter.clone() })
         };
-        self.0.iter().filter_map(counted).collect()
+        self.known.iter().filter_map(counted).collect()
     }
 
     /// The issuers of tokens whose keys are fetched, with the names of the rules that they are for.
     pub(super) fn issuers(&self) -> Vec<(String, Arc<Issuer>)> {
-        let on = self.0.iter().filter(|(_, known)| known.mode != RuleMode::Off);
+        let on = self.known.iter().filter(|(_, known)| known.mode != RuleMode::Off);
         let named = on.filter_map(|(name, known)| Some(((*name).to_owned(), known.does.issuer.clone()?)));
         let mut issuers: Vec<_> = named.collect();
         issuers.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -379,6 +400,19 @@ impl<'a> Rules<'a> {
     /// Whose scripts may read a route's answers; `None`: no rule says so.
     pub(super) fn cors(&self, route: &model::Route) -> Option<Arc<Cors>> {
         self.on(route).find_map(|known| known.does.cors.clone())
+    }
+}
+
+impl Known {
+    /// What it counts; `None`: nothing.
+    fn limit(&self) -> Option<Limit> {
+        let (shadow, when) = (self.mode == RuleMode::Shadow, self.when.clone());
+        Some(Limit { shadow, when, limit: self.does.limit.clone()? })
+    }
+
+    /// What clients are told of that.
+    fn told(&self) -> Option<ToldOf> {
+        self.does.told.clone().filter(|_| self.mode == RuleMode::Enforce)
     }
 }
 

@@ -18,7 +18,7 @@ impl Compile for model::Signature {
         };
         let consumer = |name: &str| match here.people.names.get(name) {
             Some(consumer) => consumer.clone(),
-            None => Arc::new(Consumer { name: name.into(), groups: Box::default() }),
+            None => Arc::new(Consumer::new(name)),
         };
         let keys = match Keys::read(lines.into_iter(), consumer) {
             Ok(keys) => keys,

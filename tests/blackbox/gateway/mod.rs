@@ -12,6 +12,7 @@ mod jwt;
 mod jwt_keys;
 mod oidc;
 mod places;
+mod plans;
 mod quota;
 mod rate_limit;
 mod request_size;

@@ -142,6 +142,11 @@ impl RuleKind {
         !matches!(self, Self::Ban(_) | Self::Cors(_) | Self::RequestSize(_) | Self::Tarpit(_) | Self::Transform(_))
     }
 
+    /// Whether it counts requests, so that a plan may have it.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Quota(_) | Self::RateLimit(_))
+    }
+
     /// Whether it refuses nothing by itself.
     pub fn refuses_nothing(&self) -> bool {
         matches!(self, Self::Cors(_) | Self::Ban(_) | Self::Tarpit(_))

@@ -10,6 +10,7 @@ mod ip;
 mod jwt;
 mod listener;
 mod oidc;
+mod plans;
 mod rate_limit;
 mod realm;
 mod signature;
@@ -111,14 +112,16 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Transform(of) => transform::transform(sense, name, of, rule.mode, &at),
         }
     }
+    plans::plans(sense);
+    let of_plans = config.plans.values().flat_map(|plan| &plan.rules);
     let of_rules = config.rules.values().flat_map(|rule| rule.kind.members());
     let of_listeners = config.listeners.values().flat_map(|listener| &listener.rules);
     let of_routes = config.routes.values().flat_map(|route| &route.rules);
-    let used: BTreeSet<&String> = of_routes.chain(of_listeners).chain(of_rules).collect();
+    let used: BTreeSet<&String> = of_routes.chain(of_listeners).chain(of_rules).chain(of_plans).collect();
     for name in config.rules.keys().filter(|name| !used.contains(name)) {
         sense.findings.warnings.push(
             Fault::new(["rules", name], format!("nothing uses rule `{name}`"))
-                .help("name it among the rules of a route, or of a listener"),
+                .help("name it among the rules of a route, of a listener or of a plan"),
         );
     }
 }
