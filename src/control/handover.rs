@@ -5,6 +5,7 @@
 //! open: its end is how the old one learns that the new one died while both are there.
 
 use super::sockets::DoorText;
+use crate::gateway::issuer::Endpoints;
 use crate::net::parcel;
 use crate::tls::KeptRing;
 use crate::upstream::LiveText;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The variable that tells a process that it is handed something.
@@ -63,6 +65,9 @@ pub struct Letter {
     /// How often requests came, by rules that limit that.
     #[serde(default)]
     pub rules: Vec<GuardText>,
+    /// What is known of issuers of tokens.
+    #[serde(default)]
+    pub issuers: Vec<IssuerText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
 }
@@ -132,6 +137,23 @@ pub struct GuardText {
     pub under: String,
     /// The clients in a binary form, in base64.
     pub clients: String,
+}
+
+/// What is known of an issuer of tokens.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IssuerText {
+    /// Where it was fetched.
+    pub url: String,
+    /// Whether the issuer says itself where its keys are.
+    pub says_itself: bool,
+    /// The authorities that its certificate was checked by.
+    pub ca: Option<PathBuf>,
+    /// When, in seconds since 1970.
+    pub answered: u64,
+    /// Where it is asked.
+    pub endpoints: Endpoints,
+    /// Its keys, as it gave them out.
+    pub keys: String,
 }
 
 /// How a target is by live traffic.

@@ -9,7 +9,7 @@ use super::crew::Crew;
 use super::discovery::{Board, Discovery};
 use super::end::Retired;
 use super::guards::Counts;
-use super::handover::{self, Answer, GuardText, Inheritance, LiveTarget, TableText, TargetText};
+use super::handover::{self, Answer, GuardText, Inheritance, IssuerText, LiveTarget, TableText, TargetText};
 use super::issuers::{self, Issuers};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
@@ -140,6 +140,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         sticky,
         guards: counted,
         rules,
+        issuers: known_issuers,
         number,
         elders,
         elder,
@@ -163,6 +164,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
     overrides.set_modes(&present.plan);
+    issuers::inherit(&present.plan, &known_issuers);
     issuers::ask_first(&present.plan).await;
     let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
@@ -233,6 +235,7 @@ struct Heritage {
     sticky: Vec<TableText>,
     guards: Vec<GuardText>,
     rules: Vec<GuardText>,
+    issuers: Vec<IssuerText>,
     /// The number of its first plan.
     number: u64,
     elders: Vec<u32>,
@@ -244,8 +247,21 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, live, bans, sticky, guards, rules, elders) = Default::default();
-            return Self { sockets, admin, targets, live, bans, sticky, guards, rules, number: 1, elders, elder: None };
+            let (admin, targets, live, bans, sticky, guards, rules, issuers, elders) = Default::default();
+            return Self {
+                sockets,
+                admin,
+                targets,
+                live,
+                bans,
+                sticky,
+                guards,
+                rules,
+                issuers,
+                number: 1,
+                elders,
+                elder: None,
+            };
         };
         let (letter, mut descriptors, stream) = inheritance.open();
         let mut last = |is_there: bool| descriptors.pop_if(|_| is_there).and_then(|last| Slot::adopt(last, false).ok());
@@ -261,6 +277,7 @@ impl Heritage {
             sticky: letter.sticky,
             guards: letter.guards,
             rules: letter.rules,
+            issuers: letter.issuers,
             number: letter.plan + 1,
             elders: letter.elders,
             elder: Some(Elder { stream, pid: letter.pid, spare: Some(spare) }),

@@ -6,6 +6,7 @@
 use super::checks;
 use super::guards::Counts;
 use super::handover::{Letter, Operators, Successor};
+use super::issuers;
 use super::live;
 use super::present::Present;
 use super::sockets::Sockets;
@@ -69,6 +70,7 @@ impl Origin {
         letter.targets = checks::hand_over(present);
         let (tables, counts) = (Tables::of(&present.plan), Counts::of(&present.plan));
         letter.live = live::hand_over(present);
+        letter.issuers = issuers::hand_over(&present.plan);
         letter.elders = self.elders.iter().copied().filter(|&elder| is_alive(elder)).collect();
         letter.elders.push(std::process::id());
         let mut successor = Successor::new().map_err(failed)?;

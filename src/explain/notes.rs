@@ -92,7 +92,7 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
         let names: Vec<String> = pools.iter().map(|pool| format!("`{}`", pool.name)).collect();
         notes.push(format!("503 instead while pool {} is down, or the process leaves", names.join(" or ")));
     }
-    let Some((reason, _)) = answer.refusal else { return };
+    let Some((reason, word)) = answer.refusal else { return };
     let route = course.route.and_then(|route| plan.routes.get(route));
     let mut pages = route.and_then(|route| route.pages.as_deref()).into_iter().chain(http.pages.as_deref());
     if answer.grpc.is_none() && pages.any(|pages| pages.find(answer.status).is_some()) {
@@ -120,6 +120,18 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
         Reason::Unauthenticated | Reason::Forbidden | Reason::Denied => {
             let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
             name.iter().for_each(|name| notes.push(format!("rule `{name}` refuses it")));
+            if word == "no-certificate" {
+                notes.push("no certificate is shown here: who shows one of a consumer is let in".to_owned());
+            }
+        }
+        Reason::Unanswered if word == "keys-away" => {
+            let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
+            name.iter().for_each(|name| {
+                notes.push(format!(
+                    "a process that runs fetches the keys of rule `{name}`, which are not known here: it says whether the token is \
+                     good, and 503 only while it has no keys"
+                ))
+            });
         }
         Reason::Misdirected => {
             let host = reading.and_then(|reading| reading.host.as_deref()).unwrap_or_default();

@@ -6,6 +6,7 @@
 use super::jwt::Keys;
 use crate::observe::counters::Counter;
 use arc_swap::{ArcSwapOption, Guard};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,10 +62,12 @@ pub struct Known {
     pub keys: Keys,
     /// Where it is asked; empty where only the place of its keys is written.
     pub endpoints: Endpoints,
+    /// What the keys were read from, for the process that follows.
+    pub document: Arc<str>,
 }
 
 /// Where an issuer is asked, by URL (OpenID Connect Discovery §3, RFC 8414 §2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// Where people log in.
     pub authorization: Option<Box<str>>,
@@ -149,6 +152,14 @@ impl Issuer {
         fetched
     }
 
+    /// This is what another process knows of it, and when that heard it, in seconds since 1970. It is taken on where nothing is known yet.
+    pub fn take_on(&self, known: Known, answered: u64) {
+        if self.known.load().is_none() {
+            self.answered.store(answered, Ordering::Relaxed);
+            self.known.store(Some(Arc::new(known)));
+        }
+    }
+
     /// It has not answered, or nothing of use. For whoever fetches.
     pub fn failed(&self) {
         self.count(Fetched::Failed);
@@ -205,7 +216,11 @@ mod tests {
     }
 
     fn known(secret: &[u8; 32]) -> Known {
-        Known { keys: Keys::from_secret(secret, None, None).unwrap(), endpoints: Endpoints::default() }
+        Known {
+            keys: Keys::from_secret(secret, None, None).unwrap(),
+            endpoints: Endpoints::default(),
+            document: "".into(),
+        }
     }
 
     #[test]
@@ -220,8 +235,13 @@ mod tests {
         assert!(other.known().is_some());
         assert_eq!(other.answered(), Some(110));
         assert_eq!(issuer.learn(known(&[2; 32]), 120), Fetched::Changed);
+        issuer.take_on(known(&[3; 32]), 90);
+        assert_eq!(issuer.answered(), Some(120), "what is known here is newer");
         assert!(issuer.forget() && !issuer.forget());
         assert!(issuer.known().is_none());
+        issuer.take_on(known(&[3; 32]), 90);
+        assert!(issuer.known().is_some());
+        assert_eq!((issuer.answered(), issuer.fetches()), (Some(90), [2, 1, 1]), "nothing was fetched");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::gateway::jwt::Keys;
 use hyper::header::{ACCEPT, AGE, CACHE_CONTROL, HeaderMap};
 use hyper::{Request, StatusCode, Uri};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The largest answer that is read, in bytes.
@@ -57,12 +58,20 @@ impl Fetch {
             }
         };
         let (body, good) = get(&web, &keys, limit).await?;
-        let read = tokio::task::spawn_blocking(move || Keys::from_jwks(&body));
+        let read = tokio::task::spawn_blocking(move || read(&body));
         let read = read.await.map_err(|error| error.to_string())?.map_err(|why| format!("{keys}: {why}"))?;
+        let (keys, document) = read;
         // What is good for longer is fetched with what is not.
         let age = [age.flatten(), good].into_iter().flatten().min();
-        Ok(Answer { known: Known { keys: read, endpoints }, age })
+        Ok(Answer { known: Known { keys, endpoints, document }, age })
     }
+}
+
+/// Keys, and the text that they are read from.
+fn read(body: &[u8]) -> Result<(Keys, Arc<str>), String> {
+    let keys = Keys::from_jwks(body)?;
+    let text = std::str::from_utf8(body).map_err(|_| "it is no text".to_owned())?;
+    Ok((keys, text.into()))
 }
 
 async fn get(web: &Web, url: &str, limit: Duration) -> Result<(Vec<u8>, Option<Duration>), String> {

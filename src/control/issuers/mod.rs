@@ -2,10 +2,13 @@
 //! is not known.
 //!
 //! What always holds: an issuer that does not answer changes nothing until what is known of it is too old; tokens have it asked no
-//! more often than every [`COOLDOWN`] seconds.
+//! more often than every [`COOLDOWN`] seconds. A process that follows begins with what is known here.
 
 mod fetch;
+mod legacy;
 mod pace;
+
+pub(super) use legacy::{hand_over, inherit};
 
 use super::reload::now;
 use crate::gateway::issuer::{COOLDOWN, Fetched, Issuer, Known};

@@ -55,7 +55,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &first.of(wanted("https://a.test", 1))));
         assert!(!Arc::ptr_eq(&one, &first.of(wanted("https://b.test", 1))));
         let keys = Keys::from_secret(&[1; 32], None, None).unwrap();
-        one.learn(Known { keys, endpoints: Endpoints::default() }, 1);
+        one.learn(Known { keys, endpoints: Endpoints::default(), document: "".into() }, 1);
         let mut next = Issuers::new(vec![one.clone()]);
         assert!(Arc::ptr_eq(&one, &next.of(wanted("https://a.test", 1))));
         let other = next.of(wanted("https://a.test", 2));

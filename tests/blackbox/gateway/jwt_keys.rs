@@ -176,3 +176,25 @@ fn keys_come_over_tls_from_whom_the_authority_knows() {
     server.now(&Speaks::with(&authority.server(&[&ip], Kind::Ecdsa)));
     eventually("it has proven its name", || ask(&proxy, &token) == 200);
 }
+
+#[test]
+fn the_process_that_follows_knows_the_keys_though_the_issuer_is_away() {
+    let target = Target::echo("a");
+    let issuer = Issuer::new("one");
+    let said = Said::default();
+    let server = said.server("issuer");
+    let name = format!("http://{server}/realm");
+    let document = json!({"issuer": name, "jwks_uri": format!("http://{server}/k")}).to_string();
+    said.say(200, &[("/realm/.well-known/openid-configuration", &*document), ("/k", &*issuer.jwks())]);
+    let mut proxy = start(&target, &format!("issuer = \"{name}\"\ndiscovery = true\nrefresh = \"1s\""));
+    let token = issuer.token("RS256", &claims(&json!({"iss": name})));
+    assert_eq!(ask(&proxy, &token), 200);
+    server.kill();
+    proxy.log.wait(&["those that are known stay in force"]);
+    for _ in 0..2 {
+        proxy.upgrade();
+        assert_eq!(ask(&proxy, &token), 200, "no request waits for an issuer that is away");
+        assert_eq!(ask(&proxy, &issuer.token("RS256", &claims(&json!({"iss": "http://other.test"})))), 401);
+        assert_eq!(proxy.metric("ringway_issuer_keys", &[("rule", "token")]), 5.0);
+    }
+}
