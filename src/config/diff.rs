@@ -70,8 +70,8 @@ impl Differ<'_> {
                 self.tables(at, from, &Table::new());
             }
             (from, to) => {
-                let from = from.map(|node| show(node, self.from));
-                let to = to.map(|node| show(node, self.to));
+                let from = from.map(|node| show(at, node, self.from));
+                let to = to.map(|node| show(at, node, self.to));
                 self.push(at, from, to);
             }
         }
@@ -80,10 +80,13 @@ impl Differ<'_> {
     /// Elements that came and went; their order alone is shown as a whole.
     fn lists(&mut self, at: &KeyPath, from: &[Node], to: &[Node]) {
         let lacks = |list: &[Node], node: &Node| !list.iter().any(|other| same(other, node));
-        let gone: Vec<String> = from.iter().filter(|node| lacks(to, node)).map(|node| show(node, self.from)).collect();
-        let come: Vec<String> = to.iter().filter(|node| lacks(from, node)).map(|node| show(node, self.to)).collect();
+        let gone: Vec<String> =
+            from.iter().filter(|node| lacks(to, node)).map(|node| show(at, node, self.from)).collect();
+        let come: Vec<String> =
+            to.iter().filter(|node| lacks(from, node)).map(|node| show(at, node, self.to)).collect();
         if gone.is_empty() && come.is_empty() {
-            let whole = |list: &[Node], files| list.iter().map(|node| show(node, files)).collect::<Vec<_>>().join(", ");
+            let whole =
+                |list: &[Node], files| list.iter().map(|node| show(at, node, files)).collect::<Vec<_>>().join(", ");
             let (from, to) = (whole(from, self.from), whole(to, self.to));
             return self.push(at, Some(format!("[{from}]")), Some(format!("[{to}]")));
         }
@@ -104,6 +107,7 @@ impl Differ<'_> {
 fn is_secret(at: &KeyPath) -> bool {
     match at.keys() {
         [first, second, ..] if first == "tracing" && second == "headers" => true,
+        [first, _, third, ..] if first == "consumers" && third == "keys" => true,
         [first, _, third, fourth, ..] => {
             (first == "pools" || first == "defaults") && third == "health" && fourth == "headers"
         }
@@ -130,20 +134,21 @@ fn same(one: &Node, other: &Node) -> bool {
     }
 }
 
-/// A value as it may be told.
-fn show(node: &Node, files: &[File]) -> String {
+/// The value of a key as it may be told.
+fn show(at: &KeyPath, node: &Node, files: &[File]) -> String {
     match &node.value {
+        _ if is_secret(at) => "(secret)".to_owned(),
         Value::Text { secret: true, .. } | Value::Lost => node.shown(files).to_owned(),
         Value::Text { text, .. } => format!("{text:?}"),
         Value::Integer(number) => number.to_string(),
         Value::Fraction(number) => number.clone(),
         Value::Boolean(boolean) => boolean.to_string(),
         Value::List(items) => {
-            format!("[{}]", items.iter().map(|item| show(item, files)).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(|item| show(at, item, files)).collect::<Vec<_>>().join(", "))
         }
         Value::Table(table) => {
             let own = table.iter().filter(|(_, node)| !node.inherited);
-            let keys = own.map(|(key, node)| format!("{key} = {}", show(node, files)));
+            let keys = own.map(|(key, node)| format!("{key} = {}", show(&at.child(key), node, files)));
             format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
         }
         Value::Other(kind) => (*kind).to_owned(),
@@ -204,6 +209,14 @@ mod tests {
         assert_eq!(diff(&with("a"), &with("b")), ["~ tracing.headers.authorization: (secret) → (secret)"]);
         assert_eq!(diff(BASE, &with("b")), ["+ tracing.headers = (secret)"]);
         assert_eq!(diff(&with("b"), BASE), ["- tracing.headers = (secret)"]);
+        let with = |keys: &str| format!("{BASE}[consumers.a]\ngroups = [\"g\"]\nkeys = [{keys}]\n");
+        let (one, two) = ("\"key-number-1\"", "\"key-number-1\", \"key-number-2\"");
+        assert_eq!(diff(BASE, &with(one)), ["+ consumers.a = { groups = [\"g\"], keys = (secret) }"]);
+        assert_eq!(diff(&with(one), &with(two)), ["+ consumers.a.keys = (secret)"]);
+        assert_eq!(diff(&with(one), BASE), ["- consumers.a = { groups = [\"g\"], keys = (secret) }"]);
+        let with = |pool: &str| format!("{BASE}[pools.b]\ntargets = [\"127.0.0.1:2\"]\n{pool}");
+        let health = with("health = { type = \"http\", headers = { authorization = \"b\" } }\n");
+        assert!(diff(BASE, &health)[0].contains("headers = (secret)"), "{:?}", diff(BASE, &health));
     }
 
     #[test]

@@ -22,9 +22,7 @@ impl Rule for Cel {
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
         match self.0.holds(&About::new(asked, who)) {
             Ok(true) => Ok(()),
-            Ok(false) if self.0.names_consumer() && who.consumer.is_none() => {
-                Err(Denial::unauthenticated("nobody").into())
-            }
+            Ok(false) if self.0.names_consumer() && !who.is_known() => Err(Denial::unauthenticated("nobody").into()),
             Ok(false) => Err(Denial::forbidden("cel").into()),
             Err(error) => Err(Denial::forbidden(word(error)).into()),
         }

@@ -19,4 +19,7 @@ pub struct Consumer {
     /// A file with more of them, one in a line; empty lines and those that begin with # are none.
     #[schemars(with = "Option<FilePath>")]
     pub keys_file: Option<PathBuf>,
+    /// What tells its certificates from others: "sha256:" and a fingerprint, "subject:", "cn:", "dns:", "email:", "uri:" or "ip:" and a name.
+    #[schemars(length(max = 64))]
+    pub certificates: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use super::{People, listed};
 use crate::config::Fault;
 use crate::config::model::Config;
-use crate::gateway::{Consumer, Consumers, Key, PlansOfGroups};
+use crate::gateway::{Certificates, Consumer, Consumers, Key, Mark, PlansOfGroups};
 use crate::plan::compile::fault;
 use crate::plan::files::Files;
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Those of a configuration. What is at fault of them is added to `faults`.
 pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -> People {
     let (mut keys, mut names) = (Consumers::new(), HashMap::new());
+    let mut certificates = Certificates::default();
     let mut plans = PlansOfGroups::default();
     for (place, plan) in (0..).zip(config.plans.values()) {
         plan.groups.iter().for_each(|group| plans.add(group, place));
@@ -20,6 +21,20 @@ pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -
         let groups: Box<[Box<str>]> = of.groups.iter().map(|group| group.as_str().into()).collect();
         let consumer = Arc::new(Consumer { name: name.as_str().into(), plans: plans.of(&groups), groups });
         names.insert(name.as_str().into(), consumer.clone());
+        for (place, text) in of.certificates.iter().enumerate() {
+            let added = match Mark::written(text) {
+                Ok(mark) => certificates
+                    .add(mark, &consumer)
+                    .map_err(|other| (format!("consumer `{other}` has `{text}` as well"), "give each its own")),
+                Err(why) => {
+                    Err((format!("`{text}`: {why}"), "write \"dns:client.example.com\" or \"sha256:FINGERPRINT\""))
+                }
+            };
+            if let Err((what, help)) = added {
+                let at = ["consumers", name, "certificates", &place.to_string()];
+                faults.push(fault(&at, what, Some(help.to_owned())));
+            }
+        }
         // The line that a key stands in is not shown: it is a secret.
         let mut add = |at: &[&str], (what, number): (&str, usize), text: &str| {
             let line = format!("{what} {number}: ");
@@ -44,5 +59,5 @@ pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -
             }
         }
     }
-    People { keys: Arc::new(keys), names: Arc::new(names) }
+    People { keys: Arc::new(keys), certificates: Arc::new(certificates), names: Arc::new(names) }
 }

@@ -20,6 +20,7 @@ mod issuers;
 mod jwt;
 mod lasting;
 mod limit_key;
+mod mtls;
 mod oidc;
 mod opa;
 mod quota;
@@ -47,8 +48,8 @@ use crate::gateway::issuer::{Issuer, Wanted};
 use crate::gateway::jwt::Pointer;
 use crate::gateway::limits::Limiter;
 use crate::gateway::{
-    Aftermath, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Plans, RateLimit, Rule,
-    Step, Strikes, Tarpit, Told, ToldOf,
+    Aftermath, Certificates, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Plans,
+    RateLimit, Rule, Step, Strikes, Tarpit, Told, ToldOf,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -137,6 +138,8 @@ struct Here<'r> {
 struct People {
     /// By their keys.
     keys: Arc<Consumers>,
+    /// By their certificates.
+    certificates: Arc<Certificates>,
     /// By their names.
     names: Arc<HashMap<Box<str>, Arc<Consumer>>>,
 }
@@ -180,6 +183,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Introspection(of) => &**of,
         RuleKind::Ip(of) => of,
         RuleKind::Jwt(of) => &**of,
+        RuleKind::Mtls(of) => of,
         RuleKind::Oidc(of) => &**of,
         RuleKind::Opa(of) => of,
         RuleKind::Quota(of) => of,

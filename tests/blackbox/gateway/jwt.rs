@@ -299,3 +299,35 @@ fn rules_of_tokens_that_make_no_sense_are_told_where_they_stand() {
         );
     }
 }
+
+#[test]
+fn conditions_go_by_what_a_token_says() {
+    let (target, folder, issuer) = (Target::echo("a"), Directory::new(), Issuer::new("one"));
+    let more = "[rules.admins]\ntype = \"cel\"\n\
+                allow = \"consumer.claims.role == 'admin' || consumer.claims.realm.level > 5 || 'ops' in consumer.claims.teams\"\n\
+                [rules.writers]\ntype = \"cel\"\nwhen = \"request.method == 'PUT' && consumer.claims.role != 'admin'\"\n\
+                allow = \"consumer.claims.email.endsWith('@ours.test')\"\n";
+    let text = rule(&folder, &issuer, "") + &config(&target, "[\"writers\", \"admins\", \"token\"]", more);
+    let proxy = Proxy::start(text);
+    for (method, said, expected) in [
+        ("GET", json!({"role": "admin"}), 200),
+        ("GET", json!({"role": "user"}), 403),
+        ("GET", json!({"role": "Admin"}), 403),
+        ("GET", json!({}), 403),
+        ("GET", json!({"realm": {"level": 6}}), 200),
+        ("GET", json!({"realm": {"level": 5}}), 403),
+        ("GET", json!({"teams": ["dev", "ops"]}), 200),
+        ("PUT", json!({"role": "admin"}), 200),
+        ("PUT", json!({"teams": ["ops"], "email": "a@ours.test"}), 200),
+        ("PUT", json!({"teams": ["ops"], "email": "a@theirs.test"}), 403),
+        ("PUT", json!({"teams": ["ops"]}), 403),
+    ] {
+        let bearer = format!("Bearer {}", issuer.token("ES256", &claims(&said)));
+        let fields = [&*format!("Authorization: {bearer}"), "Content-Length: 0"];
+        assert_eq!(proxy.client().ask(method, "/v1/x", &fields).status, expected, "{method} {said}");
+        let mut request = h2::request(Method::from_bytes(method.as_bytes()).unwrap(), "/v1/x");
+        request.headers_mut().append("authorization", HeaderValue::from_str(&bearer).unwrap());
+        let answer = h2::Client::to(&proxy.web()).ask(request, b"").unwrap();
+        assert_eq!(answer.status.as_u16(), expected, "{method} {said} over HTTP/2");
+    }
+}

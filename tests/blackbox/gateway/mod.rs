@@ -10,6 +10,7 @@ mod identity;
 mod introspection;
 mod jwt;
 mod jwt_keys;
+mod mtls;
 mod oidc;
 mod places;
 mod plans;

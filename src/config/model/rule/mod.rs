@@ -13,6 +13,7 @@ mod groups;
 mod introspection;
 mod ip;
 mod jwt;
+mod mtls;
 mod oidc;
 mod opa;
 mod quota;
@@ -36,6 +37,7 @@ pub use groups::Groups;
 pub use introspection::Introspection;
 pub use ip::Ip;
 pub use jwt::{Jwt, JwtAlgorithm, TokenType};
+pub use mtls::Mtls;
 pub use oidc::Oidc;
 pub use opa::Opa;
 pub use quota::{Quota, QuotaPeriod};
@@ -107,6 +109,8 @@ pub enum RuleKind {
     Ip(Ip),
     /// Tells who asks by the JSON Web Tokens that they send.
     Jwt(Box<Jwt>),
+    /// Tells consumers by the certificates that they show.
+    Mtls(Mtls),
     /// Has people log in with an OpenID provider.
     Oidc(Box<Oidc>),
     /// Has the Open Policy Agent decide of each request.
@@ -167,7 +171,7 @@ impl RuleKind {
         match self {
             Self::ForwardAuth(of) => of.consumer_header.is_some(),
             Self::Anonymous(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Signature(_) => true,
-            Self::Introspection(_) | Self::Jwt(_) | Self::Oidc(_) => true,
+            Self::Introspection(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) => true,
             _ => false,
         }
     }

@@ -9,6 +9,7 @@ mod introspection;
 mod ip;
 mod jwt;
 mod listener;
+mod mtls;
 mod oidc;
 mod plans;
 mod rate_limit;
@@ -28,6 +29,7 @@ use std::collections::BTreeSet;
 pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     let list = at.child("rules");
     named(sense, &route.rules, &list);
+    mtls::route(sense, route, &list);
     let rules: Vec<&Rule> = route.rules.iter().filter_map(|name| sense.config.rules.get(name)).collect();
     let mut shared = route.rules.iter().enumerate().filter(|(_, name)| {
         sense
@@ -103,6 +105,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::Jwt(of) => jwt::jwt(sense, name, of, &at),
             RuleKind::Quota(_) => {}
+            RuleKind::Mtls(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Oidc(of) => oidc::oidc(sense, of, &at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
             RuleKind::Signature(of) => signature::signature(sense, of, &at),
