@@ -29,6 +29,9 @@ pub struct Args {
     /// How many numbers there are; 0: none.
     #[arg(long, default_value_t = 0)]
     pub keys: usize,
+    /// A header line, as NAME: VALUE; `{key}` in it is the number of the path.
+    #[arg(long)]
+    pub field: Vec<String>,
     /// Connections, each with one request at a time.
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
@@ -94,8 +97,10 @@ struct Requests {
 impl Requests {
     fn new(args: &Args) -> Self {
         let request = |key: usize| {
-            let path = args.path.replace("{key}", &key.to_string());
-            format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", args.address)
+            let (path, fields) =
+                (&args.path, args.field.iter().map(|field| format!("{field}\r\n")).collect::<String>());
+            let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{fields}\r\n", args.address);
+            request.replace("{key}", &key.to_string())
         };
         Self { all: (0..args.keys.max(1)).map(request).collect(), random: fastrand::Rng::with_seed(7) }
     }
@@ -193,8 +198,15 @@ mod tests {
         };
         std::thread::spawn(move || backend::run(args));
         plain::wait_for(address, false, "/health", Duration::from_secs(5)).unwrap();
-        let args =
-            |path: &str, keys| Args { address, tls: false, path: path.into(), keys, connections: 4, duration: 0.2 };
+        let args = |path: &str, keys| Args {
+            address,
+            tls: false,
+            path: path.into(),
+            keys,
+            field: Vec::new(),
+            connections: 4,
+            duration: 0.2,
+        };
         run(args("/cached?size={key}", 9000)).unwrap();
         run(args("/1m", 0)).unwrap();
         assert!(run(args("/nowhere", 0)).is_err());
@@ -206,6 +218,7 @@ mod tests {
             address: ([127, 0, 0, 1], 80).into(),
             tls: false,
             path: "/{key}".into(),
+            field: vec!["x-key: k{key}".into()],
             keys: 3,
             connections: 1,
             duration: 0.0,
@@ -214,5 +227,7 @@ mod tests {
         let asked: std::collections::BTreeSet<String> = (0..100).map(|_| requests.next().to_owned()).collect();
         let lines: Vec<&str> = asked.iter().filter_map(|request| request.lines().next()).collect();
         assert_eq!(lines, ["GET /0 HTTP/1.1", "GET /1 HTTP/1.1", "GET /2 HTTP/1.1"]);
+        assert!(asked.iter().all(|request| request.ends_with("\r\n\r\n")));
+        assert!(asked.contains("GET /2 HTTP/1.1\r\nhost: 127.0.0.1:80\r\nx-key: k2\r\n\r\n"), "{asked:?}");
     }
 }

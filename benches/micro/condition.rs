@@ -59,6 +59,7 @@ impl Request for Sent {
 ])]
 fn holds(bencher: Bencher<'_, '_>, text: &str) {
     let condition = Condition::compile(text, Stage::Routing).expect("a condition that compiles");
-    let about = About { client: Ipv4Addr::LOCALHOST.into(), route: "", request: &Sent, who: &Who::default() };
+    let who = &Who::default();
+    let about = About { client: Ipv4Addr::LOCALHOST.into(), route: "", request: &Sent, who, path: None };
     bencher.bench_local(|| black_box(&condition).holds(black_box(&about)).expect("it can be said"));
 }

@@ -19,12 +19,14 @@ pub struct About<'a> {
     pub request: &'a dyn Request,
     /// Who asks, as far as it is known.
     pub who: &'a Who,
+    /// Its path as a target may read it; `None`: in its normal form.
+    pub path: Option<&'a [u8]>,
 }
 
 impl<'a> About<'a> {
     /// What a rule is asked about.
     pub fn new(asked: &Asked<'a>, who: &'a Who) -> Self {
-        Self { client: asked.client, route: asked.route, request: asked.request, who }
+        Self { client: asked.client, route: asked.route, request: asked.request, who, path: None }
     }
 }
 
@@ -48,7 +50,7 @@ impl Facts for About<'_> {
         let certificate = || self.request.secure().and_then(|secure| secure.certificate);
         let text = match of {
             Text::Method => return self.request.method().into(),
-            Text::Path => return self.request.path().into(),
+            Text::Path => return self.path.unwrap_or_else(|| self.request.path()).into(),
             Text::Host => return self.request.host(),
             Text::Scheme => self.request.scheme(),
             Text::Sni => secure().map_or("", |secure| secure.name),

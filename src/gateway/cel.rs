@@ -1,7 +1,7 @@
 //! Who may come in, by a condition.
 
 use super::condition::{Condition, Error};
-use super::{About, Asked, Denial, Halt, Phase, Rule, Who};
+use super::{Asked, Denial, Halt, Phase, Rule, Who, reading};
 
 /// A rule of type cel.
 #[derive(Debug)]
@@ -19,8 +19,12 @@ impl Rule for Cel {
         Phase::Authorize
     }
 
+    fn names_path(&self) -> bool {
+        self.0.names_path()
+    }
+
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
-        match self.0.holds(&About::new(asked, who)) {
+        match reading::holds(&self.0, asked, who)? {
             Ok(true) => Ok(()),
             Ok(false) if self.0.names_consumer() && !who.is_known() => Err(Denial::unauthenticated("nobody").into()),
             Ok(false) => Err(Denial::forbidden("cel").into()),

@@ -2,7 +2,7 @@
 
 use super::condition::{Condition, Error};
 use super::rate_limit::{RateLimit, decide_all};
-use super::{About, Asked, Challenges, Denial, Halt, Phase, Plans, Question, Rule, Who};
+use super::{Asked, Challenges, Denial, Halt, Phase, Plans, Question, Rule, Who, reading};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ pub struct Chain {
     steps: Box<[Put]>,
     /// What whoever is nobody may prove themselves with.
     challenges: Challenges,
+    /// Whether a condition asks for the path.
+    names_path: bool,
 }
 
 /// What is put to a request at once.
@@ -105,6 +107,8 @@ impl Chain {
         steps.sort_by_key(Step::phase);
         let (mut puts, mut challenges) = (Vec::new(), Challenges::new());
         let own: Box<[usize]> = steps.iter().map(Step::index).collect();
+        let of_plans = plans.as_ref().is_some_and(|plans| plans.limits().any(Limit::names_path));
+        let names_path = of_plans || steps.iter().any(Step::names_path);
         for (phase, of_phase) in grouped(steps) {
             let mut limits = Vec::new();
             for step in of_phase {
@@ -126,7 +130,7 @@ impl Chain {
             }
         }
         puts.extend(plans.map(|plans| Put::OfPlans(OfPlans { limits: Box::default(), plans, own })));
-        Self { steps: puts.into(), challenges }
+        Self { steps: puts.into(), challenges, names_path }
     }
 
     /// The places of the rules among all, in the order in which they are asked.
@@ -135,9 +139,16 @@ impl Chain {
             match put {
                 Put::One(link) => SmallVec::from_iter([link.index]),
                 Put::Limits(limits) => limits.iter().map(Limit::index).collect(),
-                Put::OfPlans(of) => of.limits.iter().map(Limit::index).chain(of.plans.indexes()).collect(),
+                Put::OfPlans(of) => {
+                    of.limits.iter().map(Limit::index).chain(of.plans.limits().map(Limit::index)).collect()
+                }
             }
         })
+    }
+
+    /// Whether a condition asks for the path, so that it matters which way targets read that.
+    pub fn names_path(&self) -> bool {
+        self.names_path
     }
 
     /// Asks one rule after the other, beginning at a position. `note` is told what each has said. One whose condition does not hold is
@@ -170,13 +181,14 @@ impl Chain {
         who: &mut Who,
         note: &mut impl FnMut(Note<'_>),
     ) -> Result<(), Stop> {
-        if !is_there(link.index, link.when.as_deref(), asked, who, note) {
-            return Ok(());
-        }
-        let denied = match link.rule.decide(asked, who) {
-            Ok(()) => None,
-            Err(Halt::Denied(denial)) => Some(denial),
-            Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
+        let denied = match is_there(link.index, link.when.as_deref(), asked, who, note) {
+            Ok(false) => return Ok(()),
+            Err(denial) => Some(denial),
+            Ok(true) => match link.rule.decide(asked, who) {
+                Ok(()) => None,
+                Err(Halt::Denied(denial)) => Some(denial),
+                Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
+            },
         };
         note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref(), unclear: None });
         match denied.filter(|_| !link.shadow) {
@@ -213,18 +225,21 @@ impl OfPlans {
 }
 
 /// Whether a rule is there for a request.
+///
+/// # Errors
+/// It is by one reading of the path, and is not by another.
 fn is_there(
     rule: usize,
     when: Option<&Condition>,
     asked: &Asked<'_>,
     who: &Who,
     note: &mut impl FnMut(Note<'_>),
-) -> bool {
-    let Some(when) = when else { return true };
-    when.holds(&About::new(asked, who)).unwrap_or_else(|error| {
+) -> Result<bool, Denial> {
+    let Some(when) = when else { return Ok(true) };
+    Ok(reading::holds(when, asked, who)?.unwrap_or_else(|error| {
         note(Note { rule, shadow: false, denial: None, unclear: Some((when, error)) });
         true
-    })
+    }))
 }
 
 /// Puts a request to limits at once. Those that did not deny what another denied say nothing.
@@ -235,11 +250,21 @@ fn count<'l>(
     note: &mut impl FnMut(Note<'_>),
 ) -> Result<(), Refused> {
     let mut shadow = true;
-    let there = limits.into_iter().filter(|limit| {
+    let mut all: SmallVec<[&RateLimit; 4]> = SmallVec::new();
+    for limit in limits {
         shadow &= limit.shadow;
-        is_there(limit.index(), limit.when.as_deref(), asked, who, note)
-    });
-    let all: SmallVec<[&RateLimit; 4]> = there.map(|limit| &*limit.limit).collect();
+        match is_there(limit.index(), limit.when.as_deref(), asked, who, note) {
+            Ok(true) => all.push(&limit.limit),
+            Ok(false) => {}
+            Err(denial) => {
+                let rule = limit.index();
+                note(Note { rule, shadow: limit.shadow, denial: Some(&denial), unclear: None });
+                if !limit.shadow {
+                    return Err(Refused { rule, denial });
+                }
+            }
+        }
+    }
     if all.is_empty() {
         return Ok(());
     }
@@ -278,6 +303,10 @@ impl Limit {
     fn index(&self) -> usize {
         self.limit.index
     }
+
+    fn names_path(&self) -> bool {
+        self.when.as_deref().is_some_and(Condition::names_path)
+    }
 }
 
 impl Step {
@@ -286,6 +315,14 @@ impl Step {
         match self {
             Self::Link(link) => link.index,
             Self::Limit(limit) => limit.index(),
+        }
+    }
+
+    /// Whether a condition of it asks for the path.
+    fn names_path(&self) -> bool {
+        match self {
+            Self::Link(link) => link.rule.names_path() || link.when.as_deref().is_some_and(Condition::names_path),
+            Self::Limit(limit) => limit.names_path(),
         }
     }
 

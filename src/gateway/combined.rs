@@ -36,6 +36,10 @@ impl Rule for AnyOf {
         latest(&self.proving)
     }
 
+    fn names_path(&self) -> bool {
+        self.proving.iter().any(|rule| rule.names_path())
+    }
+
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
         let before = who.clone();
         let mut worst: Option<Denial> = None;
@@ -73,6 +77,10 @@ impl Rule for AnyOf {
 impl Rule for AllOf {
     fn phase(&self) -> Phase {
         latest(&self.0)
+    }
+
+    fn names_path(&self) -> bool {
+        self.0.iter().any(|rule| rule.names_path())
     }
 
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {

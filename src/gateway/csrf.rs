@@ -88,45 +88,13 @@ fn is_own(origin: &[u8], request: &dyn Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::jwt;
+    use super::super::sent::Sent;
     use super::*;
     use std::cell::RefCell;
     use std::time::Duration;
 
-    struct Sent<'a> {
-        method: &'a str,
-        scheme: &'a str,
-        fields: &'a [(&'a str, &'a str)],
-    }
-
-    impl Request for Sent<'_> {
-        fn method(&self) -> &[u8] {
-            self.method.as_bytes()
-        }
-
-        fn scheme(&self) -> &str {
-            self.scheme
-        }
-
-        fn authority(&self) -> &[u8] {
-            b"A.test"
-        }
-
-        fn path(&self) -> &[u8] {
-            b"/"
-        }
-
-        fn query(&self) -> Option<&[u8]> {
-            None
-        }
-
-        fn each(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
-            let fields = self.fields.iter().filter(|(other, _)| *other == name);
-            fields.for_each(|(_, value)| see(value.as_bytes()));
-        }
-    }
-
     fn word(rule: &Csrf, method: &str, scheme: &str, fields: &[(&str, &str)]) -> Option<&'static str> {
-        let (sent, tokens) = (Sent { method, scheme, fields }, RefCell::new(jwt::Cache::new(0)));
+        let (sent, tokens) = (Sent { method, scheme, ..Sent::with(fields) }, RefCell::new(jwt::Cache::new(0)));
         let asked = Asked {
             client: [192, 0, 2, 1].into(),
             route: "r",
@@ -134,6 +102,7 @@ mod tests {
             now: Duration::ZERO,
             clock: 0,
             tokens: &tokens,
+            readings: &[],
             answers: &[],
             dry: false,
         };

@@ -42,9 +42,12 @@ mod plans;
 pub mod quota;
 mod ranges;
 mod rate_limit;
+mod reading;
 mod refusal;
 mod remembered;
 mod request_size;
+#[cfg(test)]
+mod sent;
 mod server;
 pub mod signature;
 mod token;
@@ -77,6 +80,7 @@ pub use place::Place;
 pub use plans::{Plans, PlansOfGroups};
 pub use ranges::Ranges;
 pub use rate_limit::{RateLimit, Told, ToldOf};
+pub use reading::Reading;
 pub use refusal::{Aftermath, Refusal, Stay, Strikes, Tarpit, Which};
 pub use request_size::RequestSize;
 pub use server::Server;
@@ -107,6 +111,8 @@ pub struct Asked<'a> {
     pub clock: u64,
     /// Tokens that this worker has verified.
     pub tokens: &'a RefCell<jwt::Cache>,
+    /// The ways in which its target may read its path beside the normal form, where rules ask for it.
+    pub readings: &'a [Reading],
     /// What others have said of it so far.
     pub answers: &'a [Answer],
     /// Whether it is only looked at what would be decided: nothing is counted.
@@ -216,6 +222,16 @@ impl Who {
         self.consumer.as_ref().map(|consumer| &*consumer.name).or_else(subject)
     }
 
+    /// Forgets all of it. Where there is nothing, as of most requests, nothing is written.
+    #[inline]
+    pub fn clear(&mut self) {
+        let Self { consumer, tokens, told, limits, promised } = self;
+        let is_any = consumer.is_some() || promised.is_some();
+        if is_any || !(tokens.is_empty() && told.is_empty() && limits.is_empty()) {
+            *self = Self::default();
+        }
+    }
+
     /// Whether anything is known.
     pub fn is_known(&self) -> bool {
         self.consumer.is_some() || !self.tokens.is_empty()
@@ -278,6 +294,11 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why it goes no further, or whom to ask before that is known.
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt>;
+
+    /// Whether a condition of it asks for the path.
+    fn names_path(&self) -> bool {
+        false
+    }
 
     /// What whoever is nobody may prove themselves with.
     fn challenges(&self) -> Challenges {

@@ -25,9 +25,9 @@ impl Plans {
         consumer.plans.iter().filter_map(|&plan| self.0.get(usize::from(plan))).flatten()
     }
 
-    /// The places of the rules among all, in the order of the plans.
-    pub(super) fn indexes(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().flatten().map(|limit| limit.limit.index)
+    /// Those of all plans, in their order.
+    pub(super) fn limits(&self) -> impl Iterator<Item = &Limit> {
+        self.0.iter().flatten()
     }
 }
 

@@ -1,37 +1,7 @@
 //! Rules, asked by hand.
 
+use super::sent::Sent;
 use super::*;
-
-struct Sent<'a>(&'a [(&'a str, &'a str)], &'a str);
-
-impl Request for Sent<'_> {
-    fn method(&self) -> &[u8] {
-        b"GET"
-    }
-
-    fn scheme(&self) -> &str {
-        "http"
-    }
-
-    fn authority(&self) -> &[u8] {
-        b"a.test"
-    }
-
-    fn path(&self) -> &[u8] {
-        b"/"
-    }
-
-    fn query(&self) -> Option<&[u8]> {
-        Some(self.1.as_bytes())
-    }
-
-    fn each(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
-        self.0
-            .iter()
-            .filter(|(other, _)| other.eq_ignore_ascii_case(name))
-            .for_each(|(_, value)| see(value.as_bytes()));
-    }
-}
 
 fn consumers() -> Arc<Consumers> {
     let mut consumers = Consumers::new();
@@ -70,7 +40,8 @@ fn put(chain: &Chain, sent: &Sent<'_>, answers: &[Answer]) -> (Result<(), Stop>,
     let (mut who, mut denied) = (Who::default(), 0);
     let (client, tokens) = ("192.0.2.1".parse().unwrap(), RefCell::new(jwt::Cache::new(0)));
     let now = Duration::ZERO;
-    let asked = Asked { client, route: "r", request: sent, now, clock: 0, tokens: &tokens, answers, dry: false };
+    let asked =
+        Asked { client, route: "r", request: sent, now, clock: 0, tokens: &tokens, readings: &[], answers, dry: false };
     let result = chain.decide(0, &asked, &mut who, |note| denied += usize::from(note.denial.is_some()));
     (result, who, denied)
 }
@@ -84,7 +55,7 @@ fn denial(result: Result<(), Stop>) -> Option<(usize, Denial)> {
 }
 
 fn decided(chain: &Chain, sent: &[(&str, &str)]) -> (Option<(usize, u16, &'static str)>, Who, usize) {
-    let (result, who, denied) = put(chain, &Sent(sent, ""), &[]);
+    let (result, who, denied) = put(chain, &Sent::with(sent), &[]);
     (denial(result).map(|(rule, denial)| (rule, denial.status, denial.word)), who, denied)
 }
 
@@ -147,7 +118,8 @@ fn keys_are_found_where_they_are_looked_for() {
     let places = [Place::Header("x-key".into()), Place::Query("key".into()), Place::Cookie("key".into())];
     let chain = of(vec![Arc::new(ApiKey::new(&places, "api", consumers()))], false);
     let word = |lines: &[(&str, &str)], query: &str| {
-        denial(put(&chain, &Sent(lines, query), &[]).0).map_or("passed", |(_, denial)| denial.word)
+        denial(put(&chain, &Sent { query: Some(query.as_bytes()), ..Sent::with(lines) }, &[]).0)
+            .map_or("passed", |(_, denial)| denial.word)
     };
     for (lines, query, expected) in [
         (&[][..], "a=1&key=key-of-acme", "passed"),
@@ -181,7 +153,7 @@ fn one_of_several_rules_is_enough() {
             assert_eq!(found.as_ref().map(String::as_str).map_err(|word| *word), expected, "{sent:?}");
         }
     }
-    let refused = denial(put(&any(None), &Sent(&[], ""), &[]).0).unwrap().1;
+    let refused = denial(put(&any(None), &Sent::with(&[]), &[]).0).unwrap().1;
     assert_eq!(refused.challenges.len(), 2, "whatever the client may prove itself with: {refused:?}");
 }
 
@@ -220,7 +192,7 @@ impl Rule for Vouched {
 #[test]
 fn a_rule_that_asks_is_put_to_the_request_again_with_the_answer() {
     let chain = of(vec![key(), Arc::new(AnyOf::new(vec![Arc::new(Vouched(1)), Arc::new(Vouched(7))], None))], false);
-    let sent = Sent(&[("X-Key", "key-of-acme")], "");
+    let sent = Sent::with(&[("X-Key", "key-of-acme")]);
     let asks = |answers: &[Answer]| match put(&chain, &sent, answers).0 {
         Err(Stop::Asks(at, question)) => Ok((at, question.rule)),
         other => Err(denial(other).map(|(rule, denial)| (rule, denial.word))),

@@ -191,7 +191,7 @@ pub fn run(question: &Question<'_>) -> Course {
         let rules = route.rules.as_deref()?;
         let Heads { request, path, who, .. } = &mut heads;
         let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
-        rules::would(rules, (&route.name, client.ip()), sent, who).err()
+        rules::would(rules, (route, client.ip()), sent, who).err()
     });
     let denied_by = refused.as_ref().map(|refused| refused.rule);
     let end = match decision {

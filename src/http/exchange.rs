@@ -16,7 +16,7 @@ use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
 use super::request::Unclear;
-use super::rules::{self, Ruled, Verdict};
+use super::rules::{self, Judged, Ruled};
 use super::sticky::Stuck;
 use super::switched::Switched;
 use super::trace;
@@ -108,7 +108,8 @@ impl Heads {
         self.path.clear();
         self.rewritten = None;
         self.sticky = None;
-        (self.who, self.ruled) = (Who::default(), Ruled::default());
+        self.who.clear();
+        self.ruled = Ruled::default();
         self.trace.clear();
     }
 }
@@ -171,17 +172,17 @@ impl Exchange<'_> {
         self.grpc = self.connection.client.is_multiplexed() && grpc::asks(&self.heads.request, &self.text);
         self.keep_alive = incoming.keep_alive && !self.connection.is_leaving();
         let decision = self.decide(&incoming);
-        let verdict = match decision {
-            Decision::Preflight(_, rule, admitted) => {
-                self.count_preflight(rule, admitted);
-                Verdict::Passed
+        let refused = match (&decision, self.rules()) {
+            (Decision::Preflight(_, rule, admitted), _) => {
+                self.count_preflight(*rule, *admitted);
+                None
             }
-            _ => self.ruled(),
-        };
-        let refused = match verdict {
-            Verdict::Passed => None,
-            Verdict::Refused(reply) => Some(reply),
-            Verdict::Asks(at, question) => Box::pin(self.ruled_with_answers(at, question)).await,
+            (_, None) => None,
+            (_, Some(chain)) => match self.ask_rules(chain, 0, &[]) {
+                Judged::Passed => None,
+                Judged::Refused(reply) => Some(reply),
+                Judged::Asks(at, question) => Box::pin(self.ruled_with_answers(at, question)).await,
+            },
         };
         if let Some(reply) = refused {
             return self.answer_with_body_unread(reply, &incoming, received).await;

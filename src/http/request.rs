@@ -61,7 +61,7 @@ impl router::Request for View<'_> {
     fn meets(&self, when: &router::When, path: &[u8]) -> Result<bool, condition::Error> {
         let Self { head, text, instead, listener, session, .. } = *self;
         let sent = Sent { head, text, normal: path, instead, listener, session };
-        let about = About { client: self.client, route: "", request: &sent, who: &Who::default() };
+        let about = About { client: self.client, route: "", request: &sent, who: &Who::default(), path: None };
         when.condition.holds(&about).inspect_err(|error| self.unclear.set(Some((when.route, *error))))
     }
 }

@@ -11,12 +11,13 @@ use super::reply::Reply;
 use crate::gateway::condition::{self, Condition};
 use crate::gateway::jwt::Cache;
 use crate::gateway::{
-    self, Answer, Asked, Certificate, Chain, Denial, Failure, Note, Question, Refused, Secure, Stop, Who,
+    self, Answer, Asked, Certificate, Chain, Denial, Failure, Note, Question, Reading, Refused, Secure, Stop, Who,
 };
 use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
-use crate::plan::{Listener, host};
+use crate::plan::path::{self, Forms, Verdict};
+use crate::plan::{self, Listener, host};
 use crate::tls::Facts;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -124,19 +125,37 @@ impl gateway::Request for Sent<'_> {
     }
 }
 
+/// The ways in which a target may read a path beside its normal form, where rules ask for it and the route does not allow what they rest on.
+fn readings(chain: &Chain, allowed: Forms, sent: &Sent<'_>) -> Vec<Reading> {
+    let (mut all, mut normal) = (Vec::new(), Vec::new());
+    if chain.names_path()
+        && let Verdict::Ambiguous(forms) = path::normalise(gateway::Request::sent_path(sent), &mut normal)
+    {
+        path::readings(&normal, forms, &mut Vec::new(), |path, used| {
+            let disputed = used.without(allowed);
+            if !disputed.is_empty() {
+                all.push(Reading { path: path.into(), word: disputed.reason() });
+            }
+            true
+        });
+    }
+    all
+}
+
 /// Asks the rules of a route without counting, and nobody else: a rule that would ask lets through.
 ///
 /// # Errors
 /// The first that refuses.
 pub(super) fn would(
     chain: &Chain,
-    (route, client): (&str, IpAddr),
+    (route, client): (&plan::Route, IpAddr),
     sent: Sent<'_>,
     who: &mut Who,
 ) -> Result<(), Refused> {
     let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
-    let request = &sent;
-    let asked = Asked { client, route, request, now, clock: clock(), tokens: &tokens, answers: &[], dry: true };
+    let (request, readings) = (&sent, &readings(chain, route.allowed, &sent));
+    let (route, clock) = (&route.name, clock());
+    let asked = Asked { client, route, request, now, clock, tokens: &tokens, readings, answers: &[], dry: true };
     let mut from = 0;
     loop {
         match chain.decide(from, &asked, who, |_| {}) {
@@ -172,7 +191,7 @@ impl Ruled {
 }
 
 /// What the rules of a request's route make of it.
-pub(super) enum Verdict {
+pub(super) enum Judged {
     /// It goes on.
     Passed,
     /// It is answered so.
@@ -191,14 +210,11 @@ pub(super) fn tell_unclear(when: &Condition, error: condition::Error, (kind, nam
     }
 }
 
-impl Exchange<'_> {
-    /// Asks the rules of the request's route, as far as they know by themselves.
+impl<'a> Exchange<'a> {
+    /// The rules of the request's route; `None`: it has none.
     #[inline]
-    pub(super) fn ruled(&mut self) -> Verdict {
-        match self.connection.era.plan.routes.get(self.outcome.route).and_then(|route| route.rules.as_deref()) {
-            Some(chain) => self.ask_rules(chain, 0, &[]),
-            None => Verdict::Passed,
-        }
+    pub(super) fn rules(&self) -> Option<&'a Chain> {
+        self.connection.era.plan.routes.get(self.outcome.route)?.rules.as_deref()
     }
 
     /// Asks others what rules need to know. Returns what is answered, if a rule refuses then.
@@ -214,9 +230,9 @@ impl Exchange<'_> {
             let said = self.connection.lane.desk.ask(*question).await.unwrap_or(Err(Failure::Busy));
             answers.push(Answer { rule, said });
             match self.ask_rules(&chain, at, &answers) {
-                Verdict::Passed => return None,
-                Verdict::Refused(reply) => return Some(reply),
-                Verdict::Asks(next, more) => (at, question) = (next, more),
+                Judged::Passed => return None,
+                Judged::Refused(reply) => return Some(reply),
+                Judged::Asks(next, more) => (at, question) = (next, more),
             }
         }
     }
@@ -237,16 +253,19 @@ impl Exchange<'_> {
         }
     }
 
+    /// Asks rules, beginning at a position, with what others have said so far.
     #[inline(never)]
-    fn ask_rules(&mut self, chain: &Chain, from: usize, answers: &[Answer]) -> Verdict {
+    pub(super) fn ask_rules(&mut self, chain: &Chain, from: usize, answers: &[Answer]) -> Judged {
         let counters = &self.connection.era.counters;
         let client = self.outcome.client.ip();
         let super::exchange::Heads { request, path, who, ruled, .. } = &mut *self.heads;
         let (listener, session) = (self.connection.listener, self.connection.client.facts());
         let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
-        let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
+        let route = self.connection.era.plan.routes.get(self.outcome.route);
+        let readings = &readings(chain, route.map_or(Forms::NONE, |route| route.allowed), &sent);
+        let route = route.map_or("", |route| &route.name);
         let (now, clock, tokens) = (coarse_now(), clock(), &self.connection.lane.tokens);
-        let asked = Asked { client, route, request: &sent, now, clock, tokens, answers, dry: false };
+        let asked = Asked { client, route, request: &sent, now, clock, tokens, readings, answers, dry: false };
         let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial, unclear }| {
             let counts = counters.rule(rule);
             if let Some((when, error)) = unclear {
@@ -267,9 +286,9 @@ impl Exchange<'_> {
             }
         });
         match decided {
-            Ok(()) => Verdict::Passed,
-            Err(Stop::Refused(refused)) => Verdict::Refused(Reply::denied(refused.denial)),
-            Err(Stop::Asks(at, question)) => Verdict::Asks(at, question),
+            Ok(()) => Judged::Passed,
+            Err(Stop::Refused(refused)) => Judged::Refused(Reply::denied(refused.denial)),
+            Err(Stop::Asks(at, question)) => Judged::Asks(at, question),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
+use super::path::Forms;
 use super::rewrite::Rewrite;
 use super::router::{Conditions, Router};
 use super::rules::{Issuers, Rules, bodies};
@@ -460,6 +461,7 @@ fn compile_route(
             Route {
                 name: name.to_owned(),
                 action,
+                allowed: Forms::of_names(&route.allow_in_path),
                 rules: chain,
                 aftermath: rules.aftermath(&route.rules),
                 cors,

@@ -39,6 +39,7 @@ use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
 use crate::upstream;
 use ipnet::IpNet;
+use path::Forms;
 use router::Router;
 use std::fmt;
 use std::net::IpAddr;
@@ -309,6 +310,8 @@ pub struct Route {
     pub name: String,
     /// What it does.
     pub action: Action,
+    /// What its paths may have that targets may read otherwise.
+    pub allowed: Forms,
     /// What is decided of its requests before they go on; `None`: nothing.
     pub rules: Option<Arc<Chain>>,
     /// What comes of refusals here; `None`: nothing does.

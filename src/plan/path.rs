@@ -92,6 +92,11 @@ impl Forms {
         Self::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, form)| form)
     }
 
+    /// Those that `allow_in_path` calls so; what is no form's name is none.
+    pub fn of_names(names: &[String]) -> Forms {
+        names.iter().filter_map(|name| Self::from_name(name)).fold(Self::NONE, |all, form| all | form)
+    }
+
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -98,11 +98,7 @@ impl Rewrite {
             steps,
             add_prefix: prefix(add_prefix.as_deref()),
             secret,
-            allowed: route
-                .allow_in_path
-                .iter()
-                .filter_map(|name| Forms::from_name(name))
-                .fold(Forms::NONE, |a, b| a | b),
+            allowed: Forms::of_names(&route.allow_in_path),
         }))
     }
 }

@@ -328,6 +328,10 @@ impl Setup {
         if let Some(driver) = &self.driver {
             text += &format!("driver = \"{driver}\"\n");
         }
+        // What outlives one process is no other test's.
+        if !self.runtime.iter().any(|line| line.starts_with("state_dir")) {
+            text += &format!("state_dir = {:?}\n", self.directory.path().join("state"));
+        }
         for line in &self.runtime {
             text += line;
             text += "\n";

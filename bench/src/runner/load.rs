@@ -29,6 +29,8 @@ pub struct LoadSpec {
     pub connections: usize,
     /// How many numbers `{key}` in the path may be, at random; 0: none. For [`Tool::Bulk`].
     pub keys: usize,
+    /// Header lines that it sends, as NAME: VALUE, in which `{key}` is the number, too. For [`Tool::Bulk`] and [`Tool::Wrk`].
+    pub fields: Vec<String>,
 }
 
 /// See [`LoadSpec::tool`].
@@ -158,6 +160,7 @@ impl LoadSpec {
                 let (script, time) = (script.to_string_lossy(), format!("{}s", seconds.ceil()));
                 let mut command =
                     run("wrk", &["-t1", "-c", &connections, "-d", &time, "--timeout", "10s", "-s", &script, &url]);
+                command.args(self.fields.iter().flat_map(|field| ["-H", field]));
                 command.env("LUA_PATH", format!("{}/?.lua", scripts.display()));
                 command.env("OPENSSL_CONF", tls::OPENSSL_CONF);
                 command
@@ -182,6 +185,7 @@ impl LoadSpec {
             Tool::Bulk => {
                 let mut command = ours("bulk");
                 command.args(["--keys", &self.keys.to_string()]);
+                command.args(self.fields.iter().flat_map(|field| ["--field", field]));
                 command
             }
             Tool::Short => ours("short"),

@@ -124,7 +124,8 @@ impl Bench<'_> {
         let fits = |peer: &&Peer| peer.fits(scenario.protocol, Some(&load), &setup);
         let start = |peer: &Peer| peer.start(&setup);
         let running: Vec<Running> = self.peers.iter().filter(fits).map(start).collect::<Result<_>>()?;
-        if scenario.keys > 0 {
+        // Who has to show something has nothing that was to be filled.
+        if scenario.keys > 0 && scenario.fields.is_empty() {
             progress(&format!("{}: filling", scenario.name));
             running.iter().try_for_each(|peer| shelved::fill(scenario, peer))?;
         }

@@ -56,7 +56,14 @@ impl Sample {
     /// One round on `peer`, in which every request must pass.
     pub fn take(scenario: &Scenario, peer: &Running, rate: f64, backend: SocketAddr) -> Result<Self> {
         let tool = Tool::Strict { rate, close: scenario.load == Tool::Short };
-        let spec = LoadSpec { tool, tls: false, path: "/".into(), connections: scenario.connections, keys: 0 };
+        let spec = LoadSpec {
+            tool,
+            tls: false,
+            path: "/".into(),
+            connections: scenario.connections,
+            keys: 0,
+            fields: Vec::new(),
+        };
         let before = (peer.cpu_time(), count(backend)?, core_time(PROXY_CORE)?);
         let start = Instant::now();
         let load = load::start(&spec, peer.http, LOAD_CORE, LENGTH.as_secs_f64())?;

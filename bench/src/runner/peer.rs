@@ -1,6 +1,7 @@
 //! The proxies that are compared: each with its fair, tuned configuration from bench/peers/.
 
 pub mod known;
+pub mod many;
 pub mod setup;
 #[cfg(test)]
 mod tests;
@@ -126,6 +127,10 @@ impl Peer {
         let stream = if self.program == "nginx" { "load_module modules/ngx_stream_module.so;" } else { "" };
         values.push(("stream", stream.to_owned()));
         values.push(("modules", known::apache_modules(&self.program)));
+        if setup.extra == Some("many") {
+            std::fs::write(setup.directory.join("keys"), many::keys())?;
+            values.extend([("many", many::many()), ("alone", many::alone())]);
+        }
         // Last, because other values have them in them.
         values.push(("threads", setup.threads().to_string()));
         values.push(("peers", concat!(env!("CARGO_MANIFEST_DIR"), "/peers").to_owned()));

@@ -36,6 +36,9 @@ pub struct Scenario {
     /// How many numbers `{key}` in the path may be, at random; each is asked for once before. 0: none.
     #[serde(default)]
     pub keys: usize,
+    /// Header lines that the load sends, as NAME: VALUE; `{key}` is a number in them, too.
+    #[serde(default)]
+    pub fields: Vec<String>,
     /// The load's connections.
     pub connections: usize,
     /// What costs are per.
@@ -129,6 +132,8 @@ impl Scenario {
     /// Fails if it asks for what the runner does not have.
     fn check(&self) -> Result<()> {
         ensure!((self.keys > 0) == self.path.contains("{key}"), "keys are for a path with {{key}}, and it for them");
+        let sends = matches!(self.load, Tool::Bulk | Tool::Wrk { .. });
+        ensure!(self.fields.is_empty() || sends, "this load sends no other header lines");
         ensure!(self.keys == 0 || self.load == Tool::Bulk, "this load knows no keys");
         ensure!(!self.tls || self.protocol == Protocol::Http, "the TCP and UDP listeners are in clear");
         let datagrams = self.load == Tool::Datagrams;
@@ -145,8 +150,9 @@ impl Scenario {
 
     /// The load that it asks for.
     pub fn spec(&self) -> LoadSpec {
-        let Self { load, tls, path, connections, keys, .. } = self;
-        LoadSpec { tool: load.clone(), tls: *tls, path: path.clone(), connections: *connections, keys: *keys }
+        let Self { load, tls, path, connections, keys, fields, .. } = self;
+        let (tool, path, fields) = (load.clone(), path.clone(), fields.clone());
+        LoadSpec { tool, tls: *tls, path, connections: *connections, keys: *keys, fields }
     }
 
     /// What stands around the peers: the backend at `target` and, for HTTP/2, `h2c`; files in `directory`.

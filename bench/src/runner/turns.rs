@@ -87,7 +87,7 @@ pub fn take(scenario: &Scenario, peer: &Peer, setup: &Setup, asked: Asked) -> Re
     touch(&running, setup)?;
     let tool = Tool::Strict { rate: RATE, close: false };
     let path = Setup::route(1);
-    let spec = LoadSpec { tool, tls: false, path, connections: scenario.connections, keys: 0 };
+    let spec = LoadSpec { tool, tls: false, path, connections: scenario.connections, keys: 0, fields: Vec::new() };
     let load = load::start(&spec, running.http, LOAD_CORE, LENGTH.as_secs_f64())?;
     let (start, mut count, before) = (Instant::now(), 0, process::thread_time(worker)?);
     while start.elapsed() < LENGTH {

@@ -16,6 +16,8 @@ pub(super) struct Checker<'a> {
     pub(super) items: Vec<(String, Kind)>,
     /// Whether anything is asked about the consumer.
     pub(super) of_consumer: bool,
+    /// Whether it asks for the path.
+    pub(super) of_path: bool,
 }
 
 /// A part that is ready, and the kind that it comes to.
@@ -160,6 +162,7 @@ impl Checker<'_> {
             });
         }
         self.of_consumer |= fact.is_of_consumer();
+        self.of_path |= matches!(fact, Fact::Text(super::Text::Path));
         let texts = || Kind::List(Box::new(Kind::Text));
         Ok(match fact {
             Fact::Text(text) => (Node::Text(text), Kind::Text),

@@ -39,6 +39,7 @@ pub struct Condition {
     node: Node,
     expr: Expr,
     of_consumer: bool,
+    of_path: bool,
     /// When it was last told that nothing can be said, in seconds from 1 on; 0: never.
     warned: AtomicU64,
 }
@@ -85,7 +86,7 @@ impl Condition {
     /// What is wrong with it first.
     pub fn compile(text: &str, stage: Stage) -> Result<Self, Fault> {
         let expr = syntax::parse(text)?;
-        let mut checker = Checker { text, stage, items: Vec::new(), of_consumer: false };
+        let mut checker = Checker { text, stage, items: Vec::new(), of_consumer: false, of_path: false };
         let node = match checker.node(&expr)? {
             (node, Kind::Bool | Kind::Any) => node,
             (_, kind) => {
@@ -97,7 +98,8 @@ impl Condition {
                 });
             }
         };
-        Ok(Self { text: text.into(), node, of_consumer: checker.of_consumer, expr, warned: AtomicU64::new(0) })
+        let Checker { of_consumer, of_path, .. } = checker;
+        Ok(Self { text: text.into(), node, of_consumer, of_path, expr, warned: AtomicU64::new(0) })
     }
 
     /// Whether it holds.
@@ -111,6 +113,11 @@ impl Condition {
     /// Whether it asks who asks.
     pub fn names_consumer(&self) -> bool {
         self.of_consumer
+    }
+
+    /// Whether it asks for the path.
+    pub fn names_path(&self) -> bool {
+        self.of_path
     }
 
     /// Whether whoever runs it should be warned now that it cannot say anything: once a minute. `now` is monotonic.

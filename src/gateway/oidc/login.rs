@@ -93,33 +93,8 @@ pub(super) fn address(request: &dyn Request) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::sent::Sent;
     use super::*;
-
-    struct Sent(&'static [u8], Option<&'static [u8]>);
-
-    impl Request for Sent {
-        fn method(&self) -> &[u8] {
-            b"GET"
-        }
-
-        fn scheme(&self) -> &str {
-            "https"
-        }
-
-        fn authority(&self) -> &[u8] {
-            b"a.test"
-        }
-
-        fn path(&self) -> &[u8] {
-            self.0
-        }
-
-        fn query(&self) -> Option<&[u8]> {
-            self.1
-        }
-
-        fn each(&self, _: &str, _: &mut dyn FnMut(&[u8])) {}
-    }
 
     #[test]
     fn nobody_is_sent_back_to_another_site() {
@@ -137,14 +112,14 @@ mod tests {
             (b"/\xc3\xa9", None, "/"),
             (&[b'/'; 1], Some(&[b'a'; 4096]), "/"),
         ] {
-            assert_eq!(address(&Sent(path, query)), back, "{:?}", String::from_utf8_lossy(path));
+            assert_eq!(address(&Sent { path, query, ..Sent::with(&[]) }), back, "{:?}", String::from_utf8_lossy(path));
         }
     }
 
     #[test]
     fn a_login_is_asked_for_with_what_proves_it_later() {
-        let login = Login::new(&Sent(b"/a", None), 1000).unwrap();
-        let other = Login::new(&Sent(b"/a", None), 1000).unwrap();
+        let login = Login::new(&Sent::with(&[]), 1000).unwrap();
+        let other = Login::new(&Sent::with(&[]), 1000).unwrap();
         assert!(login.state != other.state && login.state != login.nonce && login.verifier.len() == 43);
         let url = login.url("https://id.test/auth?x=1", ("us", "https://a.test/cb", "openid email"));
         assert!(url.starts_with("https://id.test/auth?x=1&response_type=code&client_id=us&redirect_uri=https%3A%2F%2Fa.test%2Fcb&scope=openid%20email&state="));

@@ -19,6 +19,7 @@
 //! | folded line, blank before the first field | 400 | `obs-fold` | RFC 9112 §5.2; hides Transfer-Encoding |
 //! | blank before the colon, empty or broken name, no colon | 400 | `space-before-colon`, `empty-field-name`, `bad-field-name`, `field-without-colon` | RFC 9112 §5.1; CVE-2023-25725 |
 //! | method that is no token | 400 | `bad-method` | RFC 9110 §9.1 |
+//! | `get`, `Delete` and the like | 400 | `method-case` | methods are case-sensitive (RFC 9110 §9.1), but not every target knows |
 //! | TLS hello on a plain port | 400 | `tls-to-plain-port` | |
 //! | CONNECT, TRACE, method over 32 bytes | 501 | `connect`, `trace`, `unknown-method` | a gateway makes no tunnels; TRACE shows cookies to scripts |
 //! | blank, control or 8-bit byte in the target, or none of the target forms | 400 | `space-in-target`, `bad-target`, `non-ascii-target` | RFC 9112 §3.2; CVE-2021-33193 |

@@ -136,6 +136,10 @@ fn partial(bytes: &[u8], limits: &Limits) -> Result<Parsed<Incoming>, Reject> {
     }
 }
 
+/// Those of RFC 9110 §9.3 and RFC 5789.
+const KNOWN_METHODS: [&[u8]; 9] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+
 /// RFC 9110 §9.1: methods are case-sensitive tokens, and those that nobody here knows are for the target to judge.
 fn check_method(method: &[u8]) -> Result<(), Reject> {
     match method {
@@ -143,6 +147,8 @@ fn check_method(method: &[u8]) -> Result<(), Reject> {
         b"CONNECT" => Err(Reject::new(501, "connect")),
         b"TRACE" => Err(Reject::new(501, "trace")),
         _ if method.len() > MAX_METHOD => Err(Reject::new(501, "unknown-method")),
+        // Rules would take it for another one, and targets that are not strict for the one that it looks like.
+        _ if KNOWN_METHODS.iter().any(|known| method.eq_ignore_ascii_case(known)) => Err(Reject::bad("method-case")),
         _ => Ok(()),
     }
 }

@@ -66,7 +66,8 @@ impl Request for Ask {
         self.client_ip
     }
     fn meets(&self, when: &When, path: &[u8]) -> Result<bool, condition::Error> {
-        let about = About { client: self.client_ip, route: "", request: &Seen(self, path), who: &Who::default() };
+        let who = &Who::default();
+        let about = About { client: self.client_ip, route: "", request: &Seen(self, path), who, path: None };
         when.condition.holds(&about)
     }
 }

@@ -36,7 +36,7 @@ fn any_method_that_may_change_something_has_it_forgotten() {
     let target = changing();
     let proxy = start(&target);
     let mut client = proxy.client();
-    for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PURGE", "get"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PURGE", "Got"] {
         store(&mut client, &["/a", "/b"]);
         assert_eq!(client.ask(method, "/a", &["Content-Length: 0"]).status, 200, "{method}");
         assert!(!hit(&client.get("/a")), "{method}");

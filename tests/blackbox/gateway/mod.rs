@@ -3,6 +3,7 @@
 mod address;
 mod ban;
 mod basic;
+mod bypass;
 mod cors;
 mod csrf;
 mod doors;

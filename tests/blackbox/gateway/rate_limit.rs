@@ -144,7 +144,7 @@ fn explaining_a_request_counts_nothing() {
             "http://site.test/v1/x",
         ]);
         assert_eq!(code, Some(0), "{out}{err}");
-        assert!(!out.contains("429"), "{out}");
+        assert!(!out.contains(" 429"), "{out}");
     }
     assert_eq!(statuses(&mut proxy.client(), 2, &[]), [200, 429]);
 }

@@ -84,7 +84,7 @@ pub const RINGWAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/releas
 /// All of them, Ringway first.
 pub const KNOWN: &[Known] = &[
     RINGWAY_PEER,
-    Known { name: BARE, extras: &[], ..RINGWAY_PEER },
+    Known { name: BARE, extras: &[("many", &[("extra", "{{alone}}")])], ..RINGWAY_PEER },
     HAPROXY,
     Known {
         name: SPLICING,
@@ -268,6 +268,7 @@ const RINGWAY_PEER: Known = Known {
                  [routes.all]\npaths = [\"/route-1/\"]\npool = \"site\"\nrules = [\"token\"]",
             )],
         ),
+        ("many", &[("extra", "{{many}}")]),
         // The backend takes the spans: what a collector does with them is its own affair.
         ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),
     ],

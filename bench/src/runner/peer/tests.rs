@@ -5,7 +5,7 @@ use crate::backend;
 use std::net::SocketAddr;
 
 fn load(tool: Tool, path: &str) -> LoadSpec {
-    LoadSpec { tool, tls: false, path: path.into(), connections: 8, keys: 0 }
+    LoadSpec { tool, tls: false, path: path.into(), connections: 8, keys: 0, fields: Vec::new() }
 }
 
 fn peer(name: &str) -> Peer {

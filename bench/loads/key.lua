@@ -1,4 +1,0 @@
--- A consumer with its key.
-require "report"
-
-wrk.headers["apikey"] = "bench-key-of-acme"

@@ -1,4 +1,0 @@
--- A client with its token: {"sub":"alice","exp":4102444800,"nbf":1500000000}, signed by RS256.
-require "report"
-
-wrk.headers["Authorization"] = "Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6NDEwMjQ0NDgwMCwibmJmIjoxNTAwMDAwMDAwfQ.NIP_rcRzCC1VxTHJ2GI4PtfpEgxL0Ft6XW1WxsKUNrGNavCpCyZ94a6pLT57MT9oZy3HQ9oEnxfR4gyKV6Hnd-uQrt8hE24HK-AQ6YOlr2NsVmS-ZWbjrFcuYTPazhnxWaHBFKecgl4QBoEc2Lrqlo9INmus1h5EBvlA84VNntrwqeJZxb6LCa6i6ql6RJ7W_ga2u_g_KH3mF2Ct7VFX01uKzomHvzg5CCLptyHWcnm_E5rQ8nzzyfg_pHMzA-z0oncZxT2GxsAbaGjyGQlTkXhFywm8swIvTnYex4PsyBz1zETdAoKEO6A48zjTafl-V5Mnoj4vgWKU2iAqQoliqg"
