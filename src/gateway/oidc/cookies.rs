@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn found(jar: &Jar, cookies: &str) -> Option<Vec<u8>> {
-        jar.find(&Sent::with(&[("cookie", cookies)])).map(Into::into)
+        jar.find(&Sent { scheme: "https", ..Sent::with(&[("cookie", cookies)]) })
     }
 
     fn kept(lines: &str) -> String {
