@@ -269,7 +269,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[runtime]\nuser = 'ringway'",
             &[
-                r#"2:1 unknown key `user` in `runtime`; the keys here are `driver`, `max_connections`, `shutdown_timeout`, `state_dir`, `temp_dir`, `watch`, `workers`"#,
+                r#"2:1 unknown key `user` in `runtime`; the keys here are `consumers_file`, `driver`, `max_connections`, `shutdown_timeout`, `state_dir`, `temp_dir`, `watch`, `workers`"#,
             ],
         ),
         (

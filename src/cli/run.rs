@@ -42,11 +42,22 @@ pub fn run(path: &Path) -> ExitCode {
         Some(Err(why)) => (kept, Some(format!("what was overridden until a restart is lost in the upgrade: {why}"))),
         None => (kept, None),
     };
+    let roster = match control::recall(&loaded.config.runtime.state_dir) {
+        Ok(roster) => roster,
+        Err(why) => {
+            if let Some(inheritance) = &inheritance {
+                inheritance.fail(&why);
+            }
+            eprintln!("ringway: {why}");
+            return ExitCode::from(2);
+        }
+    };
     let mut config = loaded.config.clone();
     let found = inheritance.as_mut().and_then(|inheritance| inheritance.letter.discovered.take());
     let board = discovery::recall(&config, found);
     board.lay_over(&mut config);
     overrides.lay_over(&mut config);
+    roster.lay_over(&mut config);
     let workers = loaded.config.runtime.workers.unwrap_or_else(|| net::allowed_cores().len());
     let kept =
         inheritance.as_mut().map(|inheritance| std::mem::take(&mut inheritance.letter.rings)).unwrap_or_default();
@@ -69,7 +80,8 @@ pub fn run(path: &Path) -> ExitCode {
     }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let result = control::run(Start { path: path.to_owned(), loaded, overrides, keep, board, plan, inheritance });
+    let result =
+        control::run(Start { path: path.to_owned(), loaded, overrides, keep, roster, board, plan, inheritance });
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,

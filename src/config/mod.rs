@@ -12,6 +12,7 @@ mod environment;
 mod formats;
 mod glob;
 pub mod limit_key;
+mod listed;
 mod logs;
 pub mod model;
 mod names;
@@ -32,6 +33,7 @@ pub mod url;
 mod walk;
 pub mod words;
 
+pub use listed::{Listed, read as read_consumers};
 pub use patterns::client_address;
 pub use report::Report;
 pub use sources::{Fault, KeyPath, Sources};
@@ -48,6 +50,8 @@ use std::sync::Arc;
 pub struct Loaded {
     /// What is configured.
     pub config: Config,
+    /// The consumers of it that stand in the file that is named for them.
+    pub listed: Arc<Listed>,
     /// Where it was written, for what is found wrong later.
     pub sources: Sources,
     /// What is allowed but likely a mistake; may be empty.
@@ -77,6 +81,17 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
             return Err(Report::faults(files, entries));
         }
     };
+    let listed = match config.runtime.consumers_file.as_deref().map(|path| listed::read(path, env)) {
+        None => Listed::new(),
+        Some(Ok(listed)) => listed,
+        Some(Err(report)) if entries.is_empty() => return Err(report),
+        Some(Err(_)) => return Err(Report::faults(files, entries)),
+    };
+    if let Some(name) = listed.keys().find(|name| config.consumers.contains_key(*name)) {
+        let fault = Fault::new(["consumers", name], twice(name));
+        entries.extend(sources.entries(&[fault.help("name the consumer in one of them")]));
+    }
+    config.consumers.extend(listed.clone());
     let findings = sense::check(&config, &sources, &outcome);
     entries.extend(sources.entries(&findings.faults));
     if !entries.is_empty() {
@@ -88,7 +103,36 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     }
     config.hide_keys();
     let warnings = sources.warn(&findings.warnings);
-    Ok(Loaded { config, sources, warnings })
+    Ok(Loaded { config, listed: Arc::new(listed), sources, warnings })
+}
+
+impl Loaded {
+    /// The same, where these stand in the file of consumers.
+    ///
+    /// # Errors
+    /// One of them stands in the configuration as well.
+    pub fn with(&self, listed: Arc<Listed>) -> Result<Self, String> {
+        let mut loaded = self.clone();
+        loaded.config.consumers.retain(|name, _| !self.listed.contains_key(name));
+        if let Some(name) = listed.keys().find(|name| loaded.config.consumers.contains_key(*name)) {
+            return Err(twice(name));
+        }
+        loaded.config.consumers.extend(listed.iter().map(|(name, consumer)| (name.clone(), consumer.clone())));
+        loaded.listed = listed;
+        Ok(loaded)
+    }
+}
+
+fn twice(name: &str) -> String {
+    format!("consumer `{name}` is defined twice: in the configuration, and in `runtime.consumers_file`")
+}
+
+/// The name of a thing.
+///
+/// # Errors
+/// Why it is none.
+pub fn name(text: &str) -> Result<String, units::Invalid> {
+    patterns::name(text)
 }
 
 /// An address range, or one address.

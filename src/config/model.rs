@@ -183,6 +183,9 @@ pub struct Runtime {
     /// there, and be on a disk: /tmp is memory on many systems.
     #[schemars(with = "FilePath")]
     pub temp_dir: PathBuf,
+    /// A file of consumers: tables `[consumers.NAME]`, and nothing else. A change of it is taken up within seconds, without a reload.
+    #[schemars(with = "Option<FilePath>")]
+    pub consumers_file: Option<PathBuf>,
 }
 
 impl Default for Runtime {
@@ -195,6 +198,7 @@ impl Default for Runtime {
             watch: false,
             state_dir: "/var/lib/ringway".into(),
             temp_dir: "/var/tmp".into(),
+            consumers_file: None,
         }
     }
 }

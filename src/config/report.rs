@@ -100,6 +100,16 @@ impl Report {
         self.entries.len()
     }
 
+    /// What is wrong, an entry a line, without the text that it was found in: that may be secret.
+    pub fn brief(&self) -> String {
+        let place = |at: &Place| {
+            let File { path, text } = &self.files[at.file];
+            format!("{}:{}: ", path.display(), 1 + text[..at.start].matches('\n').count())
+        };
+        let line = |entry: &Entry| format!("{}{}", entry.at.as_ref().map(place).unwrap_or_default(), entry.what);
+        self.entries.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// The text for a terminal that shows colours, or for anything else.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -4,12 +4,15 @@
 
 use super::overrides::{Added, Heed, Key, Overrides, State, Until};
 use super::reload::{Stage, Told};
+use crate::config::Listed;
 use crate::config::diff::Change;
+use crate::config::model::Consumer;
 use crate::lane::bans::Ban;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -89,6 +92,8 @@ pub enum Job {
     },
     /// Change the overrides of targets.
     Edit(Box<Editing>),
+    /// Change who is known.
+    Enrol(Box<Enrolling>),
     /// Put into force what was found of targets.
     Discover,
     /// Hand over to a new process; who waits is told its number, or why there is none.
@@ -145,6 +150,35 @@ pub enum Edit {
     ResetAll,
 }
 
+/// A change of consumers.
+pub struct Enrolling {
+    /// What is to change.
+    pub change: Enrol,
+    /// As with [`Editing::condition`].
+    pub condition: Option<String>,
+    /// Who waits.
+    pub reply: oneshot::Sender<Result<Enrolled, Refused>>,
+}
+
+/// What may be changed of consumers.
+pub enum Enrol {
+    /// One of this name is this one.
+    Put(String, Consumer),
+    /// There is none of this name.
+    Remove(String),
+    /// These stand in the file at this path.
+    Listed(PathBuf, Arc<Listed>),
+}
+
+/// What such a change came to.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// The number of the plan in force.
+    pub plan: u64,
+    /// Whether anything has changed.
+    pub changed: bool,
+}
+
 /// What a change came to.
 #[derive(Debug)]
 pub struct Edited {
@@ -167,7 +201,7 @@ pub enum Banning {
 /// Why control does not do something.
 #[derive(Debug)]
 pub enum Refused {
-    /// There is no such pool, target or ban.
+    /// There is no such pool, target, consumer or ban.
     Absent(String),
     /// It cannot be done as things are.
     Conflict(String),
@@ -181,6 +215,17 @@ pub enum Refused {
     Full(String),
     /// Control has too much to do, or is ending.
     Busy,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(what) | Self::Conflict(what) | Self::Invalid(what) | Self::Full(what) => f.write_str(what),
+            Self::Stale => f.write_str("somebody has changed it since"),
+            Self::Unkept(file, error) => write!(f, "`{file}` cannot be written: {error}"),
+            Self::Busy => f.write_str("control has too much to do, or is ending"),
+        }
+    }
 }
 
 /// How long control may take for a change.
@@ -225,6 +270,13 @@ impl Commands {
         let (reply, edited) = oneshot::channel();
         self.send(by, Job::Edit(Box::new(Editing { edit, condition, reply })))?;
         timeout(PATIENCE, edited).await.ok().and_then(Result::ok).unwrap_or(Err(Refused::Busy))
+    }
+
+    /// Changes who is known.
+    pub async fn enrol(&self, by: Asker, change: Enrol, condition: Option<String>) -> Result<Enrolled, Refused> {
+        let (reply, enrolled) = oneshot::channel();
+        self.send(by, Job::Enrol(Box::new(Enrolling { change, condition, reply })))?;
+        timeout(RELOAD, enrolled).await.ok().and_then(Result::ok).unwrap_or(Err(Refused::Busy))
     }
 
     /// Changes bans.

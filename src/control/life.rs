@@ -7,6 +7,7 @@ use super::command::{Asker, Command, Job, Refused};
 use super::crew::Crew;
 use super::discovery::Discovery;
 use super::edits::Ready;
+use super::enrolment;
 use super::files::Places;
 use super::handover::{self, Answer};
 use super::issuers::Issuers;
@@ -118,6 +119,8 @@ pub(super) enum Step {
     Found(Result<Box<Renewed>, String>),
     /// A change of targets could be put into force, or cannot be.
     Edited(Result<Box<Ready>, Refused>),
+    /// A change of consumers could be put into force, or cannot be.
+    Enrolled(Result<Box<enrolment::Ready>, Refused>),
 }
 
 impl Control {
@@ -274,6 +277,7 @@ impl Control {
         let by = command.by;
         match command.job {
             Job::Edit(editing) => self.begin_edit(by, editing),
+            Job::Enrol(enrolling) => self.begin_enrolment(by, enrolling),
             Job::Ban(banning, reply) => {
                 // Who asked may have left.
                 let _ = reply.send(self.ban(&by, banning));
@@ -286,6 +290,7 @@ impl Control {
         let by = command.by;
         match command.job {
             Job::Edit(editing) => drop(editing.reply.send(Err(Refused::Busy))),
+            Job::Enrol(enrolling) => drop(enrolling.reply.send(Err(Refused::Busy))),
             Job::Ban(_, reply) => drop(reply.send(Err(Refused::Busy))),
             job => self.fail(Command { by, job }, "too many reloads wait already".to_owned()),
         }
@@ -340,6 +345,7 @@ impl Control {
             },
             Step::Found(renewed) => self.end_discovery(&wanted.by, renewed).await,
             Step::Edited(ready) => self.end_edit(wanted, ready).await,
+            Step::Enrolled(ready) => self.end_enrolment(wanted, ready).await,
         }
         self.begin_waiting();
     }

@@ -9,9 +9,10 @@ use super::issuers;
 use super::keep::Keep;
 use super::overrides::Overrides;
 use super::present::Present;
+use super::roster::Roster;
 use crate::config::diff::{self, Change};
 use crate::config::model::Config;
-use crate::config::{self, Fault, KeyPath, Loaded};
+use crate::config::{self, Fault, KeyPath, Listed, Loaded};
 use crate::plan::{self, Plan};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -79,7 +80,9 @@ pub struct Reader {
     loaded: Loaded,
     /// What is laid over it.
     overrides: Arc<Overrides>,
-    /// Where that is kept.
+    /// What operators have changed of consumers, likewise.
+    roster: Arc<Roster>,
+    /// Where the overrides are kept.
     keep: Keep,
     /// What is found of targets.
     board: Arc<Board>,
@@ -121,9 +124,15 @@ impl History {
 }
 
 impl Reader {
-    /// Reads `path`, of which `loaded` is in force with what is on `board` and under `overrides`, which are kept in `keep`.
-    pub fn new(path: PathBuf, loaded: Loaded, overrides: Overrides, keep: Keep, board: Arc<Board>) -> Self {
-        Self { path, loaded, overrides: Arc::new(overrides), keep, board }
+    /// Reads `path`, of which `loaded` is in force with what is on `board` and under `overrides`, which are kept in `keep`, and `roster`.
+    pub fn new(
+        path: PathBuf,
+        loaded: Loaded,
+        (overrides, roster): (Overrides, Roster),
+        keep: Keep,
+        board: Arc<Board>,
+    ) -> Self {
+        Self { path, loaded, overrides: Arc::new(overrides), roster: Arc::new(roster), keep, board }
     }
 
     /// The files and folders that a change of the configuration would be seen in, if it is to be looked for.
@@ -142,6 +151,16 @@ impl Reader {
     /// These are laid over it from now on. Returns those before.
     pub fn override_by(&mut self, overrides: Arc<Overrides>) -> Arc<Overrides> {
         std::mem::replace(&mut self.overrides, overrides)
+    }
+
+    /// These changes of consumers are laid over it from now on. Returns those before.
+    pub fn have(&mut self, roster: Arc<Roster>) -> Arc<Roster> {
+        std::mem::replace(&mut self.roster, roster)
+    }
+
+    /// What operators have changed of consumers.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// What is in force.
@@ -165,17 +184,22 @@ impl Reader {
         present: Arc<Present>,
     ) -> impl Future<Output = std::result::Result<Prepared, String>> + use<> {
         let (path, before, overrides) = (self.path.clone(), self.loaded.clone(), self.overrides.clone());
-        let board = self.board.clone();
+        let (board, roster) = (self.board.clone(), self.roster.clone());
         async move {
             let load = move || config::load(&path, &|name| std::env::var(name).ok());
             let loaded = blocking(move || load().map_err(|report| report.to_string())).await?;
             // A pool that is new has its targets from its first request on.
             discovery::ask_first(&board, &loaded.config, false).await;
             let prepared = blocking(move || {
-                let changes = diff::changes(&before.sources, &loaded.sources);
+                let mut changes = diff::changes(&before.sources, &loaded.sources);
+                if before.listed != loaded.listed
+                    && before.config.runtime.consumers_file == loaded.config.runtime.consumers_file
+                {
+                    changes.push(of_a_file("runtime.consumers_file".to_owned()));
+                }
                 let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
                 let make = |config: &Config| plan::succeed(config, &present.plan);
-                let mut prepared = compile(config, (&board, &overrides), loaded, make, (changes, deferred))?;
+                let mut prepared = compile(config, (&board, &overrides, &roster), loaded, make, (changes, deferred))?;
                 prepared.changes.extend(of_files(&prepared.plan, &present.plan));
                 Ok(prepared)
             })
@@ -194,17 +218,43 @@ impl Reader {
         present: Arc<Present>,
         tried: Option<(Loaded, Arc<Present>)>,
     ) -> impl Future<Output = std::result::Result<Renewed, String>> + use<> {
-        let (loaded, before, board) = (self.loaded.clone(), self.overrides.clone(), self.board.clone());
+        let changes = overrides.changes_since(&self.overrides);
+        self.prepare_again((overrides, self.roster.clone(), changes), None, present, tried)
+    }
+
+    /// The same with these changes of consumers, and with those that are `listed` in the file of consumers, where that has changed.
+    pub fn prepare_for(
+        &self,
+        roster: Arc<Roster>,
+        listed: Option<Arc<Listed>>,
+        present: Arc<Present>,
+        tried: Option<(Loaded, Arc<Present>)>,
+    ) -> impl Future<Output = std::result::Result<Renewed, String>> + use<> {
+        self.prepare_again((self.overrides.clone(), roster, Vec::new()), listed, present, tried)
+    }
+
+    fn prepare_again(
+        &self,
+        (overrides, roster, changes): (Arc<Overrides>, Arc<Roster>, Vec<Change>),
+        listed: Option<Arc<Listed>>,
+        present: Arc<Present>,
+        tried: Option<(Loaded, Arc<Present>)>,
+    ) -> impl Future<Output = std::result::Result<Renewed, String>> + use<> {
+        let (loaded, board) = (self.loaded.clone(), self.board.clone());
         blocking(move || {
-            let changes = overrides.changes_since(&before);
+            let file = loaded.config.runtime.consumers_file.clone();
+            let with = |loaded: Loaded| match &listed {
+                Some(listed) if loaded.config.runtime.consumers_file == file => loaded.with(listed.clone()),
+                _ => Ok(loaded),
+            };
             let again = |loaded: Loaded, of: &Plan, beside: Option<&Plan>| {
                 let (config, deferred) = defer(&present.plan.config, loaded.config.clone());
                 let make = |config: &Config| plan::renew(config, of, beside);
-                compile(config, (&board, &overrides), loaded, make, (changes.clone(), deferred))
+                compile(config, (&board, &overrides, &roster), loaded, make, (changes.clone(), deferred))
             };
             let beside = tried.as_ref().map(|(_, tried)| &*tried.plan);
-            let renewed = again(loaded, &present.plan, beside)?;
-            let tried = tried.map(|(loaded, tried)| again(loaded, &tried.plan, Some(&renewed.plan)));
+            let renewed = again(with(loaded)?, &present.plan, beside)?;
+            let tried = tried.map(|(loaded, tried)| again(with(loaded)?, &tried.plan, Some(&renewed.plan)));
             Ok(Renewed { present: renewed, tried })
         })
     }
@@ -212,7 +262,7 @@ impl Reader {
 
 fn compile(
     mut config: Config,
-    (board, overrides): (&Board, &Overrides),
+    (board, overrides, roster): (&Board, &Overrides, &Roster),
     loaded: Loaded,
     make: impl FnOnce(&Config) -> std::result::Result<Plan, Vec<Fault>>,
     (changes, deferred): (Vec<Change>, Vec<String>),
@@ -220,18 +270,19 @@ fn compile(
     let (revision, found) = board.found();
     found.lay_over(&mut config);
     overrides.lay_over(&mut config);
+    roster.lay_over(&mut config);
     let plan = make(&config).map_err(|faults| loaded.sources.report(&faults).to_string())?;
     Ok(Prepared { plan, loaded, changes, deferred, revision })
 }
 
 /// Files that are named as before and have something else in them.
 fn of_files(plan: &Plan, before: &Plan) -> Vec<Change> {
-    let told = |key: KeyPath| Change {
-        key: key.to_string(),
-        from: Some("(what the file had)".to_owned()),
-        to: Some("(what it has now)".to_owned()),
-    };
-    plan.files.changed_since(&before.files).into_iter().map(told).collect()
+    plan.files.changed_since(&before.files).iter().map(KeyPath::to_string).map(of_a_file).collect()
+}
+
+/// A file that is named by this key.
+fn of_a_file(key: String) -> Change {
+    Change { key, from: Some("(what the file had)".to_owned()), to: Some("(what it has now)".to_owned()) }
 }
 
 /// Does what takes its time where it holds up nobody.

@@ -9,6 +9,7 @@ use super::live;
 use super::overrides::Overrides;
 use super::present::{self, Present};
 use super::reload::{History, Told, now};
+use super::roster::Roster;
 use super::sticky;
 use super::{bans, guards, issuers, queues};
 use crate::config::Loaded;
@@ -39,6 +40,7 @@ pub struct Report {
     /// What was read, without what is laid over it.
     loaded: ArcSwap<Loaded>,
     overrides: ArcSwap<Overrides>,
+    roster: ArcSwap<Roster>,
     board: Arc<Board>,
     /// What each listener listens on, by its position in the plan.
     addresses: ArcSwap<Vec<(usize, String)>>,
@@ -64,7 +66,7 @@ impl Report {
         crew: &mut Crew,
         file: Option<Arc<FileThread>>,
         loaded: Loaded,
-        overrides: Arc<Overrides>,
+        (overrides, roster): (Arc<Overrides>, Arc<Roster>),
         board: Arc<Board>,
     ) -> Self {
         let addresses = crew.sockets().addresses(&present.load().plan);
@@ -78,6 +80,7 @@ impl Report {
             history: ArcSwap::default(),
             loaded: ArcSwap::from_pointee(loaded),
             overrides: ArcSwap::new(overrides),
+            roster: ArcSwap::new(roster),
             board,
             addresses: ArcSwap::from_pointee(addresses),
             bans: crew.bans().clone(),
@@ -116,6 +119,11 @@ impl Report {
         self.overrides.store(overrides);
     }
 
+    /// These changes of consumers are laid over it now.
+    pub fn enrolled(&self, roster: Arc<Roster>) {
+        self.roster.store(roster);
+    }
+
     /// This is listened on now, by the listeners' positions in the plan.
     pub fn listens(&self, addresses: Vec<(usize, String)>) {
         self.addresses.store(Arc::new(addresses));
@@ -134,6 +142,11 @@ impl Report {
     /// What is laid over it.
     pub fn overrides(&self) -> Arc<Overrides> {
         self.overrides.load_full()
+    }
+
+    /// What operators have changed of consumers.
+    pub fn roster(&self) -> Arc<Roster> {
+        self.roster.load_full()
     }
 
     /// What is found of targets.

@@ -20,11 +20,12 @@ use super::present::Present;
 use super::quotas::{self, Quotas};
 use super::reload::Reader;
 use super::report::Report;
+use super::roster::Roster;
 use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{caches, checks, egress, files, keep_up, limits, live, logs, maintenance, shelves, sticky};
+use super::{caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::trace;
@@ -47,6 +48,8 @@ pub struct Start {
     pub overrides: Overrides,
     /// Where that is kept.
     pub keep: Keep,
+    /// What operators have changed of consumers.
+    pub roster: Roster,
     /// What was found of targets.
     pub board: Arc<Board>,
     /// What was compiled from all of them.
@@ -124,7 +127,7 @@ fn refuse_all(commands: &mut mpsc::Receiver<Command>) {
 
 /// Binds, starts the workers and all that control runs. `asking`: how operators reach the loop.
 async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands) -> Result<Control, String> {
-    let Start { path, loaded, overrides, keep, board, plan, .. } = start;
+    let Start { path, loaded, overrides, keep, roster, board, plan, .. } = start;
     let plan = Arc::new(plan);
     let (backend, refused) = net::probe(plan.runtime.driver)
         .map_err(|error| format!("runtime.driver = \"io_uring\", but this system refuses a ring: {error}"))?;
@@ -177,9 +180,9 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     discovery.set(&[&present.plan.config]);
     let mut issuers = Issuers::default();
     issuers.set([present.plan.clone()].into_iter());
-    let reader = Reader::new(path, loaded, overrides, keep, board.clone());
-    let report =
-        Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), reader.overrides().clone(), board);
+    let reader = Reader::new(path, loaded, (overrides, roster), keep, board.clone());
+    let laid = (reader.overrides().clone(), reader.roster().clone());
+    let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), laid, board);
     let report = Arc::new(report);
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
@@ -188,6 +191,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     keep_up("the watch of certificates", move || certificates::watch(watched.clone(), looking.clone()));
     let maintained = shared.clone();
     keep_up("the watch of maintenance", move || maintenance::watch(maintained.clone()));
+    let (known, told, asked) = (shared.clone(), report.clone(), asking.clone());
+    keep_up("the watch of consumers", move || consumers::watch(known.clone(), told.clone(), asked.clone()));
     let tended = shared.clone();
     keep_up("looking after caches", move || caches::tend(tended.clone()));
     let mut keepers = Keepers::default();

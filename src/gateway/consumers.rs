@@ -49,6 +49,16 @@ impl Key {
         Self(hash)
     }
 
+    /// What an operator may write in its place: the hash.
+    pub fn hashed(&self) -> String {
+        use std::fmt::Write;
+        self.0.iter().fold(HASHED.to_owned(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
     /// That of what an operator has written: a key, or the hash of one.
     ///
     /// # Errors

@@ -87,6 +87,7 @@ fn keys_are_written_as_they_are_or_as_their_hash() {
     // SHA-256 of "key-of-acme" by sha256sum.
     let key = Key::of(b"key-of-acme");
     let digits: String = key_bytes(&key).iter().map(|byte| format!("{byte:02X}")).collect();
+    assert_eq!(key.hashed(), format!("sha256:{}", digits.to_lowercase()));
     assert!(Key::written(&format!("sha256:{digits}")) == Ok(key) && Key::written("key-of-acme") == Ok(key));
     for wrong in ["", "short", "with a blank", "sha256:", "sha256:12", &format!("sha256:{}", "+1".repeat(32))] {
         assert!(Key::written(wrong).is_err(), "{wrong}");

@@ -21,6 +21,10 @@ pub struct Reloads {
     pub upgrades: Counter,
     /// Upgrades that came to nothing.
     pub upgrades_failed: Counter,
+    /// Changes of the file of consumers that were put into force.
+    pub consumers_changed: Counter,
+    /// Those that could not be, so that who was known stayed so.
+    pub consumers_failed: Counter,
     /// When one was last put into force, or the process started; seconds since 1970.
     pub last_success: Gauge,
 }

@@ -459,3 +459,25 @@ fn what_a_head_lacks_or_has_too_much_of_is_told_with_its_status() {
     let call = told(&routed, &["--http2", "-H", "content-type: application/grpc", "http://site.test:1/"]);
     assert_eq!((&call["status"], &call["grpc_status"]), (&json!(404), &json!(12)), "{call:#}");
 }
+
+#[test]
+fn what_a_running_process_alone_knows_of_who_asks_is_said_to_be_unknown() {
+    let token = "[routes.x]\npaths = [\"/x/\"]\npool = \"site\"\nrules = [\"token\"]\n\
+                 [rules.token]\ntype = \"jwt\"\njwks_url = \"https://id.test/keys\"\n";
+    let bearer = "Authorization: Bearer a.b.c";
+    let out = read(&(http(&["127.0.0.1:9"]) + token), &["-H", bearer, "http://site.test:1/x/"]);
+    for part in ["503", "fetches the keys of rule `token`, which are not known here"] {
+        assert!(out.contains(part), "{out}");
+    }
+    let edge = Edge::new();
+    std::fs::write(edge.setup.directory().join("clients.pem"), edge.authority.pem()).unwrap();
+    let client_auth = "client_auth = { mode = \"optional\", ca = \"clients.pem\" }";
+    let certificate =
+        "[routes.x]\npaths = [\"/x/\"]\npool = \"site\"\nrules = [\"mtls\"]\n[rules.mtls]\ntype = \"mtls\"\n";
+    let file = edge.setup.directory().join("r.toml");
+    let text = http_with(&listener(&["site"], client_auth), &["127.0.0.1:9"], "") + certificate;
+    std::fs::write(&file, text).unwrap();
+    let (code, out, err) = ringway(&["explain", "-c", file.to_str().unwrap(), "https://site.test/x/"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("401") && out.contains("no certificate is shown here"), "{out}");
+}

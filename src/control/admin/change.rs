@@ -199,7 +199,7 @@ fn unfit(field: &str, text: &str, invalid: &Invalid) -> Problem {
 }
 
 /// What the state must be for the change to be made.
-fn condition(headers: &HeaderMap) -> Option<String> {
+pub(super) fn condition(headers: &HeaderMap) -> Option<String> {
     let lines: Vec<&str> = headers.get_all(IF_MATCH).iter().map(|line| line.to_str().unwrap_or_default()).collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }

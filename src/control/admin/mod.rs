@@ -10,6 +10,7 @@ mod body;
 mod caches;
 mod change;
 mod connections;
+mod consumers;
 mod desk;
 mod guard;
 mod openapi;

@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{caches, change, connections, read, sticky, view};
+use super::{caches, change, connections, consumers, read, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -158,6 +158,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .query::<view::Part>()
         .answer::<view::Page<view::Ban>>()
         .tags(Tags::Shown),
+    operation!(get "/v1/consumers", consumers::consumers, "Who is known, without what they prove themselves with.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Consumer>>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/consumers/{consumer}", consumers::consumer, "A consumer.")
+        .answer::<view::Consumer>()
+        .tags(Tags::Shown),
     operation!(get "/v1/log-level", read::log_level, "What the operational log tells.").answer::<view::LogLevel>(),
     operation!(post "/v1/reload", change::reload,
         "Reads the configuration anew, and waits for what becomes of it: 422 with the diagnostics if it is refused, 202 if it \
@@ -207,6 +214,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .answer::<view::Ban>()
         .tags(Tags::Heeded),
     operation!(delete "/v1/bans/{client}", change::unban, "Takes a ban back.").status(204).tags(Tags::Heeded),
+    operation!(put "/v1/consumers/{consumer}", consumers::put_consumer,
+        "Makes a consumer, or replaces one as a whole, wherever they come from; it is kept.")
+        .body::<view::NewConsumer>()
+        .answer::<view::Consumer>()
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/consumers/{consumer}", consumers::remove_consumer,
+        "Removes a consumer, wherever they come from; that is kept.")
+        .status(204)
+        .tags(Tags::Heeded),
     operation!(delete "/v1/connections", connections::close_some,
         "Ends the connections that are meant, at most 10000 at a time.")
         .query::<view::Ended>()

@@ -407,6 +407,33 @@ pub struct Ban {
     pub left: Option<u64>,
 }
 
+/// A consumer, without what they prove themselves with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Consumer {
+    /// The name.
+    pub name: String,
+    /// What they belong to.
+    pub groups: Vec<String>,
+    /// What the SHA-256 of each of their keys begins with, those of a file of keys aside.
+    pub keys: Vec<String>,
+    /// What tells their certificates from others'.
+    pub certificates: Vec<String>,
+    /// Where they come from: "configuration", "file" or "api".
+    pub from: String,
+}
+
+/// What a consumer is to be.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewConsumer {
+    /// What they belong to.
+    pub groups: Vec<String>,
+    /// Their keys, each as it is or as "sha256:" and the SHA-256 of it: kept as that alone, and never shown.
+    pub keys: Vec<String>,
+    /// What tells their certificates from others', as in the configuration.
+    pub certificates: Vec<String>,
+}
+
 /// All that operators have overridden.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {

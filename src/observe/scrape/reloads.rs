@@ -21,6 +21,10 @@ impl Scrape<'_> {
         page.gauge("ringway_config_last_reload_successful", help).sample(&[], 1 - last_failed.get().min(1));
         let help = "When a plan was last put into force, seconds since 1970.";
         page.gauge("ringway_config_last_reload_success_timestamp_seconds", help).sample(&[], last_success.get());
+        let help = "Changes of the file of consumers by what became of them.";
+        let mut total = page.counter("ringway_consumers_file_changes_total", help);
+        total.sample(&[("result", "applied")], self.reloads.consumers_changed.get());
+        total.sample(&[("result", "failed")], self.reloads.consumers_failed.get());
         let mut total = page.counter("ringway_upgrades_total", "Upgrades of this process by what became of them.");
         total.sample(&[("result", "taken-over")], upgrades.get());
         total.sample(&[("result", "failed")], upgrades_failed.get());

@@ -37,7 +37,7 @@ pub(super) fn compile(config: &Config, files: &Files, faults: &mut Vec<Fault>) -
         }
         // The line that a key stands in is not shown: it is a secret.
         let mut add = |at: &[&str], (what, number): (&str, usize), text: &str| {
-            let line = format!("{what} {number}: ");
+            let line = format!("consumer `{name}`, {what} {number}: ");
             let added = match Key::written(text) {
                 Ok(key) => keys.add(key, &consumer).map_err(|same| {
                     (format!("{line}consumer `{}` has it as well", same.0), "give each consumer a key of its own")

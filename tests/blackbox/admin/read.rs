@@ -48,13 +48,18 @@ fn answers_have_the_fields_that_the_document_says() {
     let desk = start(&(http_with("", &[&target], "sticky = { source = true }") + route));
     let _client = desk.proxy.client().get("/api/");
     desk.operator.told("PUT", "/v1/bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"reason\":\"x\"}", 200);
+    desk.operator.told("PUT", "/v1/consumers/ann", "{\"keys\":[\"key-of-ann\"]}", 200);
     let document = desk.operator.get("/openapi.json");
     for (path, operations) in document["paths"].as_object().unwrap() {
         let schema = &operations["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         if schema.is_null() || path == "/v1/plan" {
             continue;
         }
-        let real = path.replace("{pool}", "site").replace("{target}", &target.to_string()).replace("{cache}", "main");
+        let real = path
+            .replace("{pool}", "site")
+            .replace("{target}", &target.to_string())
+            .replace("{cache}", "main")
+            .replace("{consumer}", "ann");
         check(&document, schema, &desk.operator.get(&real), path);
     }
 }

@@ -13,6 +13,7 @@ mod jwt;
 mod jwt_keys;
 mod mtls;
 mod oidc;
+mod people;
 mod places;
 mod plans;
 mod quota;

@@ -92,6 +92,8 @@ pub(super) fn all(sense: &mut Sense<'_>) {
         }
         match &rule.kind {
             RuleKind::AllOf(_) | RuleKind::AnyOf(_) => combined::combined(sense, name, rule.kind.members(), &at),
+            // They may stand in a file of their own.
+            RuleKind::Anonymous(of) if config.consumers.contains_key(&of.consumer) => {}
             RuleKind::Anonymous(of) => sense.dangling(&at.child("consumer"), "consumer", "consumers", &of.consumer),
             RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
