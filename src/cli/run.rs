@@ -42,7 +42,8 @@ pub fn run(path: &Path) -> ExitCode {
         Some(Err(why)) => (kept, Some(format!("what was overridden until a restart is lost in the upgrade: {why}"))),
         None => (kept, None),
     };
-    let roster = match control::recall(&loaded.config.runtime.state_dir) {
+    let made = control::secrets::make(&loaded.config);
+    let roster = match made.and_then(|()| control::recall(&loaded.config.runtime.state_dir)) {
         Ok(roster) => roster,
         Err(why) => {
             if let Some(inheritance) = &inheritance {

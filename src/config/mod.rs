@@ -40,7 +40,7 @@ pub use sources::{Fault, KeyPath, Sources};
 pub use units::Invalid;
 pub use walk::{choice, nearest};
 
-use model::Config;
+use model::{Config, RuleKind};
 use report::Entry;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,6 +100,12 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     for pool in config.pools.values_mut() {
         let tls = pool.tls.is_some();
         pool.discover.iter_mut().for_each(|discover| discover.settle(tls));
+    }
+    let state_dir = &config.runtime.state_dir;
+    for rule in config.rules.values_mut() {
+        if let RuleKind::Oidc(of) = &mut rule.kind {
+            of.settle(state_dir);
+        }
     }
     config.hide_keys();
     let warnings = sources.warn(&findings.warnings);

@@ -40,6 +40,25 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a file, unless it is there: of several processes that do so at once one does, and all find the same in it.
+pub(super) fn make(file: &Path, text: &str) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let new = file.with_file_name(format!(".{name}.{:x}", fastrand::u64(..)));
+    let made = fill(&new, text).and_then(|()| match fs::hard_link(&new, file) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    });
+    let _ = fs::remove_file(&new);
+    if made.is_ok()
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
+    made
+}
+
 fn fill(file: &Path, text: &str) -> io::Result<()> {
     let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     new.write_all(text.as_bytes())?;

@@ -43,6 +43,7 @@ pub mod reload;
 mod report;
 pub mod roster;
 mod run;
+pub mod secrets;
 mod shelves;
 mod signals;
 mod sockets;

@@ -10,6 +10,7 @@ use super::keep::Keep;
 use super::overrides::Overrides;
 use super::present::Present;
 use super::roster::Roster;
+use super::secrets;
 use crate::config::diff::{self, Change};
 use crate::config::model::Config;
 use crate::config::{self, Fault, KeyPath, Listed, Loaded};
@@ -191,6 +192,7 @@ impl Reader {
             // A pool that is new has its targets from its first request on.
             discovery::ask_first(&board, &loaded.config, false).await;
             let prepared = blocking(move || {
+                secrets::make(&loaded.config)?;
                 let mut changes = diff::changes(&before.sources, &loaded.sources);
                 if before.listed != loaded.listed
                     && before.config.runtime.consumers_file == loaded.config.runtime.consumers_file

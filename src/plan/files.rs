@@ -115,7 +115,7 @@ fn tokens(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
         let files = match &rule.kind {
             RuleKind::Introspection(of) => [("secret_file", Some(of.secret_file.as_path())), ("", None), ("", None)],
             RuleKind::Oidc(of) => [
-                ("secret_file", Some(of.secret_file.as_path())),
+                ("secret_file", of.secret_file.as_deref()),
                 ("client_secret_file", of.client_secret_file.as_deref()),
                 ("", None),
             ],

@@ -6,13 +6,20 @@ use crate::config::model::Oidc;
 use crate::gateway::issuer::{self, Wanted};
 use crate::gateway::jwt::{Algorithm, Policy};
 use crate::gateway::{self, Paths, Place, Provider};
+use crate::plan::compile::key_path;
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The shortest secret, in bytes.
 const SHORTEST: usize = 32;
 
 impl Compile for Oidc {
     fn compile(&self, here: &mut Here<'_>) -> Does {
-        let secret = here.secret("secret_file");
+        let at = key_path(&["rules", here.name, "secret_file"]);
+        let is_there = self.own_secret().is_none() || here.files.content(&at).is_ok();
+        // Control makes and keeps it before anything runs: who but looks at a configuration has no use for it.
+        let secret = if is_there { here.secret("secret_file") } else { passing() };
         let client_secret = self.client_secret_file.as_ref().map(|_| here.secret("client_secret_file"));
         let tls = here.client(&self.issuer, self.ca.as_deref());
         let (Some(secret), Some(tls)) = (secret, tls) else { return Does::default() };
@@ -49,6 +56,13 @@ impl Compile for Oidc {
         let edits = claims(&self.forward_claims, here);
         Does { identifies: true, credentials, edits, issuer: Some(issuer), ..Does::asked(rule) }
     }
+}
+
+/// A secret that nothing is sealed with.
+fn passing() -> Option<String> {
+    let mut bytes = [0; SHORTEST];
+    rand::fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn policy(of: &Oidc) -> Policy {

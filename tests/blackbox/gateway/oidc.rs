@@ -2,8 +2,9 @@
 
 use super::{config, faults};
 use crate::support::provider::{Browser, Provider};
-use crate::support::proxy::{Directory, Proxy};
+use crate::support::proxy::{Directory, Proxy, Setup, ringway};
 use crate::support::{Target, eventually, within};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -222,4 +223,44 @@ fn logins_that_cannot_be_are_told_where_they_stand() {
         let told = faults(&text, from, to);
         assert!(told.contains(expected) && told.contains("ringway.toml:"), "{to}: {told}");
     }
+}
+
+#[test]
+fn a_secret_that_nobody_names_is_made_once_and_who_is_logged_in_stays_so() {
+    let (target, folder, state) = (Target::echo("page"), Directory::new(), Directory::new());
+    let mut provider = Provider::to_come();
+    let rule = rule(&folder, &provider.issuer());
+    let rule: String =
+        rule.lines().filter(|line| !line.starts_with("secret_file")).map(|line| format!("{line}\n")).collect();
+    let port = crate::support::free_port();
+    let text = rule
+        + &config(&target, "[\"login\"]", "")
+            .replace("paths = [\"/v1/\"]", "paths = [\"/v1/\", \"/oidc/\"]")
+            .replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let below = state.path().join("state");
+    let start = || Setup::new(text.clone()).runtime(&format!("state_dir = \"{}\"", below.display())).start();
+    let path = folder.write("ringway.toml", &format!("[runtime]\nstate_dir = \"{}\"\n{text}", below.display()));
+    let (code, out, err) = ringway(&["check", "-c", &path]);
+    assert_eq!((code, below.exists()), (Some(0), false), "a check writes nothing: {out}{err}");
+    let mut proxy = start();
+    let file = below.join("oidc.secret");
+    let made = std::fs::metadata(&file).unwrap();
+    assert_eq!(made.permissions().mode() & 0o777, 0o600);
+    let secret = std::fs::read_to_string(&file).unwrap();
+    let url = format!("http://127.0.0.1:{port}");
+    provider.start(&url, 600);
+    eventually("the provider is known", || proxy.metric("ringway_issuer_keys", &[("rule", "login")]) > 0.0);
+    let mut browser = Browser::default();
+    let page = format!("{url}/v1/x");
+    assert_eq!(browser.look(&page).status, 200);
+    proxy.upgrade();
+    assert_eq!(browser.ask("GET", &page, &[]).status, 200, "after an upgrade");
+    drop(proxy);
+    let proxy = start();
+    assert_eq!(browser.ask("GET", &page, &[]).status, 200, "after a restart");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
+    assert!(!proxy.log.contains(&[secret.trim_end()]));
+    std::fs::write(folder.path().join("taken"), "a file").unwrap();
+    let wrong = Setup::new(text).runtime(&format!("state_dir = \"{}/taken\"", folder.path().display())).spawn();
+    wrong.log.wait(&["rule `login` has no `secret_file`, and none can be kept"]);
 }

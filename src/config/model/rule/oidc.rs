@@ -6,7 +6,7 @@ use crate::config::units::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A rule of type oidc: people log in with an OpenID provider, and are known by a cookie from then on. Who looks at a page without having logged
 /// in is sent to the provider; scripts, forms and all others get 401; while the provider is away, 503.
@@ -22,9 +22,13 @@ pub struct Oidc {
     /// A file with the secret that goes with it. Absent: we are known there as a client without one.
     #[schemars(with = "Option<FilePath>")]
     pub client_secret_file: Option<PathBuf>,
-    /// A file with the secret that cookies are sealed with, of 32 bytes at least: the same on all hosts that one browser comes to.
-    #[schemars(with = "FilePath")]
-    pub secret_file: PathBuf,
+    /// A file with the secret that cookies are sealed with, of 32 bytes at least: the same on all hosts that one browser comes to. Absent: one
+    /// that is made once, and kept in `runtime.state_dir`.
+    #[schemars(with = "Option<FilePath>")]
+    pub secret_file: Option<PathBuf>,
+    /// Whether that is one that is made and kept by ourselves.
+    #[serde(skip)]
+    pub own_secret: bool,
     /// What the provider is asked to tell: "openid", and more.
     #[serde(default = "openid")]
     #[schemars(with = "Vec<PlainText>", length(min = 1, max = 64))]
@@ -80,6 +84,23 @@ pub struct Oidc {
     /// What the `WWW-Authenticate` of a refusal calls what is protected.
     #[serde(default = "site")]
     pub realm: String,
+}
+
+/// Where a secret of our own is kept, in `runtime.state_dir`.
+const OWN: &str = "oidc.secret";
+
+impl Oidc {
+    /// Has the secret be in a file in this folder, where no other one is named.
+    pub(in crate::config) fn settle(&mut self, state_dir: &Path) {
+        if self.secret_file.is_none() {
+            (self.secret_file, self.own_secret) = (Some(state_dir.join(OWN)), true);
+        }
+    }
+
+    /// The file of a secret that is to be made and kept by ourselves; `None`: an operator has.
+    pub fn own_secret(&self) -> Option<&Path> {
+        self.secret_file.as_deref().filter(|_| self.own_secret)
+    }
 }
 
 fn openid() -> Vec<String> {
