@@ -350,6 +350,7 @@ impl Crew {
         self.present.workers[index].clear_gauges();
         self.present.plan.pools.iter().for_each(|pool| pool.shared.forget(index));
         self.present.plan.guards().filter_map(|(_, guard)| guard.table()).for_each(Table::forget_open);
+        self.present.plan.lasting.flights().iter().for_each(|kept| kept.flight.table().forget_open());
         tracing::error!(worker = index, closed, "the worker is gone; it is started again");
         match self.hire(index) {
             Ok(member) => {

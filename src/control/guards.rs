@@ -31,10 +31,21 @@ pub(super) fn of(plan: &Plan, now: Duration) -> Vec<Guard> {
 /// What a plan's rules count, as of `now`.
 pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
     fn of<R: Record>(rule: &str, table: &Table<R>, now: Duration) -> RuleKeys {
-        RuleKeys { rule: rule.to_owned(), keys: table.len(now), size: table.size(), evictions: table.evictions() }
+        RuleKeys {
+            rule: rule.to_owned(),
+            keys: table.len(now),
+            size: table.size(),
+            evictions: table.evictions(),
+            open: None,
+        }
     }
     let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let rates = plan.counted.iter().map(|counted| of(&counted.rule, counted.limiter.table(), now));
+    let flights = plan.lasting.flights().iter().map(|kept| {
+        let open = Some(kept.flight.open());
+        RuleKeys { open, ..of(&kept.rule, kept.flight.table(), now) }
+    });
+    let rates = rates.chain(flights);
     rates.chain(plan.lasting.quotas().iter().map(|kept| of(&kept.rule, kept.quota.table(), today))).collect()
 }
 

@@ -17,6 +17,7 @@ mod cel;
 mod certificates;
 mod chain;
 mod combined;
+mod concurrency;
 pub mod condition;
 mod consumers;
 pub mod cors;
@@ -63,6 +64,7 @@ pub use cel::Cel;
 pub use certificates::{Certificates, Mark};
 pub use chain::{Chain, Limit, Link, Note, Refused, Step, Stop};
 pub use combined::{AllOf, AnyOf};
+pub use concurrency::{Concurrency, Holds};
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use cors::Cors;
 pub use count_key::{CountBy, CountKey, Text};
@@ -211,6 +213,8 @@ pub struct Who {
     pub told: Vec<(Arc<str>, Box<[u8]>)>,
     /// What limits have said to it.
     pub limits: rate_limit::Said,
+    /// Where it is counted as under way.
+    pub holds: Holds,
     /// What content has to be that comes with the request.
     pub promised: Option<signature::Promised>,
 }
@@ -225,8 +229,8 @@ impl Who {
     /// Forgets all of it. Where there is nothing, as of most requests, nothing is written.
     #[inline]
     pub fn clear(&mut self) {
-        let Self { consumer, tokens, told, limits, promised } = self;
-        let is_any = consumer.is_some() || promised.is_some();
+        let Self { consumer, tokens, told, limits, holds, promised } = self;
+        let is_any = consumer.is_some() || promised.is_some() || holds.is_any();
         if is_any || !(tokens.is_empty() && told.is_empty() && limits.is_empty()) {
             *self = Self::default();
         }

@@ -91,6 +91,8 @@ words! {
         Passwords = "passwords",
         /// A rule lets in no more requests for now (429).
         RateLimit = "rate-limit",
+        /// A rule lets in no more requests at once (429).
+        Concurrency = "concurrency",
         /// The route is in maintenance (503, or as configured).
         Maintenance = "maintenance",
         /// There is no such file (404).

@@ -24,6 +24,11 @@ impl InFlight {
         self.table.enter(key, Some(self.most), None, now)
     }
 
+    /// How many are under way, of all keys together.
+    pub fn open(&self) -> u64 {
+        self.table.all_open()
+    }
+
     /// Where it is counted: for keys, metrics and a worker that is gone.
     pub fn table(&self) -> &Arc<Clients> {
         &self.table

@@ -91,6 +91,12 @@ impl Clients {
         Ok(entered.map(|(place, ())| Held { table: self.clone(), place, epoch }))
     }
 
+    /// How many are open, of all clients together.
+    pub fn all_open(&self) -> u64 {
+        let rests = self.slots().map(|slot| slot.rest.load(Ordering::Relaxed));
+        rests.filter(|&rest| rest != TAKEN).map(|rest| rest & OPEN).sum()
+    }
+
     /// Forgets all that is open: a worker is gone, and nobody knows what was its.
     pub fn forget_open(&self) {
         self.record.epoch.fetch_add(1, Ordering::AcqRel);

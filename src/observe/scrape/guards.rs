@@ -28,6 +28,8 @@ pub struct RuleKeys {
     pub size: usize,
     /// Keys that gave way to others before their time.
     pub evictions: u64,
+    /// Requests that are under way, if it counts those.
+    pub open: Option<u64>,
 }
 
 impl Scrape<'_> {
@@ -43,6 +45,11 @@ impl Scrape<'_> {
         let help = "Keys that gave way to others although their requests were still counted.";
         let mut evictions = page.counter("ringway_rule_keys_evictions_total", help);
         self.rule_keys.iter().for_each(|of| evictions.sample(&[("rule", &of.rule)], of.evictions));
+        if self.rule_keys.iter().any(|of| of.open.is_some()) {
+            let mut open = page.gauge("ringway_rule_in_flight", "Requests under way that are counted.");
+            let counting = self.rule_keys.iter().filter_map(|of| Some((&of.rule, of.open?)));
+            counting.for_each(|(rule, count)| open.sample(&[("rule", rule)], count));
+        }
     }
 
     /// Nothing where clients are not counted.

@@ -78,6 +78,7 @@ fn reason(of: RefusalReason) -> Reason {
         RefusalReason::UserAgent => Reason::UserAgent,
         RefusalReason::Forbidden => Reason::Forbidden,
         RefusalReason::RateLimit => Reason::RateLimit,
+        RefusalReason::Concurrency => Reason::Concurrency,
         RefusalReason::Denied => Reason::Denied,
         RefusalReason::HeadTimeout => Reason::HeadTimeout,
         RefusalReason::BodyTimeout => Reason::BodyTimeout,

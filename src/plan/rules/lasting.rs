@@ -1,6 +1,7 @@
 //! What rules know that outlives a plan.
 
 use crate::config::model::{Config, RuleKind};
+use crate::gateway::limits::InFlight;
 use crate::gateway::password::Known;
 use crate::gateway::quota::Quota;
 use crate::gateway::signature::Nonces;
@@ -14,6 +15,8 @@ pub struct Lasting {
     pub(in crate::plan) passwords: Option<Arc<Known>>,
     /// What its quotas have counted.
     pub(in crate::plan) quotas: Vec<KeptQuota>,
+    /// What its limits on requests under way count.
+    pub(super) flights: Vec<KeptFlight>,
     /// Nonces that were used, by the names of rules.
     pub(super) nonces: Vec<(String, Nonces)>,
     /// How many are kept waiting, by the names of rules.
@@ -33,6 +36,17 @@ pub struct KeptQuota {
     pub quota: Quota,
 }
 
+/// A limit on requests under way.
+#[derive(Clone, Debug)]
+pub struct KeptFlight {
+    /// The name of its rule.
+    pub rule: String,
+    /// What makes a key there.
+    pub under: String,
+    /// The limit.
+    pub flight: InFlight,
+}
+
 impl Lasting {
     /// For a configuration that follows what was `before`.
     pub(super) fn new(config: &Config, before: Option<&Self>) -> Self {
@@ -40,7 +54,7 @@ impl Lasting {
         let passwords = has(|kind| matches!(kind, RuleKind::Basic(_)))
             .then(|| before.and_then(|before| before.passwords.clone()).unwrap_or_default());
         let seed = before.map_or_else(|| Arc::new(AtomicU64::new(fastrand::u64(..))), |before| before.seed.clone());
-        Self { passwords, quotas: Vec::new(), nonces: Vec::new(), held: Vec::new(), seed }
+        Self { passwords, quotas: Vec::new(), flights: Vec::new(), nonces: Vec::new(), held: Vec::new(), seed }
     }
 
     /// The nonces that were used of a rule.
@@ -51,6 +65,11 @@ impl Lasting {
     /// How many a rule keeps waiting.
     pub(super) fn held(&self, rule: &str) -> Option<&Arc<AtomicU32>> {
         self.held.iter().find(|(name, _)| name == rule).map(|(_, held)| held)
+    }
+
+    /// Its limits on requests under way.
+    pub fn flights(&self) -> &[KeptFlight] {
+        &self.flights
     }
 
     /// Those whose counts are to outlive the process.

@@ -9,6 +9,7 @@ mod basic;
 mod bearer;
 mod cel;
 mod combined;
+mod concurrency;
 mod consumers;
 mod cors;
 mod csrf;
@@ -32,7 +33,7 @@ mod transform;
 mod user_agent;
 
 pub(super) use issuers::Issuers;
-pub use lasting::{KeptQuota, Lasting};
+pub use lasting::{KeptFlight, KeptQuota, Lasting};
 pub use transform::BodyEdit;
 pub(super) use transform::{Transformed, bodies};
 
@@ -176,6 +177,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Ban(of) => of,
         RuleKind::Basic(of) => of,
         RuleKind::Cel(of) => of,
+        RuleKind::Concurrency(of) => of,
         RuleKind::Cors(of) => of,
         RuleKind::ForwardAuth(of) => of,
         RuleKind::Csrf(of) => of,

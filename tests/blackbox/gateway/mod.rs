@@ -4,6 +4,7 @@ mod address;
 mod ban;
 mod basic;
 mod bypass;
+mod concurrency;
 mod cors;
 mod csrf;
 mod doors;

@@ -104,6 +104,8 @@ pub enum RefusalReason {
     Forbidden,
     /// A rule lets in no more for now.
     RateLimit,
+    /// A rule lets in no more at once.
+    Concurrency,
     /// The address is denied.
     Denied,
     /// No whole head came in time.

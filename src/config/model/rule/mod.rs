@@ -6,6 +6,7 @@ mod ban;
 mod basic;
 mod cel;
 mod combined;
+mod concurrency;
 mod cors;
 mod csrf;
 mod forward_auth;
@@ -30,6 +31,7 @@ pub use ban::{Ban, RefusalReason, Tarpit};
 pub use basic::Basic;
 pub use cel::Cel;
 pub use combined::{AllOf, AnyOf};
+pub use concurrency::Concurrency;
 pub use cors::Cors;
 pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
@@ -95,6 +97,8 @@ pub enum RuleKind {
     Basic(Basic),
     /// Lets in requests that meet a condition.
     Cel(Cel),
+    /// Lets in so many requests at once.
+    Concurrency(Concurrency),
     /// Says whose scripts browsers let read answers.
     Cors(Cors),
     /// Has a server decide of each request.

@@ -98,7 +98,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Ban(of) => ban::refusals(sense, name, &of.rules, &at),
-            RuleKind::Cel(_) => {}
+            RuleKind::Cel(_) | RuleKind::Concurrency(_) => {}
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),

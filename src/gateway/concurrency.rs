@@ -1,0 +1,65 @@
+//! How many requests of a key may be under way at once.
+//!
+//! What always holds: what is let in is counted until its exchange is over, however it ends, and what is refused is not counted at all.
+
+use super::limits::{Held, InFlight};
+use super::{Asked, CountKey, Denial, Halt, Phase, Ranges, Rule, Who};
+use crate::observe::reason::Reason;
+use smallvec::SmallVec;
+
+/// A rule of type concurrency.
+#[derive(Debug)]
+pub struct Concurrency {
+    /// What requests are counted by.
+    pub key: CountKey,
+    /// Whether that is known only once it is known who asks.
+    pub late: bool,
+    /// Who is not counted.
+    pub except: Ranges,
+    /// What counts.
+    pub flight: InFlight,
+}
+
+/// Where a request is counted as under way. It is one request: a copy of who asks holds nothing.
+#[derive(Debug, Default)]
+pub struct Holds(Option<Box<SmallVec<[Held; 2]>>>);
+
+impl Holds {
+    /// Whether it is counted anywhere.
+    #[inline]
+    pub fn is_any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn add(&mut self, held: Held) {
+        self.0.get_or_insert_default().push(held);
+    }
+}
+
+impl Clone for Holds {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Rule for Concurrency {
+    fn phase(&self) -> Phase {
+        if self.late { Phase::Limit } else { Phase::EarlyLimit }
+    }
+
+    /// RFC 6585 §4.
+    fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
+        // What is only looked at is not under way.
+        if asked.dry || self.except.contains(asked.client) {
+            return Ok(());
+        }
+        let key = self.key.of(self.flight.table(), asked, who);
+        match self.flight.enter(key, asked.now) {
+            Ok(held) => {
+                held.into_iter().for_each(|held| who.holds.add(held));
+                Ok(())
+            }
+            Err(_) => Err(Denial { retry_after: 1, ..Denial::new(429, Reason::Concurrency, "concurrency") }.into()),
+        }
+    }
+}
