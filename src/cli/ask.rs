@@ -66,6 +66,11 @@ impl From<String> for Trouble {
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Asked {
+    /// Its configuration.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Finds the way.
     pub fn line(&self) -> Result<Line, Trouble> {
         let (way, token_file) = match &self.admin {

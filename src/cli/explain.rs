@@ -1,9 +1,12 @@
 //! `ringway explain`: says what would become of a request, and why. Sends nothing and binds nothing.
 
+use super::ask::{Asked, Trouble};
 use crate::config::{self, Loaded, client_address};
+use crate::control::admin::view::{Explained, NewExplanation};
 use crate::explain::{self, Request, Unclear, har, text};
 use crate::plan::{self, Plan};
 use clap::Args;
+use hyper::Method;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,9 +15,12 @@ use std::process::ExitCode;
 /// What is asked, in curl's words where it has them.
 #[derive(Args)]
 pub struct Arguments {
-    /// The configuration.
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/ringway/ringway.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+    /// The process that runs by the configuration says what it would do, by its admin socket: it knows more than the file, such as the keys
+    /// of issuers.
+    #[arg(long, conflicts_with = "har")]
+    live: bool,
     /// The listener that the request comes to; else the one that the URL leads to.
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
@@ -53,8 +59,11 @@ fn client(text: &str) -> Result<SocketAddr, String> {
 
 /// Explains, and gives 0; or says what is wrong with the configuration or the request, and gives 2.
 pub fn explain(arguments: &Arguments) -> ExitCode {
+    if arguments.live {
+        return super::ask::end(live(arguments));
+    }
     let environment = |name: &str| std::env::var(name).ok();
-    let loaded = match config::load(&arguments.config, &environment) {
+    let loaded = match config::load(arguments.asked.config(), &environment) {
         Ok(loaded) => loaded,
         Err(report) => return fault(&report.render(colour(&io::stderr()))),
     };
@@ -66,6 +75,25 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
         Ok(code) => code,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Has the running process explain.
+fn live(arguments: &Arguments) -> Result<ExitCode, Trouble> {
+    let asked = NewExplanation {
+        url: arguments.url.clone().unwrap_or_default(),
+        method: Some(arguments.request.clone()),
+        headers: arguments.headers.clone(),
+        client: Some(arguments.client.to_string()),
+        listener: arguments.listener.clone(),
+        http2: arguments.http2,
+        sni: arguments.sni.clone(),
+        alpn: arguments.alpn.clone(),
+    };
+    let explained: Explained = arguments.asked.line()?.ask(Method::POST, "/v1/explain", Some(&asked))?.good()?;
+    let text = if arguments.json { format!("{}\n", explained.explanation) } else { explained.text };
+    // Whoever has read enough has closed the pipe.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn told(arguments: &Arguments, loaded: &Loaded, plan: &Plan) -> io::Result<ExitCode> {
@@ -85,7 +113,7 @@ fn told(arguments: &Arguments, loaded: &Loaded, plan: &Plan) -> io::Result<ExitC
     if let Some(path) = &arguments.har {
         return teller.entries(path, &base);
     }
-    let asked = with_headers(base, &arguments.headers).and_then(|request| explain::explain(plan, &request));
+    let asked = base.with_headers(&arguments.headers).and_then(|request| explain::explain(plan, &request));
     match asked {
         Ok(explanation) => {
             teller.tell(&explanation)?;
@@ -93,31 +121,6 @@ fn told(arguments: &Arguments, loaded: &Loaded, plan: &Plan) -> io::Result<ExitC
         }
         Err(unclear) => Ok(refuse(&sentence(&unclear))),
     }
-}
-
-/// Adds headers in curl's forms.
-fn with_headers(mut request: Request, headers: &[String]) -> Result<Request, Unclear> {
-    for header in headers {
-        let (name, value) = match header.split_once(':') {
-            Some((name, value)) => (name, value.trim()),
-            None => match header.strip_suffix(';') {
-                Some(name) => {
-                    request.headers.push((name.to_owned(), String::new()));
-                    continue;
-                }
-                None => {
-                    let help = "write -H 'Name: value', or -H 'Name;' for one without a value".to_owned();
-                    return Err(Unclear::new(format!("`{header}` is no header"), help));
-                }
-            },
-        };
-        match value {
-            "" if name.eq_ignore_ascii_case("host") => request.without_host = true,
-            "" => {}
-            value => request.headers.push((name.to_owned(), value.to_owned())),
-        }
-    }
-    Ok(request)
 }
 
 struct Teller<'a> {

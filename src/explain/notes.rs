@@ -128,8 +128,8 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
             let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
             name.iter().for_each(|name| {
                 notes.push(format!(
-                    "a process that runs fetches the keys of rule `{name}`, which are not known here: it says whether the token is \
-                     good, and 503 only while it has no keys"
+                    "a process that runs fetches the keys of rule `{name}`, which are not known here: `ringway explain --live` asks \
+                     it, and it says 503 only while it has none"
                 ))
             });
         }

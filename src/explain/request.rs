@@ -62,6 +62,34 @@ impl Request {
         }
     }
 
+    /// The same with headers in curl's forms: `Name: value`, `Name;` for one without a value, `Host:` for none.
+    ///
+    /// # Errors
+    /// One that is none.
+    pub fn with_headers(mut self, headers: &[String]) -> Result<Self, Unclear> {
+        for header in headers {
+            let (name, value) = match header.split_once(':') {
+                Some((name, value)) => (name, value.trim()),
+                None => match header.strip_suffix(';') {
+                    Some(name) => {
+                        self.headers.push((name.to_owned(), String::new()));
+                        continue;
+                    }
+                    None => {
+                        let help = "write -H 'Name: value', or -H 'Name;' for one without a value".to_owned();
+                        return Err(Unclear::new(format!("`{header}` is no header"), help));
+                    }
+                },
+            };
+            match value {
+                "" if name.eq_ignore_ascii_case("host") => self.without_host = true,
+                "" => {}
+                value => self.headers.push((name.to_owned(), value.to_owned())),
+            }
+        }
+        Ok(self)
+    }
+
     /// The URL, taken apart.
     pub(super) fn parts(&self) -> Result<Url, Unclear> {
         Url::parse(&self.url).map_err(|invalid| {

@@ -12,6 +12,7 @@ mod change;
 mod connections;
 mod consumers;
 mod desk;
+mod explained;
 mod guard;
 mod openapi;
 mod operations;

@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{caches, change, connections, consumers, read, sticky, view};
+use super::{caches, change, connections, consumers, explained, read, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -174,6 +174,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(post "/v1/upgrade", change::upgrade,
         "Starts the binary anew, which takes over, and waits until it accepts: 409 with the reason if it cannot.")
         .answer::<view::Upgrade>(),
+    operation!(post "/v1/explain", explained::explain,
+        "Says what would become of a request, and why, by what the process knows; nothing is sent, and nothing counted.")
+        .body::<view::NewExplanation>()
+        .answer::<view::Explained>(),
     operation!(patch "/v1/pools/{pool}/targets/{target}", change::set_target, "Changes a target's state or weight.")
         .body::<view::PatchTarget>()
         .answer::<view::Changed>()

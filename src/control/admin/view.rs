@@ -4,6 +4,7 @@
 
 mod cache;
 mod connection;
+mod explained;
 mod target;
 
 use crate::config::diff::Change;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use super::problem::Problem;
 pub use cache::{Cache, CacheRequests, NewPurge, Purged, PurgedCache, Tier};
 pub use connection::Connection;
+pub use explained::{Explained, NewExplanation};
 pub use target::{Agent, PatchTarget};
 
 /// Part of a list.

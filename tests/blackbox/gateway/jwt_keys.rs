@@ -1,6 +1,7 @@
 //! Keys of issuers that are fetched: rotated, away, replaced, and asked for by tokens.
 
 use super::config;
+use crate::admin;
 use crate::reload::{reload, rewrite};
 use crate::support::issuer::{Issuer, Said, claims};
 use crate::support::proxy::{Directory, Proxy};
@@ -197,4 +198,38 @@ fn the_process_that_follows_knows_the_keys_though_the_issuer_is_away() {
         assert_eq!(ask(&proxy, &issuer.token("RS256", &claims(&json!({"iss": "http://other.test"})))), 401);
         assert_eq!(proxy.metric("ringway_issuer_keys", &[("rule", "token")]), 5.0);
     }
+}
+
+#[test]
+fn a_running_process_explains_by_the_keys_that_it_has_fetched() {
+    let (target, issuer, mallory) = (Target::echo("a"), Issuer::new("one"), Issuer::new("one"));
+    let server = Said::keys(&issuer.jwks()).server("issuer");
+    let rule = format!("[rules.token]\ntype = \"jwt\"\naudiences = [\"api\"]\njwks_url = \"http://{server}/keys\"\n");
+    let desk = admin::start(&(rule + &config(&target, "[\"token\"]", "")));
+    let url = format!("http://{}/v1/x", desk.proxy.web());
+    let explain = |arguments: &[&str], token: &str| {
+        let header = format!("Authorization: Bearer {token}");
+        let (code, out, err) = desk.run(&[&["explain", "-H", &header, &url], arguments].concat());
+        assert_eq!(code, Some(0), "{out}{err}");
+        out
+    };
+    let good = issuer.token("ES256", &claims(&json!({})));
+    let out = explain(&[], &good);
+    assert!(out.contains("503") && out.contains("--live"), "the file does not say which keys there are: {out}");
+    assert!(explain(&["--live"], &good).contains("site"), "{}", explain(&["--live"], &good));
+    for (token, word) in [
+        (mallory.token("ES256", &claims(&json!({}))), "token-signature"),
+        (issuer.token("ES256", &claims(&json!({"exp": 1}))), "token-expired"),
+        (issuer.token("ES256", &claims(&json!({"aud": "other"}))), "token-audience"),
+    ] {
+        let told: Value = serde_json::from_str(&explain(&["--live", "--json"], &token)).unwrap();
+        assert_eq!((&told["status"], &told["word"]), (&401.into(), &word.into()), "{told}");
+        assert_eq!(ask(&desk.proxy, &token), 401, "as it is done");
+    }
+    let asked = json!({"url": url, "headers": [format!("Authorization: Bearer {good}")]}).to_string();
+    let told = desk.operator.told("POST", "/v1/explain", &asked, 200);
+    assert_eq!(told["explanation"]["outcome"], "forward", "{told}");
+    assert!(desk.operator.wrong("POST", "/v1/explain", "{\"url\":\"nowhere\"}", 422).contains("is not a URL"));
+    assert_eq!(target.requests(), 0, "nothing is sent");
+    assert_eq!(desk.proxy.metric("ringway_rule_requests_total", &[("rule", "token"), ("result", "passed")]), 0.0);
 }
