@@ -8,7 +8,7 @@ use super::names;
 use super::patterns;
 use super::pointer;
 use super::protected;
-use super::rate::{Rate, RequestRate};
+use super::rate::{ByteRate, Rate, RequestRate};
 use super::template::{Captured, Template};
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
@@ -220,6 +220,8 @@ formats! {
         |text, _| text.parse::<LimitKey>().map(|k| k.to_string()), words &limit_key::WORDS;
     "request-rate" ["string"] type RequestRate, "a rate of requests", "write \"100/s\", \"6000/m\", \"1000/h\" or \"10000/d\"",
         |text, _| text.parse::<RequestRate>().map(|r| r.to_string());
+    "byte-rate" ["string"] type ByteRate, "a rate of bytes", "write \"1MB/s\" or \"512KiB/s\"",
+        |text, _| text.parse::<ByteRate>().map(|r| r.to_string());
     "hash-key" ["string"] type HashKey, "a key to hash",
         "write \"client-ip\", \"path\", \"header:NAME\", \"cookie:NAME\", or \"query:NAME\"",
         |text, _| text.parse::<HashKey>().map(|k| k.to_string()), words &["client-ip", "path"];

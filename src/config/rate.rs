@@ -1,6 +1,6 @@
 //! How often something may happen, as the configuration writes it: `"20/s"`, `"1000/d"`.
 
-use super::units::{Invalid, text_form};
+use super::units::{Invalid, Size, text_form};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +16,10 @@ pub struct Rate {
 /// A count for each second, minute, hour or day: `"100/s"`, `"6000/m"`, `"10000/d"`. At least one, and 10,000,000 a second at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRate(Rate);
+
+/// Bytes in each second: `"1MB/s"`, `"512KiB/s"`. From 1KB to 1TB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRate(Size);
 
 const UNITS: [(&str, u32); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 /// The most connections of a second.
@@ -86,6 +90,13 @@ impl RequestRate {
     }
 }
 
+impl ByteRate {
+    /// Bytes in a second.
+    pub fn bytes(self) -> u64 {
+        self.0.0
+    }
+}
+
 impl FromStr for Rate {
     type Err = Invalid;
 
@@ -102,6 +113,32 @@ impl FromStr for RequestRate {
     }
 }
 
+impl FromStr for ByteRate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
+        let Some(size) = text.strip_suffix("/s") else {
+            let what = "it does not say in which time";
+            return Err(match text.parse::<Size>() {
+                Ok(size) if size.0 > 0 => Invalid::new(what).help(format!("write \"{size}/s\"")),
+                _ => Invalid::new(what),
+            });
+        };
+        match size.parse::<Size>()? {
+            Size(0..1000) => Err(Invalid::new("it is less than 1KB/s")),
+            Size(bytes) if bytes > 1_000_000_000_000 => Err(Invalid::new("it is more than 1TB/s")),
+            size => Ok(Self(size)),
+        }
+    }
+}
+
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
+    }
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.count, UNITS[self.unit].0)
@@ -114,7 +151,7 @@ impl fmt::Display for RequestRate {
     }
 }
 
-text_form!(Rate, RequestRate);
+text_form!(ByteRate, Rate, RequestRate);
 
 #[cfg(test)]
 mod tests {
@@ -128,6 +165,22 @@ mod tests {
             let rate: Rate = text.parse().unwrap();
             assert_eq!((rate.interval(), rate.per_second()), (Duration::from_micros(micros), second), "{text}");
             assert_eq!(rate.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_rate_of_bytes_is_a_size_for_each_second() {
+        for (text, bytes) in [("1MB/s", 1_000_000), ("512KiB/s", 524_288), ("1KB/s", 1000)] {
+            let rate: ByteRate = text.parse().unwrap();
+            assert_eq!((rate.bytes(), rate.to_string()), (bytes, text.to_owned()));
+        }
+        for (text, what) in [
+            ("1MB", "it does not say in which time"),
+            ("", "it does not say in which time"),
+            ("999/s", "it is less than 1KB/s"),
+            ("2TB/s", "it is more than 1TB/s"),
+        ] {
+            assert_eq!(text.parse::<ByteRate>().unwrap_err().what, what, "{text}");
         }
     }
 

@@ -2,10 +2,9 @@
 //!
 //! What always holds: what is let in is counted until its exchange is over, however it ends, and what is refused is not counted at all.
 
-use super::limits::{Held, InFlight};
+use super::limits::InFlight;
 use super::{Asked, CountKey, Denial, Halt, Phase, Ranges, Rule, Who};
 use crate::observe::reason::Reason;
-use smallvec::SmallVec;
 
 /// A rule of type concurrency.
 #[derive(Debug)]
@@ -18,28 +17,6 @@ pub struct Concurrency {
     pub except: Ranges,
     /// What counts.
     pub flight: InFlight,
-}
-
-/// Where a request is counted as under way. It is one request: a copy of who asks holds nothing.
-#[derive(Debug, Default)]
-pub struct Holds(Option<Box<SmallVec<[Held; 2]>>>);
-
-impl Holds {
-    /// Whether it is counted anywhere.
-    #[inline]
-    pub fn is_any(&self) -> bool {
-        self.0.is_some()
-    }
-
-    fn add(&mut self, held: Held) {
-        self.0.get_or_insert_default().push(held);
-    }
-}
-
-impl Clone for Holds {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
 }
 
 impl Rule for Concurrency {
@@ -56,7 +33,7 @@ impl Rule for Concurrency {
         let key = self.key.of(self.flight.table(), asked, who);
         match self.flight.enter(key, asked.now) {
             Ok(held) => {
-                held.into_iter().for_each(|held| who.holds.add(held));
+                held.into_iter().for_each(|held| who.holds.count(held));
                 Ok(())
             }
             Err(_) => Err(Denial { retry_after: 1, ..Denial::new(429, Reason::Concurrency, "concurrency") }.into()),

@@ -11,6 +11,7 @@ mod about;
 mod address;
 mod api_key;
 mod ask;
+mod bandwidth;
 mod basic;
 mod bearer;
 mod cel;
@@ -28,6 +29,7 @@ mod form;
 mod forward_auth;
 mod groups;
 mod guest;
+mod holds;
 mod introspection;
 pub mod issuer;
 pub mod jwt;
@@ -59,12 +61,13 @@ pub use about::About;
 pub use address::Address;
 pub use api_key::ApiKey;
 pub use ask::{Answer, Failure, Fetch, Fetched, Question, Said, What};
+pub use bandwidth::{Bandwidth, Rein, Reins, Way};
 pub use basic::Basic;
 pub use cel::Cel;
 pub use certificates::{Certificates, Mark};
 pub use chain::{Chain, Limit, Link, Note, Refused, Step, Stop};
 pub use combined::{AllOf, AnyOf};
-pub use concurrency::{Concurrency, Holds};
+pub use concurrency::Concurrency;
 pub use consumers::{Consumer, Consumers, Key, SameKey};
 pub use cors::Cors;
 pub use count_key::{CountBy, CountKey, Text};
@@ -73,6 +76,7 @@ pub use door::{Door, Doorkeeper};
 pub use forward_auth::{ByHeader, ForwardAuth};
 pub use groups::Groups;
 pub use guest::Guest;
+pub use holds::Holds;
 pub use introspection::{Authority, Introspection};
 pub use meter::{Meter, Now};
 pub use mtls::Mtls;
@@ -213,7 +217,7 @@ pub struct Who {
     pub told: Vec<(Arc<str>, Box<[u8]>)>,
     /// What limits have said to it.
     pub limits: rate_limit::Said,
-    /// Where it is counted as under way.
+    /// What rules hold of it while it lasts.
     pub holds: Holds,
     /// What content has to be that comes with the request.
     pub promised: Option<signature::Promised>,

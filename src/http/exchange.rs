@@ -30,6 +30,42 @@ use crate::tls::Edge;
 use std::cell::Cell;
 use std::io::ErrorKind;
 
+/// Carries out what was decided of `$exchange`, in the future in which it stands: one within that would be copied whole.
+macro_rules! carry_out {
+    ($exchange:ident, $decision:ident, $incoming:expr, $received:ident) => {{
+        let (forward, path, received) = match $decision {
+            Decision::Forward(forward, path) => (forward, path, $received),
+            Decision::Reply(reply) | Decision::Preflight(reply, ..) => {
+                return $exchange.answer_with_body_unread(reply, $incoming, $received).await;
+            }
+            Decision::Files(site, path) => {
+                match Box::pin(files::serve($exchange, &site, path, $incoming, $received)).await {
+                    Served::Here(next) => return next,
+                    Served::Elsewhere(forward, received) => (forward, path, received),
+                }
+            }
+        };
+        if forward.edits_answers() {
+            // A part of a body cannot be edited, and would show what is to be removed.
+            let Exchange { heads, text, .. } = &mut *$exchange;
+            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
+            heads.request.fields.retain(|field| !is_part(field.name.of(text)));
+        }
+        match &forward.cache {
+            None => forward::forward($exchange, &forward, path, $incoming, received).await,
+            Some(caching) => match cached::quick($exchange, &forward, caching, path, $incoming) {
+                Quick::Answer(out) => {
+                    $exchange.send_whole(out).await;
+                    $exchange.after(false, received).await
+                }
+                Quick::Later(plain) => {
+                    Box::pin(cached::serve($exchange, &forward, caching, path, $incoming, received, plain)).await
+                }
+            },
+        }
+    }};
+}
+
 /// One request and its answer.
 pub(super) struct Exchange<'a> {
     pub(super) connection: Connection<'a>,
@@ -187,34 +223,21 @@ impl Exchange<'_> {
         if let Some(reply) = refused {
             return self.answer_with_body_unread(reply, &incoming, received).await;
         }
-        let (forward, path, received) = match decision {
-            Decision::Forward(forward, path) => (forward, path, received),
-            Decision::Reply(reply) | Decision::Preflight(reply, ..) => {
-                return self.answer_with_body_unread(reply, &incoming, received).await;
-            }
-            Decision::Files(site, path) => match Box::pin(files::serve(self, &site, path, &incoming, received)).await {
-                Served::Here(next) => return next,
-                Served::Elsewhere(forward, received) => (forward, path, received),
-            },
-        };
-        if forward.edits_answers() {
-            // A part of a body cannot be edited, and would show what is to be removed.
-            let Self { heads, text, .. } = &mut *self;
-            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
-            heads.request.fields.retain(|field| !is_part(field.name.of(text)));
+        let reins = self.heads.who.holds.take_reins();
+        if !reins.is_empty() {
+            return Box::pin(self.carry_out_slowly(reins, decision, &incoming, received)).await;
         }
-        match &forward.cache {
-            None => forward::forward(self, &forward, path, &incoming, received).await,
-            Some(caching) => match cached::quick(self, &forward, caching, path, &incoming) {
-                Quick::Answer(out) => {
-                    self.send_whole(out).await;
-                    self.after(false, received).await
-                }
-                Quick::Later(plain) => {
-                    Box::pin(cached::serve(self, &forward, caching, path, &incoming, received, plain)).await
-                }
-            },
-        }
+        carry_out!(self, decision, &incoming, received)
+    }
+
+    /// Carries out what was decided.
+    pub(super) async fn carry_out(
+        &mut self,
+        decision: Decision,
+        incoming: &Incoming,
+        received: Lease,
+    ) -> Option<Lease> {
+        carry_out!(self, decision, incoming, received)
     }
 
     /// Reads until the head is complete. `Err(None)`: the client left.

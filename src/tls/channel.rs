@@ -4,6 +4,7 @@
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
 use super::session::{Facts, Session};
+use super::slowed::Slowed;
 use crate::net::{File, Handle, Lease, Stream, timeout};
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -22,6 +23,8 @@ pub enum Channel<'a> {
     Secure(&'a Stream, &'a Session),
     /// A stream within a connection.
     Multiplexed(&'a dyn Multiplexed),
+    /// Any of these, slowed down.
+    Slowed(&'a Slowed<'a>),
 }
 
 /// A future in a box.
@@ -79,12 +82,16 @@ impl<'a> Channel<'a> {
             Self::Clear(_) => None,
             Self::Secure(_, session) => Some(session.facts()),
             Self::Multiplexed(stream) => stream.facts(),
+            Self::Slowed(slowed) => slowed.channel.facts(),
         }
     }
 
     /// Whether it is a stream among several.
     pub fn is_multiplexed(self) -> bool {
-        matches!(self, Self::Multiplexed(_))
+        match self {
+            Self::Slowed(slowed) => slowed.channel.is_multiplexed(),
+            _ => matches!(self, Self::Multiplexed(_)),
+        }
     }
 
     /// Whether an operator has ended its connection.
@@ -92,6 +99,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.is_cut(),
             Self::Multiplexed(stream) => stream.is_cut(),
+            Self::Slowed(slowed) => slowed.channel.is_cut(),
         }
     }
 
@@ -100,6 +108,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) | Self::Secure(stream, _) => Some(stream.handle()),
             Self::Multiplexed(_) => None,
+            Self::Slowed(slowed) => slowed.channel.handle(),
         }
     }
 
@@ -107,6 +116,7 @@ impl<'a> Channel<'a> {
     pub fn is_truncated(self) -> bool {
         match self {
             Self::Secure(_, session) => session.is_truncated(),
+            Self::Slowed(slowed) => slowed.channel.is_truncated(),
             _ => false,
         }
     }
@@ -115,6 +125,7 @@ impl<'a> Channel<'a> {
     pub fn failure(self) -> Option<&'a rustls::Error> {
         match self {
             Self::Secure(_, session) => session.failure(),
+            Self::Slowed(slowed) => slowed.channel.failure(),
             _ => None,
         }
     }
@@ -124,6 +135,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.set_deadline(after),
             Self::Multiplexed(stream) => stream.set_deadline(after),
+            Self::Slowed(slowed) => slowed.set_deadline(after),
         }
     }
 
@@ -147,7 +159,9 @@ impl<'a> Channel<'a> {
             (Self::Clear(stream) | Self::Secure(stream, _), Channel::Clear(sink) | Channel::Secure(sink, _)) => {
                 stream.follow(sink);
             }
-            (Self::Clear(stream) | Self::Secure(stream, _), Channel::Multiplexed(_)) => stream.take_less(),
+            (Self::Clear(stream) | Self::Secure(stream, _), Channel::Multiplexed(_) | Channel::Slowed(_)) => {
+                stream.take_less();
+            }
             _ => {}
         }
     }
@@ -157,6 +171,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.lags(),
             Self::Multiplexed(_) => false,
+            Self::Slowed(_) => true,
         }
     }
 
@@ -175,6 +190,7 @@ impl<'a> Channel<'a> {
                     poll_fn(|cx| stream.poll_wait(cx)).await?;
                     Ok(stream.take().unwrap_or_default())
                 }
+                Self::Slowed(slowed) => slowed.recv().await,
             }
         }
     }
@@ -184,7 +200,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) => stream.recv_into(lease).await,
             Self::Secure(stream, session) => session.recv_into(stream, lease).await,
-            Self::Multiplexed(_) => {
+            Self::Multiplexed(_) | Self::Slowed(_) => {
                 let received = self.recv().await?;
                 Ok(append(lease, &received))
             }
@@ -197,6 +213,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.wait().await,
             Self::Secure(stream, session) => session.wait(stream).await,
             Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_wait(cx)).await,
+            Self::Slowed(slowed) => slowed.wait().await,
         }
     }
 
@@ -206,6 +223,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.recv_now(lease),
             Self::Secure(stream, session) => session.recv_now(stream, lease),
             Self::Multiplexed(stream) => Ok(stream.take().map(|received| append(lease, &received))),
+            Self::Slowed(slowed) => slowed.recv_now(lease),
         }
     }
 
@@ -215,6 +233,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.has_more(),
             Self::Secure(stream, session) => session.has_more(stream),
             Self::Multiplexed(_) => false,
+            Self::Slowed(slowed) => slowed.has_more(),
         }
     }
 
@@ -224,6 +243,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) => stream.closed().await,
             Self::Secure(stream, session) => session.closed(stream).await,
             Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_closed(cx)).await,
+            Self::Slowed(slowed) => slowed.closed().await,
         }
     }
 
@@ -236,6 +256,7 @@ impl<'a> Channel<'a> {
                 Ok(false) => push_later(stream, lease, stall).await,
                 sent => sent.map(drop),
             },
+            Self::Slowed(slowed) => slowed.send(lease, stall).await,
         }
     }
 
@@ -254,7 +275,7 @@ impl<'a> Channel<'a> {
     pub fn send_pieces(self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Clear(stream) => stream.send_pieces(pieces),
-            Self::Secure(..) | Self::Multiplexed(_) => Ok(0),
+            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) => Ok(0),
         }
     }
 
@@ -262,7 +283,7 @@ impl<'a> Channel<'a> {
     pub fn send_file(self, head: &[u8], file: &File, place: Range<u64>) -> io::Result<usize> {
         match self {
             Self::Clear(stream) => stream.send_file(head, file, place),
-            Self::Secure(..) | Self::Multiplexed(_) => Ok(0),
+            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) => Ok(0),
         }
     }
 
@@ -280,6 +301,10 @@ impl<'a> Channel<'a> {
                     sent => sent.map(drop),
                 }
             }
+            Self::Slowed(slowed) => {
+                slowed.send(head, stall).await?;
+                slowed.send(bulk, stall).await
+            }
         }
     }
 
@@ -292,6 +317,7 @@ impl<'a> Channel<'a> {
                 stream.shutdown();
             }
             Self::Multiplexed(stream) => stream.shutdown(),
+            Self::Slowed(slowed) => slowed.shutdown().await,
         }
     }
 
@@ -304,6 +330,7 @@ impl<'a> Channel<'a> {
                 stream.reset_on_close();
             }
             Self::Multiplexed(stream) => stream.reset(),
+            Self::Slowed(slowed) => slowed.channel.reset_on_close(),
         }
     }
 

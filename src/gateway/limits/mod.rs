@@ -12,6 +12,7 @@
 mod allowance;
 pub mod fields;
 pub mod flight;
+pub mod flow;
 mod keep;
 mod key;
 pub mod limit;
@@ -24,6 +25,7 @@ mod window;
 
 pub use allowance::{Allowance, Decision, Unfit};
 pub use flight::InFlight;
+pub use flow::Speed;
 pub use limit::Limiter;
 pub use open::{Clients, Full, Held};
 pub use pace::Pace;

@@ -2,6 +2,7 @@
 
 use crate::config::model::{Config, RuleKind};
 use crate::gateway::limits::InFlight;
+use crate::gateway::limits::flow::Shared;
 use crate::gateway::password::Known;
 use crate::gateway::quota::Quota;
 use crate::gateway::signature::Nonces;
@@ -17,6 +18,8 @@ pub struct Lasting {
     pub(in crate::plan) quotas: Vec<KeptQuota>,
     /// What its limits on requests under way count.
     pub(super) flights: Vec<KeptFlight>,
+    /// What is slowed down together.
+    pub(super) flows: Vec<KeptFlow>,
     /// Nonces that were used, by the names of rules.
     pub(super) nonces: Vec<(String, Nonces)>,
     /// How many are kept waiting, by the names of rules.
@@ -47,6 +50,17 @@ pub struct KeptFlight {
     pub flight: InFlight,
 }
 
+/// What is slowed down together.
+#[derive(Clone, Debug)]
+pub struct KeptFlow {
+    /// The name of its rule.
+    pub(super) rule: String,
+    /// What makes a key there.
+    pub(super) under: String,
+    /// Answers, and requests.
+    pub(super) ways: [Option<Shared>; 2],
+}
+
 impl Lasting {
     /// For a configuration that follows what was `before`.
     pub(super) fn new(config: &Config, before: Option<&Self>) -> Self {
@@ -54,7 +68,15 @@ impl Lasting {
         let passwords = has(|kind| matches!(kind, RuleKind::Basic(_)))
             .then(|| before.and_then(|before| before.passwords.clone()).unwrap_or_default());
         let seed = before.map_or_else(|| Arc::new(AtomicU64::new(fastrand::u64(..))), |before| before.seed.clone());
-        Self { passwords, quotas: Vec::new(), flights: Vec::new(), nonces: Vec::new(), held: Vec::new(), seed }
+        Self {
+            passwords,
+            quotas: Vec::new(),
+            flights: Vec::new(),
+            flows: Vec::new(),
+            nonces: Vec::new(),
+            held: Vec::new(),
+            seed,
+        }
     }
 
     /// The nonces that were used of a rule.

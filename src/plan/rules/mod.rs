@@ -5,6 +5,7 @@
 mod anonymous;
 mod api_key;
 mod ban;
+mod bandwidth;
 mod basic;
 mod bearer;
 mod cel;
@@ -33,7 +34,7 @@ mod transform;
 mod user_agent;
 
 pub(super) use issuers::Issuers;
-pub use lasting::{KeptFlight, KeptQuota, Lasting};
+pub use lasting::{KeptFlight, KeptFlow, KeptQuota, Lasting};
 pub use transform::BodyEdit;
 pub(super) use transform::{Transformed, bodies};
 
@@ -175,6 +176,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::AnyOf(of) => of,
         RuleKind::ApiKey(of) => of,
         RuleKind::Ban(of) => of,
+        RuleKind::Bandwidth(of) => of,
         RuleKind::Basic(of) => of,
         RuleKind::Cel(of) => of,
         RuleKind::Concurrency(of) => of,

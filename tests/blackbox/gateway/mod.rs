@@ -2,6 +2,7 @@
 
 mod address;
 mod ban;
+mod bandwidth;
 mod basic;
 mod bypass;
 mod concurrency;

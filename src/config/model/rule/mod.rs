@@ -3,6 +3,7 @@
 mod anonymous;
 mod api_key;
 mod ban;
+mod bandwidth;
 mod basic;
 mod cel;
 mod combined;
@@ -28,6 +29,7 @@ mod user_agent;
 pub use anonymous::Anonymous;
 pub use api_key::ApiKey;
 pub use ban::{Ban, RefusalReason, Tarpit};
+pub use bandwidth::Bandwidth;
 pub use basic::Basic;
 pub use cel::Cel;
 pub use combined::{AllOf, AnyOf};
@@ -93,6 +95,8 @@ pub enum RuleKind {
     ApiKey(ApiKey),
     /// Bans clients that are refused too often.
     Ban(Ban),
+    /// Slows down requests and answers.
+    Bandwidth(Bandwidth),
     /// Tells consumers by the names and passwords that they send.
     Basic(Basic),
     /// Lets in requests that meet a condition.
@@ -157,7 +161,7 @@ impl RuleKind {
 
     /// Whether it refuses nothing by itself.
     pub fn refuses_nothing(&self) -> bool {
-        matches!(self, Self::Cors(_) | Self::Ban(_) | Self::Tarpit(_))
+        matches!(self, Self::Cors(_) | Self::Ban(_) | Self::Bandwidth(_) | Self::Tarpit(_))
     }
 
     /// The header and the parameter of the query in which clients prove themselves.

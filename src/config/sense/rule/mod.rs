@@ -1,6 +1,7 @@
 //! What makes no sense of rules and consumers.
 
 mod ban;
+mod bandwidth;
 mod combined;
 mod cors;
 mod csrf;
@@ -98,6 +99,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::ApiKey(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Basic(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Ban(of) => ban::refusals(sense, name, &of.rules, &at),
+            RuleKind::Bandwidth(of) => bandwidth::bandwidth(sense, name, of, at),
             RuleKind::Cel(_) | RuleKind::Concurrency(_) => {}
             RuleKind::Cors(of) => cors::cors(sense, of, rule.mode, &at),
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
