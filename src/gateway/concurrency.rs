@@ -26,17 +26,24 @@ impl Rule for Concurrency {
 
     /// RFC 6585 §4.
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
-        // What is only looked at is not under way.
-        if asked.dry || self.except.contains(asked.client) {
+        if self.except.contains(asked.client) {
             return Ok(());
         }
         let key = self.key.of(self.flight.table(), asked, who);
-        match self.flight.enter(key, asked.now) {
-            Ok(held) => {
-                held.into_iter().for_each(|held| who.holds.count(held));
-                Ok(())
-            }
-            Err(_) => Err(Denial { retry_after: 1, ..Denial::new(429, Reason::Concurrency, "concurrency") }.into()),
+        // What is only looked at is not under way.
+        let is_full = match asked.dry {
+            true => self.flight.is_full(key),
+            false => match self.flight.enter(key, asked.now) {
+                Ok(held) => {
+                    held.into_iter().for_each(|held| who.holds.count(held));
+                    false
+                }
+                Err(_) => true,
+            },
+        };
+        match is_full {
+            false => Ok(()),
+            true => Err(Denial { retry_after: 1, ..Denial::new(429, Reason::Concurrency, "concurrency") }.into()),
         }
     }
 }

@@ -24,6 +24,11 @@ impl InFlight {
         self.table.enter(key, Some(self.most), None, now)
     }
 
+    /// Whether as many requests of `key` are under way as may be.
+    pub fn is_full(&self, key: u64) -> bool {
+        self.table.open_of(key) >= u64::from(self.most)
+    }
+
     /// How many are under way, of all keys together.
     pub fn open(&self) -> u64 {
         self.table.all_open()

@@ -91,6 +91,11 @@ impl Clients {
         Ok(entered.map(|(place, ())| Held { table: self.clone(), place, epoch }))
     }
 
+    /// How many a client has open.
+    pub fn open_of(&self, key: u64) -> u64 {
+        self.look(key) & OPEN
+    }
+
     /// How many are open, of all clients together.
     pub fn all_open(&self) -> u64 {
         let rests = self.slots().map(|slot| slot.rest.load(Ordering::Relaxed));

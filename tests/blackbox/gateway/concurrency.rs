@@ -1,6 +1,7 @@
 //! How many requests may be under way at once: no more come in than may, and whatever ends one lets the next one in.
 
 use super::{config, faults};
+use crate::admin;
 use crate::reload::{reload, rewrite};
 use crate::support::client::{Client, request};
 use crate::support::proxy::{Proxy, Setup};
@@ -303,6 +304,27 @@ fn never_are_more_under_way_than_may_be_and_none_is_lost() {
 }
 
 #[test]
+fn explaining_a_request_tells_what_would_become_of_it_and_holds_nothing() {
+    let gate = shut();
+    let target = target(&gate);
+    let desk = admin::start(&(limit("max = 1") + &config(&target, "[\"limit\"]", "")));
+    let url = format!("http://{}/v1/x", desk.proxy.web());
+    let explain = || {
+        let (code, out, err) = desk.run(&["explain", "--live", "--client", "127.0.0.1", &url]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        out
+    };
+    for _ in 0..2 {
+        assert!(!explain().contains("429"), "{}", explain());
+    }
+    let mut held = asking(&desk.proxy, &target, "/v1/held", &[], 1);
+    assert!(explain().contains("429"), "{}", explain());
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(held.response().status, 200);
+    in_flight(&desk.proxy, 0.0);
+}
+
+#[test]
 fn limits_that_make_no_sense_are_told_where_they_stand() {
     let target = Target::echo("a");
     let text = limit("max = 10\nkey = \"client-ip\"") + &config(&target, "[\"limit\"]", "");
@@ -317,7 +339,6 @@ fn limits_that_make_no_sense_are_told_where_they_stand() {
     }
 }
 
-/// A handshake over HTTP/2 counts as one over HTTP/1.1 does.
 #[test]
 fn a_request_with_a_body_over_http2_is_under_way_until_its_answer_has_come() {
     let target = Target::echo("a");
