@@ -11,12 +11,15 @@ use std::sync::Arc;
 /// Those that stand in such a file, by name.
 pub type Listed = BTreeMap<String, Consumer>;
 
+/// The largest one, in bytes.
+const LARGEST: u64 = 64 << 20;
+
 /// Reads one; `env` gives the values for `${NAME}`. Blocks.
 ///
 /// # Errors
 /// All faults of it.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Listed, Report> {
-    let read::Reading { files, mut root, mut entries, gaps, torn, .. } = read::read(path, env);
+    let read::Reading { files, mut root, mut entries, gaps, torn, .. } = read::read(path, env, LARGEST);
     let files = Arc::new(files);
     if files.is_empty() {
         return Err(Report::faults(files, entries));

@@ -64,7 +64,7 @@ pub struct Loaded {
 /// All faults of all files: what cannot be read, is no TOML, is unknown, has a wrong type or an impossible value, or makes
 /// no sense together.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    let read::Reading { files, folders, mut root, mut entries, gaps, torn } = read::read(path, env);
+    let read::Reading { files, folders, mut root, mut entries, gaps, torn } = read::read(path, env, read::FILE_MAX);
     let files = Arc::new(files);
     if files.is_empty() {
         return Err(Report::faults(files, entries));

@@ -11,8 +11,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-/// The largest file that is read, in bytes: far above any real one, so that a device or a log is refused.
-const FILE_MAX: u64 = 16 << 20;
+/// The largest file of a configuration, in bytes: far above any real one, so that a device or a log is refused.
+pub const FILE_MAX: u64 = 16 << 20;
 /// The most files that one configuration may have.
 const FILES_MAX: usize = 1000;
 
@@ -32,8 +32,8 @@ pub struct Reading {
     pub torn: bool,
 }
 
-/// Reads `path` and what it includes.
-pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Reading {
+/// Reads `path` and what it includes, each of `most` bytes at most.
+pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>, most: u64) -> Reading {
     let reading = Reading {
         files: Vec::new(),
         folders: Vec::new(),
@@ -42,13 +42,14 @@ pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Reading {
         gaps: BTreeSet::new(),
         torn: false,
     };
-    let mut reader = Reader { env, reading, open: Vec::new(), seen: BTreeSet::new() };
+    let mut reader = Reader { env, most, reading, open: Vec::new(), seen: BTreeSet::new() };
     reader.file(path, None);
     reader.reading
 }
 
 struct Reader<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
+    most: u64,
     reading: Reading,
     /// The files whose includes are being read, by their real paths.
     open: Vec<PathBuf>,
@@ -67,7 +68,7 @@ impl Reader<'_> {
         if !self.seen.insert(real.clone()) {
             return;
         }
-        let text = match text(path) {
+        let text = match text(path, self.most) {
             _ if self.seen.len() > FILES_MAX => return self.lost(named_by, format!("more than {FILES_MAX} files")),
             Ok(text) => text,
             Err(reason) => return self.lost(named_by, format!("cannot read `{}`: {reason}", path.display())),
@@ -166,15 +167,15 @@ fn merge(into: &mut Table, key: String, node: Node, kind: Option<&str>, thing: b
     }
 }
 
-fn text(path: &Path) -> Result<String, String> {
+fn text(path: &Path, most: u64) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|e| reason(&e))?;
     if file.metadata().map_err(|e| reason(&e))?.is_dir() {
         return Err("it is a directory".into());
     }
     let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|e| reason(&e))?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(format!("it is larger than {} MiB", FILE_MAX >> 20));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|e| reason(&e))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {} MiB", most >> 20));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
