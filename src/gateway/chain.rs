@@ -2,7 +2,7 @@
 
 use super::condition::{Condition, Error};
 use super::rate_limit::{RateLimit, decide_all};
-use super::{Asked, Challenges, Denial, Halt, Phase, Plans, Question, Rule, Who, reading};
+use super::{Asked, Challenges, Denial, Halt, Phase, Planned, Plans, Question, Rule, Who, reading};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ impl Chain {
         steps.sort_by_key(Step::phase);
         let (mut puts, mut challenges) = (Vec::new(), Challenges::new());
         let own: Box<[usize]> = steps.iter().map(Step::index).collect();
-        let of_plans = plans.as_ref().is_some_and(|plans| plans.limits().any(Limit::names_path));
+        let of_plans = plans.iter().flat_map(|plans| plans.all()).any(Planned::names_path);
         let names_path = of_plans || steps.iter().any(Step::names_path);
         for (phase, of_phase) in grouped(steps) {
             let mut limits = Vec::new();
@@ -140,7 +140,7 @@ impl Chain {
                 Put::One(link) => SmallVec::from_iter([link.index]),
                 Put::Limits(limits) => limits.iter().map(Limit::index).collect(),
                 Put::OfPlans(of) => {
-                    of.limits.iter().map(Limit::index).chain(of.plans.limits().map(Limit::index)).collect()
+                    of.limits.iter().map(Limit::index).chain(of.plans.all().flat_map(Planned::indexes)).collect()
                 }
             }
         })
@@ -167,10 +167,45 @@ impl Chain {
             match put {
                 Put::One(link) => self.ask(link, at, asked, who, &mut note)?,
                 Put::Limits(limits) => count(limits, asked, who, &mut note).map_err(Stop::Refused)?,
-                Put::OfPlans(of) => of.count(asked, who, &mut note).map_err(Stop::Refused)?,
+                Put::OfPlans(of) => self.ask_plans(of, at, asked, who, &mut note)?,
             }
         }
         Ok(())
+    }
+
+    /// Puts a request to what the plans of who asks have, and to the limits of the route that count with that.
+    #[inline(never)]
+    fn ask_plans(
+        &self,
+        of: &OfPlans,
+        at: usize,
+        asked: &Asked<'_>,
+        who: &mut Who,
+        note: &mut impl FnMut(Note<'_>),
+    ) -> Result<(), Stop> {
+        let OfPlans { limits, plans, own } = of;
+        let Some(consumer) = who.consumer.clone() else {
+            return count(limits, asked, who, note).map_err(Stop::Refused);
+        };
+        let (mut enforced, mut tried) = (SmallVec::<[&Limit; 8]>::from_iter(limits), SmallVec::<[&Limit; 2]>::new());
+        let mut seen = SmallVec::<[usize; 8]>::from_slice(own);
+        let mut is_new = |rule: usize| {
+            !seen.contains(&rule) && {
+                seen.push(rule);
+                true
+            }
+        };
+        for plan in plans.of(&consumer) {
+            for link in plan.links.iter().filter(|link| is_new(link.index)) {
+                self.ask(link, at, asked, who, note)?;
+            }
+            for limit in plan.limits.iter().filter(|limit| is_new(limit.index())) {
+                if limit.shadow { tried.push(limit) } else { enforced.push(limit) }
+            }
+        }
+        count(enforced, asked, who, note).map_err(Stop::Refused)?;
+        // What counts for nobody else is counted by itself.
+        tried.into_iter().try_for_each(|limit| count([limit], asked, who, note)).map_err(Stop::Refused)
     }
 
     fn ask(
@@ -201,26 +236,6 @@ impl Chain {
                 Err(Stop::Refused(Refused { rule: link.index, denial }))
             }
         }
-    }
-}
-
-impl OfPlans {
-    #[inline(never)]
-    fn count(&self, asked: &Asked<'_>, who: &mut Who, note: &mut impl FnMut(Note<'_>)) -> Result<(), Refused> {
-        let Some(consumer) = who.consumer.clone() else { return count(&self.limits, asked, who, note) };
-        let mut enforced: SmallVec<[&Limit; 8]> = self.limits.iter().collect();
-        let mut tried: SmallVec<[&Limit; 2]> = SmallVec::new();
-        for limit in self.plans.of(&consumer).filter(|limit| !self.own.contains(&limit.index())) {
-            let is_new = |all: &[&Limit]| all.iter().all(|other| other.index() != limit.index());
-            if limit.shadow && is_new(&tried) {
-                tried.push(limit);
-            } else if !limit.shadow && is_new(&enforced) {
-                enforced.push(limit);
-            }
-        }
-        count(enforced, asked, who, note)?;
-        // What counts for nobody else is counted by itself.
-        tried.into_iter().try_for_each(|limit| count([limit], asked, who, note))
     }
 }
 
@@ -299,6 +314,22 @@ fn grouped(steps: Vec<Step>) -> Vec<(Phase, Vec<Step>)> {
     groups
 }
 
+impl Link {
+    fn names_path(&self) -> bool {
+        self.rule.names_path() || self.when.as_deref().is_some_and(Condition::names_path)
+    }
+}
+
+impl Planned {
+    fn indexes(&self) -> impl Iterator<Item = usize> {
+        self.links.iter().map(|link| link.index).chain(self.limits.iter().map(Limit::index))
+    }
+
+    fn names_path(&self) -> bool {
+        self.links.iter().any(Link::names_path) || self.limits.iter().any(Limit::names_path)
+    }
+}
+
 impl Limit {
     fn index(&self) -> usize {
         self.limit.index
@@ -321,7 +352,7 @@ impl Step {
     /// Whether a condition of it asks for the path.
     fn names_path(&self) -> bool {
         match self {
-            Self::Link(link) => link.rule.names_path() || link.when.as_deref().is_some_and(Condition::names_path),
+            Self::Link(link) => link.names_path(),
             Self::Limit(limit) => limit.names_path(),
         }
     }

@@ -83,7 +83,7 @@ pub use mtls::Mtls;
 pub use oidc::{Oidc, Paths, Provider};
 pub use opa::Opa;
 pub use place::Place;
-pub use plans::{Plans, PlansOfGroups};
+pub use plans::{Planned, Plans, PlansOfGroups};
 pub use ranges::Ranges;
 pub use rate_limit::{RateLimit, Told, ToldOf};
 pub use reading::Reading;

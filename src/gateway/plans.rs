@@ -3,31 +3,40 @@
 //! What always holds: a request is put to the limits of all plans that its consumer has together with those of its route, and is counted by all
 //! of them or by none.
 
-use super::{Consumer, Limit};
+use super::{Consumer, Limit, Link};
 use std::collections::HashMap;
 
-/// The limits of each plan, by its place among all.
+/// What each plan puts requests to, by its place among all.
 #[derive(Debug, Default)]
-pub struct Plans(Box<[Box<[Limit]>]>);
+pub struct Plans(Box<[Planned]>);
+
+/// What a plan puts requests to.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// Rules that decide by themselves.
+    pub links: Vec<Link>,
+    /// Rules that count.
+    pub limits: Vec<Limit>,
+}
 
 /// The places of the plans that each group has.
 #[derive(Debug, Default)]
 pub struct PlansOfGroups<'a>(HashMap<&'a str, Vec<u16>>);
 
 impl Plans {
-    /// Plans of these limits.
-    pub fn new(limits: impl IntoIterator<Item = Vec<Limit>>) -> Self {
-        Self(limits.into_iter().map(Vec::into_boxed_slice).collect())
+    /// Those plans.
+    pub fn new(plans: impl IntoIterator<Item = Planned>) -> Self {
+        Self(plans.into_iter().collect())
     }
 
-    /// The limits that a consumer has.
-    pub(super) fn of(&self, consumer: &Consumer) -> impl Iterator<Item = &Limit> {
-        consumer.plans.iter().filter_map(|&plan| self.0.get(usize::from(plan))).flatten()
+    /// Those that a consumer has.
+    pub(super) fn of(&self, consumer: &Consumer) -> impl Iterator<Item = &Planned> {
+        consumer.plans.iter().filter_map(|&plan| self.0.get(usize::from(plan)))
     }
 
-    /// Those of all plans, in their order.
-    pub(super) fn limits(&self) -> impl Iterator<Item = &Limit> {
-        self.0.iter().flatten()
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Planned> {
+        self.0.iter()
     }
 }
 

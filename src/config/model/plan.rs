@@ -11,7 +11,7 @@ pub struct LimitPlan {
     /// Groups of consumers: whoever is in one of them has this plan.
     #[schemars(with = "Vec<Name>", length(min = 1, max = 1024))]
     pub groups: Vec<String>,
-    /// Rules of type rate-limit and quota that their requests are put to, on all routes that find out who asks.
+    /// Rules of type rate-limit, quota, concurrency and bandwidth that their requests are put to, on all routes that find out who asks.
     #[schemars(with = "Vec<Name>", length(min = 1, max = 64))]
     pub rules: Vec<String>,
 }

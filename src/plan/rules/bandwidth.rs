@@ -1,6 +1,6 @@
 //! Rules of type bandwidth.
 
-use super::limit_key::count_key;
+use super::counting::Counting;
 use super::{Compile, Does, Here, KeptFlow};
 use crate::config::model;
 use crate::config::rate::ByteRate;
@@ -21,20 +21,13 @@ impl Compile for model::Bandwidth {
             Speed { rate, burst: self.burst.map_or(0, |burst| burst.0).max(rate / 10) }
         };
         let speeds = [self.download, self.upload].map(|rate| rate.map(speed));
-        let except = Ranges::new(&self.except);
         let Some(key) = &self.key else {
+            let except = Ranges::new(&self.except);
             let reins = Arc::new(Reins::Each { ways: speeds });
             return Does::asked(Bandwidth { late: false, except, reins });
         };
-        let under = format!("{key} {}/{}", self.ipv4_prefix, self.ipv6_prefix);
-        let late = key.needs_identity();
-        let key = match count_key(key, [self.ipv4_prefix, self.ipv6_prefix]) {
-            Ok(key) => key,
-            Err(why) => {
-                here.fault(&["key"], why, None);
-                return Does::default();
-            }
-        };
+        let counting = Counting::of(key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
+        let Some(Counting { key, late, except, under }) = counting else { return Does::default() };
         let same = |kept: &&KeptFlow| kept.rule == here.name && kept.under == under;
         let before = here.before.and_then(|before| before.flows.iter().find(same));
         let ways = [0, 1].map(|way| {

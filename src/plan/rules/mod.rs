@@ -13,6 +13,7 @@ mod combined;
 mod concurrency;
 mod consumers;
 mod cors;
+mod counting;
 mod csrf;
 mod forward_auth;
 mod groups;
@@ -50,8 +51,8 @@ use crate::gateway::issuer::{Issuer, Wanted};
 use crate::gateway::jwt::Pointer;
 use crate::gateway::limits::Limiter;
 use crate::gateway::{
-    Aftermath, Certificates, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Plans,
-    RateLimit, Rule, Step, Strikes, Tarpit, Told, ToldOf,
+    Aftermath, Certificates, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Planned,
+    Plans, RateLimit, Rule, Step, Strikes, Tarpit, Told, ToldOf,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -255,12 +256,15 @@ impl<'a> Rules<'a> {
         if config.plans.is_empty() {
             return rules;
         }
-        let limits = |plan: &'a model::LimitPlan| rules.named(&plan.rules).filter_map(Known::limit).collect();
-        let limits = Plans::new(config.plans.values().map(limits));
+        let planned = |plan: &'a model::LimitPlan| Planned {
+            links: rules.named(&plan.rules).filter_map(Known::link).collect(),
+            limits: rules.named(&plan.rules).filter_map(Known::limit).collect(),
+        };
+        let plans = Plans::new(config.plans.values().map(planned));
         let in_force =
             |plan: &'a model::LimitPlan| rules.named(&plan.rules).filter_map(Known::told).collect::<Vec<_>>();
         let told = config.plans.values().flat_map(in_force).collect();
-        Self { plans: Some((Arc::new(limits), told)), ..rules }
+        Self { plans: Some((Arc::new(plans), told)), ..rules }
     }
 
     /// Those of a route that are not off.
@@ -320,14 +324,9 @@ impl<'a> Rules<'a> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let steps = |known: &Known| {
-            let (index, shadow) = (known.index, known.mode == RuleMode::Shadow);
-            let link =
-                known.does.asked.clone().map(|rule| Step::Link(Link { index, shadow, when: known.when.clone(), rule }));
-            link.into_iter().chain(known.limit().map(Step::Limit))
-        };
+        let steps = |known: &Known| known.link().map(Step::Link).into_iter().chain(known.limit().map(Step::Limit));
         let steps: Vec<Step> = self.on(route).flat_map(steps).collect();
-        let plans = self.plans_of(route).map(|(limits, _)| limits.clone());
+        let plans = self.plans_of(route).map(|(plans, _)| plans.clone());
         Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps, plans))))
     }
 
@@ -412,6 +411,12 @@ impl<'a> Rules<'a> {
 }
 
 impl Known {
+    /// What decides by itself; `None`: nothing.
+    fn link(&self) -> Option<Link> {
+        let (index, shadow, when) = (self.index, self.mode == RuleMode::Shadow, self.when.clone());
+        Some(Link { index, shadow, when, rule: self.does.asked.clone()? })
+    }
+
     /// What it counts; `None`: nothing.
     fn limit(&self) -> Option<Limit> {
         let (shadow, when) = (self.mode == RuleMode::Shadow, self.when.clone());

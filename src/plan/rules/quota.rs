@@ -1,11 +1,11 @@
 //! Rules of type quota.
 
-use super::limit_key::count_key;
+use super::counting::Counting;
 use super::{Compile, Does, Here, KeptQuota};
-use crate::config::model::{self, LimitHeaders, QuotaPeriod};
+use crate::config::model::{self, QuotaPeriod};
+use crate::gateway::Meter;
 use crate::gateway::limits::fields;
 use crate::gateway::quota::{Calendar, Period, Quota};
-use crate::gateway::{Meter, Ranges, RateLimit, ToldOf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,16 +25,10 @@ impl Compile for model::Quota {
                 return Does::default();
             }
         };
-        let key = match count_key(&self.key, [self.ipv4_prefix, self.ipv6_prefix]) {
-            Ok(key) => key,
-            Err(why) => {
-                here.fault(&["key"], why, None);
-                return Does::default();
-            }
-        };
+        let counting = Counting::of(&self.key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
+        let Some(mut counting) = counting else { return Does::default() };
         let zone = self.time_zone.as_deref().unwrap_or("UTC");
-        let (word, key_text) = (self.period.word(), &self.key);
-        let under = format!("{word} in {zone} by {key_text} {}/{}", self.ipv4_prefix, self.ipv6_prefix);
+        let under = format!("{} in {zone} by {}", self.period.word(), std::mem::take(&mut counting.under));
         let same = |kept: &&KeptQuota| kept.rule == here.name && kept.under == under;
         let before = here.before.and_then(|before| before.quotas().iter().find(same));
         let quota = Quota::new(self.limit, calendar, self.size, before.map(|kept| &kept.quota));
@@ -44,15 +38,6 @@ impl Compile for model::Quota {
         here.lasting.quotas.push(KeptQuota { rule: here.name.to_owned(), under, quota: quota.clone() });
         let mut policy = Vec::new();
         fields::write_quota(&mut policy, here.name, self.limit, period.seconds());
-        let told = ToldOf {
-            index: here.index,
-            name: here.name.into(),
-            policy: policy.into(),
-            standard: matches!(self.headers, LimitHeaders::Standard | LimitHeaders::Both),
-            former: matches!(self.headers, LimitHeaders::XRatelimit | LimitHeaders::Both),
-        };
-        let (late, except) = (self.key.needs_identity(), Ranges::new(&self.except));
-        let limit = RateLimit { index: here.index, key, late, except, meter: Meter::Quota(quota) };
-        Does { limit: Some(Arc::new(limit)), told: Some(told), ..Does::default() }
+        counting.limit(Meter::Quota(quota), policy, self.headers, here)
     }
 }

@@ -2,11 +2,14 @@
 
 use super::{config, faults};
 use crate::reload::{reload, rewrite};
-use crate::support::Target;
-use crate::support::client::{Client, Response};
-use crate::support::h2;
+use crate::support::client::{Client, Response, request};
 use crate::support::proxy::{Directory, Proxy, ringway};
+use crate::support::{Target, eventually, h2};
 use http::Method;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// `acme` is in `gold` and `eu`, `other` in no group; the route names `rules`.
 fn text(target: &Target, rules: &str, plans: &str) -> String {
@@ -145,4 +148,36 @@ fn a_plan_that_nobody_can_have_is_told() {
         let (code, out, err) = ringway(&["check", "-c", &file]);
         assert!(code == Some(0) && (out.clone() + &err).contains(what), "{to}: {out}{err}");
     }
+}
+
+#[test]
+fn a_plan_may_bound_what_is_under_way() {
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = open.clone();
+    let target = Target::with("a", move |peer| {
+        while let Some(seen) = peer.request() {
+            while seen.path == "/v1/hold" && !gate.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if peer.echo(&seen).is_none() {
+                return;
+            }
+        }
+    });
+    let few = "[rules.few]\ntype = \"concurrency\"\nmax = 1\nkey = \"consumer\"\n\
+               [plans.gold]\ngroups = [\"gold\"]\nrules = [\"few\", \"fast\"]\n";
+    let proxy = Proxy::start(text(&target, "[\"key\"]", few));
+    let mut held = proxy.client();
+    held.send(request("GET", "/v1/hold", &["X-Key: key-of-acme"]));
+    eventually("it is held", || target.requests() == 1);
+    let mut client = proxy.client();
+    let refused = ask(&mut client, "key-of-acme");
+    assert_eq!((refused.status, refused.field("retry-after").as_deref()), (429, Some("1")));
+    assert_eq!(statuses(&mut client, 2, "key-of-other"), [200; 2], "who has no plan is not bound by it");
+    open.store(true, Ordering::SeqCst);
+    assert_eq!(held.response().status, 200);
+    // What was refused took nothing of the rate.
+    eventually("there is room", || ask(&mut client, "key-of-acme").status == 200);
+    let passed = |rule: &str| proxy.metric("ringway_rule_requests_total", &[("rule", rule), ("result", "passed")]);
+    assert_eq!((passed("few"), passed("fast")), (2.0, 2.0));
 }

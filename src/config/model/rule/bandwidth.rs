@@ -1,5 +1,6 @@
 //! Rules of type bandwidth.
 
+use super::counting::{all_of_ipv4, many, net_of_ipv6};
 use crate::config::formats::Network;
 use crate::config::limit_key::LimitKey;
 use crate::config::rate::ByteRate;
@@ -36,16 +37,4 @@ pub struct Bandwidth {
     #[serde(default = "many")]
     #[schemars(range(min = 1_000, max = 100_000_000))]
     pub size: usize,
-}
-
-fn all_of_ipv4() -> u8 {
-    32
-}
-
-fn net_of_ipv6() -> u8 {
-    64
-}
-
-fn many() -> usize {
-    100_000
 }

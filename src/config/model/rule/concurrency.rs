@@ -1,5 +1,6 @@
 //! Rules of type concurrency.
 
+use super::counting::{all_of_ipv4, client_ip, many, net_of_ipv6};
 use crate::config::formats::Network;
 use crate::config::limit_key::LimitKey;
 use ipnet::IpNet;
@@ -34,20 +35,4 @@ pub struct Concurrency {
     #[serde(default = "many")]
     #[schemars(range(min = 1_000, max = 100_000_000))]
     pub size: usize,
-}
-
-fn client_ip() -> LimitKey {
-    LimitKey::ClientIp
-}
-
-fn all_of_ipv4() -> u8 {
-    32
-}
-
-fn net_of_ipv6() -> u8 {
-    64
-}
-
-fn many() -> usize {
-    100_000
 }

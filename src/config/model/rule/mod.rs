@@ -9,6 +9,7 @@ mod cel;
 mod combined;
 mod concurrency;
 mod cors;
+mod counting;
 mod csrf;
 mod forward_auth;
 mod groups;
@@ -156,7 +157,7 @@ impl RuleKind {
 
     /// Whether it counts requests, so that a plan may have it.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Quota(_) | Self::RateLimit(_))
+        matches!(self, Self::Bandwidth(_) | Self::Concurrency(_) | Self::Quota(_) | Self::RateLimit(_))
     }
 
     /// Whether it refuses nothing by itself.

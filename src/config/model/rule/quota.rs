@@ -1,6 +1,7 @@
 //! Rules of type quota.
 
 use super::LimitHeaders;
+use super::counting::{all_of_ipv4, client_ip, many, net_of_ipv6};
 use crate::config::formats::Network;
 use crate::config::limit_key::LimitKey;
 use ipnet::IpNet;
@@ -70,20 +71,4 @@ impl QuotaPeriod {
             Self::Month => "month",
         }
     }
-}
-
-fn client_ip() -> LimitKey {
-    LimitKey::ClientIp
-}
-
-fn all_of_ipv4() -> u8 {
-    32
-}
-
-fn net_of_ipv6() -> u8 {
-    64
-}
-
-fn many() -> usize {
-    100_000
 }

@@ -1,5 +1,6 @@
 //! Rules of type rate-limit.
 
+use super::counting::{all_of_ipv4, client_ip, many, net_of_ipv6};
 use crate::config::formats::Network;
 use crate::config::limit_key::LimitKey;
 use crate::config::rate::RequestRate;
@@ -67,20 +68,4 @@ pub enum LimitHeaders {
     Both,
     /// Nothing but `Retry-After`, where they are refused.
     None,
-}
-
-fn client_ip() -> LimitKey {
-    LimitKey::ClientIp
-}
-
-fn all_of_ipv4() -> u8 {
-    32
-}
-
-fn net_of_ipv6() -> u8 {
-    64
-}
-
-fn many() -> usize {
-    100_000
 }

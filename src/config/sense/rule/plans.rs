@@ -17,7 +17,7 @@ pub(super) fn plans(sense: &mut Sense<'_>) {
             sense.fault(
                 Fault::new(list.child(place), format!("rule `{name}` is no limit"))
                     .also(KeyPath::from(["rules", name, "type"]), "its type")
-                    .help("name rules of type rate-limit and quota here, and this one among the rules of routes"),
+                    .help("name rules of type rate-limit, quota, concurrency and bandwidth here, and this one among the rules of routes"),
             );
         }
         super::groups::unknown(sense, &plan.groups, &at.child("groups"));
