@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// What stands in place of what makes a key, of nonces.
+const NONCES: &str = "nonces";
 /// Keys that are handed over, of all listeners together, and as many of all rules.
 const MOST: usize = 200_000;
 
@@ -46,7 +48,9 @@ pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
         RuleKeys { open, ..of(&kept.rule, kept.flight.table(), now) }
     });
     let rates = rates.chain(flights);
-    rates.chain(plan.lasting.quotas().iter().map(|kept| of(&kept.rule, kept.quota.table(), today))).collect()
+    let quotas = plan.lasting.quotas().iter().map(|kept| of(&kept.rule, kept.quota.table(), today));
+    let nonces = plan.lasting.all_nonces().iter().map(|(rule, nonces)| of(rule, nonces.table(), today));
+    rates.chain(quotas).chain(nonces).collect()
 }
 
 /// What a plan's listeners and rules have counted, with their names and what makes a key there.
@@ -83,7 +87,12 @@ impl Counts {
         let rules = plan.counted.iter().map(|Counted { rule, under, limiter }| {
             (rule.clone(), under.clone(), limiter.table().clone() as Arc<dyn Kept>)
         });
-        Self { listeners: listeners.collect(), rules: rules.collect() }
+        let nonces = plan
+            .lasting
+            .all_nonces()
+            .iter()
+            .map(|(rule, nonces)| (rule.clone(), NONCES.to_owned(), nonces.table().clone() as Arc<dyn Kept>));
+        Self { listeners: listeners.collect(), rules: rules.chain(nonces).collect() }
     }
 
     /// What another process is told of it, of listeners and of rules. Takes a while if that is much.

@@ -19,8 +19,8 @@ impl Nonces {
         Self(table.cloned().unwrap_or_else(|| Arc::new(Table::with(Until, size))))
     }
 
-    /// Where they are: for metrics.
-    pub fn table(&self) -> &Table<Until> {
+    /// Where they are: for metrics and the next process.
+    pub fn table(&self) -> &Arc<Table<Until>> {
         &self.0
     }
 

@@ -79,6 +79,11 @@ impl Lasting {
         }
     }
 
+    /// Nonces that were used, by the names of rules.
+    pub fn all_nonces(&self) -> &[(String, Nonces)] {
+        &self.nonces
+    }
+
     /// The nonces that were used of a rule.
     pub(super) fn nonces(&self, rule: &str) -> Option<&Nonces> {
         self.nonces.iter().find(|(name, _)| name == rule).map(|(_, nonces)| nonces)

@@ -201,18 +201,23 @@ fn content_reaches_a_target_once_it_is_what_was_signed() {
 }
 
 #[test]
-fn a_request_that_was_heard_of_counts_once_also_after_a_reload() {
+fn a_request_that_was_heard_of_counts_once_also_after_a_reload_and_an_upgrade() {
     let (target, folder) = (Target::echo("a"), Directory::new());
-    let proxy = in_order(config(&target, &folder, "nonce = true"));
+    let mut proxy = in_order(config(&target, &folder, "nonce = true"));
     let once = Signing::of("GET").with(";nonce=\"n-1\"");
-    let status = |signing: &Signing| ask(&proxy, "GET", "/v1/x?a=1", &signing.lines()).status;
-    assert_eq!([status(&once), status(&once)], [200, 401]);
+    let status = |proxy: &Proxy, signing: &Signing| ask(proxy, "GET", "/v1/x?a=1", &signing.lines()).status;
+    assert_eq!([status(&proxy, &once), status(&proxy, &once)], [200, 401]);
     assert_eq!(reason(&proxy, 2), "signature-replayed");
-    assert_eq!(status(&Signing::of("GET")), 401);
+    assert_eq!(status(&proxy, &Signing::of("GET")), 401);
     assert_eq!(reason(&proxy, 3), "signature-no-nonce");
     rewrite(&proxy, |text| text.replace("nonce = true", "nonce = true\nmax_age = \"10m\""));
     reload(&proxy, "applied");
-    assert_eq!([status(&once), status(&Signing::of("GET").with(";nonce=\"n-2\""))], [401, 200]);
+    let later = Signing::of("GET").with(";nonce=\"n-2\"");
+    assert_eq!([status(&proxy, &once), status(&proxy, &later)], [401, 200]);
+    proxy.upgrade();
+    let last = Signing::of("GET").with(";nonce=\"n-3\"");
+    assert_eq!([status(&proxy, &once), status(&proxy, &later), status(&proxy, &last)], [401, 401, 200]);
+    assert_eq!(proxy.metric("ringway_rule_keys", &[("rule", "signed")]), 3.0);
 }
 
 #[test]
