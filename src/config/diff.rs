@@ -104,7 +104,7 @@ impl Differ<'_> {
 }
 
 /// Whether nobody may see what a key is set to, or keys below it are.
-fn is_secret(at: &KeyPath) -> bool {
+pub(super) fn is_secret(at: &KeyPath) -> bool {
     match at.keys() {
         [first, second, ..] if first == "tracing" && second == "headers" => true,
         [first, _, third, ..] if first == "consumers" && third == "keys" => true,

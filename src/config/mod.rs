@@ -14,6 +14,7 @@ mod glob;
 pub mod limit_key;
 mod listed;
 mod logs;
+mod masked;
 pub mod model;
 mod names;
 mod patterns;

@@ -1,5 +1,6 @@
 //! What a user is told about wrong input: each fault as file:line:column, the text underlined, what is wrong, and help.
 
+use super::masked::masked;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
@@ -143,7 +144,7 @@ impl Report {
         renderer.render(&[group])
     }
 
-    /// The lines of one or two places, and the byte that they begin at: drawing looks at no other line of the file.
+    /// The lines of one or two places, without secrets, and the byte that they begin at: drawing looks at no other line of the file.
     fn snippet(&self, at: &Place, other: Option<&Place>) -> (Snippet<'_, annotate_snippets::Annotation<'_>>, usize) {
         let File { path, text } = &self.files[at.file];
         let first = other.map_or(at.start, |o| o.start.min(at.start));
@@ -151,7 +152,7 @@ impl Report {
         let begin = text[..first].rfind('\n').map_or(0, |n| n + 1);
         let end = text[last..].find('\n').map_or(text.len(), |n| last + n);
         let line = 1 + text[..begin].matches('\n').count();
-        (Snippet::source(&text[begin..end]).path(path.display().to_string()).line_start(line), begin)
+        (Snippet::source(masked(text, begin, end)).path(path.display().to_string()).line_start(line), begin)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checks the tree against the schema and makes the JSON that the model reads: quoted numbers become numbers, texts take
 //! the form of their format, and what is at fault is left out, so that the rest can still be understood.
 
+use super::diff::is_secret;
 use super::formats::{self, Format};
 use super::report::{Entry, File, Place};
 use super::schema::kind;
@@ -100,6 +101,7 @@ impl<'a> Walker<'a> {
             }
             _ => {
                 let help = match (schema["type"].as_str(), &node.value) {
+                    (Some("array"), Value::Text { .. }) if is_secret(path) => Some("write it in brackets".to_owned()),
                     (Some("array"), Value::Text { .. }) => Some(format!("write [{}]", node.shown(self.files))),
                     _ => None,
                 };

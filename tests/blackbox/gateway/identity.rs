@@ -279,6 +279,10 @@ fn rules_that_make_no_sense_are_told_where_they_stand() {
         ("keys = [\"key-of-other\"]", "keys = [\"key-of-acme\"]", "key 1: consumer `acme` has it as well"),
         ("keys = [\"key-of-other\"]", "keys = [\"short\"]", "key 1: it is shorter than 8 bytes"),
         ("keys = [\"key-of-other\"]", "keys_file = \"/nowhere\"", "`/nowhere` cannot be read"),
+        ("keys = [\"key-of-acme\"]", "keyz = [\"key-of-acme\"]", "did you mean `keys`?"),
+        ("keys = [\"key-of-acme\"]", "keys = \"key-of-acme\"", "write it in brackets"),
+        ("keys = [\"key-of-acme\"]", "keys = [\"key-of-acme\", 1]", "must be a string"),
+        ("keys = [\"key-of-acme\"]", "keys = [\"key-of-acme", "invalid basic string"),
     ] {
         let told = faults(&config(&target, "[\"key\"]", ""), from, to);
         assert!(told.contains(said), "{to}: {told}");
