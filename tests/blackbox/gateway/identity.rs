@@ -282,7 +282,7 @@ fn rules_that_make_no_sense_are_told_where_they_stand() {
         ("keys = [\"key-of-acme\"]", "keyz = [\"key-of-acme\"]", "did you mean `keys`?"),
         ("keys = [\"key-of-acme\"]", "keys = \"key-of-acme\"", "write it in brackets"),
         ("keys = [\"key-of-acme\"]", "keys = [\"key-of-acme\", 1]", "must be a string"),
-        ("keys = [\"key-of-acme\"]", "keys = [\"key-of-acme", "invalid basic string"),
+        ("keys = [\"key-of-acme\"]", "keys = [\"key-of-acme", "missing comma"),
     ] {
         let told = faults(&config(&target, "[\"key\"]", ""), from, to);
         assert!(told.contains(said), "{to}: {told}");
