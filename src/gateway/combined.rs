@@ -48,7 +48,7 @@ impl Rule for AnyOf {
                 Ok(()) => return Ok(()),
                 Err(Halt::Ask(question)) => return Err(Halt::Ask(question)),
                 Err(Halt::Denied(denial)) => {
-                    *who = before.clone();
+                    who.becomes(before.clone());
                     // What was sent and is wrong says more than that nothing else was sent.
                     if worst.as_ref().is_none_or(|worst| worst.absent && !denial.absent) {
                         worst = Some(denial);

@@ -230,6 +230,12 @@ impl Who {
         self.consumer.as_ref().map(|consumer| &*consumer.name).or_else(subject)
     }
 
+    /// It is known as that of it again. What is held of the request stays so: that is the request's, whoever asks.
+    fn becomes(&mut self, before: Self) {
+        let holds = std::mem::take(&mut self.holds);
+        *self = Self { holds, ..before };
+    }
+
     /// Forgets all of it. Where there is nothing, as of most requests, nothing is written.
     #[inline]
     pub fn clear(&mut self) {

@@ -234,6 +234,31 @@ fn each_consumer_has_as_many_and_over_a_reload_they_count_on() {
 }
 
 #[test]
+fn whichever_of_several_rules_lets_a_request_in_it_is_under_way() {
+    let gate = shut();
+    let target = target(&gate);
+    let several = "[rules.several]\ntype = \"any-of\"\nrules = [\"first\", \"key\"]\n\
+                   [rules.first]\ntype = \"api-key\"\nheader = \"X-First\"\n";
+    let proxy = Proxy::start(limit("max = 1") + several + &config(&target, "[\"limit\", \"several\"]", ""));
+    let mut held = asking(&proxy, &target, "/v1/held", &["X-Key: key-of-acme"], 1);
+    in_flight(&proxy, 1.0);
+    let h2 = h2::Client::to(&proxy.web());
+    let keyed = || {
+        let mut keyed = h2::request(Method::GET, "/v1/x");
+        keyed.headers_mut().insert("x-key", http::HeaderValue::from_static("key-of-acme"));
+        keyed
+    };
+    for key in ["X-Key: key-of-acme", "X-First: key-of-acme", "X-No: x"] {
+        assert_eq!(proxy.client().ask("GET", "/v1/x", &[key]).status, 429, "{key}");
+    }
+    assert_eq!(h2.ask(keyed(), b"").unwrap().status, 429);
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(held.response().status, 200);
+    in_flight(&proxy, 0.0);
+    assert_eq!(h2.ask(keyed(), b"").unwrap().status, 200);
+}
+
+#[test]
 fn what_a_cache_has_is_under_way_until_it_is_sent() {
     let target = Target::says("a", "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nabc");
     let store = "[routes.api.cache]\nstore = \"c\"\n[caches.c]\nmemory = \"8MiB\"\n";
