@@ -3,8 +3,9 @@
 //! What always holds: it refuses nothing; who has found out which requests it is for is asked how long each of their bytes has to wait.
 
 use super::limits::Speed;
-use super::limits::flow::{Due, Shared};
+use super::limits::flow::{Due, Shared, Turn};
 use super::{Asked, CountKey, Halt, Phase, Ranges, Rule, Who};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Rein {
     reins: Arc<Reins>,
     due: [Due; 2],
     keys: [u64; 2],
+    /// When those that share a key have had their turn that wait.
+    turns: [Cell<Turn>; 2],
 }
 
 /// What flows at once is as much as flows in this time, so that it flows smoothly.
@@ -74,7 +77,41 @@ impl Rein {
         match &*self.reins {
             Reins::Each { ways } => ways[at].map_or(Duration::ZERO, |speed| self.due[at].take(speed, bytes, now)),
             Reins::Shared { ways, .. } => {
-                ways[at].as_ref().map_or(Duration::ZERO, |shared| shared.take(self.keys[at], bytes, now))
+                let Some(shared) = &ways[at] else { return Duration::ZERO };
+                let (wait, turn) = shared.take(self.keys[at], bytes, now);
+                self.turns[at].set(turn);
+                wait
+            }
+        }
+    }
+
+    /// How long those have to wait at `now` that were taken last: less than they were told, if others have given up that were before them.
+    pub fn waits(&self, way: Way, bytes: u64, now: Duration) -> Duration {
+        let at = way as usize;
+        match &*self.reins {
+            Reins::Each { ways } => ways[at].map_or(Duration::ZERO, |speed| self.due[at].waits(speed, bytes, now)),
+            Reins::Shared { ways, .. } => {
+                let Some(shared) = &ways[at] else { return Duration::ZERO };
+                let (wait, turn) = shared.waits(self.keys[at], self.turns[at].get(), bytes, now);
+                self.turns[at].set(turn);
+                wait
+            }
+        }
+    }
+
+    /// Gives back those that were taken last.
+    pub fn give_back(&self, way: Way, bytes: u64, now: Duration) {
+        let at = way as usize;
+        match &*self.reins {
+            Reins::Each { ways } => {
+                if let Some(speed) = ways[at] {
+                    self.due[at].give_back(speed, bytes);
+                }
+            }
+            Reins::Shared { ways, .. } => {
+                if let Some(shared) = &ways[at] {
+                    shared.give_back(self.keys[at], self.turns[at].get(), bytes, now);
+                }
             }
         }
     }
@@ -97,7 +134,12 @@ impl Rule for Bandwidth {
                 [of(&ways[0]), of(&ways[1])]
             }
         };
-        who.holds.slow_down(Rein { reins: self.reins.clone(), due: Default::default(), keys });
+        who.holds.slow_down(Rein {
+            reins: self.reins.clone(),
+            due: Default::default(),
+            keys,
+            turns: Default::default(),
+        });
         Ok(())
     }
 }

@@ -427,6 +427,7 @@ impl Exchange<'_> {
     /// Gives the client time to read the last answer before its connection is closed.
     pub(super) async fn linger(&mut self) {
         self.outcome.answered();
-        linger(self.connection.client).await;
+        // What nobody reads need not come slowly.
+        linger(self.connection.client.unslowed()).await;
     }
 }

@@ -6,42 +6,52 @@
 use super::connection::Connection;
 use super::decide::Decision;
 use super::exchange::Exchange;
-use super::h1::Incoming;
+use super::h1::{Framing, Incoming};
 use super::outcome::Outcome;
-use crate::gateway::{Rein, Way};
+use crate::gateway::{Rein, Way as Load};
 use crate::net::{Lease, coarse_now};
-use crate::tls::{Brake, Channel, Slowed};
+use crate::tls::{Brake, Channel, Slowed, Way};
 use std::time::Duration;
 
 /// What slows down a client.
 struct Reins(Vec<Rein>);
 
-impl Reins {
+impl Brake for Reins {
     fn at_once(&self, way: Way) -> Option<usize> {
-        self.0.iter().filter_map(|rein| rein.piece(way)).min()
+        self.0.iter().filter_map(|rein| rein.piece(way.into())).min()
     }
 
-    fn wait(&self, way: Way, bytes: usize) -> Duration {
+    fn take(&self, way: Way, bytes: usize) -> Duration {
         let now = coarse_now();
-        self.0.iter().map(|rein| rein.take(way, bytes as u64, now)).max().unwrap_or_default()
+        self.0.iter().map(|rein| rein.take(way.into(), bytes as u64, now)).max().unwrap_or_default()
+    }
+
+    fn waits(&self, way: Way, bytes: usize) -> Duration {
+        let now = coarse_now();
+        self.0.iter().map(|rein| rein.waits(way.into(), bytes as u64, now)).max().unwrap_or_default()
+    }
+
+    fn give_back(&self, way: Way, bytes: usize) {
+        let now = coarse_now();
+        self.0.iter().for_each(|rein| rein.give_back(way.into(), bytes as u64, now));
     }
 }
 
-impl Brake for Reins {
-    fn sends_at_once(&self) -> Option<usize> {
-        self.at_once(Way::Down)
+impl From<Way> for Load {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Out => Self::Down,
+            Way::In => Self::Up,
+        }
     }
+}
 
-    fn receives_at_once(&self) -> Option<usize> {
-        self.at_once(Way::Up)
-    }
-
-    fn before_sending(&self, bytes: usize) -> Duration {
-        self.wait(Way::Down, bytes)
-    }
-
-    fn after_receiving(&self, bytes: usize) -> Duration {
-        self.wait(Way::Up, bytes)
+/// How much of what came along with a head is of the request's body.
+fn along(incoming: &Incoming, received: &Lease) -> usize {
+    match incoming.framing {
+        Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX).min(received.len()),
+        Framing::Chunked | Framing::UntilClose => received.len(),
+        Framing::None => 0,
     }
 }
 
@@ -56,6 +66,14 @@ impl Exchange<'_> {
     ) -> Option<Lease> {
         let reins = Reins(reins);
         let slowed = Slowed::new(self.connection.client, &reins);
+        let along = along(incoming, &received);
+        if along > 0
+            && reins.at_once(Way::In).is_some()
+            && let Err(error) = slowed.hold(Way::In, along).await
+        {
+            self.gone(&error);
+            return None;
+        }
         let next = {
             let connection = Connection { client: Channel::Slowed(&slowed), ..self.connection };
             // Whichever of the two is given up, what it came to is told once.

@@ -86,6 +86,14 @@ impl<'a> Channel<'a> {
         }
     }
 
+    /// The same as fast as it can be.
+    pub fn unslowed(self) -> Self {
+        match self {
+            Self::Slowed(slowed) => slowed.channel,
+            _ => self,
+        }
+    }
+
     /// Whether it is a stream among several.
     pub fn is_multiplexed(self) -> bool {
         match self {

@@ -43,7 +43,7 @@ pub use outbound::{Cargo, Outbound, OutboundSpec, Purpose, Speech};
 pub use policy::{Named, Policy};
 pub use roots::Authorities;
 pub use session::{Facts, Session};
-pub use slowed::{Brake, Slowed};
+pub use slowed::{Brake, Slowed, Way};
 pub use store::{Expiry, Source};
 pub use tickets::{KeptRing, Ring, Rings, TicketSpec};
 pub use trust::{Demand, TrustSpec};

@@ -1,11 +1,12 @@
 //! How many bytes of a key may flow in a time: evenly, and a burst at once.
 //!
 //! What always holds: whoever takes bytes is told how long to wait until they may flow, and whoever comes after them waits for those, too:
-//! over all workers no more flows in any time than the rate times it, the burst, and what each that shares the key has in hand.
+//! over all workers no more flows in any time than the rate times it, the burst, and what each that shares the key has in hand. What does not
+//! flow after all is given back, and those who wait move up: who shares a key takes nothing from the others by what it leaves behind.
 
 use super::limit::Calls;
 use super::sync::Arc;
-use super::table::{Record, Table};
+use super::table::{EMPTY, Record, Table};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub struct Shared {
     speed: Speed,
     table: Arc<Table<Calls>>,
 }
+
+/// When those that were taken have flowed, as time since the boot of the host in nanoseconds; `None`: they are not counted, and go when they
+/// were told.
+pub type Turn = Option<u64>;
 
 /// When the next byte of one alone is due, as time since the boot of the host in nanoseconds.
 #[derive(Debug, Default)]
@@ -48,8 +53,12 @@ impl Speed {
     /// How long those wait who take bytes at `now`, if the next is `due`, and when the one after these is.
     fn next(self, due: u64, now: u64, bytes: u64) -> (Duration, u64) {
         let begins = due.max(now);
-        let wait = begins.saturating_sub(self.takes(self.burst)).saturating_sub(now);
-        (Duration::from_nanos(wait), begins.saturating_add(self.takes(bytes)))
+        (self.wait(begins, now), begins.saturating_add(self.takes(bytes)))
+    }
+
+    /// How long those wait at `now` whose turn `begins` then.
+    fn wait(self, begins: u64, now: u64) -> Duration {
+        Duration::from_nanos(begins.saturating_sub(self.takes(self.burst)).saturating_sub(now))
     }
 }
 
@@ -59,6 +68,16 @@ impl Due {
         let (wait, due) = speed.next(self.0.get(), nanos(now), bytes);
         self.0.set(due);
         wait
+    }
+
+    /// How long those that were taken last have still to wait.
+    pub fn waits(&self, speed: Speed, bytes: u64, now: Duration) -> Duration {
+        speed.wait(self.0.get().saturating_sub(speed.takes(bytes)), nanos(now))
+    }
+
+    /// Gives back those that were taken last.
+    pub fn give_back(&self, speed: Speed, bytes: u64) {
+        self.0.set(self.0.get().saturating_sub(speed.takes(bytes)));
     }
 }
 
@@ -80,19 +99,40 @@ impl Shared {
         &self.table
     }
 
-    /// Takes bytes of `key` at `now`. Returns how long to wait until they may flow. What cannot be counted, as others were faster again and
-    /// again, waits for as long as it takes by itself.
-    pub fn take(&self, key: u64, bytes: u64, now: Duration) -> Duration {
+    /// Takes bytes of `key` at `now`. Returns how long to wait until they may flow, and when they have. What cannot be counted, as others were
+    /// faster again and again, waits for as long as it takes by itself.
+    pub fn take(&self, key: u64, bytes: u64, now: Duration) -> (Duration, Turn) {
         let now = nanos(now);
         let next = |rest: u64| {
             let (wait, due) = self.speed.next(rest, now, bytes);
-            Ok::<_, Infallible>((due.clamp(1, Calls::LAST), wait))
+            let due = due.clamp(1, Calls::LAST);
+            Ok::<_, Infallible>((due, (wait, due)))
         };
         match self.table.change(key, now, next) {
-            Ok(Some((_, wait))) => wait,
-            Ok(None) => Duration::from_nanos(self.speed.takes(bytes)),
+            Ok(Some((_, (wait, due)))) => (wait, Some(due)),
+            Ok(None) => {
+                let takes = self.speed.takes(bytes);
+                (Duration::from_nanos(takes), None)
+            }
             Err(never) => match never {},
         }
+    }
+
+    /// How long those have still to wait whose turn it is then, and when they have flowed: as soon as all have that are left, at the latest.
+    pub fn waits(&self, key: u64, turn: Turn, bytes: u64, now: Duration) -> (Duration, Turn) {
+        let Some(turn) = turn else { return (Duration::ZERO, None) };
+        let turn = match self.table.look(key) {
+            EMPTY => turn,
+            due => due.min(turn),
+        };
+        (self.speed.wait(turn.saturating_sub(self.speed.takes(bytes)), nanos(now)), Some(turn))
+    }
+
+    /// Gives back those whose turn would have been then.
+    pub fn give_back(&self, key: u64, turn: Turn, bytes: u64, now: Duration) {
+        let (Some(_), takes) = (turn, self.speed.takes(bytes)) else { return };
+        let less = |rest: u64| Ok::<_, Infallible>((rest.saturating_sub(takes).max(1), ()));
+        let _ = self.table.change(key, nanos(now), less);
     }
 }
 

@@ -178,6 +178,54 @@ fn a_connection_goes_on_with_what_came_behind_a_request_that_was_held_back() {
 }
 
 #[test]
+fn whichever_of_several_rules_lets_a_request_in_it_is_slowed_down() {
+    let target = large();
+    let several = "[rules.several]\ntype = \"any-of\"\nrules = [\"first\", \"key\"]\n\
+                   [rules.first]\ntype = \"api-key\"\nheader = \"X-First\"\n";
+    let text = slow("download = \"1MB/s\"") + several + &config(&target, "[\"slow\", \"several\"]", "");
+    let proxy = Proxy::start(text);
+    for key in ["X-First: key-of-acme", "X-Key: key-of-acme"] {
+        let slow = took(|| assert_eq!(proxy.client().ask("GET", "/v1/x", &[key]).body.len(), LENGTH));
+        assert_took(slow, 0.9);
+    }
+}
+
+#[test]
+fn what_comes_along_with_a_head_counts_as_what_comes_later() {
+    let target = large();
+    let proxy = start(&target, "upload = \"10KB/s\"\nkey = \"client-ip\"", "");
+    let h1 = took(|| {
+        for _ in 0..10 {
+            assert_eq!(proxy.client().post("/v1/up", &[b'y'; 1500]).status, 200);
+        }
+    });
+    // All but the last one, and the burst.
+    assert_took(h1, 1.25);
+    let client = h2::Client::to(&proxy.web());
+    let h2 = took(|| {
+        for _ in 0..10 {
+            assert_eq!(client.ask(h2::request(Method::POST, "/v1/up"), &[b'y'; 1500]).unwrap().status, 200);
+        }
+    });
+    assert_took(h2, 1.5);
+}
+
+#[test]
+fn who_leaves_while_many_wait_leaves_nothing_for_the_others_to_wait_for() {
+    let target = large();
+    let text = slow("download = \"1KB/s\"\nkey = \"client-ip\"") + &config(&target, "[\"slow\"]", "");
+    let proxy = Setup::new(text).workers(1).start();
+    let mut waiting: Vec<Client> = (0..60).map(|_| proxy.client()).collect();
+    waiting.iter_mut().for_each(|client| client.send(request("GET", "/v1/x", &[])));
+    target.wait_for(60);
+    drop(waiting);
+    let left = took(|| proxy.settles("ringway_pool_in_flight", &[("pool", "site")], 0.0));
+    assert!(left < 10.0, "{left} s");
+    let next = took(|| assert_eq!(proxy.get("/v1/y").body.len(), 4));
+    assert!(next < 10.0, "{next} s");
+}
+
+#[test]
 fn a_condition_says_who_is_slowed_down_and_shadow_mode_slows_down_nobody() {
     let target = large();
     let keys = "download = \"500KB/s\"\nwhen = '\"x-slow\" in request.headers'";
