@@ -12,6 +12,8 @@ use std::time::Duration;
 /// A rule of type bandwidth.
 #[derive(Debug)]
 pub struct Bandwidth {
+    /// Its place among all rules.
+    pub index: usize,
     /// Whether what it goes by is known only once it is known who asks.
     pub late: bool,
     /// Who is as fast as can be.
@@ -49,6 +51,7 @@ pub enum Way {
 /// What slows down one request and its answer.
 #[derive(Debug)]
 pub struct Rein {
+    rule: usize,
     reins: Arc<Reins>,
     due: [Due; 2],
     keys: [u64; 2],
@@ -62,6 +65,11 @@ const PIECE: Duration = Duration::from_millis(40);
 const BYTES: [usize; 2] = [1 << 10, 64 << 10];
 
 impl Rein {
+    /// The place of its rule among all.
+    pub fn rule(&self) -> usize {
+        self.rule
+    }
+
     /// As many bytes as are to flow at once; `None`: any.
     pub fn piece(&self, way: Way) -> Option<usize> {
         let speed = match &*self.reins {
@@ -135,6 +143,7 @@ impl Rule for Bandwidth {
             }
         };
         who.holds.slow_down(Rein {
+            rule: self.index,
             reins: self.reins.clone(),
             due: Default::default(),
             keys,

@@ -10,30 +10,56 @@ use super::h1::{Framing, Incoming};
 use super::outcome::Outcome;
 use crate::gateway::{Rein, Way as Load};
 use crate::net::{Lease, coarse_now};
+use crate::observe::counters::WorkerCounters;
 use crate::tls::{Brake, Channel, Slowed, Way};
+use std::cell::Cell;
 use std::time::Duration;
 
 /// What slows down a client.
-struct Reins(Vec<Rein>);
+struct Reins<'a> {
+    all: Vec<Rein>,
+    counters: &'a WorkerCounters,
+    /// The rules that have those wait the longest that wait, of each way.
+    slowest: [Cell<Option<usize>>; 2],
+}
 
-impl Brake for Reins {
+impl<'a> Reins<'a> {
+    fn new(all: Vec<Rein>, counters: &'a WorkerCounters) -> Self {
+        Self { all, counters, slowest: Default::default() }
+    }
+
+    fn longest(&self, way: Way, wait: impl Fn(&Rein) -> Duration) -> Duration {
+        let waits = self.all.iter().map(|rein| (wait(rein), rein.rule()));
+        let longest = waits.max_by_key(|(wait, _)| *wait);
+        self.slowest[way as usize].set(longest.map(|(_, rule)| rule));
+        longest.map_or(Duration::ZERO, |(wait, _)| wait)
+    }
+}
+
+impl Brake for Reins<'_> {
     fn at_once(&self, way: Way) -> Option<usize> {
-        self.0.iter().filter_map(|rein| rein.piece(way.into())).min()
+        self.all.iter().filter_map(|rein| rein.piece(way.into())).min()
     }
 
     fn take(&self, way: Way, bytes: usize) -> Duration {
         let now = coarse_now();
-        self.0.iter().map(|rein| rein.take(way.into(), bytes as u64, now)).max().unwrap_or_default()
+        self.longest(way, |rein| rein.take(way.into(), bytes as u64, now))
     }
 
     fn waits(&self, way: Way, bytes: usize) -> Duration {
         let now = coarse_now();
-        self.0.iter().map(|rein| rein.waits(way.into(), bytes as u64, now)).max().unwrap_or_default()
+        self.longest(way, |rein| rein.waits(way.into(), bytes as u64, now))
+    }
+
+    fn waited(&self, way: Way, time: Duration) {
+        if let Some(rule) = self.slowest[way as usize].get() {
+            self.counters.rule(rule).slowed.add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        }
     }
 
     fn give_back(&self, way: Way, bytes: usize) {
         let now = coarse_now();
-        self.0.iter().for_each(|rein| rein.give_back(way.into(), bytes as u64, now));
+        self.all.iter().for_each(|rein| rein.give_back(way.into(), bytes as u64, now));
     }
 }
 
@@ -64,7 +90,7 @@ impl Exchange<'_> {
         incoming: &Incoming,
         received: Lease,
     ) -> Option<Lease> {
-        let reins = Reins(reins);
+        let reins = Reins::new(reins, &self.connection.era.counters);
         let slowed = Slowed::new(self.connection.client, &reins);
         let along = along(incoming, &received);
         if along > 0

@@ -221,6 +221,8 @@ pub struct Shape {
     pub rules: Vec<String>,
     /// The positions of rules that ban clients.
     pub banning: Vec<usize>,
+    /// The positions of rules that slow down requests.
+    pub slowing: Vec<usize>,
     /// The positions of those that have a condition.
     pub conditional_rules: Vec<usize>,
 }

@@ -135,6 +135,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         caches: caches.iter().map(|store| store.shared.name.clone()).collect(),
         rules: config.rules.keys().cloned().collect(),
         banning: rules.banning(),
+        slowing: (0..)
+            .zip(config.rules.values())
+            .filter(|(_, rule)| matches!(rule.kind, model::RuleKind::Bandwidth(_)))
+            .map(|(i, _)| i)
+            .collect(),
         conditional_rules: (0..)
             .zip(config.rules.values())
             .filter(|(_, rule)| rule.when.is_some())

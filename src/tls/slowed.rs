@@ -28,6 +28,8 @@ pub trait Brake {
     fn take(&self, way: Way, bytes: usize) -> Duration;
     /// How long those that were taken last have still to wait.
     fn waits(&self, way: Way, bytes: usize) -> Duration;
+    /// They have waited for so long, or for a part of it.
+    fn waited(&self, way: Way, time: Duration);
     /// Those that were taken last do not flow.
     fn give_back(&self, way: Way, bytes: usize);
 }
@@ -103,10 +105,12 @@ impl<'a> Slowed<'a> {
                 Either::Left(()) => return Err(ErrorKind::ConnectionAborted.into()),
                 Either::Right(()) => return Err(ErrorKind::ConnectionReset.into()),
             }
+            self.brake.waited(way, LOOK);
             wait = self.brake.waits(way, bytes);
         }
         if !wait.is_zero() {
             sleep(wait).await;
+            self.brake.waited(way, wait);
         }
         piece.bytes = 0;
         Ok(())

@@ -19,6 +19,8 @@ pub struct RuleSet {
     pub held: Counter,
     /// Requests that it would have kept waiting, had there been room, or were it not in shadow mode.
     pub unheld: Counter,
+    /// Microseconds for which bytes waited that it slows down.
+    pub slowed: Counter,
     /// Requests of which its condition could not say anything, so that it was asked.
     pub unclear: Counter,
 }

@@ -21,6 +21,19 @@ impl Scrape<'_> {
         }
     }
 
+    /// How long bytes have waited; nothing without a rule that has them wait.
+    fn write_slowed(&self, page: &mut Page) {
+        if self.shape.slowing.is_empty() {
+            return;
+        }
+        let help = "Time for which bytes of requests and answers waited that a rule slows down.";
+        let mut slowed = page.counter("ringway_rule_throttled_seconds_total", help);
+        for &rule in &self.shape.slowing {
+            let micros = self.sum(|w| w.rule(rule).slowed.get());
+            slowed.sample(&[("rule", &self.shape.rules[rule])], micros as f64 / 1e6);
+        }
+    }
+
     pub(super) fn write_rules(&self, page: &mut Page) {
         self.write_conditions(page);
         if self.shape.rules.is_empty() {
@@ -37,6 +50,7 @@ impl Scrape<'_> {
                 requests.sample(&[("rule", name), ("result", result)], count);
             }
         }
+        self.write_slowed(page);
         self.write_passwords(page);
         self.write_quotas(page);
         let help = "Tokens that were looked at: known to be signed well, or verified.";

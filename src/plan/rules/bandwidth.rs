@@ -24,7 +24,7 @@ impl Compile for model::Bandwidth {
         let Some(key) = &self.key else {
             let except = Ranges::new(&self.except);
             let reins = Arc::new(Reins::Each { ways: speeds });
-            return Does::asked(Bandwidth { late: false, except, reins });
+            return Does::asked(Bandwidth { index: here.index, late: false, except, reins });
         };
         let counting = Counting::of(key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
         let Some(Counting { key, late, except, under }) = counting else { return Does::default() };
@@ -36,6 +36,6 @@ impl Compile for model::Bandwidth {
         });
         here.lasting.flows.push(KeptFlow { rule: here.name.to_owned(), under, ways: ways.clone() });
         let reins = Arc::new(Reins::Shared { key, ways });
-        Does::asked(Bandwidth { late, except, reins })
+        Does::asked(Bandwidth { index: here.index, late, except, reins })
     }
 }

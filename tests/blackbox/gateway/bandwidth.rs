@@ -6,7 +6,7 @@ use crate::support::proxy::{Proxy, Setup};
 use crate::support::{PATIENCE, Target, h2};
 use http::Method;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of answers and requests here.
 const LENGTH: usize = 1_000_000;
@@ -75,6 +75,8 @@ fn answers_and_requests_take_as_long_as_their_rate_says_over_both_protocols() {
     assert_took(took(|| upload(&proxy)), 1.9);
     assert_took(took(|| upload_h2(&proxy)), 1.9);
     assert_eq!(proxy.metric("ringway_rule_requests_total", &[("rule", "slow"), ("result", "passed")]), 4.0);
+    let waited = proxy.metric("ringway_rule_throttled_seconds_total", &[("rule", "slow")]);
+    assert!((4.0..6.0).contains(&waited), "{waited}");
 }
 
 #[test]
@@ -221,6 +223,50 @@ fn who_leaves_while_many_wait_leaves_nothing_for_the_others_to_wait_for() {
     drop(waiting);
     let left = took(|| proxy.settles("ringway_pool_in_flight", &[("pool", "site")], 0.0));
     assert!(left < 10.0, "{left} s");
+    let next = took(|| assert_eq!(proxy.get("/v1/y").body.len(), 4));
+    assert!(next < 10.0, "{next} s");
+}
+
+#[test]
+fn a_process_that_stops_waits_for_nobody_who_is_slowed_down_for_longer_than_it_may() {
+    let target = large();
+    let keys = "download = \"1KB/s\"\nupload = \"1KB/s\"\nkey = \"client-ip\"";
+    let text = slow(keys) + &config(&target, "[\"slow\"]", "");
+    let mut proxy = Setup::new(text).runtime("shutdown_timeout = \"1s\"").start();
+    let mut waiting: Vec<Client> = (0..20).map(|_| proxy.client()).collect();
+    for (place, client) in waiting.iter_mut().enumerate() {
+        match place % 2 {
+            0 => client.send(request("GET", "/v1/x", &[])),
+            _ => client.send(request("POST", "/v1/up", &["Content-Length: 50000"]) + &"y".repeat(50_000)),
+        }
+    }
+    target.wait_for(10);
+    proxy.signal(libc::SIGTERM);
+    let status = proxy.exit_within(Duration::from_secs(8));
+    assert!(status.is_some(), "it goes on");
+}
+
+#[test]
+fn a_stream_that_is_slowed_down_holds_up_no_other_of_its_connection() {
+    let target = large();
+    let keys = "download = \"1KB/s\"\nkey = \"client-ip\"";
+    let proxy = Setup::new(slow(keys) + &config(&target, "[\"slow\"]", "")).workers(1).start();
+    let mut frames = h2::Frames::to(&proxy.web());
+    let fields = |path| [(":method", "GET"), (":scheme", "http"), (":authority", "site.test"), (":path", path)];
+    for stream in (1..80).step_by(2) {
+        frames.send(h2::HEADERS, 5, stream, &h2::block(&fields("/v1/x"))).unwrap();
+    }
+    target.wait_for(40);
+    let other = took(|| {
+        frames.send(h2::HEADERS, 5, 101, &h2::block(&fields("/free"))).unwrap();
+        assert_eq!(frames.ending(101), h2::Ended::Answer { good: true });
+    });
+    assert!(other < 2.0, "{other} s");
+    for stream in (1..80).step_by(2) {
+        frames.send(h2::RST_STREAM, 0, stream, &8_u32.to_be_bytes()).unwrap();
+    }
+    let left = took(|| proxy.settles("ringway_pool_in_flight", &[("pool", "site")], 0.0));
+    assert!(left < 5.0, "{left} s");
     let next = took(|| assert_eq!(proxy.get("/v1/y").body.len(), 4));
     assert!(next < 10.0, "{next} s");
 }

@@ -119,7 +119,7 @@ fn one_more_than_may_be_under_way_is_refused_until_one_of_them_ends() {
 #[test]
 fn however_one_ends_the_next_one_comes_in() {
     type End = fn(&Proxy, &Target, &Gate);
-    let ends: [(&str, End); 8] = [
+    let ends: [(&str, End); 10] = [
         ("the client leaves before there is an answer", |proxy, target, _| {
             drop(asking(proxy, target, "/v1/mute", &[], 1));
         }),
@@ -152,6 +152,22 @@ fn however_one_ends_the_next_one_comes_in() {
             assert_eq!(client.response().status, 101);
             in_flight(proxy, 1.0);
             assert_eq!(proxy.get("/v1/x").status, 429, "for as long as it stands");
+        }),
+        ("a tunnel of HTTP/2 ends", |proxy, target, _| {
+            let mut frames = h2::Frames::to(&proxy.web());
+            let asked = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/v1/ws")];
+            let rest = [(":authority", "site.test"), ("sec-websocket-version", "13")];
+            frames.send(h2::HEADERS, 4, 1, &h2::block(&[&asked[..], &rest].concat())).unwrap();
+            while frames.next(PATIENCE).is_some_and(|(kind, ..)| kind != h2::HEADERS) {}
+            assert_eq!(target.requests(), 1);
+            in_flight(proxy, 1.0);
+            assert_eq!(proxy.get("/v1/x").status, 429, "for as long as it stands");
+        }),
+        ("a target does not grant a tunnel", |proxy, _, _| {
+            let mut client = proxy.client();
+            client.send(request("GET", "/v1/x", &WEBSOCKET));
+            assert_eq!(client.response().status, 200);
+            in_flight(proxy, 0.0);
         }),
         ("a stream of HTTP/2 is reset", |proxy, target, _| {
             let mut frames = h2::Frames::to(&proxy.web());
