@@ -31,6 +31,11 @@ impl Holds {
         self.0.get_or_insert_default().reins.push(rein);
     }
 
+    /// Lets go of all of it.
+    pub fn let_go(&mut self) {
+        self.0 = None;
+    }
+
     /// What slows it down, which is given away; nothing, if nothing does.
     #[inline]
     pub fn take_reins(&mut self) -> Vec<Rein> {

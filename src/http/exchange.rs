@@ -221,6 +221,8 @@ impl Exchange<'_> {
             },
         };
         if let Some(reply) = refused {
+            // It may be kept waiting for that answer for long, and is under way no more.
+            self.heads.who.holds.let_go();
             return self.answer_with_body_unread(reply, &incoming, received).await;
         }
         let reins = self.heads.who.holds.take_reins();

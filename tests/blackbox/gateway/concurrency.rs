@@ -209,6 +209,18 @@ fn what_a_later_rule_refuses_is_under_way_no_more() {
 }
 
 #[test]
+fn who_is_kept_waiting_for_a_refusal_takes_no_place_of_others() {
+    let target = Target::echo("a");
+    let pit = "[rules.pit]\ntype = \"tarpit\"\ndelay = \"20s\"\n";
+    let text = limit("max = 1\nkey = \"route\"") + pit + &config(&target, "[\"limit\", \"key\", \"pit\"]", "");
+    let proxy = Proxy::start(text);
+    let mut refused = proxy.client();
+    refused.send(request("GET", "/v1/x", &[]));
+    proxy.settles("ringway_tarpit_held", &[("rule", "pit")], 1.0);
+    assert_eq!(proxy.client().ask("GET", "/v1/x", &["X-Key: key-of-acme"]).status, 200);
+}
+
+#[test]
 fn what_is_refused_takes_nothing_of_a_rate() {
     let gate = shut();
     let target = target(&gate);
