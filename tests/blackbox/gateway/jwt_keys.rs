@@ -97,7 +97,7 @@ fn without_keys_nobody_is_let_in_until_the_issuer_is_back() {
     assert_eq!(proxy.client().ask("GET", "/v1/x", &[]).status, 401, "who has none is told so");
     assert_eq!(target.requests(), 0);
     eventually("the log has both", || proxy.out.all().len() >= 2);
-    let line = proxy.out.find(|line| line.contains("503")).unwrap();
+    let line = proxy.out.find(|line| line.contains("\"status\":503")).unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["reason"], &line["denied_by"]), (&"keys-away".into(), &"token".into()));
     assert_eq!(proxy.metric("ringway_refused_total", &[("reason", "unanswered")]), 1.0);
