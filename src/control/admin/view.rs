@@ -431,9 +431,16 @@ pub struct NewConsumer {
     /// What they belong to.
     pub groups: Vec<String>,
     /// Their keys, each as it is or as "sha256:" and the SHA-256 of it: kept as that alone, and never shown.
+    #[serde(deserialize_with = "keys")]
     pub keys: Vec<String>,
     /// What tells their certificates from others', as in the configuration.
     pub certificates: Vec<String>,
+}
+
+/// Keys of a consumer. What stands in their place and is none is not said again.
+fn keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    serde_json::from_value(value).map_err(|_| serde::de::Error::custom("`keys` has to be an array of strings"))
 }
 
 /// All that operators have overridden.

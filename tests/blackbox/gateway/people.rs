@@ -162,6 +162,8 @@ fn what_makes_no_sense_of_a_consumer_is_refused_and_changes_nothing() {
     for (name, body, status, what) in [
         ("ann", json!({"keys": ["short"]}), 422, "key 1: it is shorter than 8 bytes"),
         ("ann", json!({"keys": ["key-of-acme"]}), 422, "consumer `acme` has it as well"),
+        ("ann", json!({"keys": "key-of-ann"}), 422, "`keys` has to be an array of strings at line"),
+        ("ann", json!({"keys": ["key-of-ann", 7]}), 422, "`keys` has to be an array of strings at line"),
         ("ann", json!({"certificates": ["ann"]}), 422, "certificate `ann`: it begins with none of"),
         ("ann", json!({"groups": ["no group"]}), 422, "`no group` is no name"),
         ("ann", json!({"key": "key-of-ann"}), 422, "unknown field `key`"),
