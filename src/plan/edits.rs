@@ -75,6 +75,15 @@ impl Edits {
 }
 
 impl Edit {
+    /// Whether it copies headers that an answer had before it was edited.
+    pub fn copies(&self) -> bool {
+        match self {
+            Self::Set(_, template) | Self::Add(_, template) | Self::Append(_, template) => template.needs_answer(),
+            Self::Within(_, edits) => edits.iter().any(Self::copies),
+            _ => false,
+        }
+    }
+
     /// The header that it is about.
     pub(super) fn name(&self) -> &str {
         match self {

@@ -20,16 +20,24 @@ pub(super) fn apply(
     text: &mut Vec<u8>,
     folds: bool,
 ) -> Option<u16> {
-    let before: Vec<Field> = fields.clone();
+    let before = if edits.iter().any(Edit::copies) { fields.clone() } else { Vec::new() };
     let mut told = None;
     edit(edits, facts, &mut Head { fields, text, before: &before, folds }, &mut told);
     told
 }
 
 fn edit(edits: &[Edit], facts: &Facts<'_>, head: &mut Head<'_>, told: &mut Option<u16>) {
-    for edit in edits {
+    let mut rest = edits;
+    while let Some((edit, behind)) = rest.split_first() {
+        rest = behind;
         match edit {
-            Edit::Remove(name) => head.remove(name),
+            Edit::Remove(name) => {
+                // Most routes with rules remove several, one behind the other.
+                let run = behind.iter().take_while(|edit| matches!(edit, Edit::Remove(_))).count();
+                let (others, behind) = behind.split_at(run);
+                head.remove_all(name, others);
+                rest = behind;
+            }
             Edit::RemoveCookie(name) => head.remove_cookie(name),
             Edit::Rename(from, to) => head.rename(from, to),
             Edit::Set(name, template) => {
@@ -70,7 +78,7 @@ fn edit(edits: &[Edit], facts: &Facts<'_>, head: &mut Head<'_>, told: &mut Optio
 struct Head<'a> {
     fields: &'a mut Vec<Field>,
     text: &'a mut Vec<u8>,
-    /// The fields as they were before all edits.
+    /// The fields as they were before all edits, if one copies any.
     before: &'a [Field],
     folds: bool,
 }
@@ -78,6 +86,16 @@ struct Head<'a> {
 impl Head<'_> {
     fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|field| is_named(field.name.of(self.text), name, self.folds))
+    }
+
+    /// Removes those of a name, and of the names that edits remove.
+    fn remove_all(&mut self, name: &str, others: &[Edit]) {
+        let Self { fields, text, folds, .. } = self;
+        fields.retain(|field| {
+            let found = field.name.of(text);
+            let is_meant = |edit: &Edit| matches!(edit, Edit::Remove(name) if is_named(found, name, *folds));
+            !is_named(found, name, *folds) && !others.iter().any(is_meant)
+        });
     }
 
     fn remove(&mut self, name: &str) {
@@ -234,9 +252,13 @@ impl Head<'_> {
 }
 
 /// Whether a field's name is `name`; `folds`: or would be read as it by CGI.
+#[inline]
 fn is_named(field: &[u8], name: &str, folds: bool) -> bool {
     let name = name.as_bytes();
-    if !folds || field.len() != name.len() {
+    if field.len() != name.len() {
+        return false;
+    }
+    if !folds {
         return field.eq_ignore_ascii_case(name);
     }
     let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };

@@ -22,10 +22,10 @@ use super::head::{Field, Name, Span};
 use crate::plan::{Back, Edit, Edits};
 
 /// Changes the head of a request that has been written to `out`, and nothing else is there.
-#[cold]
 pub(super) fn written_request(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
-    let head = std::mem::take(out);
-    written(edits, facts, &head, true, out);
+    let mut text = Vec::with_capacity(out.len() + 512);
+    text.append(out);
+    written(edits, facts, text, true, out);
 }
 
 /// Changes the head of an answer that begins `out`.
@@ -33,7 +33,7 @@ pub(super) fn written_request(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u
 pub(super) fn written_answer(edits: &[Edit], facts: &Facts<'_>, out: &mut Vec<u8>) {
     let whole = std::mem::take(out);
     let head = memchr::memmem::find(&whole, b"\r\n\r\n").map_or(whole.len(), |end| end + 4);
-    written(edits, facts, &whole[..head], false, out);
+    written(edits, facts, whole[..head].to_vec(), false, out);
     out.extend_from_slice(&whole[head..]);
 }
 
@@ -64,11 +64,9 @@ pub(super) fn answer(exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>
     text
 }
 
-/// Appends to `out` what becomes of a head that we have written.
-fn written(edits: &[Edit], facts: &Facts<'_>, head: &[u8], folds: bool, out: &mut Vec<u8>) {
-    let mut text = Vec::with_capacity(head.len() + 512);
-    text.extend_from_slice(head);
-    let (start, mut fields) = lines(head);
+/// Appends to `out` what becomes of a head that we have written, which is all of `text`.
+fn written(edits: &[Edit], facts: &Facts<'_>, mut text: Vec<u8>, folds: bool, out: &mut Vec<u8>) {
+    let (start, mut fields) = lines(&text);
     apply::apply(edits, facts, &mut fields, &mut text, folds);
     out.reserve(text.len());
     out.extend_from_slice(start.of(&text));
@@ -83,9 +81,11 @@ fn written(edits: &[Edit], facts: &Facts<'_>, head: &[u8], folds: bool, out: &mu
 /// The first line of a head that we have written, with its end, and its fields.
 fn lines(head: &[u8]) -> (Span, Vec<Field>) {
     let mut fields = Vec::with_capacity(32);
-    let mut at = memchr::memmem::find(head, b"\r\n").map_or(head.len(), |end| end + 2);
+    // No value that we write holds a line feed.
+    let line = |at: usize| memchr::memchr(b'\n', &head[at..]);
+    let mut at = line(0).map_or(head.len(), |end| end + 1);
     let start = Span::new(0, at);
-    while let Some(length) = memchr::memmem::find(&head[at..], b"\r\n").filter(|&length| length > 0) {
+    while let Some(length) = line(at).and_then(|end| end.checked_sub(1)).filter(|&length| length > 0) {
         let line = &head[at..at + length];
         let colon = memchr::memchr(b':', line).unwrap_or(length);
         let value = line.get(colon + 1..).unwrap_or_default();

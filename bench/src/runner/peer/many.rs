@@ -13,7 +13,7 @@ const RULE: &str = "[rules.key]\ntype = \"api-key\"\n";
 pub fn many() -> String {
     let mut text = RULE.to_owned();
     for route in 0..ROUTES {
-        let _ = writeln!(text, "[routes.r{route}]\npaths = [\"/many/{route}/\"]\npool = \"site\"\nrules = [\"key\"]");
+        let _ = writeln!(text, "[routes.r{route}]\npaths = [\"/route-{route}/\"]\npool = \"site\"\nrules = [\"key\"]");
     }
     for consumer in 0..CONSUMERS {
         let _ = writeln!(text, "[consumers.c{consumer}]\nkeys = [\"bench-key-{consumer}\"]");
@@ -23,7 +23,7 @@ pub fn many() -> String {
 
 /// One route and one consumer, whose keys are in this file.
 pub fn alone() -> String {
-    let route = "[routes.all]\npaths = [\"/many/\"]\npool = \"site\"\nrules = [\"key\"]\n";
+    let route = "[routes.all]\npaths = [\"~^/route-[0-9]+/\"]\npool = \"site\"\nrules = [\"key\"]\n";
     format!("{RULE}{route}[consumers.all]\nkeys_file = \"{{{{dir}}}}/keys\"\n")
 }
 
