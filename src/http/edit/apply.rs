@@ -20,7 +20,8 @@ pub(super) fn apply(
     text: &mut Vec<u8>,
     folds: bool,
 ) -> Option<u16> {
-    let before = if edits.iter().any(Edit::copies) { fields.clone() } else { Vec::new() };
+    // What goes to targets copies nothing of answers.
+    let before = if !folds && edits.iter().any(Edit::copies) { fields.clone() } else { Vec::new() };
     let mut told = None;
     edit(edits, facts, &mut Head { fields, text, before: &before, folds }, &mut told);
     told

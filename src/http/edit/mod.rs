@@ -92,7 +92,9 @@ fn lines(head: &[u8]) -> (Span, Vec<Field>) {
         let blanks = value.len() - value.trim_ascii_start().len();
         let name = Span::new(at, at + colon);
         let value = Span::new((at + colon + 1 + blanks).min(at + length), at + length);
-        fields.push(Field { name, value, kind: Name::of(&line[..colon]) });
+        // Edits ask for no other kind, and what is written again has none.
+        let kind = if line[..colon].eq_ignore_ascii_case(b"cookie") { Name::Cookie } else { Name::Other };
+        fields.push(Field { name, value, kind });
         at += length + 2;
     }
     (start, fields)
