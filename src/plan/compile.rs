@@ -379,7 +379,7 @@ fn compile_route(
         None
     });
     let transforms = rules.transforms(route);
-    let edits = Edits::compile(route, told, rules.answer_edits(route), &transforms);
+    let edits = Edits::compile(route, told, rules.answer_edits(route), &transforms).map(|edits| rules.shared(edits));
     let asks: Vec<u64> = transforms.iter().map(|rule| rule.asks).collect();
     let cache = route
         .cache

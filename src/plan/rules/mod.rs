@@ -41,7 +41,7 @@ pub(super) use transform::{Transformed, bodies};
 
 use super::Plan;
 use super::compile::{fault, key_path};
-use super::edits::Edit;
+use super::edits::{Edit, Edits};
 use super::files::Files;
 use crate::config::Fault;
 use crate::config::model::{self, Config, RuleKind, RuleMode};
@@ -54,7 +54,8 @@ use crate::gateway::{
     Aftermath, Certificates, Chain, Consumer, Consumers, Cors, Door, Doorkeeper, Limit, Link, Meter, Place, Planned,
     Plans, RateLimit, Rule, Step, Strikes, Tarpit, Told, ToldOf,
 };
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// The rules that routes may have.
@@ -62,7 +63,14 @@ pub(super) struct Rules<'a> {
     known: HashMap<&'a str, Known>,
     /// What who has a plan is put to besides, and what they are told of that; `None`: there are no plans.
     plans: Option<(Arc<Plans>, Vec<ToldOf>)>,
+    /// The chains of routes so far, by the rules that these name: routes that name the same share one, so that it stays in the caches of the cores.
+    chains: RefCell<HashMap<Vec<String>, Option<Arc<Chain>>>>,
+    /// The last few different edits of routes, which are shared likewise.
+    edits: RefCell<VecDeque<Arc<Edits>>>,
 }
+
+/// Edits that are looked through for equal ones.
+const RECENT: usize = 16;
 
 struct Known {
     /// Its place among all rules.
@@ -252,7 +260,7 @@ impl<'a> Rules<'a> {
     }
 
     fn with(known: HashMap<&'a str, Known>, config: &'a Config) -> Self {
-        let rules = Self { known, plans: None };
+        let rules = Self { known, plans: None, chains: RefCell::default(), edits: RefCell::default() };
         if config.plans.is_empty() {
             return rules;
         }
@@ -324,10 +332,30 @@ impl<'a> Rules<'a> {
         if !faults.is_empty() {
             return Err(faults);
         }
+        if let Some(chain) = self.chains.borrow().get(&route.rules) {
+            return Ok(chain.clone());
+        }
         let steps = |known: &Known| known.link().map(Step::Link).into_iter().chain(known.limit().map(Step::Limit));
         let steps: Vec<Step> = self.on(route).flat_map(steps).collect();
         let plans = self.plans_of(route).map(|(plans, _)| plans.clone());
-        Ok((!steps.is_empty()).then(|| Arc::new(Chain::new(steps, plans))))
+        let chain = (!steps.is_empty()).then(|| Arc::new(Chain::new(steps, plans)));
+        self.chains.borrow_mut().insert(route.rules.clone(), chain.clone());
+        Ok(chain)
+    }
+
+    /// Those edits, or equal ones that another route has.
+    pub(super) fn shared(&self, edits: Arc<Edits>) -> Arc<Edits> {
+        let mut recent = self.edits.borrow_mut();
+        let is_same = |other: &&Arc<Edits>| {
+            let plain = edits.back.is_none() && other.back.is_none();
+            plain && other.request == edits.request && other.response == edits.response
+        };
+        if let Some(same) = recent.iter().find(is_same) {
+            return same.clone();
+        }
+        recent.truncate(RECENT - 1);
+        recent.push_front(edits.clone());
+        edits
     }
 
     /// The plans that a route's clients may have.
@@ -508,6 +536,22 @@ mod tests {
         let shown: Vec<String> = edits(&["key"]).iter().map(Edit::to_string).collect();
         assert_eq!(shown.len(), TOLD.len() + 3, "{shown:?}");
         assert!(shown.contains(&"set X-Consumer-Username: {consumer.name}".to_owned()), "{shown:?}");
+    }
+
+    #[test]
+    fn routes_with_the_same_rules_share_what_these_become() {
+        let rules = [("key".to_owned(), rule(RuleMode::Enforce)), ("other".to_owned(), rule(RuleMode::Enforce))];
+        let config = Config { rules: rules.into(), ..Config::default() };
+        let (files, mut faults) = (Files::default(), Vec::new());
+        let (rules, _) = Rules::compile(&config, &files, (None, Issuers::new(Vec::new())), &mut faults);
+        let of = |name: &str| {
+            let route = model::Route { rules: vec![name.to_owned()], ..model::Route::default() };
+            let edits = Edits::compile(&route, rules.edits(&route), Vec::new(), &[]).map(|edits| rules.shared(edits));
+            (rules.chain("r", &route).unwrap().unwrap(), edits.unwrap())
+        };
+        let (one, two, other) = (of("key"), of("key"), of("other"));
+        assert!(Arc::ptr_eq(&one.0, &two.0) && Arc::ptr_eq(&one.1, &two.1));
+        assert!(!Arc::ptr_eq(&one.0, &other.0));
     }
 
     fn rule(mode: RuleMode) -> model::Rule {
