@@ -22,17 +22,17 @@ impl Compile for model::Bandwidth {
         };
         let speeds = [self.download, self.upload].map(|rate| rate.map(speed));
         let Some(key) = &self.key else {
-            let except = Ranges::new(&self.except);
+            let except = Ranges::new(&self.counting.except);
             let reins = Arc::new(Reins::Each { ways: speeds });
             return Does::asked(Bandwidth { index: here.index, late: false, except, reins });
         };
-        let counting = Counting::of(key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
+        let counting = Counting::of(key, &self.counting, here);
         let Some(Counting { key, late, except, under }) = counting else { return Does::default() };
         let same = |kept: &&KeptFlow| kept.rule == here.name && kept.under == under;
         let before = here.before.and_then(|before| before.flows.iter().find(same));
         let ways = [0, 1].map(|way| {
             let before = before.and_then(|before| before.ways[way].as_ref());
-            speeds[way].map(|speed| Shared::new(speed, self.size, before))
+            speeds[way].map(|speed| Shared::new(speed, self.counting.size, before))
         });
         here.lasting.flows.push(KeptFlow { rule: here.name.to_owned(), under, ways: ways.clone() });
         let reins = Arc::new(Reins::Shared { key, ways });

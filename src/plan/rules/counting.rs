@@ -3,9 +3,8 @@
 use super::limit_key::count_key;
 use super::{Does, Here};
 use crate::config::limit_key::LimitKey;
-use crate::config::model::LimitHeaders;
+use crate::config::model::{self, LimitHeaders};
 use crate::gateway::{CountKey, Meter, Ranges, RateLimit, ToldOf};
-use ipnet::IpNet;
 use std::sync::Arc;
 
 /// Whom a rule counts, and by what.
@@ -19,10 +18,11 @@ pub(super) struct Counting {
 }
 
 impl Counting {
-    /// By the keys that a rule has for it; `prefixes` are bits that make a client, of IPv4 and of IPv6. `None`: it is at fault.
-    pub(super) fn of(key: &LimitKey, prefixes: [u8; 2], except: &[IpNet], here: &mut Here<'_>) -> Option<Self> {
+    /// By what a rule's table says of it. `None`: it is at fault.
+    pub(super) fn of(key: &LimitKey, of: &model::Counting, here: &mut Here<'_>) -> Option<Self> {
+        let prefixes = [of.ipv4_prefix, of.ipv6_prefix];
         let under = format!("{key} {}/{}", prefixes[0], prefixes[1]);
-        let (late, except) = (key.needs_identity(), Ranges::new(except));
+        let (late, except) = (key.needs_identity(), Ranges::new(&of.except));
         let key = count_key(key, prefixes).map_err(|why| here.fault(&["key"], why, None)).ok()?;
         Some(Self { key, late, except, under })
     }

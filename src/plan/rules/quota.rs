@@ -25,13 +25,13 @@ impl Compile for model::Quota {
                 return Does::default();
             }
         };
-        let counting = Counting::of(&self.key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
+        let counting = Counting::of(&self.key, &self.counting, here);
         let Some(mut counting) = counting else { return Does::default() };
         let zone = self.time_zone.as_deref().unwrap_or("UTC");
         let under = format!("{} in {zone} by {}", self.period.word(), std::mem::take(&mut counting.under));
         let same = |kept: &&KeptQuota| kept.rule == here.name && kept.under == under;
         let before = here.before.and_then(|before| before.quotas().iter().find(same));
-        let quota = Quota::new(self.limit, calendar, self.size, before.map(|kept| &kept.quota));
+        let quota = Quota::new(self.limit, calendar, self.counting.size, before.map(|kept| &kept.quota));
         if before.is_none_or(|before| !Arc::ptr_eq(before.quota.table(), quota.table())) {
             quota.table().set_seed(here.lasting.seed().load(Ordering::Relaxed));
         }

@@ -14,11 +14,11 @@ impl Compile for model::RateLimit {
             LimitAlgorithm::SlidingWindow => Allowance::window(rate.count(), rate.time()),
         };
         let allowance = allowance.map_err(|unfit| here.fault(&["rate"], unfit.to_string(), None));
-        let counting = Counting::of(&self.key, [self.ipv4_prefix, self.ipv6_prefix], &self.except, here);
+        let counting = Counting::of(&self.key, &self.counting, here);
         let (Ok(allowance), Some(counting)) = (allowance, counting) else { return Does::default() };
         let same = |counted: &&Counted| counted.rule == here.name && counted.under == counting.under;
         let before = here.previous.iter().find(same);
-        let limiter = Limiter::new(allowance, self.size, before.map(|counted| &counted.limiter));
+        let limiter = Limiter::new(allowance, self.counting.size, before.map(|counted| &counted.limiter));
         let mut policy = Vec::new();
         fields::write_policy(&mut policy, [(here.name, &allowance)]);
         counting.limit(Meter::Rate(limiter), policy, self.headers, here)

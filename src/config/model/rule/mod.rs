@@ -36,6 +36,7 @@ pub use cel::Cel;
 pub use combined::{AllOf, AnyOf};
 pub use concurrency::Concurrency;
 pub use cors::Cors;
+pub use counting::Counting;
 pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
 pub use groups::Groups;

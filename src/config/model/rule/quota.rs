@@ -1,17 +1,14 @@
 //! Rules of type quota.
 
 use super::LimitHeaders;
-use super::counting::{all_of_ipv4, client_ip, many, net_of_ipv6};
-use crate::config::formats::Network;
+use super::counting::{Counting, client_ip};
 use crate::config::limit_key::LimitKey;
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A rule of type quota: more requests than that in a period of the calendar get 429 until it is over. It counts for all workers and all
 /// routes that name it, and goes on counting when the process is started anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Quota {
     /// How many requests each key may make in a period.
     #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
@@ -23,22 +20,9 @@ pub struct Quota {
     /// What requests are counted by.
     #[serde(default = "client_ip")]
     pub key: LimitKey,
-    /// Addresses of clients that are not counted.
-    #[serde(default)]
-    #[schemars(with = "Vec<Network>")]
-    pub except: Vec<IpNet>,
-    /// Bits of an IPv4 address that make a client.
-    #[serde(default = "all_of_ipv4")]
-    #[schemars(range(min = 1, max = 32))]
-    pub ipv4_prefix: u8,
-    /// Bits of an IPv6 address that do.
-    #[serde(default = "net_of_ipv6")]
-    #[schemars(range(min = 1, max = 128))]
-    pub ipv6_prefix: u8,
-    /// Keys that there is room to count, of 28 bytes each; then the ones give way that have used the least.
-    #[serde(default = "many")]
-    #[schemars(range(min = 1_000, max = 100_000_000))]
-    pub size: usize,
+    /// Which clients, and how many.
+    #[serde(flatten)]
+    pub counting: Counting,
     /// What clients are told of it in answers.
     #[serde(default)]
     pub headers: LimitHeaders,

@@ -1,16 +1,13 @@
 //! Rules of type rate-limit.
 
-use super::counting::{all_of_ipv4, client_ip, many, net_of_ipv6};
-use crate::config::formats::Network;
+use super::counting::{Counting, client_ip};
 use crate::config::limit_key::LimitKey;
 use crate::config::rate::RequestRate;
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A rule of type rate-limit: more requests than that get 429. It counts for all workers and all routes that name it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// How many requests each key may make.
     pub rate: RequestRate,
@@ -23,22 +20,9 @@ pub struct RateLimit {
     /// How they are counted.
     #[serde(default)]
     pub algorithm: LimitAlgorithm,
-    /// Addresses of clients that are not counted.
-    #[serde(default)]
-    #[schemars(with = "Vec<Network>")]
-    pub except: Vec<IpNet>,
-    /// Bits of an IPv4 address that make a client.
-    #[serde(default = "all_of_ipv4")]
-    #[schemars(range(min = 1, max = 32))]
-    pub ipv4_prefix: u8,
-    /// Bits of an IPv6 address that do.
-    #[serde(default = "net_of_ipv6")]
-    #[schemars(range(min = 1, max = 128))]
-    pub ipv6_prefix: u8,
-    /// Keys that there is room to count, of 28 bytes each; then the ones give way that have the most of their allowance left.
-    #[serde(default = "many")]
-    #[schemars(range(min = 1_000, max = 100_000_000))]
-    pub size: usize,
+    /// Which clients, and how many.
+    #[serde(flatten)]
+    pub counting: Counting,
     /// What clients are told of it in answers.
     #[serde(default)]
     pub headers: LimitHeaders,
