@@ -87,8 +87,8 @@ fn an_early_refusal_of_an_upload_reaches_the_client_and_is_tried_nowhere_else() 
     let mut statuses = Vec::new();
     for _ in 0..2 {
         let mut client = proxy.client();
-        client.send("PUT / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 20000000\r\n\r\n");
         let before = refusing.requests() + good.requests();
+        client.send("PUT / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 20000000\r\n\r\n");
         client.send(vec![b'x'; 30_000]);
         eventually("it has begun", || refusing.requests() + good.requests() > before);
         if refusing.requests() > statuses.len() {
