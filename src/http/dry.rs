@@ -215,6 +215,7 @@ fn handshake(question: &Question<'_>) -> Option<Facts> {
         resumed: false,
         h2: question.multiplexed,
         identity: None,
+        shown: None,
         policy: 0,
         state: 0,
     })

@@ -297,6 +297,11 @@ impl Exchange<'_> {
         if let Some(unclear) = self.heads.unclear.take() {
             self.tell_unclear(unclear);
         }
+        let would_enter = |edge: &Edge| client.facts().is_none_or(|facts| edge.still_lets_in(facts));
+        if !listener.tls.as_deref().is_none_or(would_enter) {
+            self.keep_alive = false;
+            return Decision::Reply(Reply::refusal(421, Reason::ClientCertificate));
+        }
         if self.connection.is_banned(decided.client.ip()) {
             self.keep_alive = false;
             return Decision::Reply(Reply::refusal(403, Reason::Banned));

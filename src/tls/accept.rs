@@ -1,10 +1,12 @@
 //! The handshake with a client.
 
 use super::acme::PROTOCOL;
-use super::edge::Edge;
+use super::edge::{Edge, Served};
 use super::engine::Engine;
 use super::identity::{Identity, Unfit};
 use super::session::{Facts, LONGEST, Session, cipher, version};
+use super::shown::Shown;
+use super::trust::Trust;
 use crate::net::{Lease, Stream};
 use crate::observe::reason::Reason;
 use rustls::server::Acceptor;
@@ -71,9 +73,10 @@ impl Handshake<'_> {
     async fn run(&self) -> Result<Box<Session>, Refusal> {
         let Hello { name, challenge, mut incoming } = self.hello().await?;
         let policy = self.edge.policy_of(name.as_deref());
+        let served = self.edge.served();
         let config = match challenge {
             true => self.edge.spec().answers.as_ref().and_then(|answers| answers.session(name.as_deref())),
-            false => self.config(name.as_deref(), policy),
+            false => self.config(&served, name.as_deref(), policy),
         };
         let Some(config) = config else {
             self.say(alert(AlertDescription::UnrecognisedName)).await;
@@ -94,7 +97,7 @@ impl Handshake<'_> {
                     self.say(flight).await;
                     return Err(Refusal::Challenge);
                 }
-                let facts = facts(&engine, name, policy)?;
+                let facts = facts(&engine, name, policy, &served.asked[policy as usize])?;
                 let mut outgoing = Vec::new();
                 // What version 1.3 adds behind the handshake, tickets, goes out with the first answer.
                 match facts.version {
@@ -109,8 +112,7 @@ impl Handshake<'_> {
     }
 
     /// What a client gets that asks for `name` and goes by `policy`, if it gets anything.
-    fn config(&self, name: Option<&str>, policy: u32) -> Option<Arc<ServerConfig>> {
-        let served = self.edge.served();
+    fn config(&self, served: &Served, name: Option<&str>, policy: u32) -> Option<Arc<ServerConfig>> {
         let refused = match self.edge.spec().strict {
             true => !name.is_some_and(|name| served.store.knows(name)),
             // An authority is asked for the first certificate.
@@ -196,8 +198,9 @@ struct Hello {
 /// Room for what is received next.
 const MORE: usize = 2 << 10;
 
-fn facts(engine: &Engine, name: Option<Box<str>>, policy: u32) -> Result<Facts, Refusal> {
-    let certificate = engine.peer_certificates().and_then(<[_]>::first);
+fn facts(engine: &Engine, name: Option<Box<str>>, policy: u32, trust: &Trust) -> Result<Facts, Refusal> {
+    let chain = engine.peer_certificates();
+    let certificate = chain.and_then(<[_]>::first);
     let identity = certificate.map(Identity::read).transpose().map_err(|unfit| {
         let error = match unfit {
             Unfit::Expired => CertificateError::Expired,
@@ -205,6 +208,7 @@ fn facts(engine: &Engine, name: Option<Box<str>>, policy: u32) -> Result<Facts, 
         };
         Refusal::ClientCertificate(Error::InvalidCertificate(error))
     })?;
+    let shown = chain.zip(identity.as_deref()).map(|(chain, identity)| Shown::new(chain, identity.until, trust.digest));
     Ok(Facts {
         version: version(engine.protocol_version()),
         cipher: engine.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
@@ -212,6 +216,7 @@ fn facts(engine: &Engine, name: Option<Box<str>>, policy: u32) -> Result<Facts, 
         resumed: engine.is_resumed(),
         h2: engine.alpn_protocol() == Some(b"h2"),
         identity,
+        shown: shown.map(Box::new),
         policy,
         state: 0,
     })

@@ -67,6 +67,7 @@ pub async fn dial(
                 resumed: engine.is_resumed(),
                 h2: engine.alpn_protocol() == Some(b"h2"),
                 identity: None,
+                shown: None,
                 policy: 0,
                 state: served.state,
             };

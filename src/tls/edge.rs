@@ -4,6 +4,7 @@ use super::acme::Answers;
 use super::files::{Fault, Place};
 use super::policy::{Named, Policies, Policy};
 use super::session::Facts;
+use super::shown::Shown;
 use super::store::{Expiry, Source, Store};
 use super::tickets::{Ring, Rings, TicketSpec};
 use super::troubles::Troubles;
@@ -65,6 +66,8 @@ pub(super) struct Served {
     pub(super) store: Arc<Store>,
     /// In the order of [`Policies::trusts`].
     trusts: Vec<Trust>,
+    /// What is asked of clients by each policy.
+    pub(super) asked: Vec<Trust>,
 }
 
 /// What a look at the files gave.
@@ -166,6 +169,16 @@ impl Edge {
         self.policies.are_by_name() && self.policies.differs(host, name, self.policies.of(name))
     }
 
+    /// Whether a client with these `facts` of its handshake would be let in now: the certificate that it showed, if it showed one, has neither
+    /// ended since nor been revoked, and is of an authority that is trusted still.
+    #[inline]
+    pub fn still_lets_in(&self, facts: &Facts) -> bool {
+        let is_good = |shown: &Shown| {
+            self.served.load().asked.get(facts.policy as usize).is_some_and(|trust| shown.is_good(trust))
+        };
+        facts.shown.as_deref().is_none_or(is_good)
+    }
+
     /// What a handshake that asks for `name` wants of its client, if anything.
     pub fn demand(&self, name: Option<&str>) -> Option<Demand> {
         let policy = self.policies.all.get(self.policies.of(name) as usize)?;
@@ -210,12 +223,11 @@ impl Served {
     ) -> Result<Self, Fault> {
         let open = Trust::open();
         let by_spec: HashMap<&TrustSpec, &Trust> = policies.trusts.iter().map(|(spec, _)| spec).zip(&trusts).collect();
-        let config = |policy: &Policy| {
-            let trust = policy.trust.as_ref().map_or(&open, |spec| by_spec[spec]);
-            config(listener, policy, trust, provider, ring, &store).map(Arc::new)
-        };
-        let configs = policies.all.iter().map(config).collect::<Result<_, _>>()?;
-        Ok(Self { configs, store, trusts })
+        let asked = policies.all.iter().map(|policy| policy.trust.as_ref().map_or(&open, |spec| by_spec[spec]).clone());
+        let asked: Vec<Trust> = asked.collect();
+        let config = |(policy, trust)| config(listener, policy, trust, provider, ring, &store).map(Arc::new);
+        let configs = policies.all.iter().zip(&asked).map(config).collect::<Result<_, _>>()?;
+        Ok(Self { configs, store, trusts, asked })
     }
 }
 

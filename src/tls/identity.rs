@@ -20,6 +20,8 @@ pub struct Identity {
     pub lines: Box<[u8]>,
     /// Its common name, the last one if it has several.
     pub common_name: Option<Box<str>>,
+    /// When the certificate ends, in seconds of Unix time.
+    pub until: u64,
 }
 
 /// Why a certificate that was good for the handshake is not good enough.
@@ -46,7 +48,9 @@ impl Identity {
     pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Box<Self>, Unfit> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Unfit::Malformed)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        if u64::try_from(parsed.validity().not_after.timestamp()).is_ok_and(|end| now > end) {
+        // One that ended before 1970 has ended.
+        let until = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+        if now > until {
             return Err(Unfit::Expired);
         }
         let mut lines = String::new();
@@ -63,7 +67,11 @@ impl Identity {
         line(&mut lines, "X-Client-Cert-Fingerprint", &fingerprint);
         let common_name = parsed.subject().iter_common_name().last().and_then(|name| name.as_str().ok());
         let common_name = common_name.filter(|name| name.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-        Ok(Box::new(Self { lines: lines.into_bytes().into_boxed_slice(), common_name: common_name.map(Into::into) }))
+        Ok(Box::new(Self {
+            lines: lines.into_bytes().into_boxed_slice(),
+            common_name: common_name.map(Into::into),
+            until,
+        }))
     }
 }
 

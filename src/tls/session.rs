@@ -7,6 +7,7 @@
 use super::engine::Engine;
 use super::identity::Identity;
 use super::outbound::Purpose;
+use super::shown::Shown;
 use crate::net::{self, Lease, Stream};
 use crate::observe::access::Tls;
 use crate::observe::reason::Handshake;
@@ -49,6 +50,8 @@ pub struct Facts {
     pub h2: bool,
     /// Who the client's certificate says it is, if it showed one.
     pub identity: Option<Box<Identity>>,
+    /// That certificate.
+    pub shown: Option<Box<Shown>>,
     /// With a client: the position of the policy that the handshake went by, among those of the listener.
     pub policy: u32,
     /// With a target: the state of the files that it was verified by.

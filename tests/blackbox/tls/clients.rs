@@ -3,7 +3,8 @@
 use super::Edge;
 use crate::support::tls::{Authority, Kind, Made};
 use crate::support::toml::http_with;
-use crate::support::{Client, Target};
+use crate::support::{Client, Target, h2};
+use http::Method;
 use rustls::version::{TLS12, TLS13};
 
 /// The headers that tell of a client's certificate, and the standard's, as a client would forge them.
@@ -69,6 +70,46 @@ fn a_required_certificate_is_checked_and_told_to_the_target() {
     }
     proxy.settles("ringway_refused_total", &[("reason", "client-certificate")], 8.0);
     assert_eq!(target.requests(), 2);
+}
+
+#[test]
+fn a_certificate_that_is_revoked_opens_nothing_any_more_over_connections_that_are_open() {
+    let edge = Edge::new();
+    let clients = Authority::new("Clients");
+    edge.write("clients.pem", &clients.pem());
+    edge.write("revoked.pem", &clients.revokes(&[9]));
+    let folder = edge.setup.directory().to_owned();
+    let target = Target::echo("a");
+    let (proxy, authority) = edge.start(
+        &[&target],
+        &["site"],
+        "client_auth = { mode = \"optional\", ca = \"clients.pem\", crl = \"revoked.pem\" }",
+    );
+    let (ann, bob) = (clients.client("ann", 1), clients.client("bob", 2));
+    let dial = authority.dial();
+    let over_h1 = |made| dial.clone().showing(made).to(&proxy.web(), "site.test");
+    let over_h2 = |made| {
+        let config = dial.clone().showing(made).alpn(&["h2"]).config();
+        h2::Client::secure(config, &proxy.web(), "site.test")
+    };
+    let (mut stays, mut goes, mut shows_none) = (over_h1(&ann), over_h1(&bob), dial.to(&proxy.web(), "site.test"));
+    let (stays_h2, goes_h2) = (over_h2(&ann), over_h2(&bob));
+    let status = |client: &h2::Client| client.ask(h2::request(Method::GET, "/"), b"").unwrap().status.as_u16();
+    let asked = [stays.get("/").status, goes.get("/").status, shows_none.get("/").status];
+    assert_eq!((asked, status(&stays_h2), status(&goes_h2)), ([200; 3], 200, 200));
+
+    std::fs::write(folder.join("revoked.pem"), clients.revokes(&[9, 2])).unwrap();
+    proxy.signal(libc::SIGHUP);
+    proxy.settles("ringway_tls_certificate_changes_total", &[], 1.0);
+    let before = target.requests();
+    assert_eq!((goes.get("/").status, status(&goes_h2)), (421, 421));
+    assert!(!goes.alive());
+    assert_eq!(target.requests(), before);
+    // Over a new connection it does not come so far.
+    assert!(!dial.clone().showing(&bob).try_to(&proxy.web(), "site.test").is_ok_and(|mut client| client.alive()));
+    let asked = [stays.get("/").status, stays.get("/").status, shows_none.get("/").status];
+    assert_eq!((asked, status(&stays_h2), status(&stays_h2)), ([200; 3], 200, 200));
+    proxy.settles("ringway_refused_total", &[("reason", "client-certificate")], 3.0);
 }
 
 #[test]
