@@ -4,19 +4,23 @@
 
 mod cache;
 mod connection;
+mod consumer;
 mod explained;
+mod sticky;
 mod target;
 
 use crate::config::diff::Change;
-use crate::control::overrides::{Row, State, Until};
+use crate::control::overrides::{Row, Until};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::problem::Problem;
 pub use cache::{Cache, CacheRequests, NewPurge, Purged, PurgedCache, Tier};
 pub use connection::Connection;
+pub use consumer::{Consumer, NewConsumer};
 pub use explained::{Explained, NewExplanation};
-pub use target::{Agent, PatchTarget};
+pub use sticky::{Belonging, Forgot, Forgotten, Found, Noted, WhoseEntry};
+pub use target::{Agent, Check, Ejection, PatchTarget, Target, Weight};
 
 /// Part of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -219,148 +223,6 @@ pub struct Queue {
     pub queued: u64,
 }
 
-/// A target.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Target {
-    /// Its address, which is its name.
-    pub address: String,
-    /// Its part of the work beside the others'.
-    pub weight: Weight,
-    /// Whether it is used only while no target that is not a backup can be.
-    pub backup: bool,
-    /// What operators want of it.
-    pub state: State,
-    /// Whether its checks pass, and no agent says otherwise; true where there are none.
-    pub up: bool,
-    /// The last check; absent: there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<Check>,
-    /// What an agent says of it; absent: none is asked, or it has said nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Agent>,
-    /// The target that it is as healthy as: "pool/address"; absent: it follows none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follows: Option<String>,
-    /// Since live traffic has shown it to be unfit; absent: it is not ejected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ejected: Option<Ejection>,
-    /// The percentage of its own share that it takes in slow start; absent: all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slow_start: Option<u32>,
-    /// Tries in flight.
-    pub in_flight: u64,
-    /// Tries that may be, by what is in force now; absent: any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_in_flight: Option<u32>,
-    /// Tries since the start.
-    pub requests: u64,
-    /// Tries that failed since the start.
-    pub errors: u64,
-    /// "config", "discovery" where its pool's source has told of it, or "override" where an operator has changed anything of it.
-    pub origin: String,
-    /// Who belongs to it, in a pool that is sticky.
-    #[serde(default)]
-    pub sticky: Option<Belonging>,
-}
-
-/// The clients that belong to a target.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Belonging {
-    /// Their requests and connections since the start.
-    pub served: u64,
-    /// How many are noted in the table; null where there is none.
-    pub noted: Option<u64>,
-}
-
-/// The table in which the clients of a pool are noted.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Noted {
-    /// What they are noted under.
-    pub under: String,
-    /// The entries that there is room for.
-    pub size: usize,
-    /// The entries that there are.
-    pub entries: u64,
-    /// Entries that gave way to others before their time.
-    pub evictions: u64,
-    /// Where the client that was asked for belongs.
-    pub found: Option<Found>,
-}
-
-/// Where a client belongs.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Found {
-    /// The target.
-    pub target: String,
-    /// How long that is remembered if nothing is heard of it, in seconds.
-    pub left: u32,
-}
-
-/// One client among those that are noted.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WhoseEntry {
-    /// By its address.
-    pub client: Option<String>,
-    /// By what it tells: the value of its session.
-    pub value: Option<String>,
-}
-
-/// Which clients are to be forgotten: all without any of these.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Forgotten {
-    /// Those that belong to this target.
-    pub target: Option<String>,
-    /// The one at this address.
-    pub client: Option<String>,
-    /// The one that tells this.
-    pub value: Option<String>,
-}
-
-/// What was forgotten.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Forgot {
-    /// Entries that are gone.
-    pub entries: u64,
-}
-
-/// What a health check found.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Check {
-    /// How far it came and how it ended, in HAProxy's words: "L4OK", "L7STS", …
-    pub result: String,
-    /// The number that the target's protocol has for it: a status, an exit code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u32>,
-    /// In words.
-    pub detail: String,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
-    /// When it was over.
-    pub at: u64,
-}
-
-/// How a target is ejected.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Ejection {
-    /// "errors", "rate", "latency", or "trial": the request that tried it after its time has failed.
-    pub reason: String,
-    /// Which ejection in a row it is.
-    pub times: u32,
-    /// Seconds until a request tries it; 0: the next one may.
-    pub left: u64,
-}
-
-/// A target's weight.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Weight {
-    /// By the configuration, or as the target was added.
-    pub configured: u32,
-    /// As of now: 0 while it drains.
-    pub in_force: u32,
-}
-
 /// A certificate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
@@ -407,40 +269,6 @@ pub struct Ban {
     /// Seconds until it ends; absent: it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<u64>,
-}
-
-/// A consumer, without what they prove themselves with.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Consumer {
-    /// The name.
-    pub name: String,
-    /// What they belong to.
-    pub groups: Vec<String>,
-    /// What the SHA-256 of each of their keys begins with, those of a file of keys aside.
-    pub keys: Vec<String>,
-    /// What tells their certificates from others'.
-    pub certificates: Vec<String>,
-    /// Where they come from: "configuration", "file" or "api".
-    pub from: String,
-}
-
-/// What a consumer is to be.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewConsumer {
-    /// What they belong to.
-    pub groups: Vec<String>,
-    /// Their keys, each as it is or as "sha256:" and the SHA-256 of it: kept as that alone, and never shown.
-    #[serde(deserialize_with = "keys")]
-    pub keys: Vec<String>,
-    /// What tells their certificates from others', as in the configuration.
-    pub certificates: Vec<String>,
-}
-
-/// Keys of a consumer. What stands in their place and is none is not said again.
-fn keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let value = serde_json::Value::deserialize(from)?;
-    serde_json::from_value(value).map_err(|_| serde::de::Error::custom("`keys` has to be an array of strings"))
 }
 
 /// All that operators have overridden.
