@@ -6,7 +6,7 @@ use super::onward::{self, Onward};
 use super::passage::Passed;
 use super::request::Request;
 use crate::config::url::Url;
-use crate::http::dry::{self, Answer, Course, End, Question};
+use crate::http::dry::{self, Answer, Course, End, Judgement, Question, Says};
 use crate::plan::router::Standing;
 use crate::plan::{self, Plan};
 use serde::Serialize;
@@ -43,6 +43,10 @@ pub struct Explanation {
     pub routed: bool,
     /// All routes, in the order of their names; none where they are not looked at.
     pub routes: Vec<RouteSeen>,
+    /// Who asks, where rules find that out: a consumer, or whom a token is about.
+    pub consumer: Option<String>,
+    /// What rules say, in the order in which they are asked.
+    pub rules: Vec<RuleSeen>,
     /// "forward", "files", "respond", "redirect", "refuse", or "passthrough".
     pub outcome: &'static str,
     /// The status of an answer of Ringway's own.
@@ -67,6 +71,17 @@ pub struct Explanation {
     pub passthrough: Option<Passed>,
     /// What else is worth knowing, in sentences.
     pub notes: Vec<String>,
+}
+
+/// What a rule says of the request.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleSeen {
+    /// Its name.
+    pub name: String,
+    /// "passes", "refuses", "would refuse" (in shadow mode), or "asks" (somebody whom nobody asked here).
+    pub verdict: &'static str,
+    /// Why it is refused, as the access log says it.
+    pub word: Option<&'static str>,
 }
 
 /// A header.
@@ -125,6 +140,8 @@ impl Explanation {
             route: None,
             routed: false,
             routes: Vec::new(),
+            consumer: None,
+            rules: Vec::new(),
             outcome: "refuse",
             status: None,
             reason: None,
@@ -169,6 +186,8 @@ pub(super) fn tell(
         route: course.route.and_then(name),
         routed: reading.is_some_and(|reading| reading.standings.is_some()),
         routes: reading.map(|reading| routes(question, course.route, reading)).unwrap_or_default(),
+        consumer: course.consumer.clone(),
+        rules: course.rules.iter().filter_map(|said| rule(plan, said)).collect(),
         outcome: match answer {
             None if filed.is_some() => "files",
             None => "forward",
@@ -188,6 +207,17 @@ pub(super) fn tell(
         notes: notes::all(url, question, course),
         ..Explanation::of(request, &question.listener.name, listener_why)
     }
+}
+
+fn rule(plan: &Plan, said: &Judgement) -> Option<RuleSeen> {
+    let verdict = match said.verdict {
+        Says::Passes => "passes",
+        Says::Refuses => "refuses",
+        Says::WouldRefuse => "would refuse",
+        Says::Unasked => "asks",
+    };
+    let name = plan.shape.rules.get(said.rule)?.clone();
+    Some(RuleSeen { name, verdict, word: Some(said.word).filter(|word| !word.is_empty()) })
 }
 
 /// Bytes of a request as text; those beyond ASCII, which a head never has in a path, stay visible.

@@ -24,7 +24,7 @@ pub mod text;
 mod trial;
 
 pub use cached::Cached;
-pub use explanation::{Explanation, Header, Path, RouteSeen};
+pub use explanation::{Explanation, Header, Path, RouteSeen, RuleSeen};
 pub use files::Files;
 pub use onward::{Onward, Retries, Target, Timeouts};
 pub use passage::Passed;

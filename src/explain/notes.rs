@@ -118,14 +118,14 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
             }
         }
         Reason::Unauthenticated | Reason::Forbidden | Reason::Denied => {
-            let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
+            let name = course.denied_by().and_then(|rule| plan.shape.rules.get(rule));
             name.iter().for_each(|name| notes.push(format!("rule `{name}` refuses it")));
             if word == "no-certificate" {
                 notes.push("no certificate is shown here: who shows one of a consumer is let in".to_owned());
             }
         }
         Reason::Unanswered if word == "keys-away" => {
-            let name = course.denied_by.and_then(|rule| plan.shape.rules.get(rule));
+            let name = course.denied_by().and_then(|rule| plan.shape.rules.get(rule));
             name.iter().for_each(|name| {
                 notes.push(format!(
                     "a process that runs fetches the keys of rule `{name}`, which are not known here: `ringway explain --live` asks \

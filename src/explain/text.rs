@@ -1,7 +1,7 @@
 //! An explanation as a person reads it: the way of the request from the top, then the routes that did not take it, the
 //! nearest first.
 
-use super::explanation::{Explanation, RouteSeen};
+use super::explanation::{Explanation, RouteSeen, RuleSeen};
 use super::files::Files;
 use super::onward::{Onward, Queue, Retries, Target};
 use super::passage::Passed;
@@ -22,6 +22,7 @@ pub fn render(explanation: &Explanation, colour: bool) -> String {
     let mut page = Page { out: String::new(), colour };
     page.request(explanation);
     page.way(explanation);
+    page.rules(explanation);
     if let Some(files) = &explanation.files {
         page.files(files, explanation.forward.is_some());
     }
@@ -138,6 +139,27 @@ impl Page {
                 self.explained("route", Ink::Bold, "none", "it ends before routing");
             }
             (None, _) => self.explained("route", Ink::Bold, "none", ""),
+        }
+    }
+
+    fn rules(&mut self, explanation: &Explanation) {
+        let longest = explanation.rules.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
+        for (place, RuleSeen { name, verdict, word }) in explanation.rules.iter().enumerate() {
+            let (ink, told) = match *verdict {
+                "refuses" => (Ink::Red, "refuses"),
+                "would refuse" => (Ink::Red, "would refuse, but is in shadow mode"),
+                "asks" => (Ink::Bold, "would ask somebody, which is not done here"),
+                other => (Ink::Green, other),
+            };
+            let word = word.map_or(String::new(), |word| format!(": {word}"));
+            let name = self.ink(ink, &format!("{name:longest$}"));
+            self.row(
+                if place == 0 { "rules" } else { "" },
+                &format!("{name}  {}", self.ink(Ink::Dim, &format!("{told}{word}"))),
+            );
+        }
+        if let Some(consumer) = &explanation.consumer {
+            self.row("consumer", &shown(consumer));
         }
     }
 

@@ -146,6 +146,14 @@ impl Chain {
         })
     }
 
+    /// The place among all of the rule that asks something, by the position in the chain where that stops.
+    pub fn asking(&self, at: usize) -> Option<usize> {
+        match self.steps.get(at)? {
+            Put::One(link) => Some(link.index),
+            Put::Limits(_) | Put::OfPlans(_) => None,
+        }
+    }
+
     /// Whether a condition asks for the path, so that it matters which way targets read that.
     pub fn names_path(&self) -> bool {
         self.names_path

@@ -25,6 +25,7 @@ use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
 use crate::compress::Choice;
+use crate::gateway::Note;
 use crate::net::{Lease, Peer};
 use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
@@ -65,10 +66,55 @@ pub struct Course {
     pub reading: Option<Reading>,
     /// The route's position in the plan, if one takes it.
     pub route: Option<usize>,
-    /// The rule that refuses it, by its position in the plan's shape.
-    pub denied_by: Option<usize>,
+    /// What rules say of it, in the order in which they are asked: the last one may refuse it.
+    pub rules: Vec<Judgement>,
+    /// What the consumer is called that it comes from, or who is none, whom their token is about.
+    pub consumer: Option<String>,
     /// How it ends.
     pub end: End,
+}
+
+/// What a rule says of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement {
+    /// Its position in the plan's shape.
+    pub rule: usize,
+    /// What becomes of the request.
+    pub verdict: Says,
+    /// Why it is refused, as the log says it.
+    pub word: &'static str,
+}
+
+/// What becomes of a request by a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// It goes on.
+    Passes,
+    /// It does not.
+    Refuses,
+    /// It goes on, as the rule is in shadow mode.
+    WouldRefuse,
+    /// The rule would ask somebody, and that was not done.
+    Unasked,
+}
+
+impl Course {
+    /// The rule that refuses it, by its position in the plan's shape.
+    pub fn denied_by(&self) -> Option<usize> {
+        self.rules.last().filter(|last| last.verdict == Says::Refuses).map(|last| last.rule)
+    }
+}
+
+impl Judgement {
+    /// What was noted of a rule that has said something.
+    pub(super) fn of(note: &Note<'_>) -> Self {
+        let verdict = match (note.denial, note.shadow) {
+            (None, _) => Says::Passes,
+            (Some(_), false) => Says::Refuses,
+            (Some(_), true) => Says::WouldRefuse,
+        };
+        Self { rule: note.rule, verdict, word: note.denial.map_or("", |denial| denial.word) }
+    }
 }
 
 /// How a head was read.
@@ -169,7 +215,7 @@ pub fn run(question: &Question<'_>) -> Course {
         Ok(incoming) => incoming,
         Err(reject) => {
             let end = End::Answer(answer(question, &heads, &Reply::reject(reject)));
-            return Course { reading: None, route: None, denied_by: None, end };
+            return Course { reading: None, route: None, rules: Vec::new(), consumer: None, end };
         }
     };
     let options = Arc::new(Respond::options());
@@ -187,13 +233,14 @@ pub fn run(question: &Question<'_>) -> Course {
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =
         decide::decide(&setting, &mut heads, text, incoming.final_hop, is_misdirected);
+    let mut said = Vec::new();
     let refused = route.map(|route| &plan.routes[route]).and_then(|route| {
         let rules = route.rules.as_deref()?;
         let Heads { request, path, who, .. } = &mut heads;
         let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
-        rules::would(rules, (route, client.ip()), sent, who).err()
+        rules::would(rules, (route, client.ip()), sent, who, |judgement| said.push(judgement)).err()
     });
-    let denied_by = refused.as_ref().map(|refused| refused.rule);
+    let consumer = heads.who.name().map(str::to_owned);
     let end = match decision {
         Decision::Preflight(reply, ..) => End::Answer(answer(question, &heads, &reply)),
         _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
@@ -202,7 +249,7 @@ pub fn run(question: &Question<'_>) -> Course {
         Decision::Files(site, path) => of_files(question, &heads, site, path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
-    Course { reading: Some(reading), route, denied_by, end }
+    Course { reading: Some(reading), route, rules: said, consumer, end }
 }
 
 /// What a handshake would have agreed on; of it the name is known alone.

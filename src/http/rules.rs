@@ -5,6 +5,7 @@
 //! while the request waits, a bounded number of times.
 
 use super::decide::raw_path;
+use super::dry::{Judgement, Says};
 use super::exchange::Exchange;
 use super::head::{Field, RequestHead};
 use super::reply::Reply;
@@ -142,7 +143,7 @@ fn readings(chain: &Chain, allowed: Forms, sent: &Sent<'_>) -> Vec<Reading> {
     all
 }
 
-/// Asks the rules of a route without counting, and nobody else: a rule that would ask lets through.
+/// Asks the rules of a route without counting, and nobody else: a rule that would ask lets through. `tell` hears what each says.
 ///
 /// # Errors
 /// The first that refuses.
@@ -151,6 +152,7 @@ pub(super) fn would(
     (route, client): (&plan::Route, IpAddr),
     sent: Sent<'_>,
     who: &mut Who,
+    mut tell: impl FnMut(Judgement),
 ) -> Result<(), Refused> {
     let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
     let (request, readings) = (&sent, &readings(chain, route.allowed, &sent));
@@ -158,10 +160,20 @@ pub(super) fn would(
     let asked = Asked { client, route, request, now, clock, tokens: &tokens, readings, answers: &[], dry: true };
     let mut from = 0;
     loop {
-        match chain.decide(from, &asked, who, |_| {}) {
+        let decided = chain.decide(from, &asked, who, |note| {
+            // That a condition is unclear says nothing yet.
+            if note.unclear.is_none() {
+                tell(Judgement::of(&note));
+            }
+        });
+        match decided {
             Ok(()) => return Ok(()),
             Err(Stop::Refused(refused)) => return Err(refused),
-            Err(Stop::Asks(at, _)) => from = at + 1,
+            Err(Stop::Asks(at, _)) => {
+                let unasked = |rule| Judgement { rule, verdict: Says::Unasked, word: "" };
+                chain.asking(at).map(unasked).into_iter().for_each(&mut tell);
+                from = at + 1;
+            }
         }
     }
 }

@@ -263,6 +263,17 @@ fn what_would_become_of_a_request_is_explained_with_its_rules() {
     assert!(refused.contains("403") && refused.contains("rule `gold` refuses it"), "{refused}");
     let passed = explain(&["-H", "X-Key: key-of-acme"]);
     assert!(passed.contains("+ X-Consumer-Username: acme") && passed.contains("- X-Key: "), "{passed}");
+    let line =
+        |text: &str, part: &str| text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == part);
+    assert!(
+        line(&passed, "rules key passes") && line(&passed, "gold passes") && line(&passed, "consumer acme"),
+        "{passed}"
+    );
+    assert!(line(&refused, "rules key passes") && line(&refused, "consumer other"), "{refused}");
+    assert!(refused.lines().any(|line| line.trim_start().starts_with("gold  refuses: ")), "{refused}");
+    let (_, json, _) = ringway(&["explain", "-c", &file, "--json", "http://127.0.0.1:8080/v1/x"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["rules"], serde_json::json!([{ "name": "key", "verdict": "refuses", "word": "no-key" }]));
 }
 
 #[test]
