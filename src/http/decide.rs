@@ -34,18 +34,18 @@ pub(super) struct Setting<'a> {
 }
 
 /// What is to be done with a request, and for whom.
-pub(super) struct Decided {
+pub(super) struct Decided<'a> {
     /// Who asks: the peer, or whom a trusted proxy names.
     pub(super) client: SocketAddr,
     /// The route's position in the plan, if one takes it.
     pub(super) route: Option<usize>,
-    pub(super) decision: Decision,
+    pub(super) decision: Decision<'a>,
 }
 
 /// What is to be done with a request.
-pub(super) enum Decision {
-    Forward(Arc<Forward>, Path),
-    Files(Arc<Site>, Path),
+pub(super) enum Decision<'a> {
+    Forward(&'a Arc<Forward>, Path),
+    Files(&'a Arc<Site>, Path),
     Reply(Reply),
     /// What a browser that asks beforehand is answered, by which rule, and whether it may do what it asks for.
     Preflight(Reply, usize, bool),
@@ -54,13 +54,13 @@ pub(super) enum Decision {
 /// Finds what the plan says about the request in `heads`, whose bytes are `text`. `final_hop` as the codec read it;
 /// `is_misdirected` says whether the handshake was for another host, and is asked where TLS ended here.
 #[inline]
-pub(super) fn decide(
-    setting: &Setting<'_>,
+pub(super) fn decide<'a>(
+    setting: &Setting<'a>,
     heads: &mut Heads,
     text: &[u8],
     final_hop: bool,
     is_misdirected: impl FnOnce(&Edge, &[u8]) -> bool,
-) -> Decided {
+) -> Decided<'a> {
     let Setting { routes, listener, http, session, options, peer, leaving } = *setting;
     let Heads { request, path, spare, hosts, unclear, .. } = heads;
     let client = request::client_address(http, peer, request, text);
@@ -107,7 +107,7 @@ pub(super) fn decide(
     let path = Path { plain: verdict == Verdict::Plain, send: admitted.forward };
     let Some(&route) = admitted.found.and_then(|found| http.routes.get(found.route)) else {
         return here(match &http.fallback {
-            Some(forward) => Decision::Forward(forward.clone(), path),
+            Some(forward) => Decision::Forward(forward, path),
             None => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
         });
     };
@@ -119,8 +119,8 @@ pub(super) fn decide(
         return Decided { client, route: Some(route), decision: Decision::Reply(reply) };
     }
     let decision = match &found.action {
-        Action::Forward(forward) => Decision::Forward(forward.clone(), path),
-        Action::Files(site) => Decision::Files(site.clone(), path),
+        Action::Forward(forward) => Decision::Forward(forward, path),
+        Action::Files(site) => Decision::Files(site, path),
         Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),
         // It is on no router.
         Action::Pass(_) => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),
@@ -132,13 +132,13 @@ pub(super) fn decide(
 /// What becomes of a request by which a browser asks beforehand (CORS preflight), if a route says whose scripts may read its
 /// answers: it goes by the method that is asked for, and no rule but that one is asked.
 #[cold]
-fn beforehand(
-    setting: &Setting<'_>,
+fn beforehand<'a>(
+    setting: &Setting<'a>,
     view: &View<'_>,
     verdict: Verdict,
     spare: &mut Vec<u8>,
     client: SocketAddr,
-) -> Option<Decided> {
+) -> Option<Decided<'a>> {
     let View { head, text, .. } = *view;
     let only = |name: &'static [u8]| {
         let mut values = head.values(text, name);

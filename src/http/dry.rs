@@ -245,8 +245,8 @@ pub fn run(question: &Question<'_>) -> Course {
         Decision::Preflight(reply, ..) => End::Answer(answer(question, &heads, &reply)),
         _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
-        Decision::Forward(rule, path) => onward(question, &heads, rule, path, &incoming, (client, route)),
-        Decision::Files(site, path) => of_files(question, &heads, site, path, &incoming, (client, route)),
+        Decision::Forward(rule, path) => onward(question, &heads, rule.clone(), path, &incoming, (client, route)),
+        Decision::Files(site, path) => of_files(question, &heads, site.clone(), path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, rules: said, consumer, end }

@@ -39,7 +39,7 @@ macro_rules! carry_out {
                 return $exchange.answer_with_body_unread(reply, $incoming, $received).await;
             }
             Decision::Files(site, path) => {
-                match Box::pin(files::serve($exchange, &site, path, $incoming, $received)).await {
+                match Box::pin(files::serve($exchange, site, path, $incoming, $received)).await {
                     Served::Here(next) => return next,
                     Served::Elsewhere(forward, received) => (forward, path, received),
                 }
@@ -52,14 +52,14 @@ macro_rules! carry_out {
             heads.request.fields.retain(|field| !is_part(field.name.of(text)));
         }
         match &forward.cache {
-            None => forward::forward($exchange, &forward, path, $incoming, received).await,
-            Some(caching) => match cached::quick($exchange, &forward, caching, path, $incoming) {
+            None => forward::forward($exchange, forward, path, $incoming, received).await,
+            Some(caching) => match cached::quick($exchange, forward, caching, path, $incoming) {
                 Quick::Answer(out) => {
                     $exchange.send_whole(out).await;
                     $exchange.after(false, received).await
                 }
                 Quick::Later(plain) => {
-                    Box::pin(cached::serve($exchange, &forward, caching, path, $incoming, received, plain)).await
+                    Box::pin(cached::serve($exchange, forward, caching, path, $incoming, received, plain)).await
                 }
             },
         }
@@ -171,7 +171,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
     /// What comes after it, of which [`Exchange::drive`] has left this.
     pub(super) fn end(&mut self, next: Option<Lease>) -> After {
         if let Some(mut switched) = self.switched.take() {
@@ -235,7 +235,7 @@ impl Exchange<'_> {
     /// Carries out what was decided.
     pub(super) async fn carry_out(
         &mut self,
-        decision: Decision,
+        decision: Decision<'_>,
         incoming: &Incoming,
         received: Lease,
     ) -> Option<Lease> {
@@ -285,7 +285,7 @@ impl Exchange<'_> {
     }
 
     /// Finds what the plan says about this request.
-    fn decide(&mut self, incoming: &Incoming) -> Decision {
+    fn decide(&mut self, incoming: &Incoming) -> Decision<'a> {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
         let leaving = self.connection.is_leaving();
         let session = client.facts();

@@ -86,7 +86,7 @@ impl Exchange<'_> {
     pub(super) async fn carry_out_slowly(
         &mut self,
         reins: Vec<Rein>,
-        decision: Decision,
+        decision: Decision<'_>,
         incoming: &Incoming,
         received: Lease,
     ) -> Option<Lease> {

@@ -1,5 +1,6 @@
 //! From the configuration to the plan.
 
+use super::alike::Alike;
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
@@ -82,9 +83,16 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let (rules, lasting) = Rules::compile(config, &files, (previous, issuers), &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
+    let forwards = Alike::default();
     for (name, route) in &config.routes {
-        let compiled =
-            compile_route((name, route), &rules, &config.limits, (&pool_index, &pools, &caches), workers, previous);
+        let compiled = compile_route(
+            (name, route),
+            &rules,
+            &config.limits,
+            (&pool_index, &pools, &caches),
+            (workers, previous),
+            &forwards,
+        );
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((mut route, mut condition)) => {
                 if let Some(when) = &mut condition.when {
@@ -363,8 +371,8 @@ fn compile_route(
     rules: &Rules<'_>,
     limits: &model::Limits,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
-    workers: usize,
-    previous: Option<&Plan>,
+    (workers, previous): (usize, Option<&Plan>),
+    forwards: &Alike<Forward>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
     let conditions = Conditions::compile(route).map_err(|found| {
@@ -399,36 +407,39 @@ fn compile_route(
             }
         },
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
-            Some(&pool) => Some(Action::Forward(Arc::new(Forward {
-                pool,
-                strip_prefix: route.strip_prefix.clone(),
-                host: match &route.host {
-                    model::HostPolicy::Client => Host::Client,
-                    model::HostPolicy::Target => Host::Target,
-                    model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
-                },
-                retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
-                hedge: route.hedge.map(|hedge| hedge.after.0),
-                priority_class: route.priority_class,
-                edits: edits.clone(),
-                rewrite: Rewrite::compile(
-                    route,
-                    transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
-                    secret,
-                ),
-                method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
-                bodies: bodies(&transforms),
-                buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                buffer_disk: route.buffer.disk.map(|size| size.0),
-                scheme: route.rewrite.scheme.map(|scheme| match scheme {
-                    model::RewriteScheme::Http => "http",
-                    model::RewriteScheme::Https => "https",
+            Some(&pool) => Some(Action::Forward(forwards.shared(
+                Arc::new(Forward {
+                    pool,
+                    strip_prefix: route.strip_prefix.clone(),
+                    host: match &route.host {
+                        model::HostPolicy::Client => Host::Client,
+                        model::HostPolicy::Target => Host::Target,
+                        model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
+                    },
+                    retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
+                    hedge: route.hedge.map(|hedge| hedge.after.0),
+                    priority_class: route.priority_class,
+                    edits: edits.clone(),
+                    rewrite: Rewrite::compile(
+                        route,
+                        transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
+                        secret,
+                    ),
+                    method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
+                    bodies: bodies(&transforms),
+                    buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                    buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                    buffer_disk: route.buffer.disk.map(|size| size.0),
+                    scheme: route.rewrite.scheme.map(|scheme| match scheme {
+                        model::RewriteScheme::Http => "http",
+                        model::RewriteScheme::Https => "https",
+                    }),
+                    request_body: request_body(route, rules.body(route), limits),
+                    cache,
+                    compress: Compress::compile(&route.compress),
                 }),
-                request_body: request_body(route, rules.body(route), limits),
-                cache,
-                compress: Compress::compile(&route.compress),
-            }))),
+                Forward::is_like,
+            ))),
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
                 None
@@ -539,7 +550,7 @@ fn compile_listener(
                 .keys()
                 .zip(conditions)
                 .enumerate()
-                .filter(|(i, _)| routes.contains(i))
+                .filter(|(i, _)| routes.binary_search(i).is_ok())
                 .map(|(_, (name, conditions))| (name.clone(), conditions.clone()))
                 .collect();
             let router = Router::new(named).map_err(|ties| {

@@ -5,6 +5,7 @@
 //!
 //! May depend on `config`, `gateway`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
 
+mod alike;
 mod cache;
 mod compile;
 mod compress;
@@ -541,6 +542,28 @@ impl Forward {
     /// Whether rules edit the bodies of its answers.
     pub fn edits_answers(&self) -> bool {
         self.bodies.as_ref().is_some_and(|bodies| !bodies.response.is_empty())
+    }
+
+    /// Whether another does the same, where that can be told.
+    fn is_like(&self, other: &Self) -> bool {
+        let Self { pool, strip_prefix, host, retry, hedge, priority_class, edits, rewrite, method, bodies, .. } = self;
+        let Self { scheme, buffer_request, buffer_response, buffer_disk, request_body, cache, compress, .. } = self;
+        let is_plain = rewrite.is_none() && bodies.is_none() && cache.is_none() && compress.is_none();
+        let is_other_plain =
+            other.rewrite.is_none() && other.bodies.is_none() && other.cache.is_none() && other.compress.is_none();
+        let same_edits = match (edits, &other.edits) {
+            (None, None) => true,
+            (Some(edits), Some(other)) => Arc::ptr_eq(edits, other),
+            _ => false,
+        };
+        is_plain
+            && is_other_plain
+            && same_edits
+            && retry.is_like(&other.retry)
+            && (pool, strip_prefix, host, hedge) == (&other.pool, &other.strip_prefix, &other.host, &other.hedge)
+            && (priority_class, method, scheme) == (&other.priority_class, &other.method, &other.scheme)
+            && (buffer_request, buffer_response) == (&other.buffer_request, &other.buffer_response)
+            && (buffer_disk, request_body) == (&other.buffer_disk, &other.request_body)
     }
 
     /// To `pool`, with the defaults of a route.

@@ -58,6 +58,14 @@ impl Conditions {
 }
 
 impl Retry {
+    /// Whether requests are tried again by the same rules, and by no budget of their route's own.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let Self { attempts, on, methods, per_try, backoff, budget, body } = self;
+        let alike =
+            (attempts, per_try, backoff, body) == (&other.attempts, &other.per_try, &other.backoff, &other.body);
+        alike && *on == other.on && *methods == other.methods && budget.is_none() && other.budget.is_none()
+    }
+
     /// As a route says, whose requests `workers` take. What `before` saved up is kept if its share is the same.
     pub(super) fn new(model: &model::Retry, workers: usize, before: Option<&Retry>) -> Self {
         let has = |on: RetryOn| model.on.contains(&on);

@@ -33,28 +33,28 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What became of a request for a file.
-pub(super) enum Served {
+pub(super) enum Served<'a> {
     /// It was answered; what was received beyond it, if the client's connection goes on.
     Here(Option<Lease>),
     /// There is no such file, and it goes to a pool.
-    Elsewhere(Arc<Forward>, Lease),
+    Elsewhere(&'a Arc<Forward>, Lease),
 }
 
 /// Answers a request for a file of `site`; `received` came behind its head.
-pub(super) async fn serve(
+pub(super) async fn serve<'a>(
     exchange: &mut Exchange<'_>,
-    site: &Site,
+    site: &'a Site,
     path: Path,
     incoming: &Incoming,
     received: Lease,
-) -> Served {
+) -> Served<'a> {
     let is_read = matches!(exchange.heads.request.method, Method::Get | Method::Head);
     let lost = if is_read { find(exchange, site, path).await } else { Err(Lost::Missing) };
     let reply = match (lost, &site.otherwise) {
         (Ok(found), _) => {
             return Served::Here(send(exchange, site, &found, incoming, received).await);
         }
-        (Err(Lost::Missing), Some(forward)) => return Served::Elsewhere(forward.clone(), received),
+        (Err(Lost::Missing), Some(forward)) => return Served::Elsewhere(forward, received),
         (Err(Lost::Missing), None) if !is_read => Reply::refusal(405, Reason::Method),
         (Err(Lost::Missing), None) => Reply::refusal(404, Reason::NoFile),
         (Err(Lost::Slash), _) => {

@@ -40,6 +40,7 @@ pub use transform::BodyEdit;
 pub(super) use transform::{Transformed, bodies};
 
 use super::Plan;
+use super::alike::Alike;
 use super::compile::{fault, key_path};
 use super::edits::{Edit, Edits};
 use super::files::Files;
@@ -55,7 +56,7 @@ use crate::gateway::{
     Plans, RateLimit, Rule, Step, Strikes, Tarpit, Told, ToldOf,
 };
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The rules that routes may have.
@@ -66,11 +67,8 @@ pub(super) struct Rules<'a> {
     /// The chains of routes so far, by the rules that these name: routes that name the same share one, so that it stays in the caches of the cores.
     chains: RefCell<HashMap<Vec<String>, Option<Arc<Chain>>>>,
     /// The last few different edits of routes, which are shared likewise.
-    edits: RefCell<VecDeque<Arc<Edits>>>,
+    edits: Alike<Edits>,
 }
-
-/// Edits that are looked through for equal ones.
-const RECENT: usize = 16;
 
 struct Known {
     /// Its place among all rules.
@@ -260,7 +258,7 @@ impl<'a> Rules<'a> {
     }
 
     fn with(known: HashMap<&'a str, Known>, config: &'a Config) -> Self {
-        let rules = Self { known, plans: None, chains: RefCell::default(), edits: RefCell::default() };
+        let rules = Self { known, plans: None, chains: RefCell::default(), edits: Alike::default() };
         if config.plans.is_empty() {
             return rules;
         }
@@ -345,17 +343,10 @@ impl<'a> Rules<'a> {
 
     /// Those edits, or equal ones that another route has.
     pub(super) fn shared(&self, edits: Arc<Edits>) -> Arc<Edits> {
-        let mut recent = self.edits.borrow_mut();
-        let is_same = |other: &&Arc<Edits>| {
-            let plain = edits.back.is_none() && other.back.is_none();
-            plain && other.request == edits.request && other.response == edits.response
-        };
-        if let Some(same) = recent.iter().find(is_same) {
-            return same.clone();
-        }
-        recent.truncate(RECENT - 1);
-        recent.push_front(edits.clone());
-        edits
+        self.edits.shared(edits, |one, other| {
+            let plain = one.back.is_none() && other.back.is_none();
+            plain && one.request == other.request && one.response == other.response
+        })
     }
 
     /// The plans that a route's clients may have.
