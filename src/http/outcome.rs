@@ -38,7 +38,8 @@ pub(super) struct Context<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) listener: &'a str,
-    pub(super) route: &'a str,
+    /// Where it stands: it is read by who tells it alone.
+    pub(super) route: &'a String,
     pub(super) pool: &'a str,
 }
 

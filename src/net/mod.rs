@@ -12,6 +12,7 @@
 //!
 //! May depend on nothing else in the crate.
 
+mod ahead;
 mod call;
 mod clock;
 mod connect;
@@ -38,6 +39,7 @@ mod thread;
 mod timer;
 mod watch;
 
+pub use ahead::fetch_ahead;
 pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
 pub use connect::{Prepared, connect};
