@@ -234,7 +234,7 @@ impl Default for Upgrade {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Where metrics, probes and the API are served over TCP. Without `token_file` a loopback address, and read only.
@@ -247,6 +247,14 @@ pub struct Admin {
     /// bytes, readable by nobody else; taken up when it changes.
     #[schemars(with = "Option<FilePath>")]
     pub token_file: Option<PathBuf>,
+    /// Whether the page for browsers is served, at `/dashboard/`, and what it draws is measured.
+    pub dashboard: bool,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: None, socket: None, token_file: None, dashboard: true }
+    }
 }
 
 /// `[limits]`

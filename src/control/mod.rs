@@ -16,6 +16,7 @@ mod checks;
 pub mod command;
 mod consumers;
 mod crew;
+mod dashboard;
 pub mod discovery;
 mod edits;
 mod egress;

@@ -22,6 +22,7 @@ mod compression;
 mod config;
 mod config_tests;
 mod counts;
+mod dashboard;
 mod discovery;
 mod drivers;
 mod edits;

@@ -13,6 +13,7 @@ pub mod load;
 pub mod nameserver;
 pub mod network;
 pub mod ocsp;
+pub mod page;
 pub mod pebble;
 pub mod provider;
 pub mod proxy;

@@ -22,8 +22,14 @@ pub struct Browser {
 }
 
 fn packages() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm");
-    assert!(folder.join("node_modules/oidc-provider").exists(), "oidc-provider is missing: run ./scripts/test once");
+    package("oidc-provider");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm")
+}
+
+/// The folder of an npm package, which is there.
+pub fn package(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm/node_modules").join(name);
+    assert!(folder.exists(), "{name} is missing: run ./scripts/test once");
     folder
 }
 

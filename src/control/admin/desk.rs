@@ -2,12 +2,13 @@
 
 use super::operations::OPERATIONS;
 use super::problem::Problem;
-use super::{guard, openapi, probes};
+use super::{guard, openapi, probes, safe};
 use crate::control::command::Commands;
+use crate::control::dashboard;
 use crate::control::report::Report;
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_response};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -39,9 +40,12 @@ impl Desk {
         let api = api.route("/openapi.json", axum::routing::get(openapi::show)).with_state(desk.clone());
         let nothing = || async { Problem::not_found("there is nothing here: /openapi.json says what there is") };
         let other = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is for other methods, see Allow") };
-        api.merge(probes::router(desk.report.clone()))
-            .fallback(nothing)
+        let api = api.merge(probes::router(desk.report.clone()));
+        let is_shown = desk.report.present().plan.config.admin.as_ref().is_some_and(|admin| admin.dashboard);
+        let all = if is_shown { api.merge(dashboard::router()) } else { api };
+        all.fallback(nothing)
             .method_not_allowed_fallback(other)
             .layer(from_fn(guard::all))
+            .layer(map_response(safe::all))
     }
 }

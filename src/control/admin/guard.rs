@@ -2,11 +2,14 @@
 //!
 //! A Unix socket lets in its user alone, who may do everything. Over TCP, changes need the token; an address that other hosts can
 //! reach asks for it always, but for the two probes. A browser on this host that was led here by another site gets nothing: by
-//! another site's name (DNS rebinding) Host is not ours, and what changes something is refused when another site asks for it.
+//! another site's name (DNS rebinding) Host is not ours, and what changes something is refused when another site asks for it. Who
+//! is signed in ([`session`]) counts as who shows the token.
 
 use super::problem::Problem;
+use super::session;
 use super::token::Token;
 use crate::control::command::Asker;
+use crate::control::dashboard;
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
@@ -69,7 +72,10 @@ fn admit(request: &Request) -> Result<(), Problem> {
         };
     }
     match token {
-        _ if matches!(request.uri().path(), "/healthz" | "/readyz") => Ok(()),
+        // The page is the same for everybody, and holds nothing.
+        _ if matches!(request.uri().path(), "/healthz" | "/readyz") || dashboard::is_page(request.uri().path()) => {
+            Ok(())
+        }
         Some(token) => check(request.headers(), token),
         None => Err(read_only()),
     }
@@ -102,7 +108,20 @@ fn caller(request: &Request) -> Result<&Caller, Problem> {
     request.extensions().get::<Caller>().ok_or_else(nobody)
 }
 
+/// Whether who sends this could change something.
+pub(super) fn may_change(caller: &Caller, headers: &HeaderMap) -> bool {
+    match &*caller.way {
+        Way::Socket => true,
+        Way::Tcp { token: Some(token), .. } => check(headers, token).is_ok(),
+        Way::Tcp { token: None, .. } => false,
+    }
+}
+
 fn check(headers: &HeaderMap, token: &Token) -> Result<(), Problem> {
+    if !headers.contains_key(AUTHORIZATION) && headers.contains_key(session::FIELD) {
+        let ended = || Problem::new(StatusCode::UNAUTHORIZED, "you are not signed in any more: sign in again");
+        return session::ends(headers, token).map(|_| ()).ok_or_else(ended);
+    }
     let mut shown = headers.get_all(AUTHORIZATION).iter();
     let only = shown.next().filter(|_| shown.next().is_none()).map(|value| value.as_bytes());
     let told = match only.and_then(|value| value.split_at_checked(7)) {

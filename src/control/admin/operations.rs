@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{caches, change, connections, consumers, explained, read, sticky, view};
+use super::{caches, change, connections, consumers, explained, read, session, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -165,6 +165,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(get "/v1/consumers/{consumer}", consumers::consumer, "A consumer.")
         .answer::<view::Consumer>()
         .tags(Tags::Shown),
+    operation!(get "/v1/session", session::session, "Whether who asks may change something, or has to sign in for that.")
+        .answer::<view::Session>(),
     operation!(get "/v1/log-level", read::log_level, "What the operational log tells.").answer::<view::LogLevel>(),
     operation!(post "/v1/reload", change::reload,
         "Reads the configuration anew, and waits for what becomes of it: 422 with the diagnostics if it is refused, 202 if it \
@@ -232,6 +234,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .query::<view::Ended>()
         .answer::<view::Closed>(),
     operation!(delete "/v1/connections/{id}", connections::close, "Ends a connection.").status(204),
+    operation!(post "/v1/session", session::sign_in,
+        "Signs a browser in that shows the token: with the cookie that comes with the answer, and its `key` in the header \
+            `Ringway-Session` of each request, the token need not be shown again.")
+        .answer::<view::NewSession>()
+        .status(201),
+    operation!(delete "/v1/session", session::sign_out, "Signs a browser out.").status(204),
     operation!(put "/v1/log-level", change::set_log_level, "Chooses what the operational log tells until the next start.")
         .body::<view::LogLevel>()
         .answer::<view::LogLevel>(),

@@ -4,6 +4,7 @@
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,20 @@ impl Token {
     /// Whether this is the token.
     pub(super) fn is(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(&self.secret.load().bytes, shown).is_ok()
+    }
+
+    /// What only those can make of `text` who know the token.
+    pub(super) fn seal(&self, text: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.key(), text)
+    }
+
+    /// Whether `seal` was made of `text` by who knows the token as it is now.
+    pub(super) fn is_sealed(&self, text: &[u8], seal: &[u8]) -> bool {
+        hmac::verify(&self.key(), text, seal).is_ok()
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.secret.load().bytes)
     }
 
     /// Reads the file again whenever it changes.

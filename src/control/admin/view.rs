@@ -6,6 +6,7 @@ mod cache;
 mod connection;
 mod consumer;
 mod explained;
+mod session;
 mod sticky;
 mod target;
 
@@ -19,6 +20,7 @@ pub use cache::{Cache, CacheRequests, NewPurge, Purged, PurgedCache, Tier};
 pub use connection::Connection;
 pub use consumer::{Consumer, NewConsumer};
 pub use explained::{Explained, NewExplanation};
+pub use session::{NewSession, Session};
 pub use sticky::{Belonging, Forgot, Forgotten, Found, Noted, WhoseEntry};
 pub use target::{Agent, Check, Ejection, PatchTarget, Target, Weight};
 

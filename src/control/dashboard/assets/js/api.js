@@ -1,0 +1,49 @@
+// What is asked of Ringway and told to it: the API that `/openapi.json` describes.
+
+const KEY = 'ringway-session';
+
+/** What came of a question that was refused: `status` is 0 where nobody answered. */
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** The half of the session that the page keeps: for this tab alone, and worth nothing without the cookie. */
+export const session = {
+  get key() {
+    return sessionStorage.getItem(KEY);
+  },
+  set key(value) {
+    if (value) sessionStorage.setItem(KEY, value);
+    else sessionStorage.removeItem(KEY);
+  },
+};
+
+/** Asks, and gives what is answered. Fails with [`Refused`]. */
+export async function ask(method, path, body, fields = {}) {
+  const headers = { ...fields };
+  if (session.key && !headers.Authorization) headers['Ringway-Session'] = session.key;
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let response;
+  try {
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    response = await fetch(path, { method, headers, body: sent, cache: 'no-store', signal: AbortSignal.timeout(10_000) });
+  } catch {
+    throw new Refused(0, 'Ringway does not answer');
+  }
+  const told = response.status === 204 ? null : await response.json().catch(() => null);
+  if (response.ok) return told;
+  if (response.status === 401) document.dispatchEvent(new Event('unknown'));
+  throw new Refused(response.status, told?.detail ?? told?.diagnostics ?? `Ringway says ${response.status}`);
+}
+
+/** What can be read there. */
+export const get = (path) => ask('GET', path);
+
+/** A list: its first thousand. */
+export const list = async (path) => (await get(path)).items;
+
+/** A piece of a path. */
+export const piece = encodeURIComponent;

@@ -1,0 +1,37 @@
+// What is asked again and again, for as long as somebody looks.
+
+const jobs = [];
+
+/** Does `work` every so many seconds while the page is seen, and once now. It is never done twice at a time. */
+export function every(seconds, work) {
+  const job = { timer: 0, busy: false, again: false };
+  job.run = async () => {
+    clearTimeout(job.timer);
+    if (job.busy) {
+      job.again = true;
+      return;
+    }
+    job.busy = true;
+    try {
+      await work();
+    } catch (error) {
+      // Who is refused or not answered is told so at the top of the page.
+      if (error.status === undefined) throw error;
+    } finally {
+      job.busy = false;
+      if (!document.hidden) job.timer = setTimeout(job.run, job.again ? 0 : seconds * 1000);
+      job.again = false;
+    }
+  };
+  jobs.push(job);
+  job.run();
+  return job.run;
+}
+
+/** Does all of it now. */
+export const all = () => jobs.forEach((job) => job.run());
+
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) jobs.forEach((job) => clearTimeout(job.timer));
+  else all();
+});
