@@ -153,6 +153,15 @@ impl Line {
         self.ask(Method::GET, path, None::<&()>)?.good()
     }
 
+    /// Asks for a text.
+    pub fn text(&self, path: &str) -> Result<String, Trouble> {
+        let answer = self.ask(Method::GET, path, None::<&()>)?;
+        match answer.status {
+            200 => Ok(String::from_utf8_lossy(&answer.text).into_owned()),
+            _ => Err(answer.trouble()),
+        }
+    }
+
     /// Asks, with a body or without.
     pub fn ask(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<Answer, Trouble> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -12,6 +12,7 @@ mod schema;
 mod status;
 mod table;
 mod target;
+mod top;
 
 use crate::explain as explaining;
 use crate::plan;
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show what a running Ringway does: listeners, pools, targets.
     Status(status::Arguments),
+    /// Watch what a running Ringway does, and drain and weigh targets by keys.
+    Top(top::Arguments),
     /// Have a running Ringway read its configuration anew, and show what has changed.
     Reload(operate::Reload),
     /// Start the binary anew, which takes over from a running Ringway without losing a request.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Status(arguments) => ask::end(status::status(&arguments)),
+        Command::Top(arguments) => ask::end(top::top(&arguments)),
         Command::Reload(arguments) => ask::end(operate::reload(&arguments)),
         Command::Upgrade(arguments) => ask::end(operate::upgrade(&arguments)),
         Command::Target(arguments) => ask::end(target::target(&arguments)),

@@ -63,6 +63,7 @@ mod syslog;
 mod takeover;
 mod tcp;
 mod tls;
+mod top;
 mod tracing;
 mod udp;
 mod upgrade;

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The binary that cargo built for this test, or the one that `RINGWAY_TEST_BINARY` names.
-fn binary() -> String {
+pub fn binary() -> String {
     std::env::var("RINGWAY_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ringway").to_owned())
 }
 
