@@ -267,9 +267,9 @@ fn values_that_cannot_be_are_told_with_what_could() {
             &[r#"2:19 0 is out of range for `max_connections`; it may be 1 to 100000000"#],
         ),
         (
-            "[runtime]\nuser = 'ringway'",
+            "[runtime]\nballast = 'lead'",
             &[
-                r#"2:1 unknown key `user` in `runtime`; the keys here are `consumers_file`, `driver`, `max_connections`, `shutdown_timeout`, `state_dir`, `temp_dir`, `watch`, `workers`"#,
+                r#"2:1 unknown key `ballast` in `runtime`; the keys here are `consumers_file`, `driver`, `group`, `max_connections`, `shutdown_timeout`, `state_dir`, `temp_dir`, `user`, `watch`, `workers`"#,
             ],
         ),
         (

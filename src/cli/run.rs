@@ -3,7 +3,7 @@
 use crate::config::{self, Report};
 use crate::control::discovery;
 use crate::control::overrides::Overrides;
-use crate::control::{self, Inheritance, Keep, Start};
+use crate::control::{self, Inheritance, Keep, Privileges, Start};
 use crate::net;
 use crate::observe::log::Logger;
 use crate::plan;
@@ -35,6 +35,10 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, inheritance.as_ref()),
     };
+    let privileges = match Privileges::begin(&loaded) {
+        Ok(privileges) => privileges,
+        Err(why) => return refuse_for(&why, inheritance.as_ref()),
+    };
     let (keep, kept, damage) = Keep::open(&loaded.config.runtime.state_dir);
     let handed = inheritance.as_mut().and_then(|inheritance| inheritance.letter.overrides.take());
     let (overrides, lost) = match handed.as_deref().map(Overrides::from_text) {
@@ -45,13 +49,7 @@ pub fn run(path: &Path) -> ExitCode {
     let made = control::secrets::make(&loaded.config);
     let roster = match made.and_then(|()| control::recall(&loaded.config.runtime.state_dir)) {
         Ok(roster) => roster,
-        Err(why) => {
-            if let Some(inheritance) = &inheritance {
-                inheritance.fail(&why);
-            }
-            eprintln!("ringway: {why}");
-            return ExitCode::from(2);
-        }
+        Err(why) => return refuse_for(&why, inheritance.as_ref()),
     };
     let mut config = loaded.config.clone();
     let found = inheritance.as_mut().and_then(|inheritance| inheritance.letter.discovered.take());
@@ -66,6 +64,9 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(plan) => plan,
         Err(faults) => return refuse(&loaded.sources.report(&faults), inheritance.as_ref()),
     };
+    if let Err(why) = privileges.regain() {
+        return refuse_for(&why, inheritance.as_ref());
+    }
     let logger = match Logger::start() {
         Ok(logger) => logger,
         Err(error) => {
@@ -81,8 +82,9 @@ pub fn run(path: &Path) -> ExitCode {
     }
     // The default hook writes to standard error itself, which may be a pipe that nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic was caught: please report it")));
-    let result =
-        control::run(Start { path: path.to_owned(), loaded, overrides, keep, roster, board, plan, inheritance });
+    let path = path.to_owned();
+    let start = Start { path, loaded, overrides, keep, roster, board, plan, privileges, inheritance };
+    let result = control::run(start);
     logger.flush(LAST_LINES);
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +93,14 @@ pub fn run(path: &Path) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn refuse_for(why: &str, inheritance: Option<&Inheritance>) -> ExitCode {
+    if let Some(inheritance) = inheritance {
+        inheritance.fail(why);
+    }
+    eprintln!("ringway: {why}");
+    ExitCode::from(2)
 }
 
 fn refuse(report: &Report) -> ExitCode {

@@ -175,6 +175,10 @@ pub struct Runtime {
     pub max_connections: Option<usize>,
     /// Whether the files of the configuration are read again when they change, as on SIGHUP.
     pub watch: bool,
+    /// The user that the process runs as once it has bound its sockets; root alone can take on another one. Absent: who starts it.
+    pub user: Option<String>,
+    /// The group that it is in, beside those that `user` is a member of. Absent: the first group of `user`.
+    pub group: Option<String>,
     /// Where is kept what outlives the process: accounts and certificates of ACME, what operators have overridden, targets
     /// that were found. Made when it is needed.
     #[schemars(with = "FilePath")]
@@ -196,6 +200,8 @@ impl Default for Runtime {
             shutdown_timeout: Span::secs(30),
             max_connections: None,
             watch: false,
+            user: None,
+            group: None,
             state_dir: "/var/lib/ringway".into(),
             temp_dir: "/var/tmp".into(),
             consumers_file: None,

@@ -6,6 +6,7 @@ use super::schema::KINDS;
 use super::sources::KeyPath;
 use super::syntax::Broken;
 use super::tree::{Node, Planter, Table, Value};
+use crate::net;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -187,7 +188,7 @@ fn text(path: &Path, most: u64) -> Result<String, String> {
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::PermissionDenied => format!("permission denied to {}", net::whoami()),
         _ => error.to_string(),
     }
 }

@@ -23,6 +23,7 @@ mod sockets;
 pub(in crate::config) mod sticky;
 mod tracing;
 mod udp;
+mod user;
 
 use super::defaults::{HTTP_ONLY, OUTCOMES};
 use super::model::{Address, Balance, Config, Listener, Pool, Protocol, Redirect, Route};
@@ -49,6 +50,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
                 .help("add [listeners.web] with listen = [\"127.0.0.1:8080\"] and a pool"),
         );
     }
+    user::check(&mut sense);
     sense.admin();
     config.listeners.iter().for_each(|(name, listener)| sense.listener(name, listener));
     sense.binds();

@@ -37,6 +37,7 @@ mod otlp;
 pub mod overrides;
 mod passwords;
 mod present;
+mod privileges;
 mod purge;
 mod queues;
 mod quotas;
@@ -58,6 +59,7 @@ mod web;
 pub use enrolment::recall;
 pub use handover::Inheritance;
 pub use keep::Keep;
+pub use privileges::Privileges;
 pub use run::{Start, run};
 
 use futures_util::FutureExt;

@@ -307,6 +307,9 @@ impl Prepared {
 }
 
 /// Puts back what cannot be changed while the process runs, and names it.
+/// What even an upgrade cannot change: who runs as one user cannot take on another one.
+const OF_STARTS: [&str; 2] = ["runtime.user", "runtime.group"];
+
 fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     let mut deferred = Vec::new();
     let mut keep = |differs: bool, key: &str| {
@@ -317,6 +320,8 @@ fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     keep(before.runtime.workers != config.runtime.workers, "runtime.workers");
     keep(before.runtime.driver != config.runtime.driver, "runtime.driver");
     keep(before.runtime.state_dir != config.runtime.state_dir, "runtime.state_dir");
+    keep(before.runtime.user != config.runtime.user, "runtime.user");
+    keep(before.runtime.group != config.runtime.group, "runtime.group");
     keep(before.admin != config.admin, "admin");
     for (name, listener) in &mut config.listeners {
         // What is bound stays as it was bound.
@@ -333,6 +338,8 @@ fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     config.runtime.workers = before.runtime.workers;
     config.runtime.driver = before.runtime.driver;
     config.runtime.state_dir.clone_from(&before.runtime.state_dir);
+    config.runtime.user.clone_from(&before.runtime.user);
+    config.runtime.group.clone_from(&before.runtime.group);
     config.admin.clone_from(&before.admin);
     (config, deferred)
 }
@@ -373,7 +380,8 @@ impl fmt::Display for Told {
             write!(f, "\n  {change}")?;
         }
         for key in &self.deferred {
-            write!(f, "\n  ! {key} takes effect with the next upgrade or start")?;
+            let when = if OF_STARTS.contains(&key.as_str()) { "start" } else { "upgrade or start" };
+            write!(f, "\n  ! {key} takes effect with the next {when}")?;
         }
         if !self.diagnostics.is_empty() {
             write!(f, "\n{}", self.diagnostics.trim_end())?;

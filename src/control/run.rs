@@ -17,6 +17,7 @@ use super::live::Overseer;
 use super::otlp::Traces;
 use super::overrides::Overrides;
 use super::present::Present;
+use super::privileges::Privileges;
 use super::quotas::{self, Quotas};
 use super::reload::Reader;
 use super::report::Report;
@@ -54,6 +55,8 @@ pub struct Start {
     pub board: Arc<Board>,
     /// What was compiled from all of them.
     pub plan: Plan,
+    /// As whom it is to run.
+    pub privileges: Privileges,
     /// What the process before handed over, if there is one.
     pub inheritance: Option<Inheritance>,
 }
@@ -127,13 +130,8 @@ fn refuse_all(commands: &mut mpsc::Receiver<Command>) {
 
 /// Binds, starts the workers and all that control runs. `asking`: how operators reach the loop.
 async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands) -> Result<Control, String> {
-    let Start { path, loaded, overrides, keep, roster, board, plan, .. } = start;
+    let Start { path, loaded, overrides, keep, roster, board, plan, privileges, .. } = start;
     let plan = Arc::new(plan);
-    let (backend, refused) = net::probe(plan.runtime.driver)
-        .map_err(|error| format!("runtime.driver = \"io_uring\", but this system refuses a ring: {error}"))?;
-    if let Some(error) = refused {
-        tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
-    }
     let Heritage {
         mut sockets,
         admin,
@@ -148,13 +146,19 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         elders,
         elder,
     } = Heritage::of(&plan, inheritance);
-    egress::look(&plan)?;
-    shelves::follow(&plan, None)?;
     sockets.add(sockets.missing(&plan).bind().await.map_err(|error| error.to_string())?);
     sockets.tune(&plan);
     let admin = plan.config.admin.as_ref().map(|wanted| Doors::open(wanted, admin)).transpose()?;
-    let (log, file) = logs::open(plan.config.access_log.as_ref(), backend)?;
     let max_connections = limits::max_connections(&plan);
+    privileges.give_up(&sockets, admin.as_ref())?;
+    let (backend, refused) = net::probe(plan.runtime.driver)
+        .map_err(|error| format!("runtime.driver = \"io_uring\", but this system refuses a ring: {error}"))?;
+    if let Some(error) = refused {
+        tracing::warn!(%error, "io_uring is not allowed here; running on epoll");
+    }
+    egress::look(&plan)?;
+    shelves::follow(&plan, None)?;
+    let (log, file) = logs::open(plan.config.access_log.as_ref(), backend)?;
     tracing::info!(workers = plan.runtime.workers, driver = ?backend, max_connections, "starting");
     let present = Arc::new(Present::first(plan, number));
     checks::inherit(&present, &targets);

@@ -149,9 +149,14 @@ impl Sockets {
         Ok((texts, descriptors))
     }
 
+    /// All of them.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.doors.values().flat_map(|door| &door.slots)
+    }
+
     /// Listens everywhere again: a process that has followed may have ended that, for both.
     pub fn revive(&self) {
-        for slot in self.doors.values().flat_map(|door| &door.slots) {
+        for slot in self.slots() {
             if let Err(error) = slot.revive() {
                 tracing::error!(address = %slot.address(), %error, "cannot listen again");
             }

@@ -11,6 +11,7 @@ use super::live;
 use super::present::Present;
 use super::sockets::Sockets;
 use super::sticky::Tables;
+use crate::net;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ impl Origin {
         });
         successor.prepare(&mut command);
         let program = self.program.display().to_string();
-        let child = command.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+        let child = net::lent(|| command.spawn()).map_err(|error| format!("`{program}` cannot be started: {error}"))?;
         drop(command);
         tracing::info!(pid = child.id(), program, "upgrade: a new process is started");
         Ok(Box::pin(async move {

@@ -1,5 +1,6 @@
 //! Reading PEM files. What is wrong with one names the file and says what to do; nothing of a key is ever shown.
 
+use crate::net;
 use rustls::pki_types::pem::{PemObject, SectionKind, from_buf};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::fs::{self, Metadata};
@@ -104,7 +105,10 @@ pub(super) fn read(at: Place, path: &Path) -> Result<Vec<u8>, Fault> {
         io::ErrorKind::NotFound => {
             fail("there is no such file", "check the path; it is relative to the file naming it")
         }
-        io::ErrorKind::PermissionDenied => fail("permission denied", "let the user that Ringway runs as read it"),
+        io::ErrorKind::PermissionDenied => fail(
+            &format!("permission denied to {}", net::whoami()),
+            "let the user that Ringway runs as read it, by its group for example",
+        ),
         _ => fail(&error.to_string(), "check the file"),
     })
 }

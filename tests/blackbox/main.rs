@@ -50,6 +50,7 @@ mod logs;
 mod observe;
 mod pages;
 mod passthrough;
+mod privileges;
 mod probes;
 mod proxy_protocol;
 mod queue;

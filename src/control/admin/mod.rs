@@ -98,6 +98,11 @@ impl Doors {
         Ok(Self { tcp, socket, token })
     }
 
+    /// What is bound.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.tcp.iter().chain(self.socket.as_ref().map(|(slot, _)| slot))
+    }
+
     fn ways(&self) -> impl Iterator<Item = (&Slot, Way)> {
         let tcp = self.tcp.as_ref().and_then(|slot| match slot.address() {
             Address::Ip(listen) => Some((slot, Way::Tcp { listen: *listen, token: self.token.clone() })),
