@@ -37,6 +37,27 @@ fn the_documentation_has_every_key_with_its_default() {
     }
 }
 
+#[test]
+fn the_reference_is_what_the_program_says() {
+    let page = config::reference::markdown();
+    let text = std::fs::read_to_string(repository("docs/reference.md")).unwrap_or_default();
+    assert!(text == page, "docs/reference.md is not what `ringway schema --markdown` prints: write it anew");
+    for (table, keys) in tables() {
+        let heading = format!("\n## `[{}]`\n", table.trim_start_matches('[').trim_end_matches(']'));
+        let section = text
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("no section {heading}"))
+            .1
+            .split("\n## ")
+            .next()
+            .unwrap();
+        for key in keys {
+            let has_it = section.lines().any(|line| line.starts_with(&format!("| `{}` |", key.name)));
+            assert!(has_it, "[{table}] has no row for `{}`", key.name);
+        }
+    }
+}
+
 struct Key {
     name: String,
     default: String,

@@ -64,8 +64,8 @@ enum Command {
     Unban(operate::Unban),
     /// Show or choose what the operational log tells.
     LogLevel(operate::LogLevel),
-    /// Print the JSON Schema of the configuration.
-    Schema,
+    /// Print the JSON Schema of the configuration, or every key of it.
+    Schema(schema::Arguments),
     /// Start targets and a balancer in front of them, to try things out.
     Demo,
 }
@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
         Command::Ban(arguments) => ask::end(operate::ban(&arguments)),
         Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
         Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),
-        Command::Schema => schema::schema(),
+        Command::Schema(arguments) => schema::schema(&arguments),
         Command::Demo => demo::demo(),
     }
 }

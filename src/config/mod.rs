@@ -22,6 +22,7 @@ pub mod pointer;
 mod protected;
 pub mod rate;
 mod read;
+pub mod reference;
 mod report;
 pub mod schema;
 mod sense;
