@@ -255,11 +255,14 @@ pub struct Admin {
     pub token_file: Option<PathBuf>,
     /// Whether the page for browsers is served, at `/dashboard/`, and what it draws is measured.
     pub dashboard: bool,
+    /// Requests that take longer are shown as slow there.
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1h"))]
+    pub slow: Span,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: None, socket: None, token_file: None, dashboard: true }
+        Self { listen: None, socket: None, token_file: None, dashboard: true, slow: Span::secs(1) }
     }
 }
 

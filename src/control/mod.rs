@@ -13,6 +13,7 @@ mod bans;
 mod caches;
 mod certificates;
 mod checks;
+mod chronicle;
 pub mod command;
 mod consumers;
 mod crew;

@@ -3,6 +3,7 @@
 use super::admin::AdminState;
 use super::caches;
 use super::certificates;
+use super::chronicle::Chronicle;
 use super::crew::Crew;
 use super::discovery::Board;
 use super::live;
@@ -42,6 +43,7 @@ pub struct Report {
     overrides: ArcSwap<Overrides>,
     roster: ArcSwap<Roster>,
     board: Arc<Board>,
+    chronicle: Chronicle,
     /// What each listener listens on, by its position in the plan.
     addresses: ArcSwap<Vec<(usize, String)>>,
     bans: Arc<Bans>,
@@ -82,6 +84,7 @@ impl Report {
             overrides: ArcSwap::new(overrides),
             roster: ArcSwap::new(roster),
             board,
+            chronicle: Chronicle::default(),
             addresses: ArcSwap::from_pointee(addresses),
             bans: crew.bans().clone(),
             admission: crew.admission().clone(),
@@ -152,6 +155,11 @@ impl Report {
     /// What is found of targets.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// What has happened of late.
+    pub fn chronicle(&self) -> &Chronicle {
+        &self.chronicle
     }
 
     /// What each listener listens on, by its position in the plan.
@@ -225,7 +233,7 @@ impl Report {
 
     /// What runs now, and the histograms of all workers. A worker goes by a plan a little later than control does, so that it may be asked
     /// again; if one says nothing of its own there are none at all, as the sum of some is no count that only grows.
-    async fn measured(&self) -> (Arc<Present>, LatenciesSnapshot) {
+    pub async fn measured(&self) -> (Arc<Present>, LatenciesSnapshot) {
         let started = Instant::now();
         loop {
             let present = self.present.load_full();

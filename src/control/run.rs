@@ -4,6 +4,7 @@ use super::acme::Keepers;
 use super::admin::{Doors, Inherited, Served};
 use super::bans::Herald;
 use super::certificates;
+use super::chronicle::Chronicle;
 use super::command::{Command, Commands};
 use super::crew::Crew;
 use super::discovery::{Board, Discovery};
@@ -201,6 +202,10 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     keep_up("looking after caches", move || caches::tend(tended.clone()));
     let mut keepers = Keepers::default();
     keepers.set(&present, &look, &again);
+    if present.plan.runtime.slow.is_some() {
+        let told = report.clone();
+        keep_up("the chronicle", move || Chronicle::keep(told.clone()));
+    }
     let admin = admin.map(|doors| Served::new(doors, report.clone(), asking, &look));
     Ok(Control {
         present: shared,

@@ -10,6 +10,7 @@ use crate::net;
 use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Places, Record, Side, Times};
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cached, Cause, Failure, Phase, Reason, Termination};
+use crate::observe::remark::Kind;
 use crate::observe::trace::Rules;
 use crate::plan::Action;
 use crate::tls::{Channel, Facts};
@@ -371,6 +372,11 @@ impl Outcome {
             self.count_cached(era, how);
         }
         self.times.total = total;
+        if let Some(slow) = era.plan.runtime.slow
+            && (total > slow || self.status >= 500 || !self.reason.is_empty())
+        {
+            self.remark(slow, context, heads, text);
+        }
         // The log of the era that it began in may have ended with that.
         if let Some(log) = &context.lane.era().log {
             self.log(&mut log.borrow_mut(), context, heads, text);
@@ -409,6 +415,22 @@ impl Outcome {
         }
     }
 
+    /// Notes it if it is worth a look.
+    #[cold]
+    fn remark(&self, slow: u64, context: &Context<'_>, heads: &Heads, text: &[u8]) {
+        let id = self.request_id();
+        let record = Record { start_ns: self.wall(), ..self.record(context, heads, text, &id.0) };
+        if let Some(kind) = Kind::of(&record, slow) {
+            context.lane.worker.remarks.note(kind, &record);
+        }
+    }
+
+    /// When it began, by the wall's clock, ns since 1970.
+    fn wall(&self) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+        now.saturating_sub(nanos(self.started.elapsed()))
+    }
+
     /// Tells of it as a trace, if that is wanted.
     fn trace(&self, rules: &Rules, context: &Context<'_>, heads: &Heads, text: &[u8]) {
         let Some(place) = heads.trace.context() else { return };
@@ -417,9 +439,7 @@ impl Outcome {
         let failed = self.status >= 500 || self.status < 400 && !self.reason.is_empty();
         if place.sampled || slow || failed {
             let id = self.request_id();
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
-            let start_ns = now.saturating_sub(nanos(self.started.elapsed()));
-            let record = Record { start_ns, ..self.record(context, heads, text, &id.0) };
+            let record = Record { start_ns: self.wall(), ..self.record(context, heads, text, &id.0) };
             trace::Ended { context, heads, text, started: self.started }.tell(&record, place.sampled || slow);
         }
     }

@@ -17,6 +17,7 @@ pub use super::checked::{LastCheck, PoolHealth, TargetHealth};
 use super::compression::Compression;
 use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried, Sticking};
+use super::remark::Remarks;
 pub use cached::CacheSet;
 pub use control::{CertificateFiles, ControlCounters, Passwords, Quotas};
 use crossbeam::utils::CachePadded;
@@ -300,6 +301,8 @@ pub struct WorkerSet {
     pub buffers_disk_full: Counter,
     /// Bodies of which something could not be written to the disk, or not be read from it.
     pub buffers_disk_errors: Counter,
+    /// Exchanges that are worth a look.
+    pub remarks: Remarks,
 }
 
 /// Per listener.

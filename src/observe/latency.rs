@@ -177,6 +177,13 @@ impl LatenciesSnapshot {
         }
     }
 
+    /// All series of a kind as one; `None`: there is no value yet.
+    pub fn total(&self, kind: Kind) -> Option<Box<Series>> {
+        let mut total = None;
+        self.series(kind).for_each(|(_, series)| merge(&mut total, Some(series)));
+        total
+    }
+
     /// The series that saw a value; `None` is the overflow series.
     pub fn series(&self, kind: Kind) -> impl Iterator<Item = (Option<usize>, &Series)> {
         let group = &self.groups[kind as usize];
@@ -247,6 +254,18 @@ impl Series {
     /// The sum of all values, seconds.
     pub fn sum_seconds(&self) -> f64 {
         self.sum_ns as f64 / 1e9
+    }
+
+    /// What was recorded since this was `before`; `None`: it did not follow from that.
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        let mut histogram = self.histogram.clone();
+        histogram.subtract(&before.histogram).ok()?;
+        Some(Self { histogram, sum_ns: self.sum_ns.checked_sub(before.sum_ns)? })
+    }
+
+    /// The value that a share of all, 0 to 1, were at most, in µs.
+    pub fn quantile(&self, share: f64) -> u64 {
+        self.histogram.value_at_quantile(share)
     }
 
     /// How many values were at most each of `bounds_us` (rising, µs), within 1 % of the bound.
@@ -346,6 +365,24 @@ mod tests {
         assert_eq!(counts(&new, Kind::Request), [(Some(0), 1), (Some(1), 3)], "the room of the one that went");
         new.first_byte(0, MS);
         assert_eq!(counts(&new, Kind::FirstByte), [(None, 1)]);
+    }
+
+    #[test]
+    fn what_was_recorded_between_two_looks_is_told_apart() {
+        let latencies = Latencies::new(2, 0, 10);
+        let total = || latencies.snapshot().total(Kind::Request);
+        assert!(total().is_none());
+        latencies.request(0, MS);
+        let before = total().unwrap();
+        for ms in 1..=100 {
+            latencies.request(1, ms * 10 * MS);
+        }
+        let between = total().unwrap().since(&before).unwrap();
+        assert_eq!(between.count(), 100);
+        for (share, ms) in [(0.5, 500), (0.99, 990), (1.0, 1000)] {
+            assert!(between.quantile(share).abs_diff(ms * 1000) <= ms * 10, "{share}: {}", between.quantile(share));
+        }
+        assert!(before.since(&total().unwrap()).is_none(), "it was begun anew");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod process;
 pub mod prometheus;
 pub mod reason;
 pub mod reloads;
+pub mod remark;
 pub mod scrape;
 pub mod tally;
 pub mod trace;

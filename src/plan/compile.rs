@@ -169,6 +169,11 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             upgrade_drain: config.upgrade.drain.0,
             upgrade_max_old: config.upgrade.max_old,
             max_connections: config.runtime.max_connections,
+            slow: config
+                .admin
+                .as_ref()
+                .filter(|admin| admin.dashboard)
+                .map(|admin| u64::try_from(admin.slow.0.as_nanos()).unwrap_or(u64::MAX)),
         },
         limits: Limits {
             request_head: usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX),

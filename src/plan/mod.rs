@@ -121,6 +121,8 @@ pub struct Runtime {
     pub upgrade_max_old: usize,
     /// Client connections; `None`: as the file limit allows.
     pub max_connections: Option<usize>,
+    /// Exchanges that take longer, in nanoseconds, are worth a look, as are those that fail; `None`: nobody looks.
+    pub slow: Option<u64>,
 }
 
 /// Bounds on what clients may send.

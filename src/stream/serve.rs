@@ -11,12 +11,13 @@ use crate::net::{self, Accepted, Peer, Stream};
 use crate::observe::access::{Gist, Load, Places, Record, Times, Tls};
 use crate::observe::counters::{ListenerSet, PoolCounters, Shared};
 use crate::observe::reason::{Cause, Failure, Phase, Reason, Retried, Termination};
+use crate::observe::remark::Kind;
 use crate::plan::{Key, Protocol};
 use crate::tls::{self, Cargo, Channel, Facts};
 use crate::upstream::{Ask, Attempt, Errand, Local, Tried};
 use std::io::ErrorKind;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Tries beyond the first to open a connection.
 const RETRIES: usize = 3;
@@ -244,23 +245,41 @@ impl Session<'_> {
         self.told = true;
         let lane = self.lane;
         let era = lane.era();
-        let Some(log) = &era.log else { return };
-        let mut log = log.borrow_mut();
         let total = nanos(self.started.elapsed());
         let (reason, termination) = ending(&done.end);
-        let (listener, counters) = &self.listener;
-        let route = self.passed.as_ref().map_or("", |passed| &passed.route);
-        if !log.wants(&Gist { listener, route, status: None, total, failed: !reason.is_empty() }) {
-            return;
+        let record = |start_ns| Record { start_ns, reason, termination, ..self.record(done, total) };
+        if let Some(slow) = era.plan.runtime.slow
+            && !reason.is_empty()
+        {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos);
+            let record = record(now.saturating_sub(total));
+            if let Some(kind) = Kind::of(&record, slow) {
+                lane.worker.remarks.note(kind, &record);
+            }
         }
+        let Some(log) = &era.log else { return };
+        let mut log = log.borrow_mut();
+        let (listener, route) = (&*self.listener.0, self.route());
+        if log.wants(&Gist { listener, route, status: None, total, failed: !reason.is_empty() }) {
+            let start_ns = log.wall(self.started);
+            log.write(&record(start_ns));
+        }
+    }
+
+    fn route(&self) -> &str {
+        self.passed.as_ref().map_or("", |passed| &passed.route)
+    }
+
+    /// What there is to tell of it, but when it began and how it ended.
+    fn record(&self, done: &Done, total: u64) -> Record<'_> {
+        let (listener, counters) = &self.listener;
         let pool = self.local.pool();
         let target = self.target.map(|target| &pool.targets[target]);
-        let start_ns = log.wall(self.started);
-        log.write(&Record {
-            start_ns,
+        Record {
+            start_ns: 0,
             client: self.peer.address(),
             listener,
-            route,
+            route: self.route(),
             pool: &pool.name,
             target: target.map_or("", |target| &target.name),
             http: None,
@@ -277,17 +296,17 @@ impl Session<'_> {
                 ..Times::default()
             },
             tries: self.tries,
-            reason,
-            termination,
+            reason: "",
+            termination: Termination::DONE,
             load: Load {
-                process: lane.worker.connections.get(),
+                process: self.lane.worker.connections.get(),
                 listener: counters.open.get(),
                 pool: self.counters.in_flight.get(),
                 target: target.map_or(0, |target| u64::from(target.in_flight())),
                 places: self.places,
             },
             headers: None,
-        });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{caches, change, connections, consumers, explained, read, session, sticky, view};
+use super::{caches, change, connections, consumers, explained, read, recent, session, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -118,6 +118,19 @@ pub(super) static OPERATIONS: &[Operation] = &[
         ..operation!(get "/v1/plan", read::plan,
             "The configuration in force; what came from the environment is shown as its placeholder.").tags(Tags::Shown)
     },
+    operation!(get "/v1/headline", recent::headline, "Whether all is well, and what is not, the worst first.")
+        .answer::<view::Headline>(),
+    operation!(get "/v1/traffic", recent::traffic, "What has happened of late, moment by moment; 409 with `admin.dashboard = false`.")
+        .query::<view::Moments>()
+        .answer::<view::Traffic>(),
+    operation!(get "/v1/exchanges", recent::exchanges,
+        "Requests and connections of late that failed, were refused or took long, the newest first; of each kind the last \
+            200. 409 with `admin.dashboard = false`.")
+        .query::<view::Exchanges>()
+        .answer::<view::Page<view::Exchange>>(),
+    operation!(get "/v1/rules", recent::rules, "The rules, and what they decided.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Rule>>(),
     operation!(get "/v1/listeners", read::listeners, "The listeners.")
         .query::<view::Part>()
         .answer::<view::Page<view::Listener>>(),

@@ -9,9 +9,11 @@ use super::view::{self, Page, Used};
 use crate::control::certificates;
 use crate::control::present::Present;
 use crate::control::reload::now;
+use crate::control::report::Report;
 use crate::net;
 use crate::observe::log;
 use crate::observe::process::Process;
+use crate::plan::Plan;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
@@ -59,14 +61,16 @@ pub(super) fn part<S, T>(
 }
 
 pub(super) async fn status(State(desk): From) -> Answer {
-    let report = &desk.report;
-    let present = report.present();
-    let state = match (report.is_draining(), super::AdminState::ready(&**report)) {
+    answer(200, None, &status_of(&desk.report, &desk.report.present()))
+}
+
+pub(super) fn status_of(report: &Report, present: &Present) -> view::Status {
+    let state = match (report.is_draining(), super::AdminState::ready(report)) {
         (true, _) => "draining",
         (false, true) => "ready",
         (false, false) => "starting",
     };
-    let status = view::Status {
+    view::Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started: report.started,
@@ -74,13 +78,12 @@ pub(super) async fn status(State(desk): From) -> Answer {
         state: state.to_owned(),
         plan: present.number,
         workers: present.workers.len(),
-        connections: show::connections(report, &present),
+        connections: show::connections(report, present),
         overrides: report.overrides().len(),
         bans: report.bans().len(),
         log_level: log::filter(),
         last_reload: report.history().all().next_back().map(|told| (&**told).into()),
-    };
-    answer(200, None, &status)
+    }
 }
 
 pub(super) async fn plan(State(desk): From) -> Answer {
@@ -152,7 +155,10 @@ pub(super) async fn reloads(State(desk): From) -> Answer {
 }
 
 pub(super) async fn certificates(State(desk): From) -> Answer {
-    let plan = &desk.report.present().plan;
+    answer(200, None, &Page { items: certificates_of(&desk.report.present().plan), next: None })
+}
+
+pub(super) fn certificates_of(plan: &Arc<Plan>) -> Vec<view::Certificate> {
     let at = i64::try_from(now()).unwrap_or(i64::MAX);
     let of = |(file, left): (String, i64)| view::Certificate {
         listener: None,
@@ -175,7 +181,7 @@ pub(super) async fn certificates(State(desk): From) -> Answer {
         let pool = Some(plan.pools[certificate.pool].shared.name.clone());
         items.extend(certificate.ending.map(|ending| view::Certificate { pool, ..of(ending) }));
     }
-    answer(200, None, &Page { items, next: None })
+    items
 }
 
 pub(super) async fn limits(State(desk): From) -> Answer {

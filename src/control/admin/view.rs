@@ -6,9 +6,12 @@ mod cache;
 mod connection;
 mod consumer;
 mod explained;
+mod headline;
+mod rule;
 mod session;
 mod sticky;
 mod target;
+mod traffic;
 
 use crate::config::diff::Change;
 use crate::control::overrides::{Row, Until};
@@ -20,9 +23,12 @@ pub use cache::{Cache, CacheRequests, NewPurge, Purged, PurgedCache, Tier};
 pub use connection::Connection;
 pub use consumer::{Consumer, NewConsumer};
 pub use explained::{Explained, NewExplanation};
+pub use headline::{Finding, Headline, Severity};
+pub use rule::Rule;
 pub use session::{NewSession, Session};
 pub use sticky::{Belonging, Forgot, Forgotten, Found, Noted, WhoseEntry};
 pub use target::{Agent, Check, Ejection, PatchTarget, Target, Weight};
+pub use traffic::{Asked, Exchange, Exchanges, Latency, Moment, Moments, Took, Traffic};
 
 /// Part of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

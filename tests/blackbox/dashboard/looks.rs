@@ -5,6 +5,7 @@ use crate::support::Target;
 use crate::support::load::Load;
 use crate::support::page::Page;
 use crate::support::provider::package;
+use crate::support::target::refused;
 use crate::support::toml::http;
 use serde_json::Value;
 use std::time::Duration;
@@ -24,11 +25,27 @@ fn barriers(page: &mut Page) -> Vec<String> {
 
 #[test]
 fn nothing_keeps_anybody_from_using_the_page() {
-    let (a, b) = (Target::echo("a"), Target::echo("b"));
-    let proxy = start(&http(&[&a, &b]));
+    let target = Target::echo("a");
+    let rules = "[rules.maybe]\ntype = \"ip\"\ndeny = [\"127.0.0.0/8\"]\nmode = \"shadow\"\n";
+    let config = format!(
+        "[caches.pages]\nmemory = \"4MiB\"\n[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n{rules}\
+         [routes.lost]\npaths = [\"/lost\"]\npool = \"lost\"\nrules = [\"maybe\"]\ncache = \"pages\"\n\
+         [consumers.acme]\nkeys = [\"a-key-of-16-bytes-or-more\"]\n[pools.site]\ntargets = [\"{target}\"]\n\
+         [pools.lost]\ntargets = [\"{}\"]\nhealth = {{ type = \"tcp\", interval = \"100ms\", fall = 1 }}\n",
+        refused()
+    );
+    let proxy = start(&config);
     let load = Load::start(&proxy.web(), 1, Duration::from_millis(20));
+    assert_ne!(proxy.get("/lost").status, 200);
+    let file = proxy.config_file();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "\n[pools.other]\ntargets = [\"127.0.0.1:9\"]\n").unwrap();
+    proxy.signal(libc::SIGHUP);
     let mut page = open(&proxy);
     sign_in(&mut page);
+    for part in ["requests", "rules", "caches", "changes"] {
+        page.wait(&format!("document.querySelector('#{part} tbody tr')"));
+    }
     for scheme in ["light", "dark"] {
         page.prefers(scheme);
         for (width, height) in [(1280, 900), (390, 844)] {
