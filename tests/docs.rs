@@ -105,6 +105,51 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
+/// What Grafana fills in.
+fn filled(query: &str) -> String {
+    let query = query.replace("$__rate_interval", "5m");
+    ["$instance", "$listener", "$route", "$pool", "$job"].iter().fold(query, |query, name| query.replace(name, ".*"))
+}
+
+#[test]
+fn the_queries_of_dashboards_and_alerts_are_sound_and_ask_for_metrics_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/grafana/ringway.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut queries = vec![dashboard["annotations"]["list"][0]["expr"].as_str().unwrap().to_owned()];
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        queries.extend(targets.map(|target| target["expr"].as_str().unwrap().to_owned()));
+    }
+    assert!(queries.len() > 30);
+    let rules: Vec<serde_json::Value> = queries
+        .iter()
+        .enumerate()
+        .map(|(place, query)| serde_json::json!({ "record": format!("docs:query{place}"), "expr": filled(query) }))
+        .collect();
+    // JSON is YAML.
+    let page = std::fs::read_to_string(root.join("docs/grafana.md")).unwrap();
+    let alerts =
+        page.split("```yaml\n").find(|block| block.starts_with("groups:")).unwrap().split("```").next().unwrap();
+    let groups = serde_json::json!({ "groups": [{ "name": "docs", "rules": rules }] }).to_string();
+    let folder = std::env::temp_dir();
+    for (name, text) in [("queries", groups.as_str()), ("alerts", alerts)] {
+        let file = folder.join(format!("ringway-docs-{name}-{}.yml", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let out = Command::new("promtool").args(["check", "rules"]).arg(&file).output().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    let known = std::fs::read_to_string(root.join("docs/observability.md")).unwrap();
+    for query in queries.iter().map(String::as_str).chain([alerts]) {
+        let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        for metric in words.filter(|word| word.starts_with("ringway_") || word.starts_with("process_")) {
+            let metric = metric.trim_end_matches("_bucket");
+            assert!(known.contains(&format!("`{metric}`")), "no metric is called {metric}");
+        }
+    }
+}
+
 #[test]
 fn every_configuration_is_accepted() {
     let mut refused = Vec::new();
