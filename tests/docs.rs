@@ -219,10 +219,8 @@ fn complete(config: &mut Table) {
     if listeners.values().all(|listener| listener.get("tls").is_some()) {
         listeners.insert("elsewhere".into(), Value::Table("pool = \"elsewhere\"".parse().unwrap()));
     }
-    let mut port = 20_000;
-    for (_, listener) in listeners.iter_mut() {
+    for (port, (_, listener)) in (20_001..).zip(listeners.iter_mut()) {
         let listener = listener.as_table_mut().unwrap();
-        port += 1;
         listener.entry("listen").or_insert_with(|| Value::Array(vec![format!("127.0.0.1:{port}").into()]));
         if listener.get("protocol").is_none_or(|protocol| protocol.as_str() == Some("http"))
             && !listener.contains_key("redirect")
