@@ -269,7 +269,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[runtime]\nballast = 'lead'",
             &[
-                r#"2:1 unknown key `ballast` in `runtime`; the keys here are `consumers_file`, `driver`, `group`, `max_connections`, `shutdown_timeout`, `state_dir`, `temp_dir`, `user`, `watch`, `workers`"#,
+                r#"2:1 unknown key `ballast` in `runtime`; the keys here are `consumers_file`, `driver`, `group`, `max_connections`, `seccomp`, `shutdown_timeout`, `state_dir`, `temp_dir`, `user`, `watch`, `workers`"#,
             ],
         ),
         (

@@ -35,7 +35,8 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, inheritance.as_ref()),
     };
-    let privileges = match Privileges::begin(&loaded) {
+    let confined = inheritance.as_ref().is_some_and(|inheritance| inheritance.letter.confined);
+    let privileges = match Privileges::begin(&loaded, confined) {
         Ok(privileges) => privileges,
         Err(why) => return refuse_for(&why, inheritance.as_ref()),
     };

@@ -179,6 +179,8 @@ pub struct Runtime {
     pub user: Option<String>,
     /// The group that it is in, beside those that `user` is a member of. Absent: the first group of `user`.
     pub group: Option<String>,
+    /// Whether the kernel refuses the process all system calls but those on a list (seccomp), the programs of checks included.
+    pub seccomp: bool,
     /// Where is kept what outlives the process: accounts and certificates of ACME, what operators have overridden, targets
     /// that were found. Made when it is needed.
     #[schemars(with = "FilePath")]
@@ -202,6 +204,7 @@ impl Default for Runtime {
             watch: false,
             user: None,
             group: None,
+            seccomp: false,
             state_dir: "/var/lib/ringway".into(),
             temp_dir: "/var/tmp".into(),
             consumers_file: None,

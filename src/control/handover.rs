@@ -70,6 +70,9 @@ pub struct Letter {
     pub issuers: Vec<IssuerText>,
     /// Processes from before that still serve their last connections, the oldest first.
     pub elders: Vec<u32>,
+    /// Whether the process before has set the filter of system calls, which goes on.
+    #[serde(default)]
+    pub confined: bool,
 }
 
 /// What operators have said, and where they come in.

@@ -19,19 +19,24 @@ pub struct Privileges {
     account: Option<Account>,
     /// Whether addresses of other hosts are to be bound.
     transparent: bool,
+    /// Whether a filter of system calls is to be set.
+    seccomp: bool,
 }
 
 impl Privileges {
-    /// Finds out what a configuration wants, and begins with it: whatever is read from now on is read by that user.
+    /// Finds out what a configuration wants, and begins with it: whatever is read from now on is read by that user. `confined`: whether
+    /// the process before has set the filter of system calls, which this one has, too.
     ///
     /// # Errors
     /// The user cannot be taken on, or may not read or write what it must: a message for the operator.
-    pub fn begin(loaded: &Loaded) -> Result<Self, String> {
+    pub fn begin(loaded: &Loaded, confined: bool) -> Result<Self, String> {
         let runtime = &loaded.config.runtime;
-        let Some(name) = &runtime.user else { return Ok(Self::default()) };
+        let seccomp = runtime.seccomp && !confined;
+        let Some(name) = &runtime.user else { return Ok(Self { seccomp, ..Self::default() }) };
         let account = Account::find(name, runtime.group.as_deref())
             .map_err(|error| format!("runtime.user = \"{name}\" cannot be looked up: {error:?}"))?;
-        let this = Self { transparent: is_transparent(&loaded.config), account: Some(account.clone()) };
+        let transparent = is_transparent(&loaded.config);
+        let this = Self { account: Some(account.clone()), transparent, seccomp };
         if !account.is_ours() && !net::may_change_user() {
             return Err(format!(
                 "runtime.user = \"{name}\", but this process runs as {} and cannot take on another user\n  help: start it as root or as \
@@ -40,7 +45,7 @@ impl Privileges {
             ));
         }
         let failed = |error: std::io::Error| format!("user `{name}` cannot be taken on: {error}");
-        let kept = net::kept(this.transparent);
+        let kept = net::kept(transparent);
         net::give_up_more_than(kept).map_err(failed)?;
         if account.is_ours() {
             account.take_on(kept).map_err(failed)?;
@@ -66,15 +71,25 @@ impl Privileges {
         }
     }
 
-    /// Takes the user on for good, with all that is bound.
-    pub(super) fn give_up(self, sockets: &Sockets, admin: Option<&Doors>) -> Result<(), String> {
-        let Some(account) = self.account.filter(|account| !account.is_ours()) else { return Ok(()) };
-        let failed = |error: std::io::Error| format!("user `{}` cannot be taken on: {error}", account.name());
-        for slot in sockets.slots().chain(admin.into_iter().flat_map(Doors::slots)) {
-            account.own_slot(slot).map_err(failed)?;
+    /// Takes the user on for good, with all that is bound, and gives up the system calls that there is no use for.
+    pub(super) fn give_up(&self, sockets: &Sockets, admin: Option<&Doors>) -> Result<(), String> {
+        if let Some(account) = self.account.as_ref().filter(|account| !account.is_ours()) {
+            let failed = |error: std::io::Error| format!("user `{}` cannot be taken on: {error}", account.name());
+            for slot in sockets.slots().chain(admin.into_iter().flat_map(Doors::slots)) {
+                account.own_slot(slot).map_err(failed)?;
+            }
+            account.take_on(net::kept(self.transparent)).map_err(failed)?;
+            tracing::info!(user = account.name(), "running as this user");
         }
-        account.take_on(net::kept(self.transparent)).map_err(failed)?;
-        tracing::info!(user = account.name(), "running as this user");
+        if self.seccomp {
+            net::confine().map_err(|error| {
+                format!(
+                    "runtime.seccomp = true, but system calls cannot be filtered here: {error}\n  help: it \
+                     needs a kernel with CONFIG_SECCOMP_FILTER, on x86_64, aarch64 or riscv64"
+                )
+            })?;
+            tracing::info!("system calls are filtered");
+        }
         Ok(())
     }
 }

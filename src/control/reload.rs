@@ -307,8 +307,8 @@ impl Prepared {
 }
 
 /// Puts back what cannot be changed while the process runs, and names it.
-/// What even an upgrade cannot change: who runs as one user cannot take on another one.
-const OF_STARTS: [&str; 2] = ["runtime.user", "runtime.group"];
+/// What even an upgrade cannot change: who runs as one user cannot take on another one, and a filter goes on.
+const OF_STARTS: [&str; 3] = ["runtime.user", "runtime.group", "runtime.seccomp"];
 
 fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     let mut deferred = Vec::new();
@@ -322,6 +322,7 @@ fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     keep(before.runtime.state_dir != config.runtime.state_dir, "runtime.state_dir");
     keep(before.runtime.user != config.runtime.user, "runtime.user");
     keep(before.runtime.group != config.runtime.group, "runtime.group");
+    keep(before.runtime.seccomp != config.runtime.seccomp, "runtime.seccomp");
     keep(before.admin != config.admin, "admin");
     for (name, listener) in &mut config.listeners {
         // What is bound stays as it was bound.
@@ -340,6 +341,7 @@ fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     config.runtime.state_dir.clone_from(&before.runtime.state_dir);
     config.runtime.user.clone_from(&before.runtime.user);
     config.runtime.group.clone_from(&before.runtime.group);
+    config.runtime.seccomp = before.runtime.seccomp;
     config.admin.clone_from(&before.admin);
     (config, deferred)
 }

@@ -60,6 +60,7 @@ impl Origin {
         let (doors, mut descriptors) = sockets.hand_over().map_err(failed)?;
         let mut letter = Letter::new();
         letter.plan = present.number;
+        letter.confined = present.plan.config.runtime.seccomp;
         letter.doors = doors;
         letter.admin = operators.tcp.is_some();
         letter.admin_socket = operators.socket.is_some();

@@ -15,6 +15,7 @@
 mod ahead;
 mod call;
 mod clock;
+mod confine;
 mod connect;
 mod datagram;
 mod desk;
@@ -43,6 +44,7 @@ mod watch;
 pub use ahead::fetch_ahead;
 pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
+pub use confine::confine;
 pub use connect::{Prepared, connect};
 pub use datagram::{Batch, Datagram, Local, Received, bind_datagrams, probe_datagrams};
 pub use desk::{Desk, Put, desk};

@@ -1,6 +1,7 @@
 //! The binary under test: started with a configuration, spoken to on the addresses that it logs, killed on drop.
 //!
-//! Every test binds port 0. `RINGWAY_TEST_DRIVER` ("io_uring" or "epoll") chooses the driver for the whole suite.
+//! Every test binds port 0. `RINGWAY_TEST_DRIVER` ("io_uring" or "epoll") chooses the driver for the whole suite;
+//! `RINGWAY_TEST_SECCOMP`, if it is there, has all system calls filtered.
 
 use super::{PATIENCE, client, eventually, wait_until_stopped, within};
 use std::io::{BufRead, BufReader, Read};
@@ -328,8 +329,12 @@ impl Setup {
         if let Some(driver) = &self.driver {
             text += &format!("driver = \"{driver}\"\n");
         }
+        let set = |key: &str| self.runtime.iter().any(|line| line.starts_with(key));
+        if std::env::var_os("RINGWAY_TEST_SECCOMP").is_some() && !set("seccomp") {
+            text += "seccomp = true\n";
+        }
         // What outlives one process is no other test's.
-        if !self.runtime.iter().any(|line| line.starts_with("state_dir")) {
+        if !set("state_dir") {
             text += &format!("state_dir = {:?}\n", self.directory.path().join("state"));
         }
         for line in &self.runtime {

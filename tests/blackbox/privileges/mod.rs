@@ -1,5 +1,6 @@
 //! What the process may do, and as whom.
 
+mod seccomp;
 mod user;
 
 use std::path::Path;
