@@ -3,8 +3,10 @@
 
 mod ask;
 mod check;
+mod completions;
 mod demo;
 mod explain;
+mod man;
 mod operate;
 mod purge;
 mod run;
@@ -16,13 +18,26 @@ mod top;
 
 use crate::explain as explaining;
 use crate::plan;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What the manual page tells beside the commands.
+const MORE: &str = "\
+Exit codes: 0 good; 1 failed at run time, or a test of the configuration failed; 2 the input was wrong.
+
+Files: /etc/ringway/ringway.toml is the configuration, /run/ringway/admin.sock where operators ask, /var/lib/ringway what \
+outlives the process; the configuration may name others.
+
+Signals: SIGHUP reads the configuration again, SIGUSR2 has a new process take over, SIGUSR1 opens log files again, SIGTERM ends it \
+when what is live has ended.
+
+Environment: RINGWAY_LOG chooses what the operational log tells: debug, or by module, ringway::upstream=debug,info.";
+
 /// Load balancer, reverse proxy and API gateway in one process.
 #[derive(Parser)]
-#[command(name = "ringway", version, about, arg_required_else_help = true)]
+#[command(name = "ringway", version, about, arg_required_else_help = true, after_long_help = MORE)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -66,6 +81,17 @@ enum Command {
     LogLevel(operate::LogLevel),
     /// Print the JSON Schema of the configuration, or every key of it.
     Schema(schema::Arguments),
+    /// Print what a shell completes commands by.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages.
+    Man {
+        /// The folder for them.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Start targets and a balancer in front of them, to try things out.
     Demo,
 }
@@ -89,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
         Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),
         Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Completions { shell } => completions::completions(shell, Arguments::command()),
+        Command::Man { folder } => man::man(&folder, Arguments::command()),
         Command::Demo => demo::demo(),
     }
 }

@@ -49,6 +49,7 @@ mod live;
 mod logs;
 mod observe;
 mod pages;
+mod papers;
 mod passthrough;
 mod privileges;
 mod probes;
