@@ -200,6 +200,19 @@ fn what_the_documents_say_to_run_is_there() {
 }
 
 #[test]
+fn the_guide_for_contributors_names_files_that_are_there() {
+    let text = fs::read_to_string(Path::new(ROOT).join("CONTRIBUTING.md")).unwrap();
+    let path = Regex::new(r"`((?:src|tests|docs|scripts|bench|benches|packaging)/[\w./-]*)`").unwrap();
+    let named: Vec<&str> = path.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert!(named.len() > 50, "{named:?}");
+    for path in named {
+        // The walks make this one.
+        let is_there = Path::new(ROOT).join(path).exists() || path == "src/upstream/balance/first.rs";
+        assert!(is_there, "CONTRIBUTING.md names {path}");
+    }
+}
+
+#[test]
 fn continuous_integration_runs_the_same_script() {
     let text = fs::read_to_string(Path::new(ROOT).join(".ci/run")).unwrap();
     let commands: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
