@@ -306,10 +306,10 @@ impl Prepared {
     }
 }
 
-/// Puts back what cannot be changed while the process runs, and names it.
 /// What even an upgrade cannot change: who runs as one user cannot take on another one, and a filter goes on.
 const OF_STARTS: [&str; 3] = ["runtime.user", "runtime.group", "runtime.seccomp"];
 
+/// Puts back what cannot be changed while the process runs, and names it.
 fn defer(before: &Config, mut config: Config) -> (Config, Vec<String>) {
     let mut deferred = Vec::new();
     let mut keep = |differs: bool, key: &str| {
