@@ -5,6 +5,7 @@
 //! | module | duty |
 //! | --- | --- |
 //! | [`cli`] | arguments, one file per subcommand |
+//! | [`import`] | configurations of HAProxy, nginx and Kong as Ringway's own, and what became of each line |
 //! | [`control`] | sockets and workers' lives, health checks' schedule, admin listener, signals |
 //! | [`explain`] | what would become of a request and why, without a socket; a configuration's own tests |
 //! | [`worker`] | the pinned thread: accept, mailbox, drain |
@@ -31,6 +32,7 @@ pub mod control;
 pub mod explain;
 pub mod gateway;
 pub mod http;
+pub mod import;
 pub mod lane;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel; every block says why it is sound")]
 pub mod net;

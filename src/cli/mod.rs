@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod import;
 mod man;
 mod operate;
 mod purge;
@@ -79,6 +80,8 @@ enum Command {
     Unban(operate::Unban),
     /// Show or choose what the operational log tells.
     LogLevel(operate::LogLevel),
+    /// Make a configuration of HAProxy's, nginx's or Kong's, and say of each line what became of it.
+    Import(import::Arguments),
     /// Print the JSON Schema of the configuration, or every key of it.
     Schema(schema::Arguments),
     /// Print what a shell completes commands by.
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Ban(arguments) => ask::end(operate::ban(&arguments)),
         Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
         Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),
+        Command::Import(arguments) => import::import(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Completions { shell } => completions::completions(shell, Arguments::command()),
         Command::Man { folder } => man::man(&folder, Arguments::command()),

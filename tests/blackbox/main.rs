@@ -43,6 +43,7 @@ mod http_reuse;
 mod http_routing;
 mod http_timeouts;
 mod idle_close;
+mod import;
 mod interplay;
 mod lifecycle;
 mod live;

@@ -351,9 +351,16 @@ impl Setup {
 /// Runs a subcommand to its end: exit code, stdout, stderr.
 #[track_caller]
 pub fn ringway(arguments: &[&str]) -> (Option<i32>, String, String) {
+    ringway_with(arguments, &[])
+}
+
+/// The same with more in its environment.
+#[track_caller]
+pub fn ringway_with(arguments: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut child = Command::new(binary())
         .args(arguments)
         .env("NO_COLOR", "1")
+        .envs(env.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

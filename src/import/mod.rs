@@ -1,0 +1,77 @@
+//! Configurations of others as Ringway's own: haproxy.cfg, nginx.conf and kong.yml become TOML, and a report says of each line what became
+//! of it.
+//!
+//! Each source has a parser and a translator, which make a [`draft`] and a [`report`]; one emitter writes the TOML. All of it is a function
+//! from texts to texts: files that an input names, such as maps, come through [`Around`].
+//! What always holds: every line that says something has exactly one verdict, and nothing is left out in silence; what is written is
+//! accepted by `ringway check` where the files are that it names.
+//! May depend on `config`.
+
+mod condition;
+mod draft;
+mod emit;
+mod haproxy;
+mod report;
+
+pub use report::{Line, Report, Verdict};
+
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Whose configuration it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Source {
+    /// haproxy.cfg
+    Haproxy,
+}
+
+/// What lies around an input.
+pub trait Around {
+    /// The text of a file that it names; `None` if it cannot be had.
+    fn read(&self, path: &str) -> Option<String>;
+    /// Whether that is a folder.
+    fn is_folder(&self, path: &str) -> bool;
+    /// An address of a host.
+    fn resolve(&self, host: &str) -> Option<IpAddr>;
+}
+
+/// What was made of an input.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The configuration.
+    pub toml: String,
+    /// What became of each line.
+    pub report: Report,
+}
+
+/// An input that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Source {
+    /// Whose configuration a file is, by its name and what is in it.
+    pub fn of(path: &Path, text: &str) -> Option<Source> {
+        let _ = path;
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let sections = ["global", "defaults", "frontend", "backend", "listen"];
+        let has = text.lines().filter_map(first).any(|word| sections.contains(&word.as_str()));
+        has.then_some(Source::Haproxy)
+    }
+}
+
+/// Makes a configuration of an input. `name` is what the report calls the file.
+///
+/// # Errors
+/// What keeps the input from being read at all.
+pub fn import(source: Source, name: &str, text: &str, around: &dyn Around) -> Result<Imported, Wrong> {
+    let (draft, report) = match source {
+        Source::Haproxy => haproxy::import(name, text, around)?,
+    };
+    let title = [format!("Made of {name} by `ringway import`: {}.", report.summary())];
+    Ok(Imported { toml: emit::emit(&draft, &title), report })
+}
