@@ -1,22 +1,21 @@
-# Ringway in a container: a slim Debian with nothing but the binary, run by a user without rights.
+# Ringway in a container: one static binary, the authorities that it trusts, and nothing else, run by a user without rights.
 # docs/installing.md says how it is run, and what io_uring needs.
-ARG DEBIAN=bookworm
-
-FROM rust:1-${DEBIAN} AS build
+FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked && cp target/release/ringway /ringway
+# musl is not for it: its ring for files (tokio-uring) is written for glibc, which links statically as well.
+RUN target=$(rustc -vV | sed -n 's/^host: //p') \
+    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target" \
+    && ./packaging/rootfs /image "target/$target/release/ringway"
 
-FROM debian:${DEBIAN}-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
-    && groupadd --system --gid 65532 ringway \
-    && useradd --system --uid 65532 --gid ringway --home-dir /var/lib/ringway --shell /usr/sbin/nologin ringway \
-    && install -d -o ringway -g ringway /var/lib/ringway /var/cache/ringway /run/ringway \
-    && install -d /etc/ringway
-COPY --from=build /ringway /usr/bin/ringway
-COPY packaging/container.toml /etc/ringway/ringway.toml
-USER ringway
+FROM scratch
+COPY --from=build /image/etc /etc
+COPY --from=build /image/usr /usr
+# What the process writes to is its own.
+COPY --from=build --chown=65532:65532 /image/run /run
+COPY --from=build --chown=65532:65532 /image/tmp /tmp
+COPY --from=build --chown=65532:65532 /image/var /var
+USER 65532:65532
 VOLUME ["/var/lib/ringway"]
 EXPOSE 8080 8443
 # By the admin socket of the configuration: put it into a file of your own, too.

@@ -4,6 +4,7 @@
 //! What always holds: the file is replaced as a whole or not at all; one that could not be read is set aside, not overwritten.
 
 use super::overrides::Overrides;
+use crate::net;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -74,11 +75,11 @@ impl Keep {
 fn read(file: &Path) -> Result<Overrides, String> {
     match fs::metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Overrides::default()),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(net::reason(&error)),
         Ok(about) if about.len() > LARGEST => return Err(format!("it has {} bytes", about.len())),
         Ok(_) => {}
     }
-    Overrides::from_text(&fs::read_to_string(file).map_err(|error| error.to_string())?)
+    Overrides::from_text(&fs::read_to_string(file).map_err(|error| net::reason(&error))?)
 }
 
 fn fill(file: &Path, text: &str) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! What always holds: a file is replaced as a whole or not at all.
 
+use crate::net;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -11,9 +12,9 @@ use std::path::Path;
 pub(super) fn read(file: &Path, largest: u64) -> Result<Option<String>, String> {
     match fs::metadata(file) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(net::reason(&error)),
         Ok(about) if about.len() > largest => Err(format!("it has {} bytes", about.len())),
-        Ok(_) => fs::read_to_string(file).map(Some).map_err(|error| error.to_string()),
+        Ok(_) => fs::read_to_string(file).map(Some).map_err(|error| net::reason(&error)),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::model::{AccessLog, Keep, LogFormat, LogPath, SyslogTo};
 use crate::net;
 use crate::observe::access::{Format, Header, Policy, Settings};
 use crate::observe::file::{Destination, FileThread, Server};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +37,12 @@ pub(super) fn open(
         (None, LogPath::Stdout) => Destination::Stdout,
         (None, LogPath::File(path)) => Destination::File(path.clone()),
     };
-    let file = FileThread::start(destination, backend != net::Backend::Epoll)
-        .map_err(|error| format!("the access log cannot be opened: {error}"))?;
+    let file = FileThread::start(destination, backend != net::Backend::Epoll).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("the access log cannot be opened: {error}\n  help: {} must be able to write to it", net::whoami())
+        }
+        _ => format!("the access log cannot be opened: {error}"),
+    })?;
     let to = LogTo { policy: Arc::new(Policy::new(settings(log))), queue: file.queue() };
     Ok((Some(to), Some(Arc::new(file))))
 }

@@ -125,14 +125,16 @@ fn is_unused(folder: &Path) -> bool {
     is_roots && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Whether the user can read the configuration again.
+/// Whether the user can read the configuration again, and the token of operators, which is read while root binds.
 fn readable(loaded: &Loaded, name: &str) -> Result<(), String> {
-    let listed = loaded.config.runtime.consumers_file.as_deref();
-    for file in loaded.sources.files().chain(listed) {
+    let config = &loaded.config;
+    let listed = config.runtime.consumers_file.as_deref();
+    let token = config.admin.as_ref().and_then(|admin| admin.token_file.as_deref());
+    for file in loaded.sources.files().chain(listed).chain(token) {
         if File::open(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
             return Err(format!(
-                "user `{name}` cannot read `{file}`, which it must for reloads\n  help: let it read the file and enter its folders, by its \
-                 group for example: chgrp {name} {file}; chmod g+r {file}",
+                "user `{name}` cannot read `{file}`, which it must for reloads\n  help: let it read the file and enter its folders, as \
+                 its owner or by its group",
                 file = file.display()
             ));
         }

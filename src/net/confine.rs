@@ -4,7 +4,7 @@
 //! not on the list fails with EPERM and the kernel logs it; one that is too new to be looked at fails with ENOSYS, by which a C
 //! library takes the older one. What is asked by a ring is not seen by filters.
 
-use libc::{c_long, sock_fprog};
+use libc::{c_long, c_ulong, sock_fprog};
 use seccompiler::{
     BpfProgram, BpfProgramRef, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
@@ -16,9 +16,9 @@ use std::io;
 pub fn confine() -> io::Result<()> {
     let (list, newer) = programs().map_err(io::Error::other)?;
     rustix::thread::set_no_new_privs(true)?;
-    set(&list)?;
-    // Of two that refuse, the one that was set last is heard.
-    set(&newer)
+    set(&list, libc::SECCOMP_FILTER_FLAG_LOG)?;
+    // Of two that refuse, the one that was set last is heard; that it does is nothing to tell of each thread.
+    set(&newer, 0)
 }
 
 /// The list, and what is refused in a way that leads to older calls.
@@ -45,11 +45,11 @@ fn only(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule,
     SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?])
 }
 
-/// Sets a filter for all threads. What it refuses is logged by the kernel.
-fn set(filter: BpfProgramRef<'_>) -> io::Result<()> {
+/// Sets a filter for all threads.
+fn set(filter: BpfProgramRef<'_>, flags: c_ulong) -> io::Result<()> {
     let len = filter.len().try_into().map_err(io::Error::other)?;
     let program = sock_fprog { len, filter: filter.as_ptr().cast_mut().cast() };
-    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG;
+    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | flags;
     // SAFETY: the kernel copies the program, which outlives the call, and writes nothing.
     match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) } {
         0 => Ok(()),
@@ -86,6 +86,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_fchdir,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
+    libc::SYS_fchown,
     libc::SYS_fcntl,
     libc::SYS_fdatasync,
     libc::SYS_flock,
@@ -135,7 +136,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_get_mempolicy,
     libc::SYS_madvise,
     libc::SYS_membarrier,
-    libc::SYS_mincore,
     libc::SYS_mlock,
     libc::SYS_mmap,
     libc::SYS_mprotect,

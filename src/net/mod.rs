@@ -61,5 +61,7 @@ pub use signal::Signal;
 pub use socket::{Address, Peer, Slot, bind, bind_by, bind_private, file_limit, probe as probe_bind};
 pub use stream::Stream;
 pub use thread::{allowed_cores, name_thread, pin, refuse_huge_pages, thread_alive, thread_id, thread_time};
-pub use user::{Account, NoAccount, give_up_more_than, kept, lent, may_change_user, may_write_in, regain, whoami};
+pub use user::{
+    Account, NoAccount, give_up_more_than, kept, lent, may_change_user, may_write_in, reason, regain, whoami,
+};
 pub use watch::{Handle, sweep};

@@ -167,6 +167,14 @@ pub fn may_write_in(folder: &Path) -> bool {
     rustix::fs::accessat(CWD, folder, access, AtFlags::EACCESS).is_ok()
 }
 
+/// Why a file cannot be used, with the user who may not where that is it.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("permission denied to {}", whoami()),
+        _ => error.to_string(),
+    }
+}
+
 /// Who the process is where a file must not be read: "user `ringway`".
 pub fn whoami() -> String {
     let uid = unistd::geteuid();

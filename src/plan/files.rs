@@ -5,6 +5,7 @@
 
 use crate::config::KeyPath;
 use crate::config::model::{Config, RuleKind};
+use crate::net;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -166,7 +167,7 @@ fn content(path: &Path, is_list: bool) -> Content {
     let most = if is_list { LARGEST_LIST + 1 } else { LARGEST };
     std::fs::File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        .map_err(|error| format!("`{}` cannot be read: {}", path.display(), net::reason(&error)))?;
     if is_list && bytes.len() as u64 == most {
         return Err(format!("`{}` is larger than {} MiB", path.display(), LARGEST_LIST >> 20));
     }

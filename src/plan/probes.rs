@@ -199,7 +199,7 @@ pub(super) fn passwords(name: &str, pool: &model::Pool) -> Result<(), Vec<Fault>
     match std::fs::File::open(path) {
         Ok(_) => Ok(()),
         Err(error) => {
-            let what = format!("`{}` cannot be read: {error}", path.display());
+            let what = format!("`{}` cannot be read: {}", path.display(), net::reason(&error));
             let at = key_path(&["pools", name, "health", "password_file"]);
             Err(vec![Fault::new(at, what).help("it must be readable by the user that Ringway runs as")])
         }

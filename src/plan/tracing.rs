@@ -2,6 +2,7 @@
 
 use crate::config::Fault;
 use crate::config::model::{self, Secret, TraceTrust};
+use crate::net;
 use crate::observe::trace::{Rules, Trust};
 use crate::tls;
 use rustls::ClientConfig;
@@ -90,7 +91,8 @@ pub(super) fn compile(tracing: &model::Tracing) -> Result<Tracing, Vec<Fault>> {
 
 /// The headers in a file. What is wrong with it is told without its text, which is secret.
 fn lines(path: &Path) -> Result<Vec<(String, Secret)>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read `{}`: {}", path.display(), net::reason(&error)))?;
     let mut headers = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();

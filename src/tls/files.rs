@@ -181,7 +181,7 @@ pub(super) fn pairs(at: Place, directory: &Path) -> Result<Vec<(PathBuf, PathBuf
     let entries = fs::read_dir(directory).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "there is no such directory".to_owned(),
-            _ => error.to_string(),
+            _ => net::reason(&error),
         };
         Fault::new(at, format!("cannot read `{}`: {why}", directory.display()), "name a directory of PEM files")
     })?;

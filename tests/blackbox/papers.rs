@@ -49,3 +49,15 @@ fn shells_complete_commands_and_options() {
     let (code, _, _) = ringway(&["completions", "no-shell"]);
     assert_eq!(code, Some(2));
 }
+
+#[test]
+fn the_configurations_of_the_packages_are_accepted() {
+    let folder = Directory::new();
+    for name in ["ringway.toml", "container.toml"] {
+        let text = std::fs::read_to_string(format!("{}/packaging/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        // The package makes the user, and this host need not have it.
+        let file = folder.write(name, &text.replace("user = \"ringway\"", ""));
+        let (code, _, told) = ringway(&["check", "-c", &file]);
+        assert_eq!((code, told.as_str()), (Some(0), ""), "{name}");
+    }
+}

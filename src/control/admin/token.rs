@@ -2,6 +2,7 @@
 //!
 //! What always holds: it is compared in constant time, and neither logged nor shown; a file that cannot be used replaces nothing.
 
+use crate::net;
 use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
@@ -93,11 +94,11 @@ fn stamp(file: &Path) -> Stamp {
 fn read(file: &Path) -> Result<Secret, String> {
     let stamp = stamp(file);
     let named = |what: String| format!("`{}` {what}", file.display());
-    let about = std::fs::metadata(file).map_err(|error| named(format!("cannot be read: {error}")))?;
+    let about = std::fs::metadata(file).map_err(|error| named(format!("cannot be read: {}", net::reason(&error))))?;
     if about.len() > LONGEST {
         return Err(named(format!("has more than {LONGEST} bytes")));
     }
-    let text = std::fs::read(file).map_err(|error| named(format!("cannot be read: {error}")))?;
+    let text = std::fs::read(file).map_err(|error| named(format!("cannot be read: {}", net::reason(&error))))?;
     let bytes = text.trim_ascii().to_vec();
     if bytes.len() < SHORTEST {
         return Err(named(format!(

@@ -135,7 +135,7 @@ fn token(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(LONGEST as u64 + 1).read_to_string(&mut text))
-        .map_err(|error| format!("the token in `{}` cannot be read: {error}", path.display()))?;
+        .map_err(|error| format!("the token in `{}` cannot be read: {}", path.display(), crate::net::reason(&error)))?;
     match text.trim() {
         "" => Err(format!("there is no token in `{}`", path.display())),
         token if token.len() > LONGEST => {

@@ -93,6 +93,6 @@ fn text(path: &Path) -> Result<String, String> {
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
+        _ => crate::net::reason(error),
     }
 }

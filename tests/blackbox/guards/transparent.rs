@@ -3,6 +3,7 @@
 use super::sockets::seer;
 use crate::support::client::Client;
 use crate::support::network::{Host, alone, filter, ip};
+use crate::support::proxy::Setup;
 use crate::support::toml::{http_with, pool};
 use crate::support::{Proxy, eventually};
 use std::net::SocketAddr;
@@ -53,6 +54,20 @@ fn clients_dial_their_server_which_sees_them_while_ringway_is_between() {
         proxy.settles("ringway_connections_accepted_total", &[("listener", "web")], 3.0);
         proxy.settles("ringway_connections_accepted_total", &[("listener", "any")], 3.0);
         proxy.settles("ringway_http_requests_total", &[("listener", "web")], 6.0);
+    });
+}
+
+#[test]
+fn a_process_that_takes_on_a_user_keeps_what_that_needs_over_upgrades() {
+    alone(|network| {
+        let (client, host) = (network.host(), network.host());
+        let server = host.within(|| seer((host.ip, 80).into()));
+        let config = http_with("transparent = true", &[server], "source = \"client\"");
+        let mut proxy = Setup::new(config).runtime("user = \"nobody\"").start();
+        divert(&[(80, port(&proxy, "web"))]);
+        is_seen(&client, server);
+        proxy.upgrade();
+        is_seen(&client, server);
     });
 }
 

@@ -181,6 +181,21 @@ fn what_the_user_cannot_read_is_an_error_that_names_it() {
     assert_eq!(proxy.exit().code(), Some(2));
     proxy.log.wait(&["site.key", "permission denied to user `nobody`"]);
 
+    let hidden = setup("");
+    let token = hidden.directory().join("admin.token");
+    fs::write(&token, "0123456789abcdef0123").unwrap();
+    hide(&token);
+    let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = {token:?}\n");
+    let mut proxy = hidden.with(admin + &http(&[&target])).spawn();
+    assert_eq!(proxy.exit().code(), Some(2));
+    proxy.log.wait(&["user `nobody` cannot read", "admin.token"]);
+
+    let hidden = setup("");
+    let log = hidden.directory().join("access.log");
+    let mut proxy = hidden.with(http(&[&target]) + &format!("[access_log]\npath = {log:?}\n")).spawn();
+    assert_eq!(proxy.exit().code(), Some(1));
+    proxy.log.wait(&["user `nobody` must be able to write to it"]);
+
     let open = setup("");
     let config = secure(&open);
     let proxy = open.with(config).start();
