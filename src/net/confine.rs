@@ -318,9 +318,9 @@ mod tests {
     }
 
     #[test]
-    fn the_filters_are_small_enough_to_be_set_often() {
+    fn the_filters_leave_room_for_those_of_a_supervisor() {
         let (list, newer) = programs().unwrap();
         // The kernel takes 32,768 instructions over all filters of a thread.
-        assert!(list.len() < 1000 && newer.len() < 20, "{} {}", list.len(), newer.len());
+        assert!(list.len() < 2000 && newer.len() < 20, "{} {}", list.len(), newer.len());
     }
 }
