@@ -30,6 +30,7 @@ mod explain;
 mod files;
 mod gateway;
 mod guards;
+mod guides;
 mod h2;
 mod h2_goaway;
 mod h2_heads;

@@ -64,6 +64,11 @@ impl Client {
         Client(wire)
     }
 
+    /// The connection itself, for what speaks over it otherwise.
+    pub fn into_wire(self) -> Wire {
+        self.0
+    }
+
     /// Connects to "1.2.3.4:5", "[::1]:5" or "unix:/path".
     #[track_caller]
     pub fn to(address: &str) -> Client {
