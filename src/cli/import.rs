@@ -40,6 +40,25 @@ impl Around for Here {
         self.folder.join(path).is_dir()
     }
 
+    fn matching(&self, pattern: &str) -> Vec<String> {
+        let whole = self.folder.join(pattern);
+        let (Some(folder), Some(name)) = (whole.parent(), whole.file_name().and_then(|name| name.to_str())) else {
+            return Vec::new();
+        };
+        let (start, end) = name.split_once('*').unwrap_or((name, ""));
+        let fits = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            !name.starts_with('.')
+                && name.len() >= start.len() + end.len()
+                && name.starts_with(start)
+                && name.ends_with(end)
+        };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut found: Vec<String> = entries.filter(fits).map(|path| path.display().to_string()).collect();
+        found.sort();
+        found
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this command has nothing else to do meanwhile")]
     fn resolve(&self, host: &str) -> Option<IpAddr> {
         let mut found = (host, 0).to_socket_addrs().ok()?.map(|address| address.ip());

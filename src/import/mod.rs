@@ -11,6 +11,8 @@ mod condition;
 mod draft;
 mod emit;
 mod haproxy;
+mod kong;
+mod nginx;
 mod report;
 
 pub use report::{Line, Report, Verdict};
@@ -23,6 +25,10 @@ use std::path::Path;
 pub enum Source {
     /// haproxy.cfg
     Haproxy,
+    /// nginx.conf
+    Nginx,
+    /// kong.yml, a file of decK
+    Kong,
 }
 
 /// What lies around an input.
@@ -31,6 +37,8 @@ pub trait Around {
     fn read(&self, path: &str) -> Option<String>;
     /// Whether that is a folder.
     fn is_folder(&self, path: &str) -> bool;
+    /// The files whose names are like this one, in which `*` stands for any part of a name.
+    fn matching(&self, pattern: &str) -> Vec<String>;
     /// An address of a host.
     fn resolve(&self, host: &str) -> Option<IpAddr>;
 }
@@ -56,11 +64,24 @@ pub struct Wrong {
 impl Source {
     /// Whose configuration a file is, by its name and what is in it.
     pub fn of(path: &Path, text: &str) -> Option<Source> {
-        let _ = path;
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("yml" | "yaml") => return Some(Source::Kong),
+            Some("cfg") => return Some(Source::Haproxy),
+            _ => {}
+        }
         let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
         let sections = ["global", "defaults", "frontend", "backend", "listen"];
         let has = text.lines().filter_map(first).any(|word| sections.contains(&word.as_str()));
-        has.then_some(Source::Haproxy)
+        let blocks = text.lines().any(|line| {
+            ["http", "server", "stream", "upstream"].iter().any(|word| line.trim_start().starts_with(word))
+                && line.contains('{')
+        });
+        match (has, blocks) {
+            (_, true) => Some(Source::Nginx),
+            (true, _) => Some(Source::Haproxy),
+            _ if text.contains("_format_version") => Some(Source::Kong),
+            _ => None,
+        }
     }
 }
 
@@ -71,6 +92,8 @@ impl Source {
 pub fn import(source: Source, name: &str, text: &str, around: &dyn Around) -> Result<Imported, Wrong> {
     let (draft, report) = match source {
         Source::Haproxy => haproxy::import(name, text, around)?,
+        Source::Nginx => nginx::import(name, text, around)?,
+        Source::Kong => kong::import(name, text, around)?,
     };
     let title = [format!("Made of {name} by `ringway import`: {}.", report.summary())];
     Ok(Imported { toml: emit::emit(&draft, &title), report })

@@ -62,7 +62,7 @@ const KEPT: [&str; 14] = [
 ///
 /// # Errors
 /// Why not.
-pub(super) fn editable(name: &str) -> Result<(), String> {
+pub(in crate::import) fn editable(name: &str) -> Result<(), String> {
     let lower = name.to_ascii_lowercase();
     let token =
         !lower.is_empty() && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));

@@ -25,6 +25,8 @@ mod sticky;
 mod time;
 mod words;
 
+pub(super) use edits::editable;
+
 use super::draft::Draft;
 use super::report::{Ledger, LineId, Report};
 use super::{Around, Wrong};

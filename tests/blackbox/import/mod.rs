@@ -3,6 +3,8 @@
 //! The files under tests/data/import are realistic, addresses included; a test puts its own addresses in their place.
 
 mod haproxy;
+mod kong;
+mod nginx;
 
 use crate::support::Proxy;
 use crate::support::proxy::{Setup, ringway, ringway_with};
@@ -18,6 +20,7 @@ pub struct Imported {
 /// A line of the report.
 #[derive(Clone, Debug)]
 pub struct Reported {
+    pub file: String,
     pub line: usize,
     pub text: String,
     pub verdict: String,
@@ -31,13 +34,14 @@ pub struct Case {
     name: &'static str,
     text: String,
     env: Vec<(String, String)>,
+    others: bool,
 }
 
 impl Case {
     pub fn new(path: &'static str) -> Case {
         let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import").join(path);
         let text = std::fs::read_to_string(&whole).unwrap_or_else(|e| panic!("{}: {e}", whole.display()));
-        Case { setup: Setup::new(""), name: path.rsplit('/').next().unwrap(), text, env: Vec::new() }
+        Case { setup: Setup::new(""), name: path.rsplit('/').next().unwrap(), text, env: Vec::new(), others: false }
     }
 
     /// Puts something in place of what stands in the file.
@@ -78,8 +82,24 @@ impl Case {
     /// Imports it, looks at the report, checks what came out, and runs it.
     #[track_caller]
     pub fn run(self) -> Imported {
+        self.run_on(&[])
+    }
+
+    /// The same where the file includes others, whose lines are in the report as well.
+    #[track_caller]
+    pub fn run_with_others(mut self) -> Imported {
+        self.others = true;
+        self.run_on(&[])
+    }
+
+    /// The same with other addresses than what came out listens on.
+    #[track_caller]
+    pub fn run_on(self, addresses: &[(&str, &str)]) -> Imported {
         let (toml, report) = self.import();
-        let mut config: toml::Table = toml.parse().unwrap_or_else(|e| panic!("{e}\n{toml}"));
+        let text = addresses
+            .iter()
+            .fold(toml.clone(), |text, (what, by)| text.replace(&format!("\"{what}\""), &format!("\"{by}\"")));
+        let mut config: toml::Table = text.parse().unwrap_or_else(|e| panic!("{e}\n{toml}"));
         // The harness says these itself.
         config.remove("runtime");
         config.remove("admin");
@@ -99,8 +119,10 @@ impl Case {
         assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""), "{}", self.name);
         let toml = std::fs::read_to_string(&output).unwrap();
         let report = std::fs::read_to_string(&report).unwrap();
-        let report = read_report(&serde_json::from_str(&report).unwrap(), self.name);
-        every_line_once(&self.text, &report);
+        let report = read_report(&serde_json::from_str(&report).unwrap());
+        let own: Vec<&Reported> = report.iter().filter(|line| line.file == self.name).collect();
+        assert!(self.others || own.len() == report.len(), "a line names its file");
+        every_line_once(&self.text, &own);
         let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let (code, _, err) = ringway_with(&["check", "-c", &output], &env);
         assert_eq!(code, Some(0), "{err}\n{toml}\n{report:#?}");
@@ -108,15 +130,15 @@ impl Case {
     }
 }
 
-fn read_report(report: &serde_json::Value, name: &str) -> Vec<Reported> {
+fn read_report(report: &serde_json::Value) -> Vec<Reported> {
     let lines = report["lines"].as_array().unwrap();
     let read = |line: &serde_json::Value| {
-        assert_eq!(line["file"].as_str(), Some(name), "a line names its file");
         let notes: Vec<&str> = line["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
         let verdict = line["verdict"].as_str().unwrap().to_owned();
         assert!(verdict == "carried" || !notes.is_empty(), "{line} says why");
         assert!(!notes.contains(&"it is not understood"), "{line}");
         Reported {
+            file: line["file"].as_str().unwrap().to_owned(),
             line: line["line"].as_u64().unwrap() as usize,
             text: line["text"].as_str().unwrap().to_owned(),
             verdict,
@@ -129,11 +151,14 @@ fn read_report(report: &serde_json::Value, name: &str) -> Vec<Reported> {
 
 /// Every line that is not empty and no comment has one verdict.
 #[track_caller]
-fn every_line_once(text: &str, report: &[Reported]) {
-    let said = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+fn every_line_once(text: &str, report: &[&Reported]) {
+    // The end of a block says nothing.
+    let said = |line: &str| !["", "}", "---"].contains(&line.trim()) && !line.trim().starts_with('#');
     let wanted: Vec<usize> =
         text.lines().enumerate().filter(|(_, line)| said(line)).map(|(place, _)| place + 1).collect();
-    let found: Vec<usize> = report.iter().map(|line| line.line).collect();
+    let mut found: Vec<usize> = report.iter().map(|line| line.line).collect();
+    // Of nginx several directives may stand on one line.
+    found.dedup();
     assert_eq!(found, wanted, "each line is in the report, once");
 }
 
