@@ -3,6 +3,8 @@
 //! A test takes a page's configuration, puts its own addresses in the place of the page's, and nothing else: where the page
 //! no longer holds what is to be replaced, the test fails.
 
+mod api;
+mod blue_green;
 mod https;
 mod kubernetes_api;
 mod mail;
@@ -16,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The pages that have a test of what they promise.
-const PAGES: [&str; 6] = ["https", "kubernetes-api", "mail", "postgresql", "sni", "websocket"];
+const PAGES: [&str; 8] = ["api", "blue-green", "https", "kubernetes-api", "mail", "postgresql", "sni", "websocket"];
 
 /// A page's configuration, with places of the test's own.
 struct Guide {
