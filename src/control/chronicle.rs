@@ -100,8 +100,6 @@ pub struct Story {
     narrow: Scale,
     wide: Scale,
     remarks: [VecDeque<Arc<Remark>>; remark::Kind::ALL.len()],
-    /// Exchanges that would have been worth a look and found no room.
-    pub dropped: u64,
 }
 
 /// Moments of one width, and what the next one is measured from.
@@ -164,7 +162,6 @@ impl Story {
         if wide {
             self.wide.note(moment, gauges, latency, WIDE_KEPT);
         }
-        self.dropped = present.workers.iter().map(|worker| worker.worker.remarks.dropped()).sum();
         for remark in present.workers.iter().flat_map(|worker| worker.worker.remarks.collect()) {
             let kept = &mut self.remarks[remark.kind as usize];
             if kept.len() == REMARKS_KEPT {

@@ -156,6 +156,8 @@ impl Scrape<'_> {
         self.per_worker(errors, |w| w.buffers_disk_errors.get());
         let help = "Times that accepting paused at the connection or file limit.";
         self.per_worker(page.counter("ringway_worker_accept_pauses_total", help), |w| w.accept_pauses.get());
+        let help = "Exchanges worth a look that were not noted, as too many came at once.";
+        self.per_worker(page.counter("ringway_worker_remarks_dropped_total", help), |w| w.remarks.dropped());
         let help = "Panics caught; each ended one connection.";
         self.per_worker(page.counter("ringway_worker_panics_total", help), |w| w.panics.get());
     }

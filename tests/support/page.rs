@@ -98,7 +98,8 @@ impl Page {
         });
         if !came {
             let shown = self.eval("document.body.innerText");
-            panic!("did not come: {expression}\n{:?}\n{}", self.complaints, shown.as_str().unwrap_or_default());
+            let complaints = &self.complaints[..self.complaints.len().min(3)];
+            panic!("did not come: {expression}\n{complaints:?}\n{}", shown.as_str().unwrap_or_default());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{TOKEN, open, sign_in, start};
 use crate::admin::Operator;
+use crate::support::page::Page;
 use crate::support::proxy::Setup;
 use crate::support::target::refused;
 use crate::support::toml::http;
@@ -78,6 +79,13 @@ fn where_others_can_reach_it_the_page_comes_to_all_and_data_to_who_is_signed_in(
     let (cookie, key) = signed_in(&at);
     let knowing = Operator::at(&at).with(format!("Cookie: {cookie}")).with(format!("Ringway-Session: {key}"));
     assert_eq!(knowing.get("/v1/status")["state"], "ready");
+    let mut page = Page::start();
+    page.go(&format!("http://{at}/"));
+    page.wait("document.activeElement.matches('dialog input')");
+    assert_eq!(page.eval("document.querySelector('#headline').textContent.includes('Not signed in')"), true);
+    page.write(TOKEN);
+    page.key("Enter");
+    page.wait("document.querySelector('#targets tbody tr') && !document.querySelector('dialog')");
 }
 
 #[test]

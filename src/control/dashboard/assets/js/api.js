@@ -24,7 +24,8 @@ export const session = {
 /** Asks, and gives what is answered. Fails with [`Refused`]. */
 export async function ask(method, path, body, fields = {}) {
   const headers = { ...fields };
-  if (session.key && !headers.Authorization) headers['Ringway-Session'] = session.key;
+  const { key } = session;
+  if (key && !headers.Authorization) headers['Ringway-Session'] = key;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   let response;
   try {
@@ -35,7 +36,8 @@ export async function ask(method, path, body, fields = {}) {
   }
   const told = response.status === 204 ? null : await response.json().catch(() => null);
   if (response.ok) return told;
-  if (response.status === 401) document.dispatchEvent(new Event('unknown'));
+  // Who has signed in since is not meant.
+  if (response.status === 401 && key === session.key) document.dispatchEvent(new Event('unknown'));
   throw new Refused(response.status, told?.detail ?? told?.diagnostics ?? `Ringway says ${response.status}`);
 }
 

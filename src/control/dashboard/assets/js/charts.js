@@ -6,6 +6,8 @@ import { heat } from './heat.js';
 import { colour } from './theme.js';
 
 const HEIGHT = 170;
+/** Seconds that are shown at least. */
+const SHORTEST = 60;
 const POWERS = Array.from({ length: 48 }, (_, power) => 2 ** power);
 const CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'];
 
@@ -125,7 +127,7 @@ export function show(moments, bounds, wanted) {
     chart.plot.batch(() => {
       const data = chart.heat ? chart.plot.told(moments, bounds) : chart.series.map(({ value }) => moments.map(value));
       chart.plot.setData([times, ...data], true);
-      chart.plot.setScale('x', { min: end - wanted, max: end });
+      chart.plot.setScale('x', { min: Math.max(end - wanted, Math.min(times[0] ?? end, end - SHORTEST)), max: end });
     });
     if (!chart.heat) legend(chart, chart.plot.cursor.idx);
     set(chart.canvas, 'aria-label', summary(chart, moments));

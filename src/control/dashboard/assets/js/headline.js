@@ -35,5 +35,8 @@ export function show(headline, line) {
   say(headline.state, headline.text + several, line, headline.items.map((finding) => ({ ...finding, alone })));
 }
 
-/** Says that nothing can be told. */
-export const away = (why) => say('bad', why, 'What is shown below is as it was.', []);
+/** Says that nothing can be told, and why. */
+export function away({ status, message }) {
+  if (status === 401) say('warn', 'Not signed in', 'What runs here is told to those who know the token.', []);
+  else say('bad', message, 'What is shown below is as it was.', []);
+}

@@ -56,7 +56,7 @@ every(1, async () => {
     ]);
     text(at('foot'), `Ringway ${status.version}, plan ${status.plan}, up ${span(status.uptime)}, pid ${status.pid}, ${status.workers} workers`);
   } catch (refused) {
-    headline.away(refused.message ?? 'Something is wrong with this page');
+    headline.away(refused);
     throw refused;
   }
 });

@@ -1,6 +1,7 @@
 // What is asked again and again, for as long as somebody looks.
 
 const jobs = [];
+let held = false;
 
 /** Does `work` every so many seconds while the page is seen, and once now. It is never done twice at a time. */
 export function every(seconds, work) {
@@ -19,7 +20,7 @@ export function every(seconds, work) {
       if (error.status === undefined) throw error;
     } finally {
       job.busy = false;
-      if (!document.hidden) job.timer = setTimeout(job.run, job.again ? 0 : seconds * 1000);
+      if (!document.hidden && !held) job.timer = setTimeout(job.run, job.again ? 0 : seconds * 1000);
       job.again = false;
     }
   };
@@ -28,10 +29,19 @@ export function every(seconds, work) {
   return job.run;
 }
 
-/** Does all of it now. */
-export const all = () => jobs.forEach((job) => job.run());
+/** Asks nothing more for now: nobody would be told. */
+export function hold() {
+  held = true;
+  jobs.forEach((job) => clearTimeout(job.timer));
+}
+
+/** Does all of it now, and goes on. */
+export function all() {
+  held = false;
+  jobs.forEach((job) => job.run());
+}
 
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) jobs.forEach((job) => clearTimeout(job.timer));
-  else all();
+  else if (!held) all();
 });

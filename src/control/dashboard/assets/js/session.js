@@ -66,14 +66,18 @@ function show() {
 /** Heeds the button, and asks for the token where nothing is told without it. */
 export function start() {
   at('sign').addEventListener('click', () => (state.changes ? signOut() : signIn()));
+  let heard = false;
   document.addEventListener('unknown', async () => {
+    if (asking || heard) return;
+    heard = true;
     // A session that has ended is none any more; what may be read without one is.
-    if (asking) return;
-    if (session.key) {
-      session.key = null;
-      await look().catch(() => null);
-    }
-    if (!(await get('/v1/status').catch((refused) => refused.status !== 401))) signIn();
+    session.key = null;
+    await look().catch(() => null);
+    const known = await get('/v1/status').catch((refused) => refused.status !== 401);
+    heard = false;
+    if (known) return;
+    poll.hold();
+    signIn();
   });
   return look();
 }

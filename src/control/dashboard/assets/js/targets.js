@@ -2,7 +2,7 @@
 
 import { ask, piece } from './api.js';
 import { confirm, note } from './dialog.js';
-import { at, h, set } from './dom.js';
+import { at, h, set, text } from './dom.js';
 import { count, number, percent } from './format.js';
 import { rate } from './rates.js';
 import { mayChange } from './session.js';
@@ -130,14 +130,32 @@ async function patch(pool, target, change) {
   changed();
 }
 
+/** Targets that are shown at a time, and from how many on they can be looked for. */
+const [MOST, MANY] = [60, 12];
+
 /** Shows the targets of all pools, the worst first. Calls `after` when one was changed. */
 export function start(after) {
   changed = after;
   const [element, show] = table('Targets', COLUMNS, ({ pool, target }) => `${pool.name}\n${target.address}`);
+  const search = h('input', { type: 'search', placeholder: 'Look for a target or pool', 'aria-label': 'Look for a target or pool' });
+  const rest = h('p', { class: 'quiet nothing', hidden: true });
+  at('targets').querySelector('.title').append(search);
+  element.append(rest);
   at('targets').append(element);
+  let known = [];
+  const fill = () => {
+    const word = search.value.trim();
+    const wanted = known.filter(({ pool, target }) => pool.name.includes(word) || target.address.includes(word));
+    show(wanted.slice(0, MOST), known.length ? 'None of that name.' : 'No pool has a target.');
+    set(rest, 'hidden', wanted.length <= MOST);
+    text(rest, `and ${number(wanted.length - MOST)} more`);
+    set(search, 'hidden', known.length < MANY);
+  };
+  search.addEventListener('input', fill);
   return (pools) => {
     const items = pools.flatMap((pool) => pool.targets.map((target) => ({ pool, target, flow: flow(pool, target) })));
     const rank = ({ pool, target }) => RANK[condition(target, pool)[0]];
-    show(items.sort((a, b) => rank(a) - rank(b)), 'No pool has a target.');
+    known = items.sort((a, b) => rank(a) - rank(b));
+    fill();
   };
 }
