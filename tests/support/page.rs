@@ -2,6 +2,7 @@
 
 use super::proxy::Directory;
 use super::{PATIENCE, within};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -149,6 +150,12 @@ impl Page {
     pub fn bring(&mut self, script: &Path) {
         let text = std::fs::read_to_string(script).unwrap_or_else(|error| panic!("{}: {error}", script.display()));
         self.eval(&format!("{text}; true"));
+    }
+
+    /// A picture of what is seen, as PNG; of all of the page if it is said.
+    pub fn picture(&mut self, whole: bool) -> Vec<u8> {
+        let told = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": whole }));
+        base64::engine::general_purpose::STANDARD.decode(told["data"].as_str().unwrap()).unwrap()
     }
 
     /// Asks the browser for something.

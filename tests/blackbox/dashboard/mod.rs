@@ -2,10 +2,14 @@
 
 mod looks;
 mod page;
+mod pictures;
 mod session;
 
 use crate::support::page::Page;
 use crate::support::proxy::{Proxy, Setup};
+use crate::support::tls::{Authority, Kind, Made};
+use rcgen::SanType;
+use std::time::{Duration, SystemTime};
 
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -34,4 +38,13 @@ pub fn sign_in(page: &mut Page) {
     page.write(TOKEN);
     page.key("Enter");
     page.wait("document.querySelector('#sign').textContent === 'Sign out' && !document.querySelector('dialog')");
+}
+
+/// A certificate that ends in so many days.
+pub fn ending(days: u64) -> Made {
+    let left = Duration::from_secs(days * 86_400 + 3600);
+    Authority::new("dashboard").make(Kind::Ecdsa, |params| {
+        params.subject_alt_names = vec![SanType::DnsName("www.example.com".try_into().unwrap())];
+        params.not_after = (SystemTime::now() + left).into();
+    })
 }

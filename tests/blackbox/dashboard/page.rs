@@ -1,10 +1,11 @@
 //! What the page shows, and what is done with it.
 
-use super::{open, sign_in, start};
+use super::{ending, open, sign_in, start};
 use crate::support::load::Load;
 use crate::support::page::Page;
+use crate::support::proxy::Directory;
 use crate::support::target::refused;
-use crate::support::toml::http;
+use crate::support::toml::{http, http_with};
 use crate::support::{Target, eventually};
 use std::time::Duration;
 
@@ -190,5 +191,19 @@ fn a_question_is_answered_by_the_keyboard_alone() {
     page.key("Enter");
     page.wait(&cell("targets", "draining"));
     assert_eq!(proxy.get("/").status, 503);
+    assert_calm(&page);
+}
+
+#[test]
+fn certificates_are_shown_with_the_days_that_they_have_left() {
+    let folder = Directory::new();
+    ending(5).write(folder.path(), "site");
+    let folder = folder.path().display();
+    let tls = format!("tls = {{ certificates = [{{ cert = \"{folder}/site.pem\", key = \"{folder}/site.key\" }}] }}\n");
+    let proxy = start(&http_with(&tls, &[&Target::echo("a")], ""));
+    let mut page = open(&proxy);
+    page.wait(&cell("certificates", "5 days"));
+    page.wait("document.querySelector('#state').textContent.includes('ends in 5 days')");
+    assert_eq!(page.eval("document.querySelector('#headline').dataset.state"), "warn");
     assert_calm(&page);
 }

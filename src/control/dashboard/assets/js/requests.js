@@ -28,7 +28,7 @@ function phases(took) {
 function bar(cell, { took, longest }) {
   const all = phases(took);
   const words = all.map(({ name, took }) => `${name} ${millis(took)}`).join(', ');
-  const length = `${Math.max(4, (100 * took.total) / longest).toFixed(0)}%`;
+  const length = `${Math.max(10, (100 * took.total) / longest).toFixed(0)}%`;
   if (cell.words === words) {
     cell.firstChild.style.width = length;
     return;
