@@ -1,6 +1,7 @@
 //! Peers that speak UDP: targets that answer by a function of theirs, and clients that count what they get.
 
 use super::PATIENCE;
+use super::target::own_address;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,11 @@ pub struct UdpTarget {
     thread: Option<thread::JoinHandle<()>>,
 }
 
+/// An address that no other test uses, with any port.
+fn own() -> String {
+    format!("{}:0", own_address())
+}
+
 impl std::fmt::Display for UdpTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.address.fmt(f)
@@ -25,9 +31,9 @@ impl std::fmt::Display for UdpTarget {
 }
 
 impl UdpTarget {
-    /// Answers each datagram with its name, a space and what it got.
+    /// Answers each datagram with its name, a space and what it got, at an address of its own: when it has ended, nobody else's is there.
     pub fn echo(name: &'static str) -> Self {
-        Self::at("127.0.0.1:0", move |socket, from, bytes| {
+        Self::at(&own(), move |socket, from, bytes| {
             let _ = socket.send_to(&[name.as_bytes(), b" ", bytes].concat(), from);
         })
     }
@@ -39,9 +45,9 @@ impl UdpTarget {
         })
     }
 
-    /// Answers nothing.
+    /// Answers nothing, at an address of its own.
     pub fn silent() -> Self {
-        Self::at("127.0.0.1:0", |_, _, _| {})
+        Self::at(&own(), |_, _, _| {})
     }
 
     /// Does `answer` with each datagram.

@@ -2,6 +2,7 @@
 
 use super::client;
 use crate::reload::{reload, rewrite};
+use crate::support::target::own_address;
 use crate::support::toml::udp_with;
 use crate::support::udp::UdpTarget;
 use crate::support::{Proxy, eventually};
@@ -71,7 +72,7 @@ fn one_way_traffic_goes_on_to_the_targets_that_are_there() {
 fn a_flow_leaves_a_target_whose_checks_fail_within_a_period_of_them() {
     // The check of a target that is deaf to datagrams' fate is made by TCP, on the same port.
     let pair = || loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpListener::bind((own_address(), 0)).unwrap();
         let address = tcp.local_addr().unwrap().to_string();
         if std::net::UdpSocket::bind(&address).is_ok() {
             return (tcp, address);
