@@ -26,7 +26,7 @@ fn uid() -> u32 {
 }
 
 fn setup(config: impl Into<String>) -> Setup {
-    Setup::new(config).runtime(&format!("user = \"{USER}\""))
+    Setup::new(config).for_every_user().runtime(&format!("user = \"{USER}\""))
 }
 
 /// Every thread of the process is that user's, and may do no more.
