@@ -308,7 +308,6 @@ impl<'a> Exchange<'a> {
         }
         if let Some(route) = decided.route {
             self.outcome.route = route;
-            era.expect(route);
             crate::net::mark(u32::try_from(route + 1).unwrap_or(0));
         }
         decided.decision

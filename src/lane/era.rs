@@ -1,7 +1,6 @@
 //! A worker's side of one plan.
 
 use super::LogChange;
-use crate::net::fetch_ahead;
 use crate::observe::access::Log;
 use crate::observe::counters::{Shape, WorkerCounters};
 use crate::observe::latency::{DEFAULT_LIMIT, Latencies};
@@ -30,15 +29,6 @@ pub struct Era {
 }
 
 impl Era {
-    /// A request has found route `i`, of which what is counted and measured will be wanted.
-    #[inline]
-    pub fn expect(&self, i: usize) {
-        fetch_ahead(&***self.counters.route(i));
-        if let Some(place) = self.latencies.place(i) {
-            fetch_ahead(place);
-        }
-    }
-
     /// The first era of worker `index`.
     pub(super) fn new(plan: Arc<Plan>, index: usize, counters: Arc<WorkerCounters>, log: Option<Log>) -> Self {
         let local = |pool: &Pool| Rc::new(Local::new(pool.shared.clone(), index, plan.runtime.workers));

@@ -12,7 +12,6 @@
 //!
 //! May depend on nothing else in the crate.
 
-mod ahead;
 mod call;
 mod clock;
 mod confine;
@@ -41,7 +40,6 @@ mod timer;
 mod user;
 mod watch;
 
-pub use ahead::fetch_ahead;
 pub use call::{Callee, Caller, call};
 pub use clock::{coarse_now, now};
 pub use confine::confine;

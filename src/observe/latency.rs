@@ -85,12 +85,6 @@ impl Latencies {
         self.record(Kind::Request, route, ns);
     }
 
-    /// Where the histogram of `route` is, or will be.
-    #[inline]
-    pub fn place(&self, route: usize) -> Option<&impl Sized> {
-        self.groups[Kind::Request as usize].get(route).map(|place| &**place)
-    }
-
     /// Notes that connecting to a target of `pool` took `ns` nanoseconds.
     #[inline]
     pub fn connect(&self, pool: usize, ns: u64) {

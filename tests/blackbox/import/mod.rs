@@ -7,8 +7,18 @@ mod kong;
 mod nginx;
 
 use crate::support::Proxy;
+use crate::support::client::{Client, Response};
 use crate::support::proxy::{Setup, ringway, ringway_with};
 use std::path::Path;
+
+/// A request with these further lines of its head, on a connection of its own.
+#[track_caller]
+fn ask(at: &str, method: &str, path: &str, host: &str, fields: &[&str]) -> Response {
+    let mut client = Client::to(at);
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    client.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"));
+    client.response_to(method).unwrap_or_else(|e| panic!("no response to {method} {path}: {e:?}"))
+}
 
 /// What became of a file.
 pub struct Imported {

@@ -1,18 +1,10 @@
 //! nginx.conf.
 
-use super::Case;
-use crate::support::client::{self, Response};
+use super::{Case, ask};
+use crate::support::client::Response;
 use crate::support::target::Target;
 use crate::support::tls::{Authority, Kind};
 use crate::support::{Client, eventually};
-
-#[track_caller]
-fn ask(at: &str, method: &str, path: &str, host: &str, fields: &[&str]) -> Response {
-    let mut client = client::Client::to(at);
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    client.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"));
-    client.response_to(method).unwrap_or_else(|e| panic!("no response to {method} {path}: {e:?}"))
-}
 
 #[track_caller]
 fn get(at: &str, path: &str, host: &str) -> Response {
