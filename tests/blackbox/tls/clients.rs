@@ -1,6 +1,6 @@
 //! Clients' certificates.
 
-use super::Edge;
+use super::{Asking, Edge};
 use crate::support::tls::{Authority, Kind, Made};
 use crate::support::toml::http_with;
 use crate::support::{Client, Target, h2};
@@ -74,17 +74,8 @@ fn a_required_certificate_is_checked_and_told_to_the_target() {
 
 #[test]
 fn a_certificate_that_is_revoked_opens_nothing_any_more_over_connections_that_are_open() {
-    let edge = Edge::new();
-    let clients = Authority::new("Clients");
-    edge.write("clients.pem", &clients.pem());
-    edge.write("revoked.pem", &clients.revokes(&[9]));
-    let folder = edge.setup.directory().to_owned();
     let target = Target::echo("a");
-    let (proxy, authority) = edge.start(
-        &[&target],
-        &["site"],
-        "client_auth = { mode = \"optional\", ca = \"clients.pem\", crl = \"revoked.pem\" }",
-    );
+    let Asking { proxy, authority, clients, folder } = Asking::start("optional", &target);
     let (ann, bob) = (clients.client("ann", 1), clients.client("bob", 2));
     let dial = authority.dial();
     let over_h1 = |made| dial.clone().showing(made).to(&proxy.web(), "site.test");

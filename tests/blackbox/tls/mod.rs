@@ -12,10 +12,12 @@ mod targets;
 mod tickets;
 mod tunnels;
 
+use crate::support::Target;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::tls::{Authority, Kind, Made, listener};
 use crate::support::toml::http_with;
 use std::fmt::Display;
+use std::path::PathBuf;
 
 /// A proxy with TLS on its listener "web" before `targets`.
 pub struct Edge {
@@ -46,5 +48,30 @@ impl Edge {
     fn start<A: Display>(self, targets: &[A], names: &[&str], more: &str) -> (Proxy, Authority) {
         let config = http_with(&listener(names, more), targets, "");
         (self.setup.with(config).start(), self.authority)
+    }
+}
+
+/// A proxy that asks clients for certificates, of which that with the serial 9 is revoked.
+pub struct Asking {
+    pub proxy: Proxy,
+    /// Who has made its own.
+    pub authority: Authority,
+    /// Who makes those of clients.
+    pub clients: Authority,
+    /// Where its files are: `revoked.pem` lists what is revoked.
+    pub folder: PathBuf,
+}
+
+impl Asking {
+    /// `mode` is that of `client_auth`.
+    #[track_caller]
+    pub fn start(mode: &str, target: &Target) -> Asking {
+        let (edge, clients) = (Edge::new(), Authority::new("Clients"));
+        edge.write("clients.pem", &clients.pem());
+        edge.write("revoked.pem", &clients.revokes(&[9]));
+        let folder = edge.setup.directory().to_owned();
+        let asks = format!("client_auth = {{ mode = \"{mode}\", ca = \"clients.pem\", crl = \"revoked.pem\" }}");
+        let (proxy, authority) = edge.start(&[target], &["site"], &asks);
+        Asking { proxy, authority, clients, folder }
     }
 }

@@ -1,6 +1,6 @@
 //! Coming back without a whole handshake.
 
-use super::Edge;
+use super::{Asking, Edge};
 use crate::support::Target;
 use crate::support::tls::{Authority, Kind, connect, listener, resumed};
 use crate::support::toml::http_with;
@@ -65,17 +65,8 @@ fn a_ticket_of_an_open_name_does_not_resume_past_a_stricter_policy() {
 
 #[test]
 fn a_change_of_the_policy_makes_old_tickets_worthless() {
-    let edge = Edge::new();
-    let clients = Authority::new("Clients");
-    edge.write("clients.pem", &clients.pem());
-    edge.write("revoked.pem", &clients.revokes(&[9]));
-    let folder = edge.setup.directory().to_owned();
     let target = Target::echo("a");
-    let (proxy, authority) = edge.start(
-        &[&target],
-        &["site"],
-        "client_auth = { mode = \"required\", ca = \"clients.pem\", crl = \"revoked.pem\" }",
-    );
+    let Asking { proxy, authority, clients, folder } = Asking::start("required", &target);
     let config = authority.dial().showing(&clients.client("ann", 1)).config();
     assert!(!comes_back(&config, &proxy.web()));
     assert!(comes_back(&config, &proxy.web()));
