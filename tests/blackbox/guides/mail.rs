@@ -180,8 +180,9 @@ fn one_client_cannot_have_all_connections() {
     let mail = start();
     let at = mail.proxy.at("smtp");
     let held: Vec<_> = (0..50).map(|_| mail.session("127.0.0.9", "smtp")).collect();
-    let mut refused = Wire::connect(&at, Some("127.0.0.9:0".parse().unwrap())).unwrap();
-    assert!(refused.exact(1).is_err(), "the next one is one too many");
+    // It may be reset before its client knows of having come in.
+    let one_more = Wire::connect(&at, Some("127.0.0.9:0".parse().unwrap()));
+    assert!(!one_more.is_ok_and(|mut wire| wire.exact(1).is_ok()), "the next one is one too many");
     mail.proxy.settles("ringway_refused_total", &[("reason", "client-connections")], 1.0);
     assert!(mail.session("127.0.0.10", "smtp").0.starts_with("220"), "others come in");
     drop(held);
