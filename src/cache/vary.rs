@@ -31,7 +31,7 @@ impl Vary {
                 if name == b"*" || bytes > BYTES || names.len() == NAMES {
                     return None;
                 }
-                let mut name: SmallVec<[u8; 24]> = name.into();
+                let mut name = SmallVec::<[u8; 24]>::from_slice(name);
                 name.make_ascii_lowercase();
                 if is_ours(&name) {
                     return None;

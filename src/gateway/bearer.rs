@@ -34,12 +34,13 @@ impl Bearer {
         let (mut sent, mut token) = (0, None);
         for place in &self.places {
             let (count, found) = place.find(asked.request);
-            let Some(found) = found else { continue };
+            let Some(mut found) = found else { continue };
             match (place, count) {
-                (Place::Header(name), 1) => match borne(&found) {
-                    Some(own) => {
+                (Place::Header(name), 1) => match scheme(&found) {
+                    Some(length) => {
                         sent += 1;
-                        token = token.or(Some(own.into()));
+                        found.drain(..length);
+                        token = token.or(Some(found));
                     }
                     // Another scheme has a rule of its own; in a header for tokens it stands bare.
                     None if name.eq_ignore_ascii_case("authorization") => {}
@@ -102,8 +103,8 @@ impl Bearer {
     }
 }
 
-/// What stands behind the scheme.
-fn borne(value: &[u8]) -> Option<&[u8]> {
+/// How many bytes the scheme takes, with the blanks behind it; `None`: it is another one.
+fn scheme(value: &[u8]) -> Option<usize> {
     let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start())
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| value.len() - token.trim_ascii_start().len())
 }

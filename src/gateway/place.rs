@@ -27,7 +27,7 @@ impl Place {
             first.get_or_insert(value);
         };
         match self {
-            Self::Header(name) => request.each(name, &mut |value| see(value.into())),
+            Self::Header(name) => request.each(name, &mut |value| see(Text::from_slice(value))),
             Self::Query(name) => {
                 let pairs = request.query().unwrap_or_default().split(|&byte| byte == b'&');
                 pairs
@@ -37,7 +37,9 @@ impl Place {
             }
             Self::Cookie(name) => request.each("cookie", &mut |line| {
                 let pairs = line.split(|&byte| byte == b';').map(|one| pair(one.trim_ascii()));
-                pairs.filter(|(found, _)| *found == name.as_bytes()).for_each(|(_, value)| see(value.into()));
+                pairs
+                    .filter(|(found, _)| *found == name.as_bytes())
+                    .for_each(|(_, value)| see(Text::from_slice(value)));
             }),
         }
         (count, first)
@@ -69,7 +71,7 @@ pub(super) fn decoded(text: &[u8]) -> Text {
     let digit = |at: usize| {
         text.get(at).and_then(|&byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok())
     };
-    let (mut out, mut at) = (Text::new(), 0);
+    let (mut out, mut at) = (Text::with_capacity(text.len()), 0);
     while let Some(&byte) = text.get(at) {
         let (value, length) = match (byte, digit(at + 1), digit(at + 2)) {
             (b'%', Some(high), Some(low)) => (high << 4 | low, 3),

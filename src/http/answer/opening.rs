@@ -73,7 +73,10 @@ impl Answer<'_> {
     /// The text of the head once the route's edits are done in its fields; `None`: it has none.
     #[inline]
     pub(super) fn edited(&self, exchange: &mut Exchange<'_>, head: &[u8]) -> Option<Vec<u8>> {
-        self.transfer.rule.edits.as_ref()?;
+        let edits = self.transfer.rule.edits.as_ref()?;
+        if edits.response.is_empty() && edits.back.is_none() {
+            return None;
+        }
         edit::answer(exchange, head)
     }
 
