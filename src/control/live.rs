@@ -30,6 +30,8 @@ struct Watched {
     doubted: bool,
     /// Whether it has no target that can be used.
     lost: bool,
+    /// Until when nothing is said of targets that have yet to pass their first check.
+    proven: Duration,
 }
 
 impl Overseer {
@@ -38,25 +40,33 @@ impl Overseer {
         let same = self.pools.len() == plan.pools.len()
             && self.pools.iter().zip(&plan.pools).all(|(watched, pool)| Arc::ptr_eq(&watched.pool, &pool.shared));
         if !same {
-            self.follow(plan);
+            self.follow(plan, now);
         }
         self.pools.iter_mut().for_each(|pool| pool.look(now));
     }
 
     /// Goes on with the pools that are the same.
-    fn follow(&mut self, plan: &Plan) {
+    fn follow(&mut self, plan: &Plan, now: Duration) {
         let mut before = std::mem::take(&mut self.pools);
-        let watched = |pool: &crate::plan::Pool| {
-            let pool = &pool.shared;
+        let watched = |planned: &crate::plan::Pool| {
+            let pool = &planned.shared;
             if let Some(place) = before.iter().position(|watched| Arc::ptr_eq(&watched.pool, pool)) {
                 return before.swap_remove(place);
             }
             let Some(last) = before.iter_mut().find(|watched| watched.pool.name == pool.name) else {
                 let judges = pool.targets.iter().map(|_| Judge::default()).collect();
-                return Watched { pool: pool.clone(), judges, due: Duration::ZERO, doubted: false, lost: false };
+                let proven = planned.unproven_for.map_or(Duration::ZERO, |span| now.saturating_add(span));
+                return Watched {
+                    pool: pool.clone(),
+                    judges,
+                    due: Duration::ZERO,
+                    doubted: false,
+                    lost: false,
+                    proven,
+                };
             };
             let judges = last.judges_for(pool);
-            Watched { pool: pool.clone(), judges, due: last.due, doubted: last.doubted, lost: last.lost }
+            Watched { pool: pool.clone(), judges, ..*last }
         };
         self.pools = plan.pools.iter().map(watched).collect();
     }
@@ -96,7 +106,7 @@ impl Watched {
             }
             self.doubted = doubted;
         }
-        let (name, lost) = (&pool.name, !pool.any_up());
+        let (name, lost) = (&pool.name, !pool.any_up() && self.proven <= now);
         match (self.lost, lost) {
             (false, true) if pool.open_when_down => {
                 tracing::error!(

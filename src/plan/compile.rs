@@ -346,7 +346,9 @@ fn compile_pool(
     }
     let check_tls = probes::outbound(name, pool, shared.tls.as_ref(), check_tls_before)?;
     probes::passwords(name, pool)?;
-    Ok(Pool { shared, key, check_tls })
+    let waits = pool.health.as_ref().filter(|health| health.initial_state == model::InitialState::Down);
+    let unproven_for = waits.map(|health| upstream::health::SOON.saturating_add(health.timeout.0));
+    Ok(Pool { shared, key, check_tls, unproven_for })
 }
 
 /// What a target's limit has learnt stays with it.

@@ -449,6 +449,8 @@ pub struct Pool {
     pub key: Option<Key>,
     /// What TLS is done with in health checks; `None`: they are made in clear.
     pub check_tls: Option<Arc<tls::Outbound>>,
+    /// How long the first checks may take of targets that nobody uses before; `None`: targets are taken for up.
+    pub unproven_for: Option<Duration>,
 }
 
 /// What the `hash` policy goes by.

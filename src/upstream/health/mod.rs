@@ -22,7 +22,7 @@ pub use checker::{Checker, Pace};
 pub use finding::Finding;
 pub use pattern::Pattern;
 pub use probe::{Address, Probe};
-pub use schedule::{Intervals, Schedule};
+pub use schedule::{Intervals, SOON, Schedule};
 
 use super::agent::Said;
 use super::target::Patient;

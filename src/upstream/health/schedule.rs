@@ -68,7 +68,7 @@ impl Schedule {
 }
 
 /// Within this a target is checked for the first time that waits for it.
-const SOON: Duration = Duration::from_millis(500);
+pub const SOON: Duration = Duration::from_millis(500);
 /// Who is later than this was not running.
 const ASLEEP: Duration = Duration::from_secs(1);
 

@@ -77,6 +77,7 @@ fn a_target_that_is_to_prove_itself_first_gets_nothing_before() {
     let lines = "balance = \"round-robin\"\nhealth = { type = \"tcp\", interval = \"100ms\", rise = 3, fall = 1, initial_state = \"down\" }";
     let proxy = Proxy::start(http_with("", &[&a], lines));
     eventually("its first check has passed", || proxy.get("/").target() == "a");
+    assert!(!proxy.log.contains(&["no target of the pool can be used"]), "who has yet to be asked has lost nothing");
     let text = std::fs::read_to_string(proxy.config_file()).unwrap();
     std::fs::write(proxy.config_file(), text.replace(&format!("\"{a}\""), &format!("\"{a}\", \"{b}\""))).unwrap();
     proxy.signal(libc::SIGHUP);
@@ -86,6 +87,15 @@ fn a_target_that_is_to_prove_itself_first_gets_nothing_before() {
     assert_eq!(proxy.metric("ringway_target_changes_total", &[("target", &b.to_string())]), 0.0, "it was never up");
     b.revive();
     eventually("it has proven itself", || proxy.get("/").target() == "b");
+}
+
+#[test]
+fn a_pool_whose_targets_prove_nothing_says_so() {
+    let a = Target::echo("a");
+    a.kill();
+    let lines = "health = { type = \"tcp\", interval = \"100ms\", timeout = \"100ms\", initial_state = \"down\" }";
+    let proxy = Proxy::start(http_with("", &[&a], lines));
+    proxy.log.wait(&["pool=\"site\"", "no target of the pool can be used"]);
 }
 
 #[test]
