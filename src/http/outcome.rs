@@ -66,6 +66,11 @@ impl<'a> Context<'a> {
             origin: Origin::of(connection),
         }
     }
+
+    /// The version of the API that a route serves; empty where it says none.
+    fn version(&self, route: usize) -> &'a str {
+        self.era.plan.routes.get(route).map_or("", |route| &route.version)
+    }
 }
 
 /// What an exchange came to.
@@ -484,6 +489,7 @@ impl Outcome {
                 denied_by,
                 shadow_denied_by,
                 held_by,
+                version_label: context.version(self.route),
                 consumer: heads.who.name().unwrap_or_default(),
                 cookies: heads
                     .sticky

@@ -482,6 +482,7 @@ fn compile_route(
         (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
             Route {
                 name: name.to_owned(),
+                version: route.version.clone().unwrap_or_default(),
                 action,
                 allowed: Forms::of_names(&route.allow_in_path),
                 rules: chain,

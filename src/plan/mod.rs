@@ -311,6 +311,8 @@ pub struct ListenerTimeouts {
 pub struct Route {
     /// Its name in the configuration.
     pub name: String,
+    /// The version of the API that it serves; empty: it says none.
+    pub version: String,
     /// What it does.
     pub action: Action,
     /// What its paths may have that targets may read otherwise.

@@ -50,6 +50,9 @@ pub struct Route {
     /// Goes before how specific a route is: the higher wins.
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i64,
+    /// The version of the API that it serves, such as "v2": a label that the access log and analytics have. Absent: it has none.
+    #[schemars(with = "Option<Name>")]
+    pub version: Option<String>,
     /// Its requests' class where they wait in the queue of a pool: lower ones are served first, as HAProxy's priority-class.
     #[schemars(range(min = -2047, max = 2047))]
     pub priority_class: i32,

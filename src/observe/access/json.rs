@@ -19,6 +19,9 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
     }
     text(b",\"listener\":\"", record.listener.as_bytes(), out);
     text(b",\"route\":\"", record.route.as_bytes(), out);
+    if let Some(http) = &record.http {
+        text(b",\"version\":\"", http.version_label.as_bytes(), out);
+    }
     text(b",\"pool\":\"", record.pool.as_bytes(), out);
     text(b",\"target\":\"", record.target.as_bytes(), out);
     if let Some(http) = &record.http {
@@ -188,6 +191,12 @@ mod tests {
     fn what_a_cache_did_is_one_word() {
         let http = super::super::Http { cache: "stale", ..http().http.unwrap() };
         assert_eq!(read(&super::Record { http: Some(http), ..self::http() })["cache"], "stale");
+    }
+
+    #[test]
+    fn the_version_of_the_route_is_shown_where_it_has_one() {
+        let http = super::super::Http { version_label: "v2", ..http().http.unwrap() };
+        assert_eq!(read(&super::Record { http: Some(http), ..self::http() })["version"], "v2");
     }
 
     #[test]

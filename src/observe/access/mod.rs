@@ -151,6 +151,8 @@ pub struct Http<'a> {
     pub shadow_denied_by: &'a str,
     /// The rule that kept it waiting; empty: none did.
     pub held_by: &'a str,
+    /// The version of the API that its route serves; empty where that says none.
+    pub version_label: &'a str,
 }
 
 /// What a TLS handshake agreed on.
@@ -418,6 +420,7 @@ pub(super) mod tests {
                 denied_by: "",
                 shadow_denied_by: "",
                 held_by: "",
+                version_label: "",
             }),
             datagrams: None,
             tls: None,

@@ -61,6 +61,7 @@ fields! { enum {
     ClientPort = "client.port",
     Listener = "listener",
     Route = "route",
+    Version = "version",
     Pool = "pool",
     Target = "target",
     RequestId = "request.id",
@@ -220,6 +221,7 @@ impl Field {
             }
             Self::Listener => record.listener.as_bytes(),
             Self::Route => record.route.as_bytes(),
+            Self::Version => http.map_or(&b""[..], |http| http.version_label.as_bytes()),
             Self::Pool => record.pool.as_bytes(),
             Self::Target => record.target.as_bytes(),
             Self::RequestId => http.map_or(&b""[..], |http| http.request_id),
@@ -278,7 +280,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 23, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 24, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 
