@@ -420,7 +420,7 @@ fn named(kind: &'static str, name: &str, compared: &Match) -> Option<Native> {
         (How::Present, _) => Value::Flag(true),
         (How::Exact, [one]) if !compared.any_case && !one.starts_with('~') && is_plain(one) => one.clone().into(),
         (How::Exact, [one]) if compared.any_case => format!("~(?i)^{}$", escaped(one)).into(),
-        (How::Regex, [one]) if regex(one).is_ok() => {
+        (How::Regex, [one]) if !one.is_empty() && regex(one).is_ok() => {
             format!("~{}{one}", if compared.any_case { "(?i)" } else { "" }).into()
         }
         (How::Prefix, [one]) if !compared.any_case => format!("~^{}", escaped(one)).into(),
@@ -453,7 +453,7 @@ fn hosts(compared: &Match) -> Option<Vec<String>> {
             _ => None,
         }
     };
-    compared.values.iter().map(host).collect()
+    if compared.values.is_empty() { None } else { compared.values.iter().map(host).collect() }
 }
 
 /// The paths that match the same: a path as it is, and else a regex, since a prefix of a route ends on a segment's border.
@@ -466,10 +466,10 @@ fn paths(compared: &Match) -> Option<Vec<String>> {
         How::Prefix => Some(format!("~{flag}^{}", escaped(value))),
         How::Suffix => Some(format!("~{flag}{}$", escaped(value))),
         How::Contains => Some(format!("~{flag}{}", escaped(value))),
-        How::Regex => regex(value).is_ok().then(|| format!("~{flag}{value}")),
+        How::Regex => (!value.is_empty() && regex(value).is_ok()).then(|| format!("~{flag}{value}")),
         How::Present => None,
     };
-    compared.values.iter().map(path).collect()
+    if compared.values.is_empty() { None } else { compared.values.iter().map(path).collect() }
 }
 
 /// Whether it is a path in the form in which matching sees it.

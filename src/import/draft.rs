@@ -41,6 +41,9 @@ pub struct Draft {
     /// The tables, in the order in which they were made.
     pub entries: Vec<Entry>,
     names: BTreeSet<(String, String)>,
+    bound: BTreeSet<(String, bool)>,
+    /// What tables were made of, with their names.
+    things: Vec<(String, String)>,
 }
 
 impl From<&str> for Value {
@@ -176,6 +179,32 @@ impl Draft {
         let name = self.name(kind, wanted);
         self.add(kind, &name, table, Vec::new());
         name
+    }
+
+    /// The name of a table that is of this thing alone: where the same is asked for again, the same name; what another thing made is another
+    /// table, even if both are alike.
+    pub fn of_one(&mut self, kind: &str, wanted: &str, thing: &str, table: Table) -> String {
+        let made = self.things.iter().find(|(of, name)| {
+            of == thing
+                && self.entries.iter().any(|entry| {
+                    entry.table == table
+                        && matches!(entry.path.as_slice(), [first, second] if first == kind && second == name)
+                })
+        });
+        if let Some((_, name)) = made {
+            return name.clone();
+        }
+        let name = self.name(kind, wanted);
+        self.add(kind, &name, table, Vec::new());
+        self.things.push((thing.to_owned(), name.clone()));
+        name
+    }
+
+    /// Whether an address, of UDP or else of TCP, is nobody's yet: from now on it is the asker's.
+    pub fn bind(&mut self, address: &str, udp: bool) -> bool {
+        let whole = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+        let any = whole.ends_with(":0") && !whole.starts_with("unix:");
+        any || self.bound.insert((whole, udp))
     }
 
     /// The table of the process that is called so, such as `[runtime]`.

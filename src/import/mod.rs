@@ -14,6 +14,7 @@ mod haproxy;
 mod kong;
 mod nginx;
 mod report;
+mod valid;
 
 pub use report::{Line, Report, Verdict};
 
@@ -95,6 +96,28 @@ pub fn import(source: Source, name: &str, text: &str, around: &dyn Around) -> Re
         Source::Nginx => nginx::import(name, text, around)?,
         Source::Kong => kong::import(name, text, around)?,
     };
+    if !draft.entries.iter().any(|entry| entry.path.first().is_some_and(|kind| kind == "listeners")) {
+        return Err(nowhere(&report));
+    }
     let title = [format!("Made of {name} by `ringway import`: {}.", report.summary())];
     Ok(Imported { toml: emit::emit(&draft, &title), report })
+}
+
+/// Why a configuration would serve nothing: the first address that cannot be listened on, and the reason.
+fn nowhere(report: &Report) -> Wrong {
+    let binds = |line: &&Line| {
+        line.verdict == Verdict::Unsupported
+            && ["bind", "listen"].contains(&line.text.split_whitespace().next().unwrap_or_default())
+    };
+    match report.lines.iter().find(binds) {
+        Some(line) => Wrong {
+            line: line.line,
+            what: format!(
+                "it listens nowhere, so that nothing would be served: `{}`: {}",
+                line.text,
+                line.notes.join("; ")
+            ),
+        },
+        None => Wrong { line: 0, what: "it listens nowhere: nothing would be served".to_owned() },
+    }
 }

@@ -60,14 +60,24 @@ struct Open {
     verdict: Option<Verdict>,
     opens: bool,
     notes: Vec<String>,
+    /// The line that it belongs to: what becomes of that becomes of this one.
+    of: Option<LineId>,
 }
 
 impl Ledger {
     /// Notes a line that is to get a verdict. `text` holds no secret.
     pub fn open(&mut self, file: &str, line: u32, text: impl Into<String>) -> LineId {
         let (file, text) = (file.to_owned(), text.into());
-        self.lines.push(Open { file, line, text, verdict: None, opens: false, notes: Vec::new() });
+        self.lines.push(Open { file, line, text, verdict: None, opens: false, notes: Vec::new(), of: None });
         self.lines.len() - 1
+    }
+
+    /// Notes a line that goes on with what another one began, and shares its verdict. What it says is not shown.
+    pub fn goes_on(&mut self, file: &str, line: u32, of: LineId) {
+        let id = self.open(file, line, "…");
+        if let Some(open) = self.lines.get_mut(id) {
+            open.of = Some(of);
+        }
     }
 
     /// It is carried over.
@@ -107,7 +117,15 @@ impl Ledger {
     }
 
     /// The report. What has no verdict was not understood.
-    pub fn close(self) -> Report {
+    pub fn close(mut self) -> Report {
+        for at in 0..self.lines.len() {
+            let of = self.lines.get(at).and_then(|open| self.lines.get(open.of?));
+            let Some((verdict, notes)) = of.map(|of| (of.verdict, of.notes.clone())) else { continue };
+            if let Some(open) = self.lines.get_mut(at) {
+                open.verdict = verdict;
+                open.notes = notes;
+            }
+        }
         let close = |open: Open| {
             let mut notes = open.notes;
             if open.verdict.is_none() {

@@ -2,11 +2,13 @@
 //!
 //! May depend on the reader of samples, on conditions and on the ledger.
 
+use super::header::{self, Written};
 use super::sample::{self, Piece, Sample};
 use super::{Line, maps, networks};
 use crate::import::Around;
 use crate::import::condition::{Cond, Fact, How, Match, Subject, escaped};
 use crate::import::report::{Ledger, LineId};
+use crate::import::valid;
 use std::collections::BTreeMap;
 
 /// How deep variables and ACLs may name each other.
@@ -30,7 +32,17 @@ pub(super) struct Scope<'a> {
     pub around: &'a dyn Around,
     /// Whether the section speaks HTTP.
     pub http: bool,
+    /// What rules before have done.
+    pub past: Past,
+}
+
+/// What rules have done to a request that later conditions see.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
     pub variables: BTreeMap<String, Variable>,
+    pub written: Written,
+    /// Whether the path is another one than the client's.
+    pub moved: bool,
 }
 
 /// Splits the words of a line from its condition, which begins with `if` or `unless`.
@@ -44,8 +56,17 @@ impl Scope<'_> {
     pub fn condition(&self, ledger: &mut Ledger, at: LineId, words: &[String]) -> Cond {
         match words.split_first() {
             None => Cond::Const(true),
-            Some((first, rest)) if first == "unless" => self.terms(ledger, at, rest, 0).negate(),
-            Some((_, rest)) => self.terms(ledger, at, rest, 0),
+            Some((first, rest)) => {
+                let cond = self.terms(ledger, at, rest, 0);
+                let path = |fact: &Fact| matches!(fact, Fact::Text(Subject::Path | Subject::Base, _));
+                if self.past.moved && cond.mentions(&path) {
+                    ledger.differs(
+                        at,
+                        "the path is looked at as the client sent it, and not as a rule before has changed it",
+                    );
+                }
+                if first == "unless" { cond.negate() } else { cond }
+            }
         }
     }
 
@@ -114,7 +135,10 @@ impl Scope<'_> {
             "METH_GET" => methods(&["GET", "HEAD"]),
             "HTTP_URL_SLASH" => path(How::Prefix, "/"),
             "HTTP_CONTENT" => Cond::Fact(Fact::Compare("request.size".to_owned(), ">", 0)),
-            other => methods(&[other.strip_prefix("METH_")?]),
+            other => match other.strip_prefix("METH_")? {
+                method if valid::method(method) => methods(&[method]),
+                _ => Cond::Const(false),
+            },
         })
     }
 
@@ -151,9 +175,25 @@ impl Scope<'_> {
         asks.how = asks.how.or(read.how);
         asks.any_case |= read.any_case;
         let unknown = |why: &str| Cond::Unknown(format!("`{criterion}`: {why}"));
+        if read.with_query
+            && asks.values.iter().any(|value| value.contains(if asks.how == Some(Method::Regex) { "\\?" } else { "?" }))
+        {
+            return unknown("the path is compared, and what stands behind it is not: ask for the parameter by `urlp`");
+        }
+        if let Sample::Text(subject) = &read.sample {
+            asks.list = header::list(&pieces, subject);
+            if let Some(cases) = self.past.written.of(subject) {
+                let subject = subject.clone();
+                return header::behind(cases, subject, asks).unwrap_or_else(|why| unknown(&why));
+            }
+        }
         match read.sample {
             Sample::Text(subject) => asks.text(subject).unwrap_or_else(|why| unknown(&why)),
-            Sample::Method => Cond::Fact(Fact::Method(asks.values)),
+            Sample::Method => match asks.values.iter().find(|method| !valid::method(method)) {
+                Some(method) => unknown(&format!("no client sends the method `{method}`")),
+                None if asks.values.is_empty() => unknown("no method is behind it"),
+                None => Cond::Fact(Fact::Method(asks.values)),
+            },
             Sample::Client => match networks(&asks.values) {
                 Ok(ranges) if !ranges.is_empty() => Cond::Fact(Fact::Client(ranges)),
                 Ok(_) => unknown("no address is behind it"),
@@ -172,7 +212,8 @@ impl Scope<'_> {
                 .numbers(|operator, number| Cond::Fact(Fact::Compare(expression.clone(), operator, number)))
                 .unwrap_or_else(|why| unknown(&why)),
             Sample::Lines(name) => {
-                let there = || Cond::Fact(Fact::Text(Subject::Header(name.clone()), Match::new(How::Present, vec![])));
+                let of = if name == "host" { Subject::Host } else { Subject::Header(name.clone()) };
+                let there = || Cond::Fact(Fact::Text(of.clone(), Match::new(How::Present, vec![])));
                 let told = asks.numbers(|operator, number| match (operator, number) {
                     ("==", 0) | ("<", 1) | ("<=", 0) => there().negate(),
                     (">", 0) | (">=", 1) => there(),
@@ -193,9 +234,16 @@ impl Scope<'_> {
                     _ => unknown("single ports are understood"),
                 }
             }
+            Sample::Alpn if asks.values.is_empty() || asks.values.iter().any(String::is_empty) => {
+                unknown("no protocol is behind it")
+            }
             Sample::Alpn => Cond::Fact(Fact::Alpn(asks.values)),
             Sample::Status => {
-                Cond::Fact(Fact::Status(asks.values.iter().map(|value| value.replace(':', "-")).collect()))
+                let statuses: Vec<String> = asks.values.iter().map(|value| value.replace(':', "-")).collect();
+                match !statuses.is_empty() && statuses.iter().all(|status| valid::statuses(status)) {
+                    true => Cond::Fact(Fact::Status(statuses)),
+                    false => unknown("statuses and ranges of them are understood: `200`, `500:599`"),
+                }
             }
             Sample::Counter(name) => asks
                 .numbers(|operator, number| match operator {
@@ -225,7 +273,7 @@ impl Scope<'_> {
 
     fn variable(&self, ledger: &mut Ledger, at: LineId, name: &str, pieces: &[Piece], asks: Asks, depth: u32) -> Cond {
         let name = name.split(',').next().unwrap_or(name);
-        match self.variables.get(name) {
+        match self.past.variables.get(name) {
             None => Cond::Unknown(format!("nothing that is understood sets the variable `{name}`")),
             Some(_) if depth > DEEP => Cond::Unknown(format!("the variable `{name}` leads back to itself")),
             Some(Variable::Is(of)) => {
@@ -304,10 +352,12 @@ impl Method {
 
 /// What is asked of a sample.
 #[derive(Clone, Debug, Default)]
-struct Asks {
+pub(super) struct Asks {
     how: Option<Method>,
     any_case: bool,
     values: Vec<String>,
+    /// Which of the values of a header are asked for, where it may have several.
+    list: Option<header::Of>,
 }
 
 impl Asks {
@@ -330,7 +380,10 @@ impl Asks {
                         return Err(format!("`{path}` cannot be read here: import where it is"));
                     };
                     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-                    self.values.extend(lines.take(MOST).map(str::to_owned));
+                    self.values.extend(lines.map(str::to_owned));
+                    if self.values.len() > MOST {
+                        return Err(format!("`{path}` has more than {MOST} lines"));
+                    }
                 }
                 _ => {
                     flags = false;
@@ -341,8 +394,34 @@ impl Asks {
         Ok(())
     }
 
+    /// How it is compared.
+    pub fn method(&self) -> Method {
+        self.how.unwrap_or(if self.values.is_empty() { Method::Found } else { Method::Exact })
+    }
+
+    /// Whether a text that is known meets it.
+    pub fn met_by(&self, text: &str) -> Option<bool> {
+        let fold = |text: &str| if self.any_case { text.to_lowercase() } else { text.to_owned() };
+        let text = fold(text);
+        let meets = |value: &String| {
+            let value = fold(value);
+            Some(match self.method() {
+                Method::Exact => text == value,
+                Method::Prefix => text.starts_with(&value),
+                Method::Suffix => text.ends_with(&value),
+                Method::Contains => text.contains(&value),
+                _ => return None,
+            })
+        };
+        match self.method() {
+            Method::Found => Some(true),
+            _ => self.values.iter().map(meets).collect::<Option<Vec<bool>>>().map(|met| met.contains(&true)),
+        }
+    }
+
     /// The comparison of a text.
-    fn text(self, subject: Subject) -> Result<Cond, String> {
+    pub fn text(self, subject: Subject) -> Result<Cond, String> {
+        let there = Cond::Fact(Fact::Text(subject.clone(), Match::new(How::Present, vec![])));
         let (mut values, any_case) = (self.values, self.any_case);
         let how = match self.how.unwrap_or(if values.is_empty() { Method::Found } else { Method::Exact }) {
             Method::Exact => How::Exact,
@@ -369,8 +448,12 @@ impl Asks {
                 };
                 let what =
                     if self.how == Some(Method::Length) { format!("size({name})") } else { format!("int({name})") };
-                let asks = Asks { how: None, any_case: false, values };
-                return asks.numbers(|operator, number| Cond::Fact(Fact::Compare(what.clone(), operator, number)));
+                let asks = Asks { how: None, any_case: false, values, list: None };
+                let number =
+                    asks.numbers(|operator, number| Cond::Fact(Fact::Compare(what.clone(), operator, number)))?;
+                // What is not there has no length, and meets no condition.
+                let optional = matches!(subject, Subject::Header(_) | Subject::Query(_) | Subject::Cookie(_));
+                return Ok(if optional { Cond::all([there, number]) } else { number });
             }
             Method::Address => return Err("it is no address that is known".to_owned()),
         };
@@ -393,7 +476,17 @@ impl Asks {
                 wrong.replace(crate::import::emit::ENV.0, "$").replace(crate::import::emit::ENV.1, "")
             ));
         }
-        Ok(Cond::Fact(Fact::Text(subject, Match { how, values, any_case })))
+        let how = match self.list {
+            Some(of) => header::values(of, how, &mut values)?,
+            None => how,
+        };
+        let empty =
+            |value: &String| how == How::Regex && regex::Regex::new(value).is_ok_and(|regex| regex.is_match(""));
+        let optional = matches!(subject, Subject::Header(_) | Subject::Query(_) | Subject::Cookie(_));
+        let guarded = optional && values.iter().any(empty);
+        let fact = Cond::Fact(Fact::Text(subject, Match { how, values, any_case }));
+        // A text that is not there is empty here, and meets no condition there.
+        Ok(if guarded { Cond::all([there, fact]) } else { fact })
     }
 
     /// Any of the comparisons with numbers: `gt 10`, `5`, `1:9`.

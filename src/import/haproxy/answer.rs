@@ -4,7 +4,7 @@
 
 use super::format::{self, Variables};
 use crate::import::draft::Table;
-use crate::import::{Around, condition};
+use crate::import::{Around, condition, valid};
 
 /// What a route answers by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,8 @@ pub(super) struct Answer {
 /// Why it cannot be carried over.
 pub(super) fn redirect(words: &[String], variables: &Variables) -> Result<Answer, String> {
     let mut words = words.iter();
-    let (mut kind, mut to, mut code, mut note, mut cookie) = ("", String::new(), 302, None, None);
+    let (mut kind, mut to, mut code, mut cookie) = ("", String::new(), 302, None);
+    let (mut drops, mut slash) = (false, "");
     while let Some(word) = words.next() {
         match word.as_str() {
             "scheme" | "prefix" | "location" => {
@@ -31,17 +32,15 @@ pub(super) fn redirect(words: &[String], variables: &Variables) -> Result<Answer
             "code" => code = words.next().and_then(|code| code.parse::<i64>().ok()).unwrap_or(302),
             "set-cookie" => cookie = words.next().map(|value| format!("{value}; Path=/")),
             "clear-cookie" => cookie = words.next().map(|name| format!("{name}=; Path=/; Max-Age=0")),
-            "drop-query" => note = Some("drop-query"),
-            "append-slash" => note = note.or(Some("append-slash")),
-            "ignore-empty" | "keep-query" => {}
+            "drop-query" => drops = true,
+            "append-slash" => slash = "/",
+            "ignore-empty" => {}
             other => return Err(format!("`{other}` is not known of redirects")),
         }
     }
     if ![301, 302, 303, 307, 308].contains(&code) {
         return Err(format!("a redirect has status 301, 302, 303, 307 or 308, and not {code}"));
     }
-    let drops = note == Some("drop-query");
-    let slash = if note == Some("append-slash") { "/" } else { "" };
     let mut answer = match kind {
         "scheme" if (to == "https" || to == "http") && !drops && slash.is_empty() => Answer {
             table: Table::new().with("redirect", Table::new().with("scheme", to).with("status", code)),
@@ -78,6 +77,9 @@ pub(super) fn redirect(words: &[String], variables: &Variables) -> Result<Answer
         "location" => located(&format::template(&to, variables)?, code),
         _ => return Err("it does not say where to".to_owned()),
     };
+    if !slash.is_empty() && kind != "location" {
+        answer.note = Some("a path that ends with a slash gets another one: bind it to `!{ path_end / }`".to_owned());
+    }
     if let Some(cookie) = cookie {
         let mut value = String::new();
         format::literal(&cookie, &mut value);
@@ -114,6 +116,9 @@ pub(super) fn returned(
                 Ok(status @ 200..=599) => respond.set("status", status),
                 _ => return Err(format!("`{value}` is no status from 200 to 599")),
             },
+            "content-type" if !valid::media_type(value.split(';').next().unwrap_or_default().trim()) => {
+                return Err(format!("`{value}` is no media type"));
+            }
             "content-type" => respond.set("content_type", value),
             "string" => respond.set("body", value),
             "lf-string" if !value.contains('%') => respond.set("body", value),
@@ -165,7 +170,9 @@ pub(super) fn regsub(argument: &str) -> Result<(String, String), String> {
     if parts.next().is_some_and(|flags| !flags.is_empty()) {
         return Err("`regsub` with flags is not known".to_owned());
     }
-    condition::regex(&pattern)?;
+    captured(&pattern, &by).or_else(|why| {
+        if by.starts_with('/') || by.is_empty() { Err(why) } else { captured(&pattern, &format!("/{by}")) }
+    })?;
     let groups = regex::Regex::new(&pattern).map_or(0, |regex| regex.captures_len());
     // What stands before and behind what is found goes on as it is.
     let (before, pattern) = match pattern.strip_prefix('^') {
@@ -183,6 +190,23 @@ pub(super) fn regsub(argument: &str) -> Result<(String, String), String> {
         path.push_str(&format!("{{{}}}", groups + shift));
     }
     Ok((format!("^{before}{pattern}{behind}$"), path))
+}
+
+/// The path that a text is whose `\1` a regex has captured.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn captured(pattern: &str, by: &str) -> Result<String, String> {
+    condition::regex(pattern)?;
+    let path = numbered(by, 0)?;
+    let groups = regex::Regex::new(pattern).map_or(0, |regex| regex.captures_len());
+    if (groups..10).any(|number| path.contains(&format!("{{{number}}}"))) {
+        return Err(format!("`{pattern}` has fewer groups than `{by}` names"));
+    }
+    match path.starts_with(['/', '{']) && !path.starts_with("{{") {
+        true => Ok(path),
+        false => Err(format!("`{by}` is no path: it begins with `/`")),
+    }
 }
 
 /// A text in which `\1` stands for what was captured, as a template.

@@ -8,6 +8,7 @@ use super::{Work, checks, sticky, time};
 use crate::import::draft::{Table, Value};
 use crate::import::emit::ENV;
 use crate::import::report::Ledger;
+use crate::import::valid;
 
 /// Makes the pool of a backend that has servers.
 pub(super) fn pool(work: &mut Work<'_>, proxy: &Proxy) {
@@ -244,8 +245,8 @@ fn balance(ledger: &mut Ledger, proxy: &Proxy, table: &mut Table) {
                         ledger.differs(line.id, "the path as a whole counts, without the query");
                     }
                 }
-                "url_param" => hash(table, &format!("query:{}", line.word(2))),
-                "hdr" => hash(table, &format!("header:{}", argument(word))),
+                "url_param" if !line.word(2).is_empty() => hash(table, &format!("query:{}", line.word(2))),
+                "hdr" if valid::token(&argument(word)) => hash(table, &format!("header:{}", argument(word))),
                 "hash" => match hashed(line.word(2)) {
                     Some(key) => hash(table, &key),
                     None => {

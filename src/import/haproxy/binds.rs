@@ -8,6 +8,7 @@ use super::{Line, Work, time};
 use crate::import::draft::{Table, Value};
 use crate::import::emit::ENV;
 use crate::import::report::LineId;
+use crate::import::valid;
 
 /// Addresses that have all else in common.
 #[derive(Clone, Debug)]
@@ -88,7 +89,7 @@ fn bind(work: &mut Work<'_>, proxy: &Proxy, line: &Line, wild: &[u16]) -> Option
     let mut ports = Some(Vec::new());
     let mut six = None;
     for address in words.first().map_or("", String::as_str).split(',') {
-        match listens(address, &mut addresses) {
+        match listens(address, &mut addresses).and_then(|range| possible(&mut addresses, range)) {
             Ok(range) => {
                 six = six.or(range
                     .first()
@@ -100,6 +101,16 @@ fn bind(work: &mut Work<'_>, proxy: &Proxy, line: &Line, wild: &[u16]) -> Option
                 }
             }
             Err(why) => work.ledger.unsupported(line.id, why),
+        }
+    }
+    let free: Vec<bool> = addresses.iter().map(|address| work.draft.bind(address, false)).collect();
+    if free.contains(&false) {
+        work.ledger.unsupported(line.id, "an address is listened on once, and a line before this one does: what differs here belongs into routes of that listener");
+        let mut kept = free.iter().copied();
+        addresses.retain(|_| kept.next().unwrap_or(true));
+        if let Some(ports) = &mut ports {
+            let mut kept = free.iter().copied();
+            ports.retain(|_| kept.next().unwrap_or(true));
         }
     }
     if addresses.is_empty() {
@@ -117,8 +128,9 @@ fn bind(work: &mut Work<'_>, proxy: &Proxy, line: &Line, wild: &[u16]) -> Option
     }
     let tls = has("ssl");
     parameters(work, line, rest, &mut table);
-    if tls {
-        secure(work, proxy, line, rest, &mut table);
+    if tls && !secure(work, proxy, line, rest, &mut table) {
+        work.ledger.unsupported(line.id, "TLS has no certificate here: name it by `crt`, and import again");
+        return None;
     }
     Some(Group { lines: vec![line.id], table, tls, ports })
 }
@@ -166,6 +178,17 @@ fn listens(address: &str, addresses: &mut Vec<String>) -> Result<Vec<u16>, Strin
     }
     addresses.extend((first..=last).map(|port| format!("{host}:{port}")));
     Ok((first..=last).collect())
+}
+
+/// The ports of the addresses at the end, if those can be listened on; they are taken away otherwise.
+fn possible(addresses: &mut Vec<String>, range: Vec<u16>) -> Result<Vec<u16>, String> {
+    match addresses.last().filter(|last| !last.contains(ENV.0) && !valid::listen(last)).cloned() {
+        Some(last) => {
+            addresses.truncate(addresses.len().saturating_sub(range.len().max(1)));
+            Err(format!("`{last}` is no address that can be listened on"))
+        }
+        None => Ok(range),
+    }
 }
 
 /// Words that have a value and are looked at elsewhere, or say nothing that counts.
@@ -292,8 +315,8 @@ fn parameters(work: &mut Work<'_>, line: &Line, words: &[String], table: &mut Ta
     }
 }
 
-/// `tls` of a listener.
-fn secure(work: &mut Work<'_>, proxy: &Proxy, line: &Line, words: &[String], table: &mut Table) {
+/// `tls` of a listener; whether it has a certificate.
+fn secure(work: &mut Work<'_>, proxy: &Proxy, line: &Line, words: &[String], table: &mut Table) -> bool {
     let values = |name: &'static str| {
         words.iter().enumerate().filter(move |(_, word)| *word == name).filter_map(|(place, _)| words.get(place + 1))
     };
@@ -305,7 +328,7 @@ fn secure(work: &mut Work<'_>, proxy: &Proxy, line: &Line, words: &[String], tab
         _ => path.to_owned(),
     };
     let mut certificates: Vec<Value> = Vec::new();
-    for path in values("crt") {
+    for path in values("crt").filter(|path| !path.is_empty()) {
         let path = below(&globals.crt_base, path);
         certificates.push(certificate(work, &path).into());
     }
@@ -323,6 +346,9 @@ fn secure(work: &mut Work<'_>, proxy: &Proxy, line: &Line, words: &[String], tab
                 format!("`{list}` cannot be read here: name its certificates in `tls.certificates`"),
             ),
         }
+    }
+    if certificates.is_empty() {
+        return false;
     }
     let tls = table.below(&["tls"]);
     tls.set("certificates", Value::List(certificates));
@@ -343,18 +369,27 @@ fn secure(work: &mut Work<'_>, proxy: &Proxy, line: &Line, words: &[String], tab
         }
     }
     let mode = values("verify").next().map(String::as_str);
-    if let (Some(mode @ ("required" | "optional")), Some(ca)) = (mode, values("ca-file").next()) {
+    let ca = values("ca-file").next().filter(|ca| !ca.is_empty() && !ca.starts_with('@'));
+    if ca.is_none() && matches!(mode, Some("required" | "optional")) {
+        work.ledger.opens(
+            line.id,
+            "clients' certificates are not asked for: `tls.client_auth` names a file of their authorities, `ca`",
+        );
+    }
+    if let (Some(mode @ ("required" | "optional")), Some(ca)) = (mode, ca) {
         let mut auth = Table::new().with("mode", mode).with("ca", below(&globals.ca_base, ca));
         if let Some(crl) = values("crl-file").next() {
             auth.set("crl", below(&globals.ca_base, crl));
         }
         tls.set("client_auth", auth);
     }
+    true
 }
 
 fn certificate(work: &Work<'_>, path: &str) -> Table {
     if path.ends_with('/') || work.around.is_folder(path) {
-        return Table::new().with("directory", path.trim_end_matches('/'));
+        let folder = path.trim_end_matches('/');
+        return Table::new().with("directory", if folder.is_empty() { "/" } else { folder });
     }
     let mut table = Table::new().with("cert", path);
     // HAProxy looks for the key beside the certificate where that has none.

@@ -3,10 +3,11 @@
 //! May depend on the ledger and the draft.
 
 use super::proxy::Proxy;
-use super::server::Server;
+use super::server::{At, Server};
 use super::{Line, time};
 use crate::import::draft::{Table, Value};
 use crate::import::report::Ledger;
+use crate::import::valid;
 
 /// The checks of a backend's servers; nothing where none is checked.
 pub(super) fn health(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> Option<Table> {
@@ -50,7 +51,7 @@ pub(super) fn health(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> 
         Some("redis-check") => health.set("type", "redis"),
         Some("smtpchk") => {
             health.set("type", "smtp");
-            if let Some(domain) = kind.map(|line| line.word(3)).filter(|domain| !domain.is_empty()) {
+            if let Some(domain) = kind.map(|line| line.word(3)).filter(|domain| valid::host(domain)) {
                 health.set("host", domain);
             }
         }
@@ -123,8 +124,13 @@ fn pace(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server], first: &Server, 
             health.set(word, number.clamp(1, 100));
         }
     }
+    let sockets =
+        servers.iter().any(|server| matches!(&server.at, At::Address(address) if address.starts_with("unix:")));
     if let Some(port) = first.value("port").and_then(|text| text.parse::<u16>().ok()).filter(|port| *port > 0) {
-        health.set("port", i64::from(port));
+        match sockets {
+            true => ledger.differs(first.line, "`port`: a Unix socket has none, and is checked itself"),
+            false => health.set("port", i64::from(port)),
+        }
     }
     if let Some(address) = first.value("addr").filter(|text| text.parse::<std::net::IpAddr>().is_ok()) {
         health.set("address", address);
@@ -198,6 +204,12 @@ fn http(ledger: &mut Ledger, proxy: &Proxy, kind: Option<&Line>, health: &mut Ta
             other => ledger.unsupported(line.id, format!("`http-check {other}` is not known")),
         }
     }
+    if !health.text("method").is_some_and(valid::method) {
+        health.set("method", "OPTIONS");
+        if let Some(line) = kind {
+            ledger.differs(line.id, "its method is none: `OPTIONS` is asked");
+        }
+    }
     if !health.text("path").is_some_and(|path| path.starts_with('/')) {
         health.set("path", "/");
         if let Some(line) = kind {
@@ -210,8 +222,10 @@ fn header(name: &str, value: &str, health: &mut Table) {
     if name.eq_ignore_ascii_case("host") {
         let host =
             value.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(value, |(host, _)| host);
-        health.set("host", host);
-    } else if !["connection", "content-length"].contains(&name.to_ascii_lowercase().as_str()) {
+        if valid::host(host) || host.parse::<std::net::Ipv4Addr>().is_ok() {
+            health.set("host", host);
+        }
+    } else if valid::token(name) && !["connection", "content-length"].contains(&name.to_ascii_lowercase().as_str()) {
         health.below(&["headers"]).set(&name.to_ascii_lowercase(), value);
     }
 }
@@ -248,6 +262,7 @@ fn expect(ledger: &mut Ledger, line: &Line, health: &mut Table) {
     }
     ledger.carried(line.id);
     match words.as_slice() {
+        [.., ""] => ledger.unsupported(line.id, "nothing is behind it"),
         ["status", codes] => match codes
             .split(',')
             .all(|code| code.split('-').all(|code| code.trim().len() == 3 && code.trim().parse::<u16>().is_ok()))
@@ -263,9 +278,13 @@ fn expect(ledger: &mut Ledger, line: &Line, health: &mut Table) {
             Some(codes) => health.set("expect", codes),
             None => ledger.unsupported(line.id, "write the statuses as ranges: `expect status 200-299`"),
         },
-        ["string", text] => health.set("expect_body", *text),
+        ["string", text] => health.set("expect_body", valid::plain(text)),
+        ["rstring" | "!", .., pattern] if words.contains(&"rstring") && regex::Regex::new(pattern).is_err() => {
+            ledger
+                .unsupported(line.id, "the regex is not understood: there are no look-arounds and no back-references");
+        }
         ["rstring", pattern] => health.set("expect_body", format!("~{pattern}")),
-        ["!", "string", text] => health.set("expect_not_body", *text),
+        ["!", "string", text] => health.set("expect_not_body", valid::plain(text)),
         ["!", "rstring", pattern] => health.set("expect_not_body", format!("~{pattern}")),
         ["hdr", "name", name] => health.below(&["expect_headers"]).set(&name.to_ascii_lowercase(), true),
         ["hdr", "name", name, "value", value] => {
@@ -321,6 +340,10 @@ fn script(ledger: &mut Ledger, proxy: &Proxy, health: &mut Table) {
     let mut steps: Vec<Value> = Vec::new();
     for line in proxy.lines("tcp-check") {
         let step = match (line.word(1), line.word(2), line.word(3), line.word(4)) {
+            ("send" | "send-binary", "", ..) | ("expect", _, "", _) => {
+                ledger.unsupported(line.id, "nothing is behind it");
+                continue;
+            }
             ("connect", ..) => {
                 match steps.is_empty() {
                     true => connect(ledger, line, health),
@@ -330,10 +353,12 @@ fn script(ledger: &mut Ledger, proxy: &Proxy, health: &mut Table) {
             }
             ("send", text, ..) => Table::new().with("send", text),
             ("send-binary", hex, ..) => Table::new().with("send_hex", hex),
-            ("expect", "string", text, _) => Table::new().with("expect", text),
-            ("expect", "rstring", pattern, _) => Table::new().with("expect", format!("~{pattern}")),
+            ("expect", "string", text, _) => Table::new().with("expect", valid::plain(text)),
+            ("expect", "rstring", pattern, _) if regex::Regex::new(pattern).is_ok() => {
+                Table::new().with("expect", format!("~{pattern}"))
+            }
             ("expect", "binary", hex, _) => Table::new().with("expect_hex", hex),
-            ("expect", "!", "string", text) => Table::new().with("expect_not", text),
+            ("expect", "!", "string", text) => Table::new().with("expect_not", valid::plain(text)),
             ("comment", ..) => {
                 ledger.carried(line.id);
                 continue;

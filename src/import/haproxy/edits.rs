@@ -101,11 +101,13 @@ pub(super) fn apply(route: &mut Table, edits: &[&Edit], rules: &mut dyn FnMut(&s
     }
 }
 
-/// Puts edits that are for all answers into a route that answers by itself.
+/// Puts edits that are for all answers into a route that answers by itself, and the rules that were met before it.
 pub(super) fn apply_always(route: &mut Table, edits: &[&Edit]) {
     for edit in edits {
-        if let Edit::Header(Side::Always, op, name, value) = edit {
-            header(route, Side::Always, *op, name, value);
+        match edit {
+            Edit::Header(Side::Always, op, name, value) => header(route, Side::Always, *op, name, value),
+            Edit::Rule(rule) => route.push("rules", rule.clone()),
+            _ => {}
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::import::report::Ledger;
 pub(super) fn front(work: &mut Work<'_>, proxy: &Proxy) {
     known::options(&mut work.ledger, proxy);
     without_place(&mut work.ledger, proxy);
+    if !proxy.http {
+        streams::without_http(&mut work.ledger, proxy);
+    }
     if proxy.line("disabled").is_some() {
         proxy
             .lines("bind")
@@ -137,7 +140,7 @@ fn page(work: &mut Work<'_>, proxy: &Proxy) {
         work.ledger
             .differs(line.id, "the admin listener is there, for this host alone; `admin.token_file` lets others ask");
     }
-    let _ = steps::read(work, proxy);
+    let _ = steps::read(work, proxy, Default::default());
     for word in ["acl", "default_backend", "maxconn", "http-request", "tcp-request"] {
         for line in proxy.lines(word) {
             if !work.ledger.has_verdict(line.id) {

@@ -33,7 +33,7 @@ fn keyword(work: &mut Work<'_>, line: &Line) {
         "log" => work.globals.logs.push(line.clone()),
         "maxconn" => match line.word(1).parse::<i64>() {
             Ok(most) if most > 0 => {
-                work.draft.single("runtime").table.set("max_connections", most);
+                work.draft.single("runtime").table.set("max_connections", most.min(100_000_000));
                 ledger.carried(id);
             }
             _ => ledger.unsupported(id, "it is no number of connections"),
@@ -76,8 +76,14 @@ fn keyword(work: &mut Work<'_>, line: &Line) {
         "master-worker" => {
             ledger.differs(id, "reload by SIGHUP and upgrade by SIGUSR2 lose no connection without a master process")
         }
-        "user" | "group" | "uid" | "gid" | "chroot" | "pidfile" => {
-            ledger.unsupported(id, "the unit of systemd says as whom and where it runs");
+        "user" | "group" | "uid" | "gid" => {
+            ledger.unsupported(
+                id,
+                "a user of its own is better than another program's: `runtime.user`, or `User=` in the unit of systemd",
+            );
+        }
+        "chroot" | "pidfile" => {
+            ledger.unsupported(id, "the unit of systemd says where it runs");
         }
         "lua-load" | "lua-load-per-thread" | "lua-prepend-path" => {
             ledger.unsupported(id, "Lua is not run: rules and conditions take its place");

@@ -103,6 +103,9 @@ fn replaced(words: &[String]) -> Result<Edit, String> {
     let anchored = if path.starts_with('/') || path.starts_with('(') { format!("^{path}") } else { path };
     crate::import::condition::regex(&anchored)?;
     // The group of the method is gone.
+    if !by.starts_with(['/', '\\']) {
+        return Err(format!("`{by}` is no path: it begins with `/`"));
+    }
     let by: String = answer::numbered(by, 0)?;
     let shifted =
         (1..10).fold(by, |text, number| text.replace(&format!("{{{number}}}"), &format!("{{{}}}", number - 1)));

@@ -257,7 +257,7 @@ fn rated(bound: i64, period: u64) -> Result<(Table, bool), String> {
 /// What of connections is refused before anything is read of them: keys of the listener.
 pub(super) fn connections(work: &mut Work<'_>, proxy: &Proxy, listener: &mut Table) {
     let acls = proxy.lines("acl").to_vec();
-    let scope = Scope { acls: &acls, around: work.around, http: proxy.http, variables: BTreeMap::new() };
+    let scope = Scope { acls: &acls, around: work.around, http: proxy.http, past: Default::default() };
     let mut accepted = Vec::new();
     for line in proxy.lines("tcp-request") {
         let id = line.id;
@@ -342,6 +342,9 @@ fn refuse(work: &mut Work<'_>, proxy: &Proxy, line: LineId, cond: &Cond, listene
                         .into_iter()
                         .find(|(length, _)| (count * length).is_multiple_of(period) && count * length >= period)
                         .map_or((1, "h"), |(length, unit)| (count * length / period, unit));
+                    if number > u64::from(u32::MAX) {
+                        return Err("the rate is larger than can be counted".to_owned());
+                    }
                     let limits = listener.below(&["limits"]);
                     limits.set("rate", format!("{number}/{unit}"));
                     limits.set("burst", asked.bound.clamp(1, 100_000));

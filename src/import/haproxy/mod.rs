@@ -13,6 +13,7 @@ mod edits;
 mod format;
 mod front;
 mod global;
+mod header;
 mod known;
 mod legacy;
 mod limits;
@@ -20,6 +21,7 @@ mod maps;
 mod proxy;
 mod sample;
 mod server;
+mod silent;
 mod steps;
 mod sticky;
 mod time;
@@ -31,7 +33,7 @@ use super::draft::Draft;
 use super::report::{Ledger, LineId, Report};
 use super::{Around, Wrong};
 use proxy::Proxy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A line with its words.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ struct Work<'a> {
     /// Stick tables by the sections that have them.
     pub tables: BTreeMap<String, limits::Counted>,
     pub globals: global::Globals,
+    /// Backends that something leads to.
+    pub used: BTreeSet<String>,
 }
 
 /// Translates a file.
@@ -93,6 +97,7 @@ pub(super) fn import(name: &str, text: &str, around: &dyn Around) -> Result<(Dra
         caches: BTreeMap::new(),
         tables: BTreeMap::new(),
         globals: global::Globals::default(),
+        used: BTreeSet::new(),
     };
     for section in &sections {
         match section.kind.as_str() {
@@ -128,6 +133,7 @@ pub(super) fn import(name: &str, text: &str, around: &dyn Around) -> Result<(Dra
             work.ledger.differs(line.id, "nothing that is carried over asks for it");
         }
     }
+    sections.iter().for_each(|section| silent::section(&mut work, section));
     for line in sections.iter().filter(|section| section.kind == "defaults").flat_map(|section| &section.lines) {
         if !work.ledger.has_verdict(line.id) {
             work.ledger.differs(line.id, "no section of this file goes by it");

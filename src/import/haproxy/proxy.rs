@@ -61,6 +61,11 @@ const MANY: [&str; 33] = [
     "http-error",
 ];
 
+/// Whether lines of a keyword add up, so that none takes the place of another.
+pub(super) fn adds_up(keyword: &str) -> bool {
+    MANY.contains(&keyword) || keyword == "default-server"
+}
+
 /// Keywords of which the last line counts.
 const SINGLE: [&str; 24] = [
     "balance",

@@ -49,6 +49,8 @@ pub(super) struct Read {
     /// How it is compared where nothing else is said.
     pub how: Option<Method>,
     pub any_case: bool,
+    /// Whether a query would stand behind the path.
+    pub with_query: bool,
     pub note: Option<String>,
 }
 
@@ -90,7 +92,8 @@ pub(super) fn read(pieces: &[Piece], http: bool) -> Result<Read, String> {
     for converter in converters {
         match (converter.name.as_str(), &sample) {
             ("lower" | "upper", _) => any_case = true,
-            ("url_dec" | "host_only" | "strip" | "ltrim" | "rtrim" | "bool" | "port_only", _) => {}
+            ("url_dec", Sample::Text(Subject::Path | Subject::Query(_))) => {}
+            ("host_only", Sample::Text(Subject::Host)) | ("bool", Sample::Flag(_)) => {}
             ("field" | "word", Sample::Text(Subject::Host)) if converter.argument.replace(' ', "") == "1,:" => {}
             ("length", Sample::Text(subject)) => {
                 let text = match subject {
@@ -100,7 +103,6 @@ pub(super) fn read(pieces: &[Piece], http: bool) -> Result<Read, String> {
                 };
                 sample = Sample::Number(format!("size({text})"));
             }
-            ("ipmask", Sample::Client) => {}
             ("not", Sample::Flag(cond)) => sample = Sample::Flag(cond.clone().negate()),
             (name, _) if name.starts_with("map") => {
                 return Err(format!("what a map says (`{}`) is looked up by `use_backend` alone", converter.written()));
@@ -108,13 +110,14 @@ pub(super) fn read(pieces: &[Piece], http: bool) -> Result<Read, String> {
             (name, _) => return Err(format!("the converter `{name}` is not known here")),
         }
     }
-    if matches!(
+    let with_query = matches!(
         fetch.name.as_str(),
-        "url" | "url_beg" | "url_end" | "url_sub" | "url_reg" | "url_dir" | "url_dom" | "capture.req.uri"
-    ) {
+        "url" | "url_beg" | "url_end" | "url_sub" | "url_reg" | "url_dir" | "url_dom" | "capture.req.uri" | "pathq"
+    );
+    if with_query {
         note = Some("the path is looked at, and not the query behind it".to_owned());
     }
-    Ok(Read { sample, how, any_case, note })
+    Ok(Read { sample, how, any_case, with_query, note })
 }
 
 type Fetched = (Sample, Option<Method>, Option<String>);
@@ -180,9 +183,8 @@ fn plain(name: &str, whole: &str, argument: &str, http: bool) -> Option<Result<S
         "ssl_c_s_dn" if header == "cn" => cel("tls.client_certificate.common_name"),
         "ssl_c_s_dn" => cel("tls.client_certificate.subject"),
         "ssl_c_verify" => {
-            let shown = Cond::Fact(Fact::Cel("tls.client_certificate.present".to_owned()));
-            // It is compared with 0, and a certificate that is not good is not let in.
-            Sample::Flag(shown.negate())
+            // It is compared with 0, as which no certificate counts as well; one that is not good is not let in.
+            Sample::Flag(Cond::Const(false))
         }
         "dst_port" => Sample::Port,
         "req.ssl_alpn" | "req_ssl_alpn" => Sample::Alpn,
@@ -197,7 +199,9 @@ fn plain(name: &str, whole: &str, argument: &str, http: bool) -> Option<Result<S
         "http_auth_group" => return Some(Err("groups of a userlist: use a rule of type groups".to_owned())),
         "status" | "res.status" => Sample::Status,
         "nbsrv" => Sample::Usable(argument.to_owned()),
-        "http_first_req" => Sample::Flag(Cond::Const(true)),
+        "http_first_req" => {
+            return Some(Err("which request of a connection it is, is no part of a condition".to_owned()));
+        }
         "rand" => return Some(Err("chance is no part of a condition: give weights to targets".to_owned())),
         "dst" => {
             return Some(Err(

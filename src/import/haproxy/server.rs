@@ -5,6 +5,7 @@
 use super::Line;
 use crate::import::emit::ENV;
 use crate::import::report::{Ledger, LineId};
+use crate::import::valid;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -314,6 +315,9 @@ fn at(address: &str, port: Option<u16>) -> At {
         Ok(ip) => At::Address(SocketAddr::new(ip, port).to_string()),
         Err(_) if host == "localhost" => At::Address(format!("localhost:{port}")),
         Err(_) if host == "*" || host.is_empty() => At::Address(format!("127.0.0.1:{port}")),
+        Err(_) if !host.contains(ENV.0) && !valid::host(host) => {
+            At::Nowhere(format!("`{host}` is no address and no name"))
+        }
         Err(_) => At::Name(host.to_owned(), port),
     }
 }

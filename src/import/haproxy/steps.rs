@@ -2,15 +2,16 @@
 //!
 //! May depend on the readers of conditions, texts, answers and old rules.
 
-use super::acl::{self, Scope, Variable};
+use super::acl::{self, Past, Scope, Variable};
 use super::answer::{self, Answer};
 use super::edits::{Edit, Op, Side, editable};
+use super::header::Made;
 use super::proxy::Proxy;
 use super::{Line, Work, format, legacy, limits, sample};
 use crate::import::condition::{Cond, Fact};
 use crate::import::draft::Table;
 use crate::import::report::LineId;
-use std::collections::BTreeMap;
+use crate::import::valid;
 
 /// A rule with its condition.
 #[derive(Clone, Debug)]
@@ -34,13 +35,13 @@ pub(super) enum Act {
     Edit(Edit),
 }
 
-/// The rules of a section, and the variables that they set.
-pub(super) fn read(work: &mut Work<'_>, proxy: &Proxy) -> (Vec<Step>, format::Variables) {
+/// The rules of a section, and what they have done; `past`: what rules before have.
+pub(super) fn read(work: &mut Work<'_>, proxy: &Proxy, past: Past) -> (Vec<Step>, Past) {
     let acls = proxy.lines("acl").to_vec();
-    let mut scope = Scope { acls: &acls, around: work.around, http: proxy.http, variables: BTreeMap::new() };
+    let mut scope = Scope { acls: &acls, around: work.around, http: proxy.http, past };
     let mut steps = Vec::new();
     if !proxy.http {
-        return (steps, scope.variables);
+        return (steps, scope.past);
     }
     let tracks = limits::tracks(work, proxy, &scope);
     for line in proxy.lines("block") {
@@ -56,7 +57,7 @@ pub(super) fn read(work: &mut Work<'_>, proxy: &Proxy) -> (Vec<Step>, format::Va
     for line in proxy.lines("redirect") {
         let (words, cond) = acl::split(line.rest(1));
         let cond = scope.condition(&mut work.ledger, line.id, cond);
-        match answer::redirect(words, &scope.variables) {
+        match answer::redirect(words, &scope.past.variables) {
             Ok(answer) => end(work, line.id, cond, answer, false, &mut steps),
             Err(why) => work.ledger.unsupported(line.id, why),
         }
@@ -82,7 +83,7 @@ pub(super) fn read(work: &mut Work<'_>, proxy: &Proxy) -> (Vec<Step>, format::Va
     if let Some(line) = proxy.line("unique-id-format") {
         work.ledger.differs(line.id, "`{request.id}` has a form of Ringway's own");
     }
-    (steps, scope.variables)
+    (steps, scope.past)
 }
 
 fn end(work: &mut Work<'_>, line: LineId, cond: Cond, answer: Answer, keeps_out: bool, steps: &mut Vec<Step>) {
@@ -119,7 +120,7 @@ fn request(
         steps.push(Step { line: id, cond: cond.clone(), act });
     };
     match word {
-        "deny" | "block" => match answer::returned(rest, 403, &scope.variables, scope.around) {
+        "deny" | "block" => match answer::returned(rest, 403, &scope.past.variables, scope.around) {
             Ok(answer) => end(work, id, cond, answer, true, steps),
             Err(why) => {
                 put(work, steps, denied(403));
@@ -135,11 +136,11 @@ fn request(
             work.ledger.differs(id, "the client is answered 403, after the time");
         }
         "allow" => put(work, steps, Act::Allow),
-        "redirect" => match answer::redirect(rest, &scope.variables) {
+        "redirect" => match answer::redirect(rest, &scope.past.variables) {
             Ok(answer) => end(work, id, cond, answer, false, steps),
             Err(why) => work.ledger.unsupported(id, why),
         },
-        "return" => match answer::returned(rest, 200, &scope.variables, scope.around) {
+        "return" => match answer::returned(rest, 200, &scope.past.variables, scope.around) {
             Ok(answer) => end(work, id, cond, answer, true, steps),
             Err(why) => work.ledger.opens(id, why),
         },
@@ -147,24 +148,29 @@ fn request(
             let realm = rest.get(1).map_or("site", String::as_str).to_owned();
             put(work, steps, Act::Auth(realm));
         }
-        "set-header" | "add-header" | "del-header" => match header(word, rest, Side::Request, &scope.variables) {
+        "set-header" | "add-header" | "del-header" => match header(word, rest, Side::Request, &scope.past.variables) {
             Ok(edit) => {
-                put(work, steps, Act::Edit(edit));
-                if rest.get(1).is_some_and(|text| format::changes_case(text, &scope.variables)) {
+                put(work, steps, Act::Edit(edit.clone()));
+                written(scope, &cond, &edit);
+                if rest.get(1).is_some_and(|text| format::changes_case(text, &scope.past.variables)) {
                     work.ledger.differs(id, "the text goes on in the case that it came in");
                 }
             }
             Err(why) => work.ledger.unsupported(id, why),
         },
-        "set-path" | "set-pathq" | "set-uri" => match path(rest.first().map_or("", String::as_str), &scope.variables) {
-            Ok(edit) => put(work, steps, Act::Edit(edit)),
+        "set-path" | "set-pathq" | "set-uri" => match path(rest.first().map_or("", String::as_str), &scope.past.variables) {
+            Ok(edit) => {
+                put(work, steps, Act::Edit(edit));
+                scope.past.moved = true;
+            }
             Err(why) => work.ledger.unsupported(id, why),
         },
         "replace-path" | "replace-pathq" | "replace-uri" => {
             let (pattern, by) = (rest.first().map_or("", String::as_str), rest.get(1).map_or("", String::as_str));
-            match crate::import::condition::regex(pattern).and_then(|()| answer::numbered(by, 0)) {
+            match answer::captured(pattern, by) {
                 Ok(path) if !by.contains('?') => {
                     put(work, steps, Act::Edit(Edit::Path(Some(pattern.to_owned()), path)));
+                    scope.past.moved = true;
                     if word != "replace-path" {
                         work.ledger.differs(id, "the path is matched alone, and the query goes on as it is");
                     }
@@ -210,6 +216,23 @@ fn request(
     }
 }
 
+/// Notes what an edit makes of a header, for the conditions behind it.
+fn written(scope: &mut Scope<'_>, cond: &Cond, edit: &Edit) {
+    let text = |value: &String| (!value.contains(['{', '}'])).then(|| value.clone());
+    let (name, made) = match edit {
+        Edit::Header(Side::Request, Op::Set, name, value) => {
+            (name.as_str(), text(value).map_or(Made::Other, Made::Set))
+        }
+        Edit::Header(Side::Request, Op::Append, name, value) => {
+            (name.as_str(), text(value).map_or(Made::Other, Made::Added))
+        }
+        Edit::Header(Side::Request, Op::Remove, name, _) => (name.as_str(), Made::Gone),
+        Edit::Host(host) => ("host", Made::Set(host.clone())),
+        _ => return,
+    };
+    scope.past.written.note(name, cond, made);
+}
+
 fn variable(work: &mut Work<'_>, id: LineId, word: &str, rest: &[String], cond: Cond, scope: &mut Scope<'_>) {
     let name = word.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(name, _)| name);
     let name = name.split(',').next().unwrap_or_default().to_owned();
@@ -222,15 +245,15 @@ fn variable(work: &mut Work<'_>, id: LineId, word: &str, rest: &[String], cond: 
         (_, true) => work.ledger.unsupported(id, "a variable holds a sample or a fixed text"),
         (Some(piece), _) => {
             let value = piece.argument.trim_matches(['\'', '"']).to_owned();
-            match scope.variables.get_mut(&name) {
+            match scope.past.variables.get_mut(&name) {
                 Some(Variable::When(cases)) => cases.push((cond, value)),
                 _ => {
-                    scope.variables.insert(name, Variable::When(vec![(cond, value)]));
+                    scope.past.variables.insert(name, Variable::When(vec![(cond, value)]));
                 }
             }
         }
         (None, _) if cond == Cond::Const(true) => {
-            scope.variables.insert(name, Variable::Is(value));
+            scope.past.variables.insert(name, Variable::Is(value));
         }
         (None, _) => work.ledger.unsupported(id, "a variable that is set to a sample is so always, or not at all"),
     }
@@ -252,7 +275,7 @@ fn header(word: &str, rest: &[String], side: Side, variables: &format::Variables
     };
     if name.eq_ignore_ascii_case("host") && side == Side::Request {
         return match op {
-            Op::Set if !value.contains('{') => Ok(Edit::Host(value)),
+            Op::Set if valid::host(&value) || value.parse::<std::net::Ipv4Addr>().is_ok() => Ok(Edit::Host(value)),
             _ => Err("the Host that a target is sent is the client's, the target's address, or a fixed name: `host` of the route".to_owned()),
         };
     }
@@ -284,6 +307,9 @@ fn path(text: &str, variables: &format::Variables) -> Result<Edit, String> {
     }
     let path = format::template(text, variables)?;
     match path {
+        path if path.starts_with("{{") || !path.starts_with(['/', '{']) => {
+            Err(format!("`{path}` is no path: it begins with `/`"))
+        }
         path if path.contains('?') => Err("what becomes of the query is said by `rewrite.query`".to_owned()),
         path if path.contains("{request.uri}") => Ok(Edit::Path(None, path.replace("{request.uri}", "{request.path}"))),
         path => Ok(Edit::Path(None, path)),
@@ -297,7 +323,7 @@ fn response(work: &mut Work<'_>, line: &Line, side: Side, scope: &Scope<'_>, ste
     let rest = words.get(1..).unwrap_or_default();
     let cond = scope.condition(&mut work.ledger, id, cond);
     match word {
-        "set-header" | "add-header" | "del-header" => match header(word, rest, side, &scope.variables) {
+        "set-header" | "add-header" | "del-header" => match header(word, rest, side, &scope.past.variables) {
             Ok(edit) => {
                 work.ledger.carried(id);
                 if rest.first().is_some_and(|name| name.eq_ignore_ascii_case("alt-svc")) {

@@ -7,14 +7,21 @@ use super::server::Server;
 use super::{Line, sample, time};
 use crate::import::draft::Table;
 use crate::import::report::Ledger;
+use crate::import::valid;
 
 /// `sticky` of a pool; nothing where clients stay with nobody.
 pub(super) fn sticky(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> Option<Table> {
     let table = proxy.lines("stick");
+    let by_nothing = |ledger: &mut Ledger| {
+        if let Some(line) = proxy.line("stick-table").filter(|line| !table.is_empty() && !ledger.has_verdict(line.id)) {
+            ledger.unsupported(line.id, "no `stick` that is carried over notes anything in it");
+        }
+    };
     if let Some(line) = proxy.line("cookie").filter(|_| proxy.http) {
         table
             .iter()
             .for_each(|line| ledger.unsupported(line.id, "clients stay with their targets by one thing: the cookie"));
+        by_nothing(ledger);
         return cookie(ledger, line, servers);
     }
     if let Some(line) = proxy.line("cookie") {
@@ -51,6 +58,9 @@ pub(super) fn sticky(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> 
         if line.words.iter().any(|word| word == "table") {
             ledger.differs(line.id, "each pool has a table of its own");
         }
+    }
+    if found.is_none() {
+        by_nothing(ledger);
     }
     let mut found = found?;
     if let Some(line) = proxy.line("stick-table") {
@@ -97,6 +107,10 @@ fn cookie(ledger: &mut Ledger, line: &Line, servers: &[Server]) -> Option<Table>
     let all = |name: &'static str| {
         words.iter().enumerate().filter(move |(_, word)| *word == name).filter_map(|(place, _)| words.get(place + 1))
     };
+    if !valid::token(line.word(1)) {
+        ledger.unsupported(line.id, "it is no name of a cookie: `sticky.cookie` says one");
+        return None;
+    }
     let named = servers.iter().any(|server| server.has("cookie"));
     if !named && !has("dynamic") {
         ledger.differs(line.id, "no server has a value for it: clients stay with nobody");
@@ -113,6 +127,11 @@ fn cookie(ledger: &mut Ledger, line: &Line, servers: &[Server]) -> Option<Table>
         {
             sticky.set(key, time::duration(time.clamp(1000, 400 * 86_400_000)));
         }
+    }
+    // What lives no longer than it may be idle ends by its life.
+    let lives = |word| all(word).next().and_then(|text| time::milliseconds(text));
+    if matches!((lives("maxidle"), lives("maxlife")), (Some(idle), Some(life)) if idle > life) {
+        sticky.remove("max_idle");
     }
     let domains: Vec<&String> = all("domain").collect();
     if let Some(domain) = domains.first() {

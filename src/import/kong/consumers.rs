@@ -5,25 +5,45 @@
 use super::Work;
 use super::tree::{Node, carried, others, unsupported};
 use crate::import::draft::Table;
+use std::collections::BTreeSet;
 
 /// Reads all consumers.
 pub(super) fn consumers(work: &mut Work<'_>, root: &Node) {
     for group in root.list_of("consumer_groups") {
         carried(&mut work.ledger, group);
         for plugin in group.list_of("plugins") {
-            unsupported(
+            super::plugins::left_out(
                 &mut work.ledger,
                 plugin,
                 "limits of groups are `[plans]`: a rule for each, and the group that has it",
             );
         }
     }
+    let mut asked = BTreeSet::new();
+    lists(root, &mut asked);
     for consumer in root.list_of("consumers") {
-        one(work, consumer);
+        one(work, consumer, &asked);
     }
 }
 
-fn one(work: &mut Work<'_>, consumer: &Node) {
+/// The groups that plugins of type acl name.
+fn lists(node: &Node, asked: &mut BTreeSet<String>) {
+    if node.text_of("name") == Some("acl")
+        && let Some(config) = node.get("config").filter(|config| !config.flag_of("include_consumer_groups", false))
+    {
+        for key in ["allow", "deny", "whitelist", "blacklist"] {
+            asked.extend(config.texts_of(key).iter().map(|group| plain(group)));
+        }
+    }
+    node.items().iter().for_each(|item| {
+        if item.text().is_none() {
+            lists(item, asked);
+        }
+    });
+    node.pairs().iter().for_each(|(_, _, value)| lists(value, asked));
+}
+
+fn one(work: &mut Work<'_>, consumer: &Node, asked: &BTreeSet<String>) {
     let known = [
         "username",
         "custom_id",
@@ -68,14 +88,26 @@ fn one(work: &mut Work<'_>, consumer: &Node) {
     }
     for group in consumer.list_of("acls") {
         carried(&mut work.ledger, group);
-        if let Some(group) = group.text_of("group") {
+        if let Some(group) = group.text_of("group").filter(|group| !group.is_empty()) {
             table.push("groups", plain(group));
         }
     }
     for group in consumer.list_of("groups") {
+        let line = group.line;
         carried(&mut work.ledger, group);
-        if let Some(group) = group.text_of("name").or(group.text()) {
-            table.push("groups", plain(group));
+        if let Some(group) = group.text_of("name").or(group.text()).filter(|group| !group.is_empty()) {
+            let name = plain(group);
+            // The groups of a plugin acl are others, even if they are called the same.
+            match asked.contains(&name) {
+                true => {
+                    work.ledger.differs(
+                        line,
+                        format!("it is called `consumer-group-{name}` here, as the plugin acl has groups of its own"),
+                    );
+                    table.push("groups", plain(&format!("consumer-group-{name}")));
+                }
+                false => table.push("groups", name),
+            }
         }
     }
     for (key, why) in [
@@ -89,11 +121,13 @@ fn one(work: &mut Work<'_>, consumer: &Node) {
             "oauth2_credentials",
             "Ringway issues no tokens: use an OpenID provider, and a rule of type jwt, oidc or introspection",
         ),
-        ("plugins", "limits of consumers are those of their groups: `[plans]`"),
     ] {
         for node in consumer.list_of(key) {
             unsupported(&mut work.ledger, node, why);
         }
+    }
+    for plugin in consumer.list_of("plugins") {
+        super::plugins::left_out(&mut work.ledger, plugin, "limits of consumers are those of their groups: `[plans]`");
     }
     for credential in consumer.list_of("mtls_auth_credentials") {
         carried(&mut work.ledger, credential);

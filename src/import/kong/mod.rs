@@ -12,7 +12,7 @@ use super::draft::{Draft, Table, Value};
 use super::report::{Ledger, Report};
 use super::{Around, Wrong};
 use std::collections::BTreeMap;
-use tree::{Node, carried, others, unsupported};
+use tree::{Node, carried, others};
 
 /// All that a translation is made with and of.
 struct Work<'a> {
@@ -49,7 +49,9 @@ pub(super) fn import(name: &str, text: &str, around: &dyn Around) -> Result<(Dra
     let global: Vec<&Node> = root
         .list_of("plugins")
         .iter()
-        .filter(|plugin| ["service", "route", "consumer"].iter().all(|key| plugin.get(key).is_none()))
+        .filter(|plugin| {
+            ["service", "route"].iter().all(|key| plugin.get(key).is_none()) && !plugins::is_of_some(plugin)
+        })
         .collect();
     let global = plugins::Plugins::new(&global);
     let mut all = routes::Routes::default();
@@ -60,8 +62,9 @@ pub(super) fn import(name: &str, text: &str, around: &dyn Around) -> Result<(Dra
         services::alone(&mut work, &root, route, &global, &mut all);
     }
     all.write(&mut work);
-    for plugin in root.list_of("plugins").iter().filter(|plugin| plugin.get("consumer").is_some()) {
-        unsupported(&mut work.ledger, plugin, "limits of consumers are those of their groups: `[plans]`");
+    unrouted(&mut work);
+    for plugin in root.list_of("plugins").iter().filter(|plugin| plugins::is_of_some(plugin)) {
+        plugins::left_out(&mut work.ledger, plugin, "limits of consumers are those of their groups: `[plans]`");
     }
     services::upstreams(&mut work, &root);
     others(
@@ -85,7 +88,36 @@ pub(super) fn import(name: &str, text: &str, around: &dyn Around) -> Result<(Dra
             "_workspace",
         ],
     );
+    let ledger = &mut work.ledger;
+    root.each(&mut |line| {
+        if !ledger.has_verdict(line) {
+            ledger.unsupported(line, "nothing asks for it where it stands: does it belong under another key?");
+        }
+    });
     Ok((work.draft, work.ledger.close()))
+}
+
+/// Where no route is on a listener all requests get 404, as Kong has it.
+fn unrouted(work: &mut Work<'_>) {
+    let of = |kind: &'static str| {
+        work.draft.entries.iter().filter(move |entry| entry.path.first().is_some_and(|first| first == kind))
+    };
+    let routed = |name: &str| {
+        of("routes")
+            .any(|route| matches!(route.table.get("listeners"), Some(Value::List(list)) if list.contains(&name.into())))
+    };
+    let idle: Vec<String> =
+        of("listeners").filter_map(|entry| entry.path.get(1)).filter(|name| !routed(name)).cloned().collect();
+    if !idle.is_empty() {
+        let respond = Table::new().with("status", 404).with("body", "no Route matched with those values");
+        let name = work.draft.name("routes", "unmatched");
+        work.draft.add(
+            "routes",
+            &name,
+            Table::new().with("listeners", idle).with("respond", respond),
+            vec!["No route of the file is here.".to_owned()],
+        );
+    }
 }
 
 /// The listeners that Kong has by default.

@@ -7,6 +7,49 @@ use super::Work;
 use super::consumers::plain;
 use super::tree::{Node, carried, others, unsupported};
 use crate::import::draft::{Table, Value};
+use crate::import::report::Ledger;
+use crate::import::valid;
+use std::collections::BTreeSet;
+
+/// Plugins that find out who asks.
+const FIND_OUT: [&str; 16] = [
+    "header-cert-auth",
+    "saml",
+    "key-auth",
+    "basic-auth",
+    "mtls-auth",
+    "jwt",
+    "hmac-auth",
+    "ldap-auth",
+    "ldap-auth-advanced",
+    "oauth2",
+    "openid-connect",
+    "oauth2-introspection",
+    "session",
+    "key-auth-enc",
+    "vault-auth",
+    "jwt-signer",
+];
+
+/// Plugins that keep something out, whoever asks.
+const KEEP_OUT: [&str; 16] = [
+    "acl",
+    "ai-prompt-guard",
+    "bot-detection",
+    "injection-protection",
+    "ip-restriction",
+    "json-threat-protection",
+    "oas-validation",
+    "opa",
+    "rate-limiting",
+    "rate-limiting-advanced",
+    "request-size-limiting",
+    "request-termination",
+    "request-validator",
+    "response-ratelimiting",
+    "websocket-validator",
+    "xml-threat-protection",
+];
 
 /// The plugins that hold for a route: of each name the one that is nearest.
 #[derive(Clone, Default)]
@@ -18,23 +61,46 @@ impl Plugins {
         Plugins(plugins.iter().map(|&plugin| plugin.clone()).collect())
     }
 
-    /// With these, which are nearer.
+    /// With these, which are nearer. One that is disabled takes nobody's place, nor does one for some consumers alone.
     pub fn with(&self, nearer: &[&Node]) -> Plugins {
         let name = |plugin: &Node| plugin.text_of("name").unwrap_or_default().to_owned();
-        let mut all: Vec<Node> =
-            self.0.iter().filter(|plugin| !nearer.iter().any(|other| name(other) == name(plugin))).cloned().collect();
+        let counts = |plugin: &Node| plugin.flag_of("enabled", true) && !is_of_some(plugin);
+        let mut all: Vec<Node> = self
+            .0
+            .iter()
+            .filter(|plugin| !nearer.iter().any(|other| counts(other) && name(other) == name(plugin)))
+            .cloned()
+            .collect();
         all.extend(nearer.iter().map(|&plugin| plugin.clone()));
         Plugins(all)
     }
 
     /// Puts what they mean into a route.
     pub fn apply(&self, work: &mut Work<'_>, name: &str, route: &mut Table) {
-        for plugin in &self.0 {
-            others(
-                &mut work.ledger,
-                plugin,
-                &["name", "config", "service", "route", "protocols", "instance_name", "consumer"],
-            );
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        // Who asks is found out before that counts for anything, as Kong has it.
+        let mut all: Vec<&Node> = self.0.iter().collect();
+        all.sort_by_key(|plugin| match plugin.text_of("name").unwrap_or_default() {
+            "acl" => 2,
+            called if FIND_OUT.contains(&called) => 0,
+            "rate-limiting" | "rate-limiting-advanced" | "proxy-cache" | "request-termination" => 3,
+            _ => 1,
+        });
+        for plugin in all {
+            if is_of_some(plugin) {
+                left_out(
+                    &mut work.ledger,
+                    plugin,
+                    "what holds for some consumers is said by their groups: `[plans]`, or `when` of a rule",
+                );
+                continue;
+            }
+            let enabled = plugin.flag_of("enabled", true);
+            if enabled && !seen.insert(plugin.text_of("name").unwrap_or_default()) {
+                unsupported(&mut work.ledger, plugin, "the same plugin stands there already, and the first counts");
+                continue;
+            }
+            others(&mut work.ledger, plugin, &["name", "config", "service", "route", "protocols", "instance_name"]);
             if let Some(config) = plugin.get("config") {
                 carried(&mut work.ledger, config);
             }
@@ -43,11 +109,29 @@ impl Plugins {
                     carried(&mut work.ledger, node);
                 }
             }
-            if plugin.flag_of("enabled", true) {
+            let said = plugin.texts_of("protocols");
+            if !said.is_empty() && !["http", "https"].iter().all(|name| said.iter().any(|other| other == name)) {
+                work.ledger.differs(plugin.line_of("protocols"), "it holds for all protocols of its routes");
+            }
+            if enabled {
                 one(work, plugin, name, route);
             }
         }
     }
+}
+
+/// Says of a plugin that nothing is made of it, and whether it kept something out.
+pub(super) fn left_out(ledger: &mut Ledger, plugin: &Node, why: &str) {
+    unsupported(ledger, plugin, why);
+    let called = plugin.text_of("name").unwrap_or_default();
+    if plugin.flag_of("enabled", true) && (KEEP_OUT.contains(&called) || FIND_OUT.contains(&called)) {
+        ledger.opens(plugin.line_of("name"), why);
+    }
+}
+
+/// Whether a plugin is for a consumer, or a group of them.
+pub(super) fn is_of_some(plugin: &Node) -> bool {
+    plugin.get("consumer").is_some() || plugin.get("consumer_group").is_some()
 }
 
 /// A rule that a route names.
@@ -64,7 +148,8 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
     match called {
         "key-auth" => {
             let names = config.texts_of("key_names");
-            let first = names.first().map_or("apikey", String::as_str).to_ascii_lowercase();
+            let first =
+                names.first().filter(|name| valid::token(name)).map_or("apikey", String::as_str).to_ascii_lowercase();
             let mut table = Table::new().with("type", "api-key");
             if config.flag_of("key_in_header", true) {
                 table.set("header", first.clone());
@@ -90,6 +175,11 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
             identity(work, &config, at, route, "basic-auth", table);
         }
         "mtls-auth" => identity(work, &config, at, route, "mtls-auth", Table::new().with("type", "mtls")),
+        "acl" if !asks_who(work, route) => {
+            rule(work, route, "not-imported", Table::new().with("type", "cel").with("allow", "false"));
+            let why = "nobody is let in: no rule of the route finds out who asks; name a rule of type groups behind one that does";
+            unsupported(&mut work.ledger, plugin, why);
+        }
         "acl" => {
             let allow: Vec<String> = config
                 .texts_of("allow")
@@ -113,9 +203,9 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
         "rate-limiting" | "rate-limiting-advanced" => limits(work, &config, at, route, called),
         "request-size-limiting" => {
             let unit = match config.text_of("size_unit").unwrap_or("megabytes") {
-                "kilobytes" => "KB",
+                "kilobytes" => "KiB",
                 "bytes" => "B",
-                _ => "MB",
+                _ => "MiB",
             };
             let most = config.number_of("allowed_payload_size").unwrap_or(128).max(1);
             rule(
@@ -136,7 +226,15 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
                     }
                 }
             }
-            rule(work, route, "ip-restriction", table);
+            for key in ["status", "message"] {
+                if config.get(key).is_some() {
+                    work.ledger.differs(config.line_of(key), "who is refused gets 403, with an error of Ringway's own");
+                }
+            }
+            match table.0.len() {
+                1 => work.ledger.opens(at, "it keeps nobody out: neither `allow` nor `deny` has an address range"),
+                _ => rule(work, route, "ip-restriction", table),
+            }
         }
         "bot-detection" => {
             let list = |key: &str| {
@@ -147,22 +245,31 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
                     .map(|pattern| format!("~{pattern}"))
                     .collect::<Vec<_>>()
             };
-            let (allow, deny) = (list("allow"), list("deny"));
-            if deny.is_empty() && allow.is_empty() {
-                return work.ledger.unsupported(
-                    at,
-                    "who is a bot is said by a rule of type user-agent: there is no list of Ringway's own",
+            let deny = list("deny");
+            if deny.is_empty() {
+                return work
+                    .ledger
+                    .opens(at, "who is a bot is said by a rule of type user-agent: there is no list of Ringway's own");
+            }
+            if deny.len() < config.texts_of("deny").len() {
+                work.ledger.opens(
+                    config.line_of("deny"),
+                    "a regex is not understood: there are no look-arounds and no back-references",
                 );
             }
-            let mut table = Table::new().with("type", "user-agent");
-            if !deny.is_empty() {
-                table.set("deny", deny);
+            if config.get("allow").is_some() {
+                work.ledger.differs(config.line_of("allow"), "who is denied is so, whatever is allowed");
             }
+            let table = Table::new().with("type", "user-agent").with("deny", deny);
             work.ledger.differs(at, "there is no list of bots beside what is named");
             rule(work, route, "bot-detection", table);
         }
         "request-transformer" | "request-transformer-advanced" => transform(work, &config, route, true),
         "response-transformer" | "response-transformer-advanced" => transform(work, &config, route, false),
+        "request-termination" if config.get("trigger").is_some() || config.flag_of("echo", false) => {
+            let why = "it answers some requests alone: write a route with `respond` and their `headers` or `query`";
+            left_out(&mut work.ledger, plugin, why);
+        }
         "request-termination" => {
             let mut respond =
                 Table::new().with("status", config.number_of("status_code").unwrap_or(503).clamp(200, 599));
@@ -182,12 +289,15 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
         "proxy-cache" | "proxy-cache-advanced" if route.get("pool").is_some() => {
             let cache = work.draft.shared("caches", "kong", Table::new().with("memory", "256MiB"));
             let mut table = Table::new().with("store", cache);
-            if let Some(ttl) = config.number_of("cache_ttl").filter(|ttl| *ttl > 0) {
+            if let Some(ttl) = Some(config.number_of("cache_ttl").unwrap_or(300)).filter(|ttl| *ttl > 0) {
                 for code in if config.texts_of("response_code").is_empty() {
                     vec!["200".to_owned(), "301".to_owned(), "404".to_owned()]
                 } else {
                     config.texts_of("response_code")
                 } {
+                    if !valid::statuses(&code) {
+                        continue;
+                    }
                     table.below(&["default_ttl"]).set(&code, format!("{}s", ttl.min(365 * 86_400)));
                 }
             }
@@ -196,6 +306,9 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
         }
         "correlation-id" => {
             let header = config.text_of("header_name").unwrap_or("Kong-Request-ID").to_ascii_lowercase();
+            if let Err(why) = crate::import::haproxy::editable(&header) {
+                return work.ledger.unsupported(config.line_of("header_name"), why);
+            }
             if route.get("pool").is_some() {
                 route.below(&["request", "headers", "add"]).set(&header, "{request.id}");
             }
@@ -237,11 +350,13 @@ fn one(work: &mut Work<'_>, plugin: &Node, name: &str, route: &mut Table) {
         | "session"
         | "key-auth-enc"
         | "vault-auth"
+        | "header-cert-auth"
+        | "saml"
         | "jwt-signer" => {
             rule(work, route, "not-imported", Table::new().with("type", "cel").with("allow", "false"));
             unsupported(&mut work.ledger, plugin, refused(called));
         }
-        other => unsupported(&mut work.ledger, plugin, &format!("there is no `{other}`: {}", elsewhere(other))),
+        other => left_out(&mut work.ledger, plugin, &format!("there is no `{other}`: {}", elsewhere(other))),
     }
     let _ = name;
 }
@@ -322,8 +437,13 @@ fn limits(work: &mut Work<'_>, config: &Node, at: usize, route: &mut Table, call
         if key != "client-ip" {
             table.set("key", key.clone());
         }
+        if key == "route" {
+            work.ledger.differs(at, "each route of the service counts by itself");
+        }
         table.set("headers", if config.flag_of("hide_client_headers", false) { "none" } else { "both" });
-        rule(work, route, &format!("limit-by-{unit}"), table);
+        // What two plugins count, they count by themselves, even if they are alike.
+        let name = work.draft.of_one("rules", &format!("limit-by-{unit}"), &format!("plugin {at}"), table);
+        route.push("rules", name);
     }
     if config.get("year").is_some() {
         work.ledger.unsupported(config.line_of("year"), "a month is the longest period of a quota");
@@ -380,9 +500,17 @@ fn cors(work: &mut Work<'_>, config: &Node, route: &mut Table) {
     }
     for (key, name) in [("methods", "methods"), ("headers", "headers"), ("exposed_headers", "expose_headers")] {
         let list = config.texts_of(key);
+        let fine = |item: &String| if key == "methods" { valid::method(item) } else { valid::token(item) };
+        if !list.iter().all(fine) {
+            work.ledger.differs(config.line_of(key), "what is no name is left out");
+        }
+        let list: Vec<String> = list.into_iter().filter(fine).collect();
         if !list.is_empty() && !list.iter().any(|item| item == "*") {
             table.set(name, list);
         }
+    }
+    if config.flag_of("preflight_continue", false) {
+        work.ledger.differs(config.line_of("preflight_continue"), "preflights are answered here, and do not go on");
     }
     if let Some(age) = config.number_of("max_age") {
         table.set("max_age", format!("{}s", age.clamp(0, 86_400)));
@@ -415,6 +543,10 @@ fn transform(work: &mut Work<'_>, config: &Node, route: &mut Table, request: boo
                 let Some(text) = value.text() else { continue };
                 let (name, to) = text.split_once(':').unwrap_or((text, ""));
                 let name = if place == "headers" { name.to_ascii_lowercase() } else { name.to_owned() };
+                if name.is_empty() {
+                    work.ledger.unsupported(value.line, "it has no name");
+                    continue;
+                }
                 if place == "headers"
                     && let Err(why) = crate::import::haproxy::editable(&name)
                 {
@@ -431,6 +563,9 @@ fn transform(work: &mut Work<'_>, config: &Node, route: &mut Table, request: boo
                 }
                 match edit {
                     "remove" => edits.push("remove", name),
+                    "rename" if place == "headers" && !valid::token(to) || to.is_empty() && edit == "rename" => {
+                        work.ledger.unsupported(value.line, format!("`{to}` is no name"));
+                    }
                     "rename" => edits.below(&["rename"]).set(&name, to.to_ascii_lowercase()),
                     edit => edits.below(&[edit]).set(&name, to.replace('{', "{{").replace('}', "}}")),
                 }

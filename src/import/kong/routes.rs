@@ -8,6 +8,7 @@ use super::services::{Target, points};
 use super::tree::{Node, carried, others, unsupported};
 use crate::import::condition::{self, Cond, Fact, How, Match, Subject};
 use crate::import::draft::Table;
+use crate::import::valid;
 
 /// All routes with how much goes before what.
 #[derive(Default)]
@@ -169,7 +170,17 @@ fn one(
 fn rewritten(work: &mut Work<'_>, route: &Node, target: &Target, paths: &[String], strips: bool, table: &mut Table) {
     if strips && let [path] = paths {
         match path.strip_prefix('~') {
-            None if path != "/" => table.set("strip_prefix", path.trim_end_matches('/')),
+            None if path != "/" => {
+                table.set("strip_prefix", path.trim_end_matches('/'));
+                if !path.ends_with('/') {
+                    work.ledger.differs(
+                        route.line_of("paths"),
+                        format!(
+                            "of a path such as `{path}x` nothing is taken away: a prefix ends where a segment does"
+                        ),
+                    );
+                }
+            }
             None => {}
             Some(pattern) => {
                 let whole = format!("^(?:{})/?(.*)$", pattern.trim_start_matches('^').trim_end_matches('$'));
@@ -210,7 +221,9 @@ fn asked(work: &mut Work<'_>, route: &Node, paths: &[String]) -> (Cond, Rank) {
         all.push(Cond::any(hosts.iter().map(host)));
     }
     let methods = route.texts_of("methods");
-    if !methods.is_empty() {
+    if let Some(method) = methods.iter().find(|method| !valid::method(method)) {
+        all.push(Cond::Unknown(format!("no client sends the method `{method}`")));
+    } else if !methods.is_empty() {
         all.push(Cond::Fact(Fact::Method(methods)));
     }
     let headers = route.get("headers").map(Node::pairs).unwrap_or_default();
@@ -229,13 +242,24 @@ fn asked(work: &mut Work<'_>, route: &Node, paths: &[String]) -> (Cond, Rank) {
     }
     let snis = route.texts_of("snis");
     if !snis.is_empty() {
-        all.push(Cond::any(snis.iter().map(|sni| text(Subject::Sni, How::Exact, sni.clone()))));
+        // In clear no name is asked for, and none is looked at.
+        let clear = Cond::Fact(Fact::Tls).negate();
+        all.push(Cond::any(snis.iter().map(|sni| text(Subject::Sni, How::Exact, sni.clone())).chain([clear])));
     }
-    let sources: Vec<String> = route
-        .list_of("sources")
-        .iter()
-        .filter_map(|source| crate::import::haproxy::network(source.text_of("ip")?))
-        .collect();
+    let range = |source: &Node| source.text_of("ip").and_then(crate::import::haproxy::network);
+    for source in
+        route.list_of("sources").iter().filter(|source| source.get("port").is_some() || range(source).is_none())
+    {
+        let why = "of clients the address is looked at, and not the port: it is no range of addresses";
+        match route.list_of("sources").iter().any(|source| range(source).is_some()) {
+            true => work.ledger.unsupported(source.line, why),
+            false => work.ledger.opens(source.line, why),
+        }
+    }
+    if hosts.iter().any(|host| host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())) {
+        work.ledger.differs(route.line_of("hosts"), "hosts are compared without their ports");
+    }
+    let sources: Vec<String> = route.list_of("sources").iter().filter_map(range).collect();
     if !sources.is_empty() {
         all.push(Cond::Fact(Fact::Client(sources)));
     }
@@ -248,6 +272,9 @@ fn asked(work: &mut Work<'_>, route: &Node, paths: &[String]) -> (Cond, Rank) {
             text(Subject::Path, How::Regex, pattern)
         }
         None if path == "/" => Cond::Const(true),
+        None if !condition::is_path(path) => {
+            Cond::Unknown(format!("`{path}` is no path in the form that paths are matched in"))
+        }
         None => text(Subject::Path, How::Prefix, path.clone()),
     };
     if !paths.is_empty() {
@@ -259,7 +286,6 @@ fn asked(work: &mut Work<'_>, route: &Node, paths: &[String]) -> (Cond, Rank) {
         .count();
     let regex = paths.iter().any(|path| path.starts_with('~'));
     let longest = paths.iter().map(String::len).max().unwrap_or(0);
-    let _ = work;
     (
         Cond::all(all),
         (
@@ -303,6 +329,13 @@ fn protocols(work: &mut Work<'_>, route: &Node) -> Option<Vec<&'static str>> {
 fn redirects(work: &mut Work<'_>, route: &Node) -> Option<i64> {
     let said = route.texts_of("protocols");
     let only = !said.is_empty() && said.iter().all(|protocol| ["https", "grpcs", "wss"].contains(&protocol.as_str()));
-    let code = route.number_of("https_redirect_status_code").unwrap_or(426);
+    let said = route.number_of("https_redirect_status_code");
+    let code = said.filter(|code| [301, 302, 307, 308, 426].contains(code)).unwrap_or(426);
+    if said.is_some_and(|said| said != code) {
+        work.ledger.differs(
+            route.line_of("https_redirect_status_code"),
+            "it is 426: statuses are 301, 302, 307 and 308 beside it",
+        );
+    }
     (only && work.secure).then_some(code)
 }

@@ -7,6 +7,7 @@ use super::plugins::Plugins;
 use super::routes::{self, Routes};
 use super::tree::{Node, carried, others, unsupported};
 use crate::import::draft::Table;
+use crate::import::valid;
 
 /// Where a service leads.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +90,10 @@ fn target(work: &mut Work<'_>, service: &Node, name: &str) -> Target {
             _ => host = authority.to_owned(),
         }
     }
+    if host.is_empty() {
+        work.ledger.unsupported(service.line, "a service leads to a `host` or a `url`: requests get 503");
+        return Target::default();
+    }
     let secure = ["https", "grpcs", "tls", "wss"].contains(&protocol.as_str());
     if ["tcp", "udp", "tls_passthrough"].contains(&protocol.as_str()) {
         work.ledger.unsupported(at, "streams have listeners of their own: a tcp or udp listener with a pool");
@@ -153,6 +158,9 @@ fn place(work: &mut Work<'_>, line: usize, target: &str, weight: Option<i64>, ta
     };
     let address = match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
         Ok(ip) => std::net::SocketAddr::new(ip, port).to_string(),
+        Err(_) if !valid::host(host) || port == 0 => {
+            return work.ledger.unsupported(line, format!("`{target}` is no address and no name: write `HOST:PORT`"));
+        }
         Err(_) if host == "localhost" => format!("localhost:{port}"),
         Err(_) if table.get("discover").is_none() => {
             let mut discover = Table::new().with("dns", host).with("port", i64::from(port));
@@ -176,6 +184,9 @@ fn place(work: &mut Work<'_>, line: usize, target: &str, weight: Option<i64>, ta
             }
         },
     };
+    if !valid::target(&address) {
+        return work.ledger.unsupported(line, format!("nothing can be reached at `{address}`"));
+    }
     match weight {
         Some(weight) => table.push("targets", Table::new().with("address", address).with("weight", weight)),
         None => table.push("targets", address),
@@ -244,8 +255,9 @@ fn health(work: &mut Work<'_>, checks: &Node, table: &mut Table) {
                 },
             );
             if kind.starts_with("http") {
-                health.set("path", active.text_of("http_path").unwrap_or("/"));
-                let codes = good.map(|good| good.texts_of("http_statuses")).unwrap_or_default();
+                health.set("path", active.text_of("http_path").filter(|path| path.starts_with('/')).unwrap_or("/"));
+                let mut codes = good.map(|good| good.texts_of("http_statuses")).unwrap_or_default();
+                codes.retain(|code| valid::statuses(code));
                 health.set("expect", if codes.is_empty() { "200, 302".to_owned() } else { codes.join(", ") });
             }
             if kind == "https" {

@@ -6,7 +6,7 @@
 use crate::import::Wrong;
 use crate::import::report::{Ledger, LineId};
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value with its line.
 #[derive(Clone, Debug)]
@@ -56,8 +56,10 @@ pub(super) fn read(name: &str, text: &str, ledger: &mut Ledger) -> Result<Node, 
         return Err(Wrong { line: 0, what: format!("it has {} documents, and one is taken", all.len()) });
     }
     let lines: Vec<&str> = text.lines().collect();
-    let mut reader = Reader { name, lines, ledger, places: BTreeMap::new() };
-    reader.node(&all.remove(0), 0)
+    let mut reader = Reader { name, lines, ledger, places: BTreeMap::new(), more: Vec::new(), hidden: BTreeSet::new() };
+    let root = reader.node(&all.remove(0), None, 0)?;
+    reader.rest();
+    Ok(root)
 }
 
 struct Reader<'a> {
@@ -65,6 +67,10 @@ struct Reader<'a> {
     lines: Vec<&'a str>,
     ledger: &'a mut Ledger,
     places: BTreeMap<usize, LineId>,
+    /// Texts that have more than one line: where they begin, and the lines from and to which they go on.
+    more: Vec<(LineId, usize, usize)>,
+    /// Lines of which nothing is shown.
+    hidden: BTreeSet<usize>,
 }
 
 /// How deep values may be nested.
@@ -76,12 +82,28 @@ impl Reader<'_> {
             return *id;
         }
         let raw = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
-        let id = self.ledger.open(self.name, u32::try_from(line).unwrap_or(u32::MAX), shown(raw));
+        let text = if self.hidden.contains(&line) { "…".to_owned() } else { shown(raw) };
+        let id = self.ledger.open(self.name, u32::try_from(line).unwrap_or(u32::MAX), text);
         self.places.insert(line, id);
         id
     }
 
-    fn node(&mut self, yaml: &MarkedYaml<'_>, depth: usize) -> Result<Node, Wrong> {
+    /// Notes the further lines of texts that have several.
+    fn rest(&mut self) {
+        for (of, from, to) in std::mem::take(&mut self.more) {
+            for line in from..=to.min(self.lines.len()) {
+                let text = self.lines.get(line.saturating_sub(1)).map_or("", |text| text.trim());
+                let says = !text.is_empty() && !text.starts_with('#');
+                if says && !self.places.contains_key(&line) {
+                    self.ledger.goes_on(self.name, u32::try_from(line).unwrap_or(u32::MAX), of);
+                    self.places.insert(line, of);
+                }
+            }
+        }
+    }
+
+    /// A value; `key` is the line of the key that it is of: a text shares it, wherever it stands.
+    fn node(&mut self, yaml: &MarkedYaml<'_>, key: Option<LineId>, depth: usize) -> Result<Node, Wrong> {
         let at = yaml.span.start.line();
         let wrong = |what: &str| Wrong { line: u32::try_from(at).unwrap_or(0), what: what.to_owned() };
         if depth > DEEP {
@@ -90,11 +112,15 @@ impl Reader<'_> {
         let value = match &yaml.data {
             YamlData::Value(scalar) => Yaml::Scalar(written(scalar)),
             YamlData::Representation(text, ..) => Yaml::Scalar(Some(text.to_string())),
-            YamlData::Tagged(_, inner) => return self.node(inner, depth + 1),
+            YamlData::Tagged(_, inner) => return self.node(inner, key, depth + 1),
             YamlData::Sequence(items) => {
                 let mut list = Vec::new();
                 for item in items {
-                    list.push(self.node(item, depth + 1)?);
+                    let node = self.node(item, None, depth + 1)?;
+                    if matches!(node.value, Yaml::Scalar(Some(_))) {
+                        self.more.push((node.line, item.span.start.line() + 1, item.span.end.line()));
+                    }
+                    list.push(node);
                 }
                 Yaml::List(list)
             }
@@ -103,14 +129,27 @@ impl Reader<'_> {
                 for (key, value) in pairs {
                     let line = self.place(key.span.start.line());
                     let YamlData::Value(name) = &key.data else { return Err(wrong("a key is a text")) };
-                    map.push((written(name).unwrap_or_default(), line, self.node(value, depth + 1)?));
+                    let name = written(name).unwrap_or_default();
+                    let (from, to) = (value.span.start.line(), value.span.end.line());
+                    if SECRET.contains(&name.as_str()) {
+                        self.hidden.extend((from..=to).filter(|line| *line > key.span.start.line()));
+                    }
+                    let node = self.node(value, Some(line), depth + 1)?;
+                    if matches!(node.value, Yaml::Scalar(Some(_))) {
+                        self.more.push((line, key.span.start.line() + 1, to));
+                    }
+                    map.push((name, line, node));
                 }
                 Yaml::Map(map)
             }
             YamlData::Alias(_) | YamlData::BadValue => return Err(wrong("it cannot be read")),
         };
         // A value behind its key shares its line; an empty document has none.
-        let line = if self.lines.is_empty() { 0 } else { self.place(at.min(self.lines.len()).max(1)) };
+        let line = match (&value, key) {
+            (Yaml::Scalar(_), Some(key)) => key,
+            _ if self.lines.is_empty() => 0,
+            _ => self.place(at.min(self.lines.len()).max(1)),
+        };
         Ok(Node { line, value })
     }
 }

@@ -32,9 +32,11 @@ pub(super) fn main(work: &mut Work<'_>, directive: &Directive) {
                 }
             }
         }
-        "user" | "pid" | "working_directory" => {
-            ledger.unsupported(id, "the unit of systemd says as whom and where it runs")
-        }
+        "user" => ledger.unsupported(
+            id,
+            "a user of its own is better than another program's: `runtime.user`, or `User=` in the unit of systemd",
+        ),
+        "pid" | "working_directory" => ledger.unsupported(id, "the unit of systemd says where it runs"),
         "daemon" | "master_process" => ledger.differs(id, "the process stays in the foreground, as systemd wants it"),
         "error_log" => {
             ledger.differs(id, "what is told of the process goes to standard error; `ringway log-level` says how much")

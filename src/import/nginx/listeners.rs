@@ -7,6 +7,7 @@ use super::tree::Directive;
 use super::{Work, location, text};
 use crate::import::condition::Cond;
 use crate::import::draft::{Table, Value};
+use crate::import::valid;
 
 /// An address with the servers on it.
 struct Place {
@@ -52,6 +53,7 @@ pub(super) fn make(work: &mut Work<'_>, servers: &[Server]) {
             address(work, listen, place, server, &mut places);
         }
     }
+    places.retain(|place| usable(work, servers, place));
     // Addresses with the same servers are one listener: in clear and over TLS apart.
     let mut joined: Vec<(Vec<String>, Place)> = Vec::new();
     for place in places {
@@ -99,6 +101,25 @@ pub(super) fn make(work: &mut Work<'_>, servers: &[Server]) {
     }
 }
 
+/// Whether an address can be listened on: it is nobody else's, and has a certificate where TLS ends. Its lines are told of where it cannot.
+fn usable(work: &mut Work<'_>, servers: &[Server], here: &Place) -> bool {
+    let on: Vec<&Server> = here.servers.iter().filter_map(|(at, _)| servers.get(*at)).collect();
+    let named = |server: &&Server| server.directives.iter().any(|directive| directive.name == "ssl_certificate");
+    let why = if here.secure && !on.iter().any(named) {
+        "TLS has no certificate here: name it by `ssl_certificate`, and import again"
+    } else if !work.draft.bind(&here.address, false) {
+        "another server listens there already"
+    } else {
+        return true;
+    };
+    let listens = on.into_iter().flat_map(|server| &server.listens);
+    for listen in listens.filter(|listen| place(listen.argument(0)).as_deref() == Some(here.address.as_str())) {
+        work.ledger.unsupported(listen.id, why);
+    }
+    false
+}
+
+/// Puts a server behind those of an address.
 fn join(places: &mut Vec<Place>, address: String, secure: bool, server: usize, default: bool, table: Table) {
     match places.iter_mut().find(|place| place.address == address) {
         Some(place) => {
@@ -200,8 +221,8 @@ fn address(work: &mut Work<'_>, listen: &Directive, server: usize, of: &Server, 
 
 /// An address as listeners have it.
 pub(super) fn place(text: &str) -> Option<String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Some(format!("unix:{path}"));
+    if text.starts_with("unix:") {
+        return Some(text.to_owned()).filter(|address| valid::listen(address));
     }
     if text.parse::<u16>().is_ok() {
         return Some(format!(":{text}"));
@@ -276,8 +297,11 @@ fn log(work: &mut Work<'_>, directive: &Directive) {
         return work.ledger.differs(id, "`access_log.except_routes` leaves routes out");
     }
     let log = &mut work.draft.single("access_log").table;
+    if path.is_empty() || path.ends_with('/') || path.contains('$') {
+        return work.ledger.unsupported(id, "the access log is one file: `access_log.path`");
+    }
     let place = match path {
-        "/dev/stdout" => "stdout",
+        "/dev/stdout" | "/dev/stderr" => "stdout",
         path => path,
     };
     if let Some(rest) = path.strip_prefix("syslog:") {
@@ -323,7 +347,7 @@ fn tls(work: &mut Work<'_>, on: &[(&Server, bool)], table: &mut Table) {
             work.ledger.carried(directive.id);
             if let Some(key) = keys.get(place) {
                 work.ledger.carried(key.id);
-                if key.argument(0) != directive.argument(0) {
+                if !key.argument(0).is_empty() && key.argument(0) != directive.argument(0) {
                     certificate.set("key", key.argument(0));
                 }
             }

@@ -32,19 +32,17 @@ const HERE_ALONE: [&str; 12] = [
 /// What holds in a block: its own directives, and of what stands around it all that it does not say itself.
 pub(super) fn inherit(around: &[Directive], own: Vec<Directive>) -> Vec<Directive> {
     let taken = |directive: &&Directive| {
-        !HERE_ALONE.contains(&directive.name.as_str())
-            && !own.iter().any(|mine| mine.name == directive.name && alike(mine, directive))
+        !HERE_ALONE.contains(&directive.name.as_str()) && !own.iter().any(|mine| alike(mine, directive))
     };
     let mut all: Vec<Directive> = around.iter().filter(taken).cloned().collect();
     all.extend(own);
     all
 }
 
-/// Whether one of them is said in place of the other.
+/// Whether one of them is said in place of the other: of what adds up nothing is handed on where any of it is said anew.
 fn alike(mine: &Directive, other: &Directive) -> bool {
-    // Each status has its own page.
-    mine.name != "error_page"
-        || mine.arguments.split_last().map(|(_, codes)| codes) == other.arguments.split_last().map(|(_, codes)| codes)
+    let lists = |directive: &Directive| ["allow", "deny"].contains(&directive.name.as_str());
+    mine.name == other.name || lists(mine) && lists(other)
 }
 
 /// Whether targets are told of the client by X-Forwarded-For.
@@ -60,6 +58,13 @@ pub(super) fn tells_forwarded(directives: &[Directive]) -> bool {
 struct Location {
     id: usize,
     kind: Kind,
+    /// What the locations around it ask of the path.
+    within: Cond,
+    /// How many there are around it.
+    depth: usize,
+    /// What stands in it.
+    own: Vec<Directive>,
+    /// The same, with what is handed on from around it.
     directives: Vec<Directive>,
 }
 
@@ -102,7 +107,7 @@ pub(super) fn routes(
     }
     let mut locations = Vec::new();
     for directive in server.directives.iter().filter(|directive| directive.name == "location") {
-        collect(work, directive, &server.directives, &mut locations);
+        collect(work, directive, &server.directives, (&Cond::Const(true), 0), &mut locations);
     }
     for directive in &server.directives {
         let elsewhere = is_looked_at(directive) || listeners::is_looked_at(directive) || directive.name == "location";
@@ -110,12 +115,12 @@ pub(super) fn routes(
             super::known::other(work, directive);
         }
     }
-    locations.sort_by_key(|location| order(&location.kind));
+    locations.sort_by_key(order);
     let named: Vec<Location> =
         locations.iter().filter(|location| matches!(location.kind, Kind::Named(_))).cloned().collect();
     let mut whole = false;
     for location in &locations {
-        if let Some(path) = path(&location.kind) {
+        if let Some(path) = whole_path(location, &locations) {
             let internal = location.directives.iter().find(|directive| directive.name == "internal");
             if let Some(internal) = internal {
                 work.ledger.differs(internal.id, "clients cannot ask for it: there is no route for it");
@@ -124,13 +129,17 @@ pub(super) fn routes(
             }
             whole |= location.kind == Kind::Prefix("/".to_owned(), false)
                 || location.kind == Kind::Prefix("/".to_owned(), true);
-            action::route(work, &at, &location.kind, &path, &location.directives, &named, &locations, all);
+            if let Err(why) =
+                action::route(work, &at, &location.kind, &path, &location.directives, &named, &locations, all)
+            {
+                left_out(work, location, &why);
+            }
         }
         work.ledger.carried(location.id);
     }
     if !whole {
         let path = Cond::Const(true);
-        action::route(
+        let _ = action::route(
             work,
             &at,
             &Kind::Prefix("/".to_owned(), false),
@@ -144,18 +153,57 @@ pub(super) fn routes(
 }
 
 /// The place of a location among others: a name at last, as nothing leads there by itself.
-fn order(kind: &Kind) -> (u8, std::cmp::Reverse<usize>) {
-    match kind {
+fn order(location: &Location) -> (u8, std::cmp::Reverse<usize>) {
+    match &location.kind {
         Kind::Exact(_) => (0, std::cmp::Reverse(0)),
         Kind::Prefix(path, true) => (1, std::cmp::Reverse(path.len())),
-        // Regexes stay in their order.
-        Kind::Regex(..) => (2, std::cmp::Reverse(0)),
+        // Regexes stay in their order, the innermost first.
+        Kind::Regex(..) => (2, std::cmp::Reverse(location.depth)),
         Kind::Prefix(path, false) => (3, std::cmp::Reverse(path.len())),
         Kind::Named(_) => (4, std::cmp::Reverse(0)),
     }
 }
 
-fn collect(work: &mut Work<'_>, directive: &Directive, around: &[Directive], locations: &mut Vec<Location>) {
+/// What the path has to be for a location to be the one that nginx finds.
+fn whole_path(location: &Location, all: &[Location]) -> Option<Cond> {
+    let own = path(&location.kind)?;
+    let mut conds = vec![location.within.clone(), own];
+    // `^~` counts where it is the longest prefix, and not where a longer one without it is.
+    if let Kind::Prefix(prefix, true) = &location.kind {
+        let longer = all.iter().filter(|other| {
+            matches!(&other.kind, Kind::Prefix(path, false) if path.len() > prefix.len() && path.starts_with(prefix.as_str()))
+        });
+        conds.push(Cond::any(longer.filter_map(|other| path(&other.kind))).negate());
+    }
+    Some(Cond::all(conds))
+}
+
+/// Says of a location that there is no route for it, and whether it kept something out.
+fn left_out(work: &mut Work<'_>, location: &Location, why: &str) {
+    let keeps = |directive: &Directive| match directive.name.as_str() {
+        "deny" | "auth_basic" | "auth_request" | "limit_req" | "limit_conn" => true,
+        "return" => directive.argument(0).parse::<u16>().is_ok_and(|code| code >= 400),
+        _ => false,
+    };
+    match location.own.iter().any(keeps) {
+        true => work.ledger.opens(location.id, why),
+        false => work.ledger.unsupported(location.id, why),
+    }
+    for directive in &location.own {
+        if directive.name != "location" {
+            work.ledger.unsupported(directive.id, "it belongs to a location that is left out");
+            super::known::all(work, directive, "it belongs to a location that is left out");
+        }
+    }
+}
+
+fn collect(
+    work: &mut Work<'_>,
+    directive: &Directive,
+    around: &[Directive],
+    (within, depth): (&Cond, usize),
+    locations: &mut Vec<Location>,
+) {
     let (first, second) = (directive.argument(0), directive.argument(1));
     let kind = match (first, second) {
         ("=", path) => Kind::Exact(path.to_owned()),
@@ -166,15 +214,17 @@ fn collect(work: &mut Work<'_>, directive: &Directive, around: &[Directive], loc
         (path, _) => Kind::Prefix(path.to_owned(), false),
     };
     let directives = inherit(around, directive.inner().to_vec());
+    let below = Cond::all(std::iter::once(within.clone()).chain(path(&kind)));
     for inner in directive.inner().iter().filter(|inner| inner.name == "location") {
-        collect(work, inner, &directives, locations);
+        collect(work, inner, &directives, (&below, depth + 1), locations);
     }
     for inner in directive.inner() {
         if !is_looked_at(inner) && !listeners::is_looked_at(inner) && inner.name != "location" {
             super::known::other(work, inner);
         }
     }
-    locations.push(Location { id: directive.id, kind, directives });
+    let own = directive.inner().to_vec();
+    locations.push(Location { id: directive.id, kind, within: within.clone(), depth, own, directives });
 }
 
 /// What the path has to be.
@@ -183,6 +233,9 @@ fn path(kind: &Kind) -> Option<Cond> {
         Cond::Fact(Fact::Text(Subject::Path, Match { how, values: vec![value.to_owned()], any_case }))
     };
     Some(match kind {
+        Kind::Exact(path) | Kind::Prefix(path, _) if !path.starts_with('/') => {
+            Cond::Unknown(format!("`{path}` is no path: it begins with `/`"))
+        }
         Kind::Exact(path) => compared(How::Exact, path, false),
         Kind::Prefix(path, _) if path == "/" => Cond::Const(true),
         Kind::Prefix(path, _) => compared(How::Prefix, path, false),

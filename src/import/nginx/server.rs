@@ -5,7 +5,7 @@
 use super::tree::Directive;
 use super::{Work, known, listeners, location, text, upstream};
 use crate::import::condition::{Cond, Fact, How, Match, Subject};
-use crate::import::draft::Table;
+use crate::import::draft::{Table, Value};
 
 /// A server with what holds in it.
 #[derive(Clone, Debug)]
@@ -72,8 +72,21 @@ fn server(work: &mut Work<'_>, directive: &Directive, around: &[Directive]) -> S
         }
     }
     let own = |directive: &&Directive| !["server_name", "listen"].contains(&directive.name.as_str());
-    server.directives = location::inherit(around, directive.inner().iter().filter(own).cloned().collect());
+    let mut directives = location::inherit(around, directive.inner().iter().filter(own).cloned().collect());
+    let first = server.names.first().filter(|name| !name.contains(['*', '~'])).map(|name| name.trim_start_matches('.'));
+    if let Some(first) = first {
+        directives.iter_mut().for_each(|directive| named_after(directive, first));
+    }
+    server.directives = directives;
     server
+}
+
+/// Puts the name of its server in place of `$server_name`.
+fn named_after(directive: &mut Directive, name: &str) {
+    for argument in &mut directive.arguments {
+        *argument = argument.replace("$server_name", name).replace("${server_name}", name);
+    }
+    directive.block.iter_mut().flatten().for_each(|inner| named_after(inner, name));
 }
 
 fn map(work: &mut Work<'_>, directive: &Directive) {
@@ -99,10 +112,21 @@ fn zone(work: &mut Work<'_>, directive: &Directive) {
             Err(why) => Err(why),
         },
     };
+    let rate = directive.named("rate").unwrap_or_default().replace("r/", "/");
+    let counts = |rate: &str| {
+        let number = rate.strip_suffix("/s").or(rate.strip_suffix("/m"));
+        number.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number > 0)
+    };
+    if directive.name == "limit_req_zone" && !counts(&rate) {
+        return work.ledger.unsupported(directive.id, "its rate is not understood: `rate=10r/s`");
+    }
     match key {
+        Ok(key) if !key.contains('{') && !key.starts_with("header:") && key != "client-ip" => {
+            work.ledger
+                .unsupported(directive.id, "a fixed text is no key: `route` counts all requests of a route together");
+        }
         Ok(key) => {
             work.ledger.carried(directive.id);
-            let rate = directive.named("rate").unwrap_or_default().replace("r/", "/");
             work.zones.insert(zone, (key, rate));
         }
         Err(why) => work.ledger.unsupported(directive.id, why),
@@ -111,6 +135,18 @@ fn zone(work: &mut Work<'_>, directive: &Directive) {
 
 fn cache(work: &mut Work<'_>, directive: &Directive) {
     let zone = directive.named("keys_zone").and_then(|zone| zone.split(':').next()).unwrap_or("cache").to_owned();
+    let folder = Value::from(directive.argument(0));
+    let taken = work.draft.entries.iter().filter(|entry| entry.path.first().is_some_and(|kind| kind == "caches"));
+    let mut taken = taken.filter_map(|entry| entry.table.get("disk"));
+    if directive.argument(0).is_empty()
+        || work.caches.contains_key(&zone)
+        || taken.any(|disk| matches!(disk, Value::Table(disk) if disk.get("path") == Some(&folder)))
+    {
+        return work.ledger.unsupported(
+            directive.id,
+            "a cache has a folder and a name of its own: write `[caches.NAME]` with another `disk.path`",
+        );
+    }
     let size = directive.named("max_size").and_then(text::bytes).unwrap_or(10 << 30).max(64 << 20);
     let disk = Table::new().with("path", directive.argument(0)).with("size", text::size(size));
     let name = work.draft.name("caches", &zone);

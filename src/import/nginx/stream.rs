@@ -4,7 +4,9 @@
 
 use super::tree::Directive;
 use super::{Work, known, listeners, text, upstream};
-use crate::import::draft::{Table, Value};
+use crate::import::draft::{Entry, Table, Value};
+use crate::import::valid;
+use std::collections::BTreeSet;
 
 /// Reads `stream`.
 pub(super) fn stream(work: &mut Work<'_>, directives: &[Directive]) {
@@ -61,19 +63,34 @@ fn server(work: &mut Work<'_>, directive: &Directive, around: &[&Directive]) {
             );
         }
         match listeners::place(listen.argument(0)) {
-            Some(address) => {
+            Some(address) if work.draft.bind(&address, listen.has("udp")) => {
                 work.ledger.carried(listen.id);
                 addresses.push(address);
             }
+            Some(address) => {
+                work.ledger.unsupported(listen.id, format!("`{address}` is listened on by a server before this one"))
+            }
             None => work.ledger.unsupported(listen.id, "it is no address that can be listened on"),
         }
+    }
+    if addresses.is_empty() {
+        work.ledger.unsupported(directive.id, "it listens nowhere: give it a `listen` with an address");
+        return known::all(work, directive, "it belongs to a server that listens nowhere");
     }
     listener.set("protocol", if udp { "udp" } else { "tcp" });
     let mut more = Table::new();
     let mut times = Table::new();
     for (name, key) in [("proxy_connect_timeout", "connect"), ("proxy_timeout", "tunnel")] {
         let Some(directive) = one(name) else { continue };
-        match text::duration(directive.argument(0), 10, if key == "connect" { 3_600_000 } else { 30 * 86_400_000 }) {
+        match text::duration(
+            directive.argument(0),
+            if udp { 100 } else { 10 },
+            match (udp, key) {
+                (true, _) => 86_400_000,
+                (_, "connect") => 3_600_000,
+                _ => 30 * 86_400_000,
+            },
+        ) {
             Some(time) if udp && key == "tunnel" => {
                 listener.below(&["udp"]).set("idle", time);
                 work.ledger.carried(directive.id);
@@ -145,7 +162,12 @@ fn server(work: &mut Work<'_>, directive: &Directive, around: &[&Directive]) {
             Err(why) => return work.ledger.unsupported(pass.id, why),
         },
     }
-    work.draft.add("listeners", &name, table, Vec::new());
+    let leads = |entry: &Entry| matches!(entry.table.get("listeners"), Some(Value::List(list)) if list.contains(&name.as_str().into()));
+    if table.get("pool").is_none() && !work.draft.entries.iter().any(leads) {
+        work.ledger.unsupported(directive.id, "there is nobody to pass connections on to");
+    } else {
+        work.draft.add("listeners", &name, table, Vec::new());
+    }
     for inner in inner.iter() {
         if !work.ledger.has_verdict(inner.id) {
             known::other(work, inner);
@@ -181,6 +203,7 @@ fn by_name(work: &mut Work<'_>, pass: &Directive, variable: &str, listener: &str
     };
     work.ledger.carried(map.id);
     work.ledger.carried(pass.id);
+    let mut seen = BTreeSet::new();
     for entry in map.inner() {
         let name = entry.name.trim_start_matches('.').to_ascii_lowercase();
         if ["hostnames", "volatile", "include"].contains(&name.as_str()) {
@@ -204,6 +227,18 @@ fn by_name(work: &mut Work<'_>, pass: &Directive, variable: &str, listener: &str
                 entry.id,
                 "names that are asked for are compared as wholes, or by their ends: `*.example.com`",
             );
+            continue;
+        }
+        if !name.starts_with('~')
+            && !valid::host(name.trim_start_matches("*."))
+            && name != "default"
+            && !name.ends_with('*')
+        {
+            work.ledger.unsupported(entry.id, "it is no name that TLS could be asked for");
+            continue;
+        }
+        if !seen.insert(name.clone()) {
+            work.ledger.unsupported(entry.id, "the name stands in the map already");
             continue;
         }
         let mut names = vec![name.clone()];

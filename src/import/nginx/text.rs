@@ -7,8 +7,10 @@
 /// # Errors
 /// Which variable has no field.
 pub(super) fn template(text: &str) -> Result<String, String> {
+    // Path and query together are the URI.
+    let text = text.replace("$uri$is_args$args", "$request_uri").replace("$uri$is_args$query_string", "$request_uri");
     let mut out = String::new();
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(place) = rest.find('$') {
         literal(&rest[..place], &mut out);
         rest = &rest[place + 1..];
@@ -35,9 +37,9 @@ pub(super) fn literal(text: &str, out: &mut String) {
 
 fn field(name: &str) -> Option<String> {
     let known = match name {
-        "remote_addr" | "proxy_protocol_addr" | "realip_remote_addr" => "client.ip",
+        "remote_addr" | "proxy_protocol_addr" => "client.ip",
         "remote_port" => "client.port",
-        "host" | "http_host" | "server_name" => "request.host",
+        "host" | "http_host" => "request.host",
         "request_uri" => "request.uri",
         "uri" | "document_uri" => "request.path",
         "args" | "query_string" => "request.query",

@@ -185,8 +185,7 @@ impl Reader<'_> {
                     None => return Err(self.wrong("a quote is not closed")),
                     Some(c) if c == quote => return Ok(word),
                     Some('\\') => match self.next() {
-                        Some(c) if c == quote || c == '\\' => word.push(c),
-                        Some(c) => word.extend(['\\', c]),
+                        Some(c) => escaped(c, &mut word),
                         None => return Err(self.wrong("a quote is not closed")),
                     },
                     Some(c) => word.push(c),
@@ -218,8 +217,7 @@ impl Reader<'_> {
                 '\\' => {
                     self.next();
                     match self.next() {
-                        Some(c @ (';' | ' ' | '"' | '\'')) => word.push(c),
-                        Some(c) => word.extend(['\\', c]),
+                        Some(c) => escaped(c, &mut word),
                         None => return Err(self.wrong("nothing is behind the last backslash")),
                     }
                 }
@@ -230,6 +228,18 @@ impl Reader<'_> {
             }
         }
         Ok(word)
+    }
+}
+
+/// What stands behind a backslash.
+fn escaped(c: char, word: &mut String) {
+    match c {
+        '"' | '\'' | '\\' => word.push(c),
+        't' => word.push('\t'),
+        'r' => word.push('\r'),
+        'n' => word.push('\n'),
+        // What it means is for the regex to say that it stands in.
+        other => word.extend(['\\', other]),
     }
 }
 
@@ -274,6 +284,8 @@ mod tests {
 
     #[test]
     fn blocks_quotes_regexes_and_included_files_are_read() {
+        let lines = read("x.conf", r#"return 200 "a\n\"b\" \d";"#, &mut Ledger::default(), &Nothing).unwrap();
+        assert_eq!(lines[0].arguments[1], "a\n\"b\" \\d");
         let text = "http { # c\n server \"a b\" 'c;d' ${x}y; location ~ ^/v[0-9]{1,2}/(a|b)\\.php$ { return 200; }\n include more.conf; }";
         let mut ledger = Ledger::default();
         let all = read("x.conf", text, &mut ledger, &Nothing).unwrap();

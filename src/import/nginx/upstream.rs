@@ -5,6 +5,7 @@
 use super::tree::Directive;
 use super::{Work, text};
 use crate::import::draft::{Table, Value};
+use crate::import::valid;
 
 /// A group of servers.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +92,10 @@ pub(super) fn read(work: &mut Work<'_>, directive: &Directive) {
             }
         }
     }
+    let servers = directive.inner().iter().filter(|inner| inner.name == "server");
+    if outlier.is_none() && servers.clone().count() > 1 && !servers.clone().any(|server| server.has("max_fails=0")) {
+        work.ledger.differs(directive.id, "a server that has failed is asked again with the next request, and not left alone for 10 s: `outlier` of the pool ejects it");
+    }
     if let Some(outlier) = outlier {
         table.set("outlier", outlier);
     }
@@ -140,12 +145,29 @@ fn server(work: &mut Work<'_>, directive: &Directive, table: &mut Table, outlier
         table.set("slow_start", start);
     }
     if let Some(fails) = directive.named("max_fails").and_then(|text| text.parse::<i64>().ok()) {
-        let outlier = outlier.get_or_insert_default();
-        outlier.set("errors", fails.clamp(0, 10_000));
-        work.ledger.differs(id, "`max_fails`: errors in a row eject a target, of all workers together");
+        match fails {
+            0 => work.ledger.differs(id, "`max_fails=0`: nothing is ejected unless another server of the pool says so"),
+            fails => {
+                outlier.get_or_insert_default().set("errors", fails.clamp(1, 10_000));
+                work.ledger.differs(id, "`max_fails`: errors in a row eject a target, of all workers together, and answers 502 to 504 are errors");
+            }
+        }
     }
     if let Some(time) = directive.named("fail_timeout").and_then(|text| text::duration(text, 100, 3_600_000)) {
-        outlier.get_or_insert_default().set("eject", time);
+        // One failure is enough where nothing is said.
+        match directive.named("max_fails") {
+            Some("0") => {}
+            Some(_) => outlier.get_or_insert_default().set("eject", time),
+            None => {
+                let outlier = outlier.get_or_insert_default();
+                outlier.set("eject", time);
+                if outlier.get("errors").is_none() {
+                    outlier.set("errors", 1);
+                }
+                work.ledger
+                    .differs(id, "`fail_timeout`: one error ejects a target for so long, of all workers together");
+            }
+        }
     }
     for argument in directive.arguments.iter().skip(1) {
         let name = argument.split('=').next().unwrap_or_default();
@@ -176,6 +198,10 @@ pub(super) fn target(work: &mut Work<'_>, id: usize, text: &str, port: u16, tabl
     };
     if let Ok(ip) = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
         return Some(std::net::SocketAddr::new(ip, port).to_string());
+    }
+    if !valid::host(host) && host != "localhost" || port == 0 {
+        work.ledger.unsupported(id, format!("`{text}` is no address and no name"));
+        return None;
     }
     if host == "localhost" {
         return Some(format!("localhost:{port}"));
@@ -223,6 +249,12 @@ pub(super) fn pool(
     };
     if table.get("targets").is_none() && table.get("discover").is_none() {
         return Err(format!("no server of `{authority}` can be used"));
+    }
+    let idle =
+        |target: &Value| matches!(target, Value::Table(target) if target.get("weight") == Some(&Value::Number(0)));
+    if table.get("discover").is_none() && matches!(table.get("targets"), Some(Value::List(all)) if all.iter().all(idle))
+    {
+        return Err(format!("all servers of `{authority}` are `down`"));
     }
     table.0.extend(more.0);
     let host = if work.upstreams.contains_key(authority) {

@@ -221,7 +221,7 @@ fn a_cache_keeps_and_a_server_decides() {
     }
     assert_eq!(app.requests_for("/kept/a").len(), 1);
     assert_eq!((get(&at, "/asked/no", "site.test").status, get(&at, "/asked/yes", "site.test").status), (403, 200));
-    assert_eq!(get(&at, "/php", "site.test").status, 404);
+    assert_eq!(get(&at, "/php", "site.test").status, 502);
     assert!(imported.toml.contains("verify = false"), "nginx verifies nobody: {}", imported.toml);
     let unsupported = imported.unsupported();
     for line in [

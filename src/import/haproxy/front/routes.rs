@@ -14,6 +14,7 @@ use crate::import::haproxy::proxy::Proxy;
 use crate::import::haproxy::steps::{self, Act, Step};
 use crate::import::haproxy::{Work, maps, time};
 use crate::import::report::{Ledger, LineId};
+use crate::import::valid;
 
 /// How many conditions of edits a route is made in versions by.
 const VERSIONS: usize = 3;
@@ -44,19 +45,20 @@ enum End {
 impl Program {
     /// Reads the rules of a frontend and of the backends that it leads to.
     pub fn read(work: &mut Work<'_>, proxy: &Proxy) -> Program {
-        let (own, variables) = steps::read(work, proxy);
+        let (own, past) = steps::read(work, proxy, Default::default());
         let own = asked(work, proxy, own);
         let mut program = Program { choices: Vec::new() };
         program.monitor(work, proxy);
         let mut edits = Vec::new();
         program.walk(proxy, &own, &Cond::Const(true), &mut edits);
-        let leads = leads(work, proxy, variables);
+        let leads = leads(work, proxy, past.clone());
+        work.used.extend(leads.iter().map(|(.., backend)| backend.clone()));
         for (line, cond, backend) in leads {
             let mut edits = edits.clone();
             let end = End::Backend(backend.clone());
             let back = work.proxies.get(&backend).cloned();
             if let Some(back) = back.filter(|back| back.head != proxy.head) {
-                let (steps, _) = steps::read(work, &back);
+                let (steps, _) = steps::read(work, &back, past.clone());
                 let steps = asked(work, &back, steps);
                 program.walk(&back, &steps, &cond, &mut edits);
             }
@@ -109,7 +111,7 @@ impl Program {
         };
         let mut respond = Table::new().with("status", 200).with("body", "OK\n");
         let acls = proxy.lines("acl").to_vec();
-        let scope = Scope { acls: &acls, around: work.around, http: true, variables: Default::default() };
+        let scope = Scope { acls: &acls, around: work.around, http: true, past: Default::default() };
         for fail in &fails {
             let (_, cond) = acl::split(fail.rest(2));
             match scope.condition(&mut work.ledger, fail.id, cond) {
@@ -238,13 +240,16 @@ impl Program {
                 Cond::Const(true) => kept.push((None, edit.clone())),
                 asked => {
                     if let Err(why) = asked.lower() {
-                        work.ledger.unsupported(*line, why);
+                        left_out(&mut work.ledger, *line, edit, why);
                         continue;
                     }
                     let place = match conds.iter().position(|cond| *cond == asked) {
                         Some(place) => place,
                         None if conds.len() == VERSIONS => {
-                            work.ledger.unsupported(*line, format!("edits of one route depend on {VERSIONS} conditions at most: write routes for the cases"));
+                            let why = format!(
+                                "edits of one route depend on {VERSIONS} conditions at most: write routes for the cases"
+                            );
+                            left_out(&mut work.ledger, *line, edit, why);
                             continue;
                         }
                         None => {
@@ -258,7 +263,9 @@ impl Program {
         }
         let forwards = matches!(choice.end, End::Backend(_));
         if !forwards
-            && !kept.iter().any(|(place, edit)| place.is_some() && matches!(edit, Edit::Header(Side::Always, ..)))
+            && !kept
+                .iter()
+                .any(|(place, edit)| place.is_some() && matches!(edit, Edit::Header(Side::Always, ..) | Edit::Rule(_)))
         {
             conds.clear();
             kept.retain(|(place, _)| place.is_none());
@@ -292,6 +299,14 @@ impl Program {
                 work.ledger.differs(choice.line, "nothing comes as far as that");
             }
         }
+    }
+}
+
+/// Says of an edit that a route does without it: where that is a rule, it kept something out.
+fn left_out(ledger: &mut Ledger, line: LineId, edit: &Edit, why: String) {
+    match edit {
+        Edit::Rule(_) => ledger.opens(line, why),
+        _ => ledger.unsupported(line, why),
     }
 }
 
@@ -329,13 +344,9 @@ fn asked(work: &mut Work<'_>, proxy: &Proxy, steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// Where requests go that nothing has ended: the lines that say so, the conditions, the backends.
-fn leads(
-    work: &mut Work<'_>,
-    proxy: &Proxy,
-    variables: super::super::format::Variables,
-) -> Vec<(LineId, Cond, String)> {
+fn leads(work: &mut Work<'_>, proxy: &Proxy, past: acl::Past) -> Vec<(LineId, Cond, String)> {
     let acls = proxy.lines("acl").to_vec();
-    let scope = Scope { acls: &acls, around: work.around, http: true, variables };
+    let scope = Scope { acls: &acls, around: work.around, http: true, past };
     let backends: Vec<String> =
         work.proxies.values().filter(|proxy| proxy.backs).map(|proxy| proxy.name.clone()).collect();
     let mut leads = Vec::new();
@@ -359,11 +370,22 @@ fn leads(
                     "it leads to the backends that there are now"
                 };
                 work.ledger.differs(line.id, what);
+                let ends = found.iter().any(|(more, backend)| *more == Cond::Const(true) && backends.contains(backend));
                 for (more, backend) in found {
                     match backends.contains(&backend) {
                         true => leads.push((line.id, Cond::all([cond.clone(), more]), backend)),
                         false => work.ledger.differs(line.id, format!("no backend is named `{backend}`")),
                     }
+                }
+                // What leads to no backend that there is goes to the default, past all rules behind.
+                let last = default.map(|default| (default.id, default.word(1).to_owned()));
+                match last.filter(|(_, name)| backends.contains(name)) {
+                    _ if ends => {}
+                    Some((default, name)) => leads.push((default, cond, name)),
+                    None => work.ledger.differs(
+                        line.id,
+                        "what leads to none of them goes on to the rules behind, and gets no 503 here",
+                    ),
                 }
             }
             Err(why) => work.ledger.unsupported(line.id, why),
@@ -518,8 +540,13 @@ fn compress(ledger: &mut Ledger, proxies: &[&Proxy], route: &mut Table) {
                 }
             }
             "type" | "type-res" => {
-                line.rest(2).iter().for_each(|kind| compress.push("types", kind.trim_end_matches(';')));
                 ledger.carried(line.id);
+                for kind in line.rest(2).iter().map(|kind| kind.trim_end_matches(';')) {
+                    match valid::media_type(kind) {
+                        true => compress.push("types", kind),
+                        false => ledger.differs(line.id, format!("`{kind}` is no media type, and left out")),
+                    }
+                }
             }
             "offload" => {
                 compress.set("offload", true);

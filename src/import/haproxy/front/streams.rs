@@ -8,19 +8,21 @@ use crate::import::haproxy::acl::{self, Scope};
 use crate::import::haproxy::binds;
 use crate::import::haproxy::proxy::Proxy;
 use crate::import::haproxy::{Work, time};
+use crate::import::report::Ledger;
+use crate::import::valid;
 
 /// Makes the listeners of a frontend of TCP.
 pub(super) fn listeners(work: &mut Work<'_>, proxy: &Proxy) {
-    without_http(work, proxy);
     let mut passed: Vec<(Table, String)> = Vec::new();
     let mut pool = None;
     let acls = proxy.lines("acl").to_vec();
-    let scope = Scope { acls: &acls, around: work.around, http: false, variables: Default::default() };
+    let scope = Scope { acls: &acls, around: work.around, http: false, past: Default::default() };
     let secure = proxy.lines("bind").iter().any(|line| line.words.iter().any(|word| word == "ssl"));
     for line in proxy.lines("use_backend").iter().chain(proxy.line("default_backend")) {
         let (words, cond) = acl::split(line.rest(1));
         let cond = scope.condition(&mut work.ledger, line.id, cond);
         let name = words.first().map_or("", String::as_str);
+        work.used.insert(name.to_owned());
         let Some(found) = work.pools.get(name).cloned() else {
             work.ledger.unsupported(line.id, format!("no backend `{name}` has servers"));
             continue;
@@ -48,6 +50,7 @@ pub(super) fn listeners(work: &mut Work<'_>, proxy: &Proxy) {
     }
     if pool.is_none() && proxy.backs {
         pool = work.pools.get(&proxy.name).cloned();
+        work.used.insert(proxy.name.clone());
     }
     let groups = binds::groups(work, proxy, false);
     if pool.is_none() && passed.is_empty() {
@@ -94,7 +97,15 @@ fn passage(cond: &Cond) -> Result<Table, String> {
         match part {
             Cond::Fact(Fact::Opening) => {}
             Cond::Fact(Fact::Alpn(protocols)) => keys.set("alpn", protocols.clone()),
+            Cond::Fact(Fact::Text(Subject::Sni, compared))
+                if compared.values.iter().any(|name| !valid::host(name.trim_start_matches('.'))) =>
+            {
+                return Err("what stands there is no name that TLS could be asked for".to_owned());
+            }
             Cond::Fact(Fact::Text(Subject::Sni, compared)) => match compared.how {
+                How::Exact if compared.values.iter().any(|name| name.starts_with('.')) => {
+                    return Err("no name that is asked for begins with a dot: `-m end` compares ends".to_owned());
+                }
                 How::Exact => {
                     keys.set("sni", compared.values.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>())
                 }
@@ -137,30 +148,38 @@ fn passage(cond: &Cond) -> Result<Table, String> {
 }
 
 /// Says of rules of HTTP that there is none here.
-fn without_http(work: &mut Work<'_>, proxy: &Proxy) {
+pub(super) fn without_http(ledger: &mut Ledger, proxy: &Proxy) {
     for word in [
         "http-request",
         "http-response",
         "http-after-response",
         "redirect",
         "reqadd",
-        "rspadd",
+        "reqdel",
+        "reqidel",
         "reqrep",
         "reqirep",
+        "reqdeny",
+        "reqideny",
+        "rspadd",
+        "rspdel",
+        "rspidel",
         "capture",
         "compression",
         "block",
+        "monitor",
+        "http-error",
     ] {
         for line in proxy.lines(word) {
-            work.ledger.differs(line.id, "it means nothing in TCP");
+            ledger.differs(line.id, "it means nothing in TCP");
         }
     }
     if let Some(line) = proxy.option("forwardfor") {
-        work.ledger.differs(line.id, "it means nothing in TCP: `send_proxy` of the pool tells targets of clients");
+        ledger.differs(line.id, "it means nothing in TCP: `send_proxy` of the pool tells targets of clients");
     }
     for name in ["monitor-uri", "unique-id-header", "unique-id-format"] {
         if let Some(line) = proxy.line(name) {
-            work.ledger.differs(line.id, "it means nothing in TCP");
+            ledger.differs(line.id, "it means nothing in TCP");
         }
     }
 }

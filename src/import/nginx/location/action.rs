@@ -6,9 +6,10 @@ mod beside;
 
 use super::{Kind, Location, branch};
 use crate::import::condition::{Cond, is_path};
-use crate::import::draft::Table;
+use crate::import::draft::{Table, Value};
 use crate::import::nginx::tree::Directive;
 use crate::import::nginx::{Work, known, text, upstream};
+use crate::import::valid;
 use beside::beside;
 
 /// Where a location is.
@@ -92,7 +93,7 @@ pub(super) fn route(
     named: &[Location],
     locations: &[Location],
     all: &mut Vec<(String, Table)>,
-) {
+) -> Result<(), String> {
     let mut route = match Cond::all([at.host.clone(), path.clone()]).lower() {
         Ok(lowered) => {
             let mut keys = lowered.keys;
@@ -109,21 +110,21 @@ pub(super) fn route(
             }
             keys
         }
-        Err(why) => {
-            directives
-                .iter()
-                .filter(|directive| directive.name == "proxy_pass")
-                .for_each(|directive| work.ledger.unsupported(directive.id, why.clone()));
-            return;
-        }
+        Err(why) => return Err(why),
     };
     for directive in directives.iter().filter(|directive| directive.name == "if") {
         conditional(work, at, path, directive, all);
     }
-    let ends = end(work, at, kind, directives, named, &mut route);
-    beside(work, directives, locations, ends == Some(End::Pool), &mut route);
+    for directive in directives.iter().filter(|directive| directive.name == "rewrite" && branch::redirects(directive)) {
+        moved(work, at, path, directive, all);
+    }
+    let ends = end(work, at, kind, directives, named, locations, &mut route);
+    beside(work, directives, locations, ends, &mut route);
     if ends.is_none() {
-        route.set("respond", Table::new().with("status", 404));
+        route.set("respond", Table::new().with("status", if passes(directives) { 502 } else { 404 }));
+    }
+    if ends != Some(End::Pool) {
+        without_pool(work, directives, ends == Some(End::Files), &mut route);
     }
     let last = match kind {
         Kind::Exact(path) | Kind::Prefix(path, _) => path.trim_matches('/').replace('/', "-"),
@@ -131,6 +132,52 @@ pub(super) fn route(
         Kind::Named(name) => name.trim_start_matches('@').to_owned(),
     };
     all.push((if last.is_empty() { at.name.to_owned() } else { format!("{}-{last}", at.name) }, route));
+    Ok(())
+}
+
+/// A `rewrite` in a location that sends clients elsewhere: a route before that of the location.
+fn moved(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Directive, all: &mut Vec<(String, Table)>) {
+    let made = branch::redirected(directive)
+        .and_then(|(cond, table)| Ok((Cond::all([at.host.clone(), path.clone(), cond]).lower()?, table)));
+    match made {
+        Ok((lowered, table)) => {
+            work.ledger.carried(directive.id);
+            branch::query_note(work, directive);
+            let mut route = lowered.keys;
+            if let Some(when) = lowered.when {
+                route.set("when", when);
+            }
+            route.0.extend(table.0);
+            all.push((format!("{}-moved", at.name), route));
+        }
+        Err(why) => work.ledger.unsupported(directive.id, why),
+    }
+}
+
+/// Whether a location would have passed requests on.
+fn passes(directives: &[Directive]) -> bool {
+    let all = ["proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass"];
+    directives.iter().any(|directive| all.contains(&directive.name.as_str()))
+}
+
+/// Takes out of a route what is about targets, where it has none.
+fn without_pool(work: &mut Work<'_>, directives: &[Directive], files: bool, route: &mut Table) {
+    if route.get("rewrite").is_some() {
+        for directive in
+            directives.iter().filter(|directive| directive.name == "rewrite" && !branch::redirects(directive))
+        {
+            work.ledger.unsupported(
+                directive.id,
+                "no target is behind it that would be asked for another path: write a location for what it leads to",
+            );
+        }
+    }
+    for key in ["rewrite", "limits", "retry", "cache", "compress", "host", "request"] {
+        route.remove(key);
+    }
+    if !files {
+        route.remove("strip_prefix");
+    }
 }
 
 /// `if` within a location: answers alone are understood.
@@ -144,7 +191,11 @@ fn conditional(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Direct
     match made.and_then(|(cond, table)| Ok((Cond::all([at.host.clone(), path.clone(), cond]).lower()?, table))) {
         Ok((lowered, table)) => {
             work.ledger.carried(directive.id);
-            directive.inner().iter().for_each(|inner| work.ledger.carried(inner.id));
+            for inner in directive.inner() {
+                work.ledger.carried(inner.id);
+                branch::query_note(work, inner);
+                branch::silence_note(work, inner);
+            }
             let mut route = lowered.keys;
             if let Some(when) = lowered.when {
                 route.set("when", when);
@@ -153,7 +204,7 @@ fn conditional(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Direct
             all.push((format!("{}-if", at.name), route));
         }
         Err(why) => {
-            work.ledger.unsupported(directive.id, why);
+            branch::refuse(work, directive, why);
             known::all(work, directive, "it belongs to `if`");
         }
     }
@@ -161,7 +212,7 @@ fn conditional(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Direct
 
 /// How a route ends.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
+pub(super) enum End {
     Pool,
     Answer,
     Files,
@@ -173,13 +224,21 @@ fn end(
     kind: &Kind,
     directives: &[Directive],
     named: &[Location],
+    locations: &[Location],
     route: &mut Table,
 ) -> Option<End> {
     let one = |name: &str| directives.iter().rfind(|directive| directive.name == name);
     if let Some(directive) = one("return") {
         match branch::returned(directive) {
-            Ok(table) => {
+            Ok(mut table) => {
                 work.ledger.carried(directive.id);
+                branch::silence_note(work, directive);
+                let kind = one("default_type").map(|kind| kind.argument(0)).filter(|kind| valid::media_type(kind));
+                if let (Some(Value::Table(respond)), Some(kind)) = (table.get("respond").cloned(), kind)
+                    && respond.get("body").is_some()
+                {
+                    table.set("respond", respond.with("content_type", kind));
+                }
                 route.0.extend(table.0);
             }
             Err(why) => {
@@ -189,7 +248,8 @@ fn end(
         }
         return Some(End::Answer);
     }
-    for directive in directives.iter().filter(|directive| directive.name == "rewrite") {
+    for directive in directives.iter().filter(|directive| directive.name == "rewrite" && !branch::redirects(directive))
+    {
         rewrite(work, directive, route);
     }
     for directive in directives.iter().filter(|directive| ["set", "break"].contains(&directive.name.as_str())) {
@@ -221,7 +281,7 @@ fn end(
             index
                 .arguments
                 .iter()
-                .filter(|name| !name.starts_with('/') && !name.contains('$'))
+                .filter(|name| !name.is_empty() && !name.contains(['/', '$']))
                 .cloned()
                 .collect::<Vec<_>>(),
         );
@@ -247,6 +307,9 @@ fn end(
                 }
             }
             Some(last) if last.starts_with('=') => {}
+            Some(last) if last.starts_with('/') && leads_elsewhere(last, kind, locations) => {
+                work.ledger.unsupported(files.id, format!("`{last}` is looked for in another location: name a file below `root`, or the location by `@NAME`"));
+            }
             Some(last) if last.starts_with('/') && !last.contains('$') => {
                 table.set("fallback", last.split('?').next().unwrap_or(last))
             }
@@ -261,21 +324,28 @@ fn end(
     Some(if route.get("pool").is_some() { End::Pool } else { End::Files })
 }
 
+/// Whether nginx would find another location for what is sent in place of what is not there, which is more than a file below the same root.
+fn leads_elsewhere(last: &str, kind: &Kind, locations: &[Location]) -> bool {
+    let path = last.split(['?', '$']).next().unwrap_or(last);
+    let takes = |location: &&Location| match &location.kind {
+        Kind::Exact(exact) => exact == path,
+        Kind::Prefix(prefix, _) => path.starts_with(prefix.as_str()),
+        Kind::Regex(pattern, any_case) => regex::RegexBuilder::new(pattern)
+            .case_insensitive(*any_case)
+            .build()
+            .is_ok_and(|regex| regex.is_match(path)),
+        Kind::Named(_) => false,
+    };
+    // They stand in the order in which they are found.
+    let Some(found) = locations.iter().find(takes) else { return false };
+    let passes = found.own.iter().any(|directive| directive.name.ends_with("_pass") || directive.name == "return");
+    found.kind != *kind && passes
+}
+
 /// `rewrite … break|last` in a location: another path for targets.
 fn rewrite(work: &mut Work<'_>, directive: &Directive, route: &mut Table) {
     let (pattern, to) = (directive.argument(0), directive.argument(1));
     let id = directive.id;
-    if ["permanent", "redirect"].contains(&directive.argument(2)) || to.contains("://") {
-        match branch::redirected(directive) {
-            Ok((Cond::Const(true), table)) => {
-                work.ledger.carried(id);
-                route.0.extend(table.0);
-            }
-            Ok(_) => work.ledger.unsupported(id, "write it into a location of its own"),
-            Err(why) => work.ledger.unsupported(id, why),
-        }
-        return;
-    }
     if let Err(why) = crate::import::condition::regex(pattern) {
         return work.ledger.unsupported(id, why);
     }
@@ -296,6 +366,10 @@ fn rewrite(work: &mut Work<'_>, directive: &Directive, route: &mut Table) {
         rest = &rest[digits..];
     }
     text::literal(rest, &mut template);
+    let groups = regex::Regex::new(pattern).map_or(0, |regex| regex.captures_len());
+    if !template.starts_with(['/', '{']) || (groups..10).any(|number| to.contains(&format!("${number}"))) {
+        return work.ledger.unsupported(id, format!("`{to}` is no path that `{pattern}` could give"));
+    }
     let table = route.below(&["rewrite"]);
     table.set("match", pattern);
     table.set("path", template);
@@ -330,6 +404,12 @@ fn pass(
     for set in directives.iter().chain(at.server).filter(|other| other.name == "set") {
         url = url.replace(set.argument(0), set.argument(1));
         work.ledger.carried(set.id);
+    }
+    // The request's own URI is what goes on anyway.
+    for own in ["$request_uri", "$uri$is_args$args"] {
+        if let Some(place) = url.strip_suffix(own).filter(|place| !place.ends_with('/')) {
+            url = place.to_owned();
+        }
     }
     let (secure, rest) = match url.split_once("://") {
         Some(("http" | "grpc", rest)) => (false, rest),
@@ -457,7 +537,9 @@ fn headers(work: &mut Work<'_>, at: &At<'_>, directives: &[Directive], host: &st
                 sent = "client".to_owned()
             }
             ("host", "$proxy_host") => {}
-            ("host", value) if !value.contains('$') => sent = value.to_owned(),
+            ("host", value) if valid::host(value) || value.parse::<std::net::Ipv4Addr>().is_ok() => {
+                sent = value.to_owned()
+            }
             ("host", _) => work.ledger.unsupported(
                 id,
                 "the Host that a target is sent is the client's, the target's address, or a fixed name",

@@ -19,7 +19,7 @@ pub(super) fn before_locations(work: &mut Work<'_>, at: &At<'_>, all: &mut Vec<(
                     cond
                 }
                 Err(why) => {
-                    work.ledger.unsupported(directive.id, why);
+                    refuse(work, directive, why);
                     known::all(work, directive, "it belongs to `if`");
                     continue;
                 }
@@ -44,7 +44,7 @@ pub(super) fn before_locations(work: &mut Work<'_>, at: &At<'_>, all: &mut Vec<(
             let (path, table) = match made {
                 Ok(made) => made,
                 Err(why) => {
-                    work.ledger.unsupported(step.id, why);
+                    refuse(work, step, why);
                     continue;
                 }
             };
@@ -56,6 +56,8 @@ pub(super) fn before_locations(work: &mut Work<'_>, at: &At<'_>, all: &mut Vec<(
             match cond.lower() {
                 Ok(lowered) => {
                     work.ledger.carried(step.id);
+                    query_note(work, step);
+                    silence_note(work, step);
                     let mut route = lowered.keys;
                     if let Some(when) = lowered.when {
                         route.set("when", when);
@@ -66,7 +68,7 @@ pub(super) fn before_locations(work: &mut Work<'_>, at: &At<'_>, all: &mut Vec<(
                         return true;
                     }
                 }
-                Err(why) => work.ledger.unsupported(step.id, why),
+                Err(why) => refuse(work, step, why),
             }
         }
     }
@@ -82,12 +84,7 @@ pub(super) fn returned(directive: &Directive) -> Result<Table, String> {
         Ok(code) => (code, directive.argument(1)),
         Err(_) => (302, directive.argument(0)),
     };
-    if code == 444 {
-        return Err(
-            "a connection is not closed without an answer: `on_refuse` of the listener and bans do so by address"
-                .to_owned(),
-        );
-    }
+    let code = if code == 444 { 403 } else { code };
     if !(200..=599).contains(&code) {
         return Err(format!("{code} is no status from 200 to 599"));
     }
@@ -126,19 +123,25 @@ pub(super) fn redirected(directive: &Directive) -> Result<(Cond, Table), String>
     };
     condition::regex(pattern)?;
     let all = ["^", "^/", "^(.*)$", "^/(.*)$", "^(.*)", "^/(.*)", "^.*$", "^/.*$"].contains(&pattern);
-    // What the whole path was captured as is the path.
-    let to = match pattern.starts_with("^/(.*)") {
-        true => to.replace("/$1", "$request_uri"),
-        false => to.replace("$1", "$request_uri"),
+    let (to, bare) = match to.strip_suffix('?') {
+        Some(to) => (to, true),
+        None => (to, false),
     };
-    if !all && to.contains("$request_uri") {
+    // What the whole path was captured as is the path; a query goes along, unless there is a question mark.
+    let whole = if bare { "$uri" } else { "$uri$is_args$args" };
+    let to = match pattern.starts_with("^/(.*)") {
+        _ if !all => to.to_owned(),
+        true => to.replace("/$1", whole),
+        false => to.replace("$1", whole),
+    };
+    let to = match to.strip_suffix("$uri") {
+        Some(before) if !bare => format!("{before}$uri$is_args$args"),
+        _ => to,
+    };
+    if to.split('$').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
         return Err("parts of the path do not go into a redirect: `redirect` keeps it, or gives another one".to_owned());
     }
-    let drops = to.ends_with('?');
-    let mut location = text::template(to.trim_end_matches('?'))?;
-    if drops {
-        location = location.replace("{request.uri}", "{request.path}");
-    }
+    let location = text::template(&to)?;
     let mut table = Table::new().with("respond", Table::new().with("status", code));
     table.below(&["response", "headers", "set"]).set("location", location);
     let path = match all {
@@ -146,6 +149,40 @@ pub(super) fn redirected(directive: &Directive) -> Result<(Cond, Table), String>
         false => Cond::Fact(Fact::Text(Subject::Path, Match::new(How::Regex, vec![pattern.to_owned()]))),
     };
     Ok((path, table))
+}
+
+/// Whether a `rewrite` sends the client elsewhere.
+pub(super) fn redirects(directive: &Directive) -> bool {
+    ["permanent", "redirect"].contains(&directive.argument(2)) || directive.argument(1).contains("://")
+}
+
+/// Says of a redirect whose target has no place for it that the query does not go along.
+pub(super) fn query_note(work: &mut Work<'_>, directive: &Directive) {
+    let to = directive.argument(1);
+    let along = ["?", "$request_uri", "$args", "$uri", "$1"].iter().any(|known| to.contains(known));
+    if directive.name == "rewrite" && !along {
+        work.ledger.differs(directive.id, "the query does not go along");
+    }
+}
+
+/// Says of `return 444` that there is an answer.
+pub(super) fn silence_note(work: &mut Work<'_>, directive: &Directive) {
+    if directive.name == "return" && directive.argument(0) == "444" {
+        work.ledger.differs(
+            directive.id,
+            "the client is answered 403: a connection is not closed without an answer but by `on_refuse` and bans",
+        );
+    }
+}
+
+/// Says of what is not understood that it is not supported, and whether it kept something out.
+pub(super) fn refuse(work: &mut Work<'_>, directive: &Directive, why: String) {
+    let refuses =
+        |step: &Directive| step.name == "return" && step.argument(0).parse::<u16>().is_ok_and(|code| code >= 400);
+    match refuses(directive) || directive.inner().iter().any(refuses) {
+        true => work.ledger.opens(directive.id, why),
+        false => work.ledger.unsupported(directive.id, why),
+    }
 }
 
 /// What an `if` asks.
@@ -162,6 +199,13 @@ pub(super) fn asked(directive: &Directive, secure: bool) -> Result<Cond, String>
     let Some(name) = variable.strip_prefix('$') else {
         return Err("files are not asked for: `files` with a `pool` takes what is there".to_owned());
     };
+    if name == "request_uri"
+        && (value.contains("\\?") || value.contains("[?]") || operator.contains('=') && value.contains('?'))
+    {
+        return Err(
+            "the path is compared, and what stands behind it is not: ask for the parameter by `$arg_NAME`".to_owned()
+        );
+    }
     let subject = match name {
         "host" | "http_host" => Subject::Host,
         "uri" | "request_uri" | "document_uri" => Subject::Path,
@@ -185,9 +229,11 @@ pub(super) fn asked(directive: &Directive, secure: bool) -> Result<Cond, String>
         }
     };
     let (how, any_case, not) = match operator {
-        "" => (How::Present, false, false),
-        "=" | "==" if value.is_empty() => (How::Present, false, true),
-        "!=" if value.is_empty() => (How::Present, false, false),
+        // What is empty, or not there, or zero, is false.
+        "" => {
+            let values = vec![String::new(), "0".to_owned()];
+            return Ok(Cond::Fact(Fact::Text(subject, Match::new(How::Exact, values))).negate());
+        }
         "=" | "==" => (How::Exact, false, false),
         "!=" => (How::Exact, false, true),
         "~" => (How::Regex, false, false),
@@ -196,7 +242,6 @@ pub(super) fn asked(directive: &Directive, secure: bool) -> Result<Cond, String>
         "!~*" => (How::Regex, true, true),
         other => return Err(format!("`{other}` is not known in conditions")),
     };
-    let values = if how == How::Present { Vec::new() } else { vec![value] };
-    let cond = Cond::Fact(Fact::Text(subject, Match { how, values, any_case }));
+    let cond = Cond::Fact(Fact::Text(subject, Match { how, values: vec![value], any_case }));
     Ok(if not { cond.negate() } else { cond })
 }

@@ -3,22 +3,33 @@
 //! May depend on texts with variables.
 
 use super::super::{Kind, Location};
+use super::End;
 use crate::import::draft::Table;
 use crate::import::nginx::tree::Directive;
 use crate::import::nginx::{Work, text};
+use crate::import::valid;
 
-/// Puts into a route what its directives say beside what it does; `forwards`: whether it goes to a pool.
+/// Puts into a route what its directives say beside what it does. What is answered by `return` is so before anybody is asked who they are.
 pub(super) fn beside(
     work: &mut Work<'_>,
     directives: &[Directive],
     locations: &[Location],
-    forwards: bool,
+    ends: Option<End>,
     route: &mut Table,
 ) {
-    addresses(work, directives, route);
-    users(work, directives, locations, route);
+    let asks = ends != Some(End::Answer);
+    if asks {
+        addresses(work, directives, route);
+        users(work, directives, locations, route);
+    } else {
+        let lines = directives.iter().filter(|directive| {
+            ["allow", "deny", "auth_basic", "auth_basic_user_file", "auth_request", "limit_req", "limit_conn"]
+                .contains(&directive.name.as_str())
+        });
+        lines.for_each(|line| work.ledger.carried(line.id));
+    }
     answers(work, directives, route);
-    if forwards {
+    if ends == Some(End::Pool) {
         tries(work, directives, route);
         cached(work, directives, route);
         compressed(work, directives, route);
@@ -43,7 +54,7 @@ pub(super) fn beside(
                 }
                 None => work.ledger.unsupported(id, "it is no size"),
             },
-            "limit_req" | "limit_conn" => limited(work, directive, route),
+            "limit_req" | "limit_conn" if asks => limited(work, directive, route),
             "limit_rate" => match text::bytes(first).filter(|bytes| *bytes >= 1024) {
                 Some(bytes) => {
                     let rule = Table::new()
@@ -100,7 +111,10 @@ fn addresses(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) {
                     rule.push("deny", net);
                     work.ledger.differs(line.id, "what is denied is denied, whatever is allowed before it");
                 }
-                Some(_) => work.ledger.differs(line.id, "all who are not denied come in"),
+                Some(_) => work.ledger.differs(
+                    line.id,
+                    "all who are not denied come in, and what is denied is denied, whatever is allowed before it",
+                ),
                 None => work.ledger.opens(line.id, "it is no address range"),
             },
         }
@@ -141,7 +155,10 @@ fn users(work: &mut Work<'_>, directives: &[Directive], locations: &[Location], 
         _ => false,
     });
     let url = location.and_then(|location| location.directives.iter().find(|directive| directive.name == "proxy_pass"));
-    let Some(url) = url.filter(|url| url.argument(0).starts_with("http") && !url.argument(0).contains('$')) else {
+    let Some(url) = url.filter(|url| {
+        ["http://", "https://"].iter().any(|scheme| url.argument(0).starts_with(scheme))
+            && !url.argument(0).contains('$')
+    }) else {
         return work
             .ledger
             .opens(asked.id, "what is asked is no location that passes on: use a rule of type forward-auth");
@@ -287,19 +304,23 @@ fn cached(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) {
         "what an answer says of itself decides as RFC 9111 has it: `private`, `Vary`, `Authorization` and ranges count",
     );
     let mut cache = Table::new().with("store", name);
-    for valid in directives.iter().filter(|directive| directive.name == "proxy_cache_valid") {
-        let Some((time, codes)) = valid.arguments.split_last() else { continue };
+    for said in directives.iter().filter(|directive| directive.name == "proxy_cache_valid") {
+        let Some((time, codes)) = said.arguments.split_last() else { continue };
         let Some(time) = text::duration(time, 0, 365 * 86_400_000) else {
-            work.ledger.unsupported(valid.id, "it is no time");
+            work.ledger.unsupported(said.id, "it is no time");
             continue;
         };
         let codes: Vec<&str> =
             if codes.is_empty() { vec!["200", "301", "302"] } else { codes.iter().map(String::as_str).collect() };
         for code in codes {
             let code = if code == "any" { "200-599" } else { code };
+            if !valid::statuses(code) {
+                work.ledger.differs(said.id, format!("`{code}` is no status, and left out"));
+                continue;
+            }
             cache.below(&["default_ttl"]).set(code, time.clone());
         }
-        work.ledger.carried(valid.id);
+        work.ledger.carried(said.id);
     }
     if let Some(key) = one("proxy_cache_key") {
         work.ledger.differs(
@@ -330,7 +351,7 @@ fn compressed(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) 
     let mut compress = Table::new().with("codings", vec!["gzip"]);
     if let Some(types) = one("gzip_types") {
         let mut all = vec!["text/html".to_owned()];
-        all.extend(types.arguments.iter().filter(|kind| *kind != "text/html").cloned());
+        all.extend(types.arguments.iter().filter(|kind| *kind != "text/html" && valid::media_type(kind)).cloned());
         compress.set("types", if types.has("*") { vec!["*".to_owned()] } else { all });
     }
     if let Some(bytes) = one("gzip_min_length").and_then(|directive| text::bytes(directive.argument(0))) {
@@ -366,7 +387,7 @@ fn limited(work: &mut Work<'_>, directive: &Directive, route: &mut Table) {
     if key != "client-ip" {
         rule.set("key", key);
     }
-    let rule = work.draft.shared("rules", &zone, rule);
+    let rule = work.draft.of_one("rules", &zone, &format!("{} {zone}", directive.name), rule);
     route.push("rules", rule);
 }
 
@@ -388,6 +409,13 @@ fn page(
     let own = locations
         .iter()
         .find(|location| matches!(&location.kind, Kind::Exact(path) | Kind::Prefix(path, _) if path == uri));
+    if own.is_some_and(|location| {
+        location.own.iter().any(|inner| inner.name.ends_with("_pass") || inner.name == "return")
+    }) {
+        return work
+            .ledger
+            .unsupported(id, "a page is a file: of an answer that a location makes, write a route with `respond`");
+    }
     let own = own.and_then(|location| location.directives.iter().rfind(|directive| directive.name == "root"));
     let root = own.map(|directive| directive.argument(0).trim_end_matches('/')).or(root);
     let Some(root) = root else { return work.ledger.unsupported(id, "no `root` says where the file is") };
