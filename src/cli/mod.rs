@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Exit codes: 0 good, 1 failed at run time or a test of the configuration failed,
 //! 2 the input was wrong.
 
+mod analytics;
 mod ask;
 mod check;
 mod completions;
@@ -74,6 +75,8 @@ enum Command {
     Conns(operate::Conns),
     /// Have caches forget answers, or take them for stale.
     Purge(purge::Purge),
+    /// Show who asks for what, how often and with what success, of the last day or of any time.
+    Analytics(analytics::Arguments),
     /// Refuse clients, or list those that are refused.
     Ban(operate::Ban),
     /// Refuse a client no more.
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Target(arguments) => ask::end(target::target(&arguments)),
         Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
         Command::Purge(arguments) => ask::end(purge::purge(&arguments)),
+        Command::Analytics(arguments) => ask::end(analytics::analytics(&arguments)),
         Command::Ban(arguments) => ask::end(operate::ban(&arguments)),
         Command::Unban(arguments) => ask::end(operate::unban(&arguments)),
         Command::LogLevel(arguments) => ask::end(operate::log_level(&arguments)),

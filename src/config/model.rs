@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod analytics;
 mod buffer;
 mod cache;
 mod compress;
@@ -35,6 +36,7 @@ mod tracing;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use analytics::*;
 pub use buffer::*;
 pub use cache::*;
 pub use compress::*;
@@ -91,6 +93,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Who is told of requests as traces. Absent: nobody, and traces pass through as they are.
     pub tracing: Option<Tracing>,
+    /// Sums of requests by consumer, route, version and status, kept under `runtime.state_dir`. Absent: none.
+    pub analytics: Option<Analytics>,
     /// Who is asked for the names of targets.
     pub dns: Dns,
     /// What a client may send.

@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod analytics;
 mod buffer;
 mod cache;
 mod compress;
@@ -66,6 +67,9 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     rule::all(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
+    }
+    if let Some(of) = &config.analytics {
+        analytics::check(&mut sense, of);
     }
     sense.findings
 }

@@ -2,6 +2,7 @@
 
 use super::acme::Keepers;
 use super::admin::Served;
+use super::analytics::Analytics;
 use super::bans::Herald;
 use super::command::{Asker, Command, Job, Refused};
 use super::crew::Crew;
@@ -62,6 +63,8 @@ pub(super) struct Control {
     pub(super) traces: Traces,
     /// What quotas have counted.
     pub(super) quotas: Quotas,
+    /// What is summed up of exchanges.
+    pub(super) analytics: Analytics,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.

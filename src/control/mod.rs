@@ -8,6 +8,7 @@
 
 mod acme;
 pub mod admin;
+pub mod analytics;
 mod answers;
 mod bans;
 mod caches;

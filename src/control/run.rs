@@ -2,6 +2,7 @@
 
 use super::acme::Keepers;
 use super::admin::{Doors, Inherited, Served};
+use super::analytics::Analytics;
 use super::bans::Herald;
 use super::certificates;
 use super::chronicle::Chronicle;
@@ -30,7 +31,7 @@ use super::upgrade::Origin;
 use super::{caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, shelves, sticky};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
-use crate::observe::trace;
+use crate::observe::{analytics, trace};
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
 use arc_swap::ArcSwap;
@@ -117,6 +118,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
     };
     control.quotas.keep(true).await;
+    control.analytics.keep().await;
     control.traces.close().await;
     shelves::close(&control.plan());
     control.report.close_log(LAST_LINES);
@@ -169,15 +171,17 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let keeper = quotas::begin(&present.plan, present.control.quotas.clone()).await;
     live::inherit(&present, &known);
     let (queue, spans) = trace::queue();
+    let (sums, sheets) = analytics::queue();
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
     overrides.set_modes(&present.plan);
     issuers::inherit(&present.plan, &known_issuers);
     issuers::ask_first(&present.plan).await;
-    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, queue)
+    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums))
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
     let quotas = Quotas::serve(keeper, shared.clone());
+    let analytics = Analytics::serve(sheets, shared.clone());
     if let Some(Err(why)) = bans.map(|bans| crew.bans().take_text(&bans, net::coarse_now())) {
         tracing::error!("the bans of the process before are lost: {why}");
     }
@@ -221,6 +225,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         issuers,
         traces,
         quotas,
+        analytics,
         look,
         again,
         past: Vec::new(),

@@ -8,6 +8,7 @@ use crate::cache::store::flight::Trail;
 use crate::lane::{Era, Lane};
 use crate::net;
 use crate::observe::access::{self, Gist, Headers, Http, Load, Log, Places, Record, Side, Times};
+use crate::observe::analytics::Seen;
 use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cached, Cause, Failure, Phase, Reason, Termination};
 use crate::observe::remark::Kind;
@@ -382,6 +383,9 @@ impl Outcome {
         {
             self.remark(slow, context, heads, text);
         }
+        if let Some(book) = &mut *context.lane.book.borrow_mut() {
+            book.count(&self.seen(context, heads));
+        }
         // The log of the era that it began in may have ended with that.
         if let Some(log) = &context.lane.era().log {
             self.log(&mut log.borrow_mut(), context, heads, text);
@@ -398,6 +402,23 @@ impl Outcome {
             && let Some(caching) = &rule.cache
         {
             era.counters.cache(caching.index).served(how, self.body_out);
+        }
+    }
+
+    /// What analytics count of it.
+    fn seen<'a>(&self, context: &Context<'a>, heads: &'a Heads) -> Seen<'a> {
+        let by_us = matches!(self.termination.cause, Cause::Resource | Cause::Internal | Cause::Down);
+        let broke_off = by_us || matches!(self.termination.cause, Cause::Target | Cause::TargetTimeout);
+        Seen {
+            consumer: heads.who.name().unwrap_or_default(),
+            route: context.names.route,
+            version: context.version(self.route),
+            status: self.status,
+            // A tunnel ends as both sides like.
+            is_error: self.status >= 500 || broke_off && self.status != 101,
+            total_ns: self.times.total,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
         }
     }
 

@@ -27,6 +27,7 @@ use crate::gateway::jwt::Cache;
 use crate::gateway::{Failure, Question, Said};
 use crate::net::{self, Signal};
 use crate::observe::access::Log;
+use crate::observe::analytics::{self, Book};
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
 use crate::observe::tally::Tally;
 use crate::observe::trace::{self, Tracer};
@@ -49,6 +50,10 @@ pub struct Lane {
     pub worker: Shared<WorkerSet>,
     /// Where it tells of requests as traces, if their plan has it so.
     pub tracer: Tracer,
+    /// Where it sums up exchanges, if the present plan has it so.
+    pub book: RefCell<Option<Book>>,
+    /// Where that is handed over.
+    sums: analytics::Queue,
     /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
     pub options: Arc<Respond>,
     /// Raised when tunnels have to end.
@@ -104,7 +109,7 @@ fn share_of_tokens(plan: &Plan) -> u64 {
 }
 
 impl Lane {
-    /// The lane of worker `index`, whose spans go to `traces`.
+    /// The lane of worker `index`, whose spans go to `traces`, and whose sums to `sums`.
     pub fn new(
         plan: Arc<Plan>,
         index: usize,
@@ -112,7 +117,7 @@ impl Lane {
         bans: Arc<Bans>,
         desk: Desk,
         log: Option<Log>,
-        traces: trace::Queue,
+        (traces, sums): (trace::Queue, analytics::Queue),
     ) -> Self {
         let worker = counters.worker.clone();
         let tokens = RefCell::new(Cache::new(share_of_tokens(&plan)));
@@ -120,6 +125,8 @@ impl Lane {
         let gates = (0..era.plan.listeners.len()).map(|listener| Rc::new(Gate::new(era.clone(), listener))).collect();
         Self {
             tracer: Tracer::new(traces, worker.clone()),
+            book: RefCell::new(era.plan.config.analytics.as_ref().map(|of| Book::new(of.max_series, sums.clone()))),
+            sums,
             worker,
             options: Arc::new(Respond::options()),
             ending: Signal::default(),
@@ -152,6 +159,7 @@ impl Lane {
     /// times; who came in by a listener that is gone, or is another one now, is told to leave. `tried` is tried out beside it.
     pub fn take_on(&self, plan: Arc<Plan>, counters: Arc<WorkerCounters>, log: LogChange, tried: Option<TriedPlan>) {
         self.tokens.borrow_mut().resize(share_of_tokens(&plan));
+        self.keep_book(&plan);
         let old = self.era();
         old.tally_by(None);
         let last = self.trial.take();
@@ -191,6 +199,16 @@ impl Lane {
         self.era.replace(era);
         if let Some(tried) = tried {
             self.begin_trial(tried, last.as_deref());
+        }
+    }
+
+    /// Sums up exchanges from now on, or no more.
+    fn keep_book(&self, plan: &Plan) {
+        let book = &mut *self.book.borrow_mut();
+        match (&plan.config.analytics, &mut *book) {
+            (Some(of), Some(book)) => book.resize(of.max_series),
+            (Some(of), None) => *book = Some(Book::new(of.max_series, self.sums.clone())),
+            (None, _) => *book = None,
         }
     }
 
@@ -318,6 +336,9 @@ impl Lane {
         self.register.trim();
         if let Some(log) = &era.log {
             log.borrow_mut().flush();
+        }
+        if let Some(book) = &mut *self.book.borrow_mut() {
+            book.sweep(self.draining.get());
         }
         self.tracer.flush();
     }

@@ -5,6 +5,7 @@
 //! time; what may wait (files, terminals, `/proc`) runs on threads of its own or on control's.
 
 pub mod access;
+pub mod analytics;
 pub mod checked;
 pub mod compression;
 pub mod counters;

@@ -1,6 +1,7 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod analytics;
 mod bans;
 mod caches;
 mod certificates;

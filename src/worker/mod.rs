@@ -17,6 +17,7 @@ use crate::lane::bans::Bans;
 use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, TriedPlan};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
+use crate::observe::analytics;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::trace;
@@ -62,6 +63,8 @@ pub struct Orders {
     pub log: Option<Log>,
     /// Where its spans go.
     pub traces: trace::Queue,
+    /// Where what it sums up goes.
+    pub sums: analytics::Queue,
     /// How control sees that it lives.
     pub pulse: Arc<Pulse>,
 }
@@ -208,10 +211,11 @@ async fn serve(orders: Orders) -> io::Result<()> {
         desk,
         log,
         traces,
+        sums,
         pulse,
         ..
     } = orders;
-    let lane = Rc::new(Lane::new(plan, index, counters, bans, desk, log, traces));
+    let lane = Rc::new(Lane::new(plan, index, counters, bans, desk, log, (traces, sums)));
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);

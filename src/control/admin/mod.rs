@@ -6,6 +6,7 @@
 //!
 //! May depend on everything below `control`, and on its siblings.
 
+mod analytics;
 mod body;
 mod caches;
 mod change;

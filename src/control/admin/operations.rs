@@ -1,7 +1,7 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{caches, change, connections, consumers, explained, read, recent, session, sticky, view};
+use super::{analytics, caches, change, connections, consumers, explained, read, recent, session, sticky, view};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -131,6 +131,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(get "/v1/rules", recent::rules, "The rules, and what they decided.")
         .query::<view::Part>()
         .answer::<view::Page<view::Rule>>(),
+    operation!(get "/v1/analytics", analytics::analytics,
+        "Sums of requests by consumer, route, version and status, also as CSV and JSON lines; 409 without `[analytics]`.")
+        .query::<view::WantedSums>()
+        .answer::<view::Analytics>(),
     operation!(get "/v1/listeners", read::listeners, "The listeners.")
         .query::<view::Part>()
         .answer::<view::Page<view::Listener>>(),

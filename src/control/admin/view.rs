@@ -2,6 +2,7 @@
 //!
 //! Times are seconds since 1970, spans whole seconds, sizes bytes. Lists are in a stable order: by name or address.
 
+mod analytics;
 mod cache;
 mod connection;
 mod consumer;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::problem::Problem;
+pub use analytics::{Analytics, Sums, WantedSums};
 pub use cache::{Cache, CacheRequests, NewPurge, Purged, PurgedCache, Tier};
 pub use connection::Connection;
 pub use consumer::{Consumer, NewConsumer};

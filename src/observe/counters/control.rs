@@ -16,6 +16,8 @@ pub struct ControlCounters {
     pub passwords: Arc<Passwords>,
     /// What became of what quotas have counted.
     pub quotas: Arc<Quotas>,
+    /// What became of what analytics have summed up.
+    pub analytics: Arc<Analytics>,
     listeners: Box<[Arc<CertificateFiles>]>,
     pools: Box<[Arc<PoolHealth>]>,
     pool_files: Box<[Arc<CertificateFiles>]>,
@@ -40,6 +42,21 @@ pub struct Quotas {
     pub failed: Counter,
     /// Whether it could not be the last time.
     pub failing: Gauge,
+}
+
+/// What became of what analytics have summed up.
+#[derive(Debug, Default)]
+pub struct Analytics {
+    /// Times that it was written.
+    pub kept: Counter,
+    /// Times that it could not be.
+    pub failed: Counter,
+    /// Requests that are in memory alone.
+    pub waiting: Gauge,
+    /// Requests whose consumer is not told apart, as there are too many.
+    pub folded: Counter,
+    /// Requests that are in no sum.
+    pub lost: Counter,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
@@ -67,6 +84,7 @@ impl ControlCounters {
             spans: Arc::default(),
             passwords: Arc::default(),
             quotas: Arc::default(),
+            analytics: Arc::default(),
             listeners: zeroed(shape.listeners.len()),
             pools: zeroed(shape.pools.len()),
             pool_files: zeroed(shape.pools.len()),
@@ -87,6 +105,7 @@ impl ControlCounters {
             spans: self.spans.clone(),
             passwords: self.passwords.clone(),
             quotas: self.quotas.clone(),
+            analytics: self.analytics.clone(),
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             pools: taken_over(&names(last), &names(next), &self.pools),
             pool_files: taken_over(&names(last), &names(next), &self.pool_files),

@@ -53,6 +53,7 @@ impl Scrape<'_> {
         self.write_slowed(page);
         self.write_passwords(page);
         self.write_quotas(page);
+        self.write_analytics(page);
         let help = "Tokens that were looked at: known to be signed well, or verified.";
         let mut tokens = page.counter("ringway_tokens_total", help);
         for (result, count) in [
