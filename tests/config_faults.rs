@@ -275,7 +275,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[orchard]\ndrain = '24h'",
             &[
-                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `analytics`, `caches`, `consumers`, `defaults`, `dns`, `include`, `limits`, `listeners`, `plans`, `pools`, `routes`, `rules`, `runtime`, `tests`, …"#,
+                r#"1:2 unknown key `orchard`; the keys here are `access_log`, `admin`, `analytics`, `apis`, `caches`, `consumers`, `defaults`, `dns`, `include`, `limits`, `listeners`, `plans`, `pools`, `routes`, `rules`, `runtime`, …"#,
             ],
         ),
         (

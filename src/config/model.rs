@@ -5,6 +5,7 @@
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
 mod analytics;
+mod api;
 mod buffer;
 mod cache;
 mod compress;
@@ -37,6 +38,7 @@ mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
 pub use analytics::*;
+pub use api::*;
 pub use buffer::*;
 pub use cache::*;
 pub use compress::*;
@@ -106,6 +108,9 @@ pub struct Config {
     /// path, longest prefix, regex; then method, headers, query.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub routes: BTreeMap<String, Route>,
+    /// Descriptions of APIs, by name.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub apis: BTreeMap<String, Api>,
     /// What is decided of requests before they go on, by name: routes name those that are for them.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub rules: BTreeMap<String, Rule>,

@@ -81,6 +81,8 @@ pub struct Note<'a> {
     pub denial: Option<&'a Denial>,
     /// Why its condition could not say whether it is there, so that it is; else it says no more yet.
     pub unclear: Option<(&'a Condition, Error)>,
+    /// Whether it has yet to see the body.
+    pub awaits: bool,
 }
 
 /// A request that goes no further.
@@ -111,6 +113,12 @@ impl Chain {
         let names_path = of_plans || steps.iter().any(Step::names_path);
         for (phase, of_phase) in grouped(steps) {
             let mut limits = Vec::new();
+            if phase > Phase::Limit
+                && let Some(plans) = plans.take()
+            {
+                let limits = Box::default();
+                puts.push(Put::OfPlans(OfPlans { limits, plans, own: own.clone() }));
+            }
             for step in of_phase {
                 match step {
                     Step::Link(link) => {
@@ -233,7 +241,8 @@ impl Chain {
                 Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
             },
         };
-        note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref(), unclear: None });
+        let awaits = who.bodies.iter().any(|awaited| awaited.rule == link.index);
+        note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref(), unclear: None, awaits });
         match denied.filter(|_| !link.shadow) {
             None => Ok(()),
             Some(mut denial) => {
@@ -260,7 +269,7 @@ fn is_there(
 ) -> Result<bool, Denial> {
     let Some(when) = when else { return Ok(true) };
     Ok(reading::holds(when, asked, who)?.unwrap_or_else(|error| {
-        note(Note { rule, shadow: false, denial: None, unclear: Some((when, error)) });
+        note(Note { rule, shadow: false, denial: None, unclear: Some((when, error)), awaits: false });
         true
     }))
 }
@@ -281,7 +290,7 @@ fn count<'l>(
             Ok(false) => {}
             Err(denial) => {
                 let rule = limit.index();
-                note(Note { rule, shadow: limit.shadow, denial: Some(&denial), unclear: None });
+                note(Note { rule, shadow: limit.shadow, denial: Some(&denial), unclear: None, awaits: false });
                 if !limit.shadow {
                     return Err(Refused { rule, denial });
                 }
@@ -298,12 +307,13 @@ fn count<'l>(
     }
     match decided {
         Ok(()) => {
-            all.iter().for_each(|limit| note(Note { rule: limit.index, shadow, denial: None, unclear: None }));
+            all.iter()
+                .for_each(|limit| note(Note { rule: limit.index, shadow, denial: None, unclear: None, awaits: false }));
             Ok(())
         }
         Err((at, denial)) => {
             let rule = all[at].index;
-            note(Note { rule, shadow, denial: Some(&denial), unclear: None });
+            note(Note { rule, shadow, denial: Some(&denial), unclear: None, awaits: false });
             if shadow { Ok(()) } else { Err(Refused { rule, denial }) }
         }
     }

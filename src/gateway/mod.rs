@@ -38,6 +38,7 @@ mod meter;
 mod mtls;
 mod oidc;
 mod opa;
+pub mod openapi;
 mod origins;
 pub mod password;
 mod place;
@@ -82,6 +83,7 @@ pub use meter::{Meter, Now};
 pub use mtls::Mtls;
 pub use oidc::{Oidc, Paths, Provider};
 pub use opa::Opa;
+pub use openapi::OpenApi;
 pub use place::Place;
 pub use plans::{Planned, Plans, PlansOfGroups};
 pub use ranges::Ranges;
@@ -221,6 +223,8 @@ pub struct Who {
     pub holds: Holds,
     /// What content has to be that comes with the request.
     pub promised: Option<signature::Promised>,
+    /// What its body has to be, as rules say.
+    pub bodies: SmallVec<[openapi::Awaited; 1]>,
 }
 
 impl Who {
@@ -239,8 +243,8 @@ impl Who {
     /// Forgets all of it. Where there is nothing, as of most requests, nothing is written.
     #[inline]
     pub fn clear(&mut self) {
-        let Self { consumer, tokens, told, limits, holds, promised } = self;
-        let is_any = consumer.is_some() || promised.is_some() || holds.is_any();
+        let Self { consumer, tokens, told, limits, holds, promised, bodies } = self;
+        let is_any = consumer.is_some() || promised.is_some() || holds.is_any() || !bodies.is_empty();
         if is_any || !(tokens.is_empty() && told.is_empty() && limits.is_empty()) {
             *self = Self::default();
         }
@@ -265,6 +269,8 @@ pub enum Phase {
     Authorize,
     /// It counts what has come through all others.
     Limit,
+    /// It looks at what is asked, of whomever that comes from.
+    Validate,
 }
 
 /// Why a request goes no further.
@@ -284,6 +290,8 @@ pub struct Denial {
     pub retry_after: u32,
     /// Further whole lines of the answer's head, each with its end.
     pub lines: String,
+    /// What the client is told of it, as a document (RFC 9457); `None`: no more than the status.
+    pub problem: Option<Box<str>>,
 }
 
 /// What clients may prove themselves with.
@@ -324,7 +332,7 @@ impl Denial {
     /// A refusal.
     pub fn new(status: u16, reason: Reason, word: &'static str) -> Self {
         let (challenges, lines) = (Challenges::new(), String::new());
-        Self { status, reason, word, absent: false, challenges, retry_after: 0, lines }
+        Self { status, reason, word, absent: false, challenges, retry_after: 0, lines, problem: None }
     }
 
     /// Nobody whom the rule knows (RFC 9110 §15.5.2).

@@ -15,13 +15,12 @@ use super::kept::Kept;
 use super::link::{Leased, Link};
 use super::reply::Reply;
 use super::request;
+use super::seen::Seen;
 use super::sticky;
 use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
 use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable};
-use crate::gateway::Denial;
-use crate::gateway::signature::Promised;
 use crate::lane::InFlight;
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Reason};
@@ -63,16 +62,16 @@ pub(super) async fn forward(
         }
     };
     exchange.outcome.bytes_in += body.first().len() as u64;
-    let promised = exchange.heads.who.promised.take();
-    // What was promised of a body is what its client has sent, and not what becomes of it.
-    let edited = match promised {
+    let seen = Seen::of(exchange);
+    // What is looked at of a body is what its client has sent, and not what becomes of it.
+    let edited = match seen {
         None => edit_body(exchange, rule, incoming, &mut body).await?,
         Some(_) => None,
     };
-    let held = match (rule.buffer_request, &promised) {
+    let held = match (rule.buffer_request, &seen) {
         (_, None) if edited.is_some() => edited,
-        (most, Some(promised)) if !body.is_ended() => {
-            let most = promised.most.max(most.unwrap_or(0));
+        (most, Some(seen)) if !body.is_ended() => {
+            let most = seen.most().max(most.unwrap_or(0));
             Some(Box::pin(buffer::hold(exchange, rule, most, incoming, &mut body)).await?)
         }
         (Some(most), None) if !body.is_ended() && !exchange.grpc => {
@@ -80,8 +79,8 @@ pub(super) async fn forward(
         }
         _ => None,
     };
-    if let Some(promised) = &promised
-        && let Err(reply) = Box::pin(keeps(promised, &mut body)).await
+    if let Some(seen) = &seen
+        && let Err(reply) = Box::pin(seen.look(exchange, &mut body)).await
     {
         exchange.answer(reply, !body.is_ended()).await;
         return match exchange.keep_alive && body.is_ended() {
@@ -92,7 +91,7 @@ pub(super) async fn forward(
             }
         };
     }
-    let held = match promised {
+    let held = match seen {
         Some(_) => {
             let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
             edit_body(exchange, rule, incoming, &mut body).await?.or(held)
@@ -138,24 +137,6 @@ pub(super) async fn forward(
         }
         _ => None,
     }
-}
-
-/// Whether content that was taken whole is what was promised of it.
-#[cold]
-async fn keeps(promised: &Promised, body: &mut Body) -> Result<(), Reply> {
-    let refused = |status, word| Reply::denied(Denial::new(status, Reason::ContentDigest, word));
-    if !body.is_ended() {
-        return Err(refused(413, "content-digest-too-long"));
-    }
-    let mut content = promised.digest.begin();
-    while let Some(piece) = body.next_aside().await.map_err(|error| refusal_of(&error))? {
-        content.add(&piece);
-    }
-    content.add(body.first());
-    if body.is_aside() {
-        body.rewind();
-    }
-    content.end().map_err(|why| refused(400, why.word()))
 }
 
 /// Edits the body of a request as rules say; `Some(None)`: they do not. `None`: it was answered instead, or its client has left.

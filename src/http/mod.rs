@@ -34,6 +34,7 @@ mod queue;
 mod reply;
 mod request;
 mod rules;
+mod seen;
 mod slow;
 mod sticky;
 mod switched;

@@ -31,6 +31,8 @@ enum Content {
     Error(u32),
     /// The same, or no more than where to go, with these whole lines.
     Denied(Box<str>),
+    /// These whole lines, and a document that says what is wrong.
+    Problem(Box<(Box<str>, Box<str>)>),
     /// The length of what has no such range.
     Unsatisfiable(u64),
     /// What a route says.
@@ -49,14 +51,18 @@ impl Reply {
 
     /// A request that a rule refuses.
     pub(super) fn denied(denial: Denial) -> Self {
-        let Denial { status, reason, word, challenges, retry_after, lines, .. } = denial;
+        let Denial { status, reason, word, challenges, retry_after, lines, problem, .. } = denial;
         let mut told: String =
             challenges.iter().map(|challenge| format!("WWW-Authenticate: {challenge}\r\n")).collect();
         told.push_str(&lines);
         if retry_after > 0 {
             told.push_str(&format!("Retry-After: {retry_after}\r\n"));
         }
-        Self { status, refusal: Some((reason, word)), failure: None, content: Content::Denied(told.into()) }
+        let content = match problem {
+            Some(problem) => Content::Problem(Box::new((told.into(), problem))),
+            None => Content::Denied(told.into()),
+        };
+        Self { status, refusal: Some((reason, word)), failure: None, content }
     }
 
     /// The answer to a browser that asks beforehand, of these whole lines.
@@ -228,7 +234,7 @@ impl Reply {
 
     /// Whether it tells of an error, ours or the client's.
     pub(super) fn is_error(&self) -> bool {
-        matches!(self.content, Content::Error(_) | Content::Denied(_)) && self.status >= 400
+        matches!(self.content, Content::Error(_) | Content::Denied(_) | Content::Problem(_)) && self.status >= 400
     }
 
     /// What the client is told beside the error, as a line: when to come again, or how to prove itself; nothing: it is not told.
@@ -236,6 +242,7 @@ impl Reply {
         match &self.content {
             Content::Error(after) if *after != UNSAID => format!("Retry-After: {after}\r\n"),
             Content::Denied(lines) => lines.to_string(),
+            Content::Problem(told) => told.0.to_string(),
             _ if self.status == 405 => "Allow: GET, HEAD\r\n".to_owned(),
             _ => String::new(),
         }
@@ -268,6 +275,11 @@ impl Reply {
             Content::Denied(lines) if self.status < 400 => h1::encode_reply(out, &plain(lines.as_bytes(), b"")),
             Content::Error(_) | Content::Denied(_) => {
                 h1::encode_error(out, self.status, &self.told_line(), request_id, asker);
+            }
+            Content::Problem(told) => {
+                let (lines, problem) = &**told;
+                let content_type = b"application/problem+json";
+                h1::encode_reply(out, &h1::Reply { content_type, ..plain(lines.as_bytes(), problem.as_bytes()) });
             }
             Content::Unsatisfiable(length) => {
                 let extra =

@@ -254,6 +254,13 @@ impl<'a> Exchange<'a> {
         self.count_preflight(rule, admitted);
     }
 
+    /// Counts that the rule at this place, which is in shadow mode, would refuse a body.
+    pub(super) fn count_shadowed(&mut self, rule: usize) {
+        self.connection.era.counters.rule(rule).shadowed.inc();
+        let ruled = &mut self.heads.ruled;
+        ruled.shadowed = ruled.shadowed.or(Some(rule));
+    }
+
     /// Counts what the rule at this place has said to a browser that asks beforehand.
     pub(super) fn count_preflight(&mut self, rule: usize, admitted: bool) {
         let counts = self.connection.era.counters.rule(rule);
@@ -278,7 +285,7 @@ impl<'a> Exchange<'a> {
         let route = route.map_or("", |route| &route.name);
         let (now, clock, tokens) = (coarse_now(), clock(), &self.connection.lane.tokens);
         let asked = Asked { client, route, request: &sent, now, clock, tokens, readings, answers, dry: false };
-        let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial, unclear }| {
+        let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial, unclear, awaits }| {
             let counts = counters.rule(rule);
             if let Some((when, error)) = unclear {
                 counts.unclear.inc();
@@ -286,6 +293,8 @@ impl<'a> Exchange<'a> {
                 return tell_unclear(when, error, ("rule", name));
             }
             match (denial, shadow) {
+                // It is counted once the body has been seen.
+                (None, _) if awaits => {}
                 (None, _) => counts.passed.inc(),
                 (Some(_), false) => {
                     ruled.denied = Some(rule);

@@ -61,6 +61,8 @@ words! {
         BodyTooLarge = "body-too-large",
         /// A body that a rule is to edit is no JSON that all read alike (400).
         BadBody = "bad-body",
+        /// A request is not as its API is described (400, 404, 405).
+        OpenApi = "openapi",
         /// A body is of another type, or in another coding, than a rule takes (415).
         MediaType = "media-type",
         /// Not HTTP/1.0 or 1.1 (505).

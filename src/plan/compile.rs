@@ -3,6 +3,7 @@
 mod listener;
 
 use super::alike::Alike;
+use super::apis::Apis;
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
@@ -79,7 +80,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let mut caches = cache::stores(config, previous);
     let known = [before.plan, before.beside].into_iter().flatten().flat_map(|plan| &plan.issuers);
     let issuers = Issuers::new(known.map(|(_, issuer)| issuer.clone()).collect());
-    let (rules, lasting) = Rules::compile(config, &files, (previous, issuers), &mut faults);
+    let apis = Apis::compile(config, &files, previous.map(|plan| &plan.apis), &mut faults);
+    let (rules, lasting) = Rules::compile(config, &files, &apis, (previous, issuers), &mut faults);
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     let forwards = Alike::default();
@@ -192,6 +194,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         pools,
         caches,
         lasting,
+        apis,
         issuers: rules.issuers(),
         checks,
         acme: edge::acme(config),

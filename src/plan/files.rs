@@ -33,7 +33,7 @@ impl Files {
             let is_list = key
                 .keys()
                 .iter()
-                .any(|key| ["keys_file", "allow_files", "deny_files", "users_file"].contains(&key.as_str()));
+                .any(|key| ["keys_file", "allow_files", "deny_files", "users_file", "openapi"].contains(&key.as_str()));
             (key, read.entry((path, is_list)).or_insert_with(|| content(path, is_list)).clone())
         };
         Self(named(config).map(content).collect())
@@ -102,7 +102,9 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
         RuleKind::Signature(of) => Some((KeyPath::from(["rules", name, "keys_file"]), of.keys_file.as_path())),
         _ => None,
     });
+    let apis = config.apis.iter().map(|(name, api)| (KeyPath::from(["apis", name, "openapi"]), api.openapi.as_path()));
     secrets
+        .chain(apis)
         .chain(collector)
         .chain(keys)
         .chain(users)

@@ -6,6 +6,7 @@
 //! May depend on `config`, `gateway`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
 
 mod alike;
+mod apis;
 mod cache;
 mod compile;
 mod compress;
@@ -84,6 +85,8 @@ pub struct Plan {
     pub caches: Vec<Store>,
     /// What rules know that outlives the plan.
     pub lasting: Lasting,
+    /// What is described of APIs.
+    pub apis: apis::Apis,
     /// The issuers of tokens whose keys are fetched, with the names of the rules that they are for.
     pub issuers: Vec<(String, Arc<Issuer>)>,
     /// Health checks to run, for pools that have them.

@@ -26,6 +26,7 @@ mod limit_key;
 mod mtls;
 mod oidc;
 mod opa;
+mod openapi;
 mod quota;
 mod rate_limit;
 mod request_size;
@@ -41,6 +42,7 @@ pub(super) use transform::{Transformed, bodies};
 
 use super::Plan;
 use super::alike::Alike;
+use super::apis::Apis;
 use super::compile::{fault, key_path};
 use super::edits::{Edit, Edits};
 use super::files::Files;
@@ -131,6 +133,8 @@ struct Here<'r> {
     config: &'r Config,
     people: &'r People,
     files: &'r Files,
+    /// What is described of APIs.
+    apis: &'r Apis,
     /// What plans share.
     lasting: &'r mut Lasting,
     /// What those before had.
@@ -197,6 +201,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::Mtls(of) => of,
         RuleKind::Oidc(of) => &**of,
         RuleKind::Opa(of) => of,
+        RuleKind::OpenApi(of) => of,
         RuleKind::Quota(of) => of,
         RuleKind::RateLimit(of) => of,
         RuleKind::RequestSize(of) => of,
@@ -213,6 +218,7 @@ impl<'a> Rules<'a> {
     pub(super) fn compile(
         config: &'a Config,
         files: &Files,
+        apis: &Apis,
         (before, mut issuers): (Option<&Plan>, Issuers),
         faults: &mut Vec<Fault>,
     ) -> (Self, Lasting) {
@@ -238,6 +244,7 @@ impl<'a> Rules<'a> {
                     config,
                     people: &people,
                     files,
+                    apis,
                     lasting: &mut lasting,
                     before,
                     issuers: &mut issuers,
@@ -518,7 +525,8 @@ mod tests {
             ..Config::default()
         };
         let (files, mut faults) = (Files::default(), Vec::new());
-        let (rules, _) = Rules::compile(&config, &files, (None, Issuers::new(Vec::new())), &mut faults);
+        let (rules, _) =
+            Rules::compile(&config, &files, &Apis::default(), (None, Issuers::new(Vec::new())), &mut faults);
         let edits = |names: &[&str]| {
             let names = names.iter().map(|&name| name.to_owned()).collect();
             rules.edits(&model::Route { rules: names, ..model::Route::default() })
@@ -534,7 +542,8 @@ mod tests {
         let rules = [("key".to_owned(), rule(RuleMode::Enforce)), ("other".to_owned(), rule(RuleMode::Enforce))];
         let config = Config { rules: rules.into(), ..Config::default() };
         let (files, mut faults) = (Files::default(), Vec::new());
-        let (rules, _) = Rules::compile(&config, &files, (None, Issuers::new(Vec::new())), &mut faults);
+        let (rules, _) =
+            Rules::compile(&config, &files, &Apis::default(), (None, Issuers::new(Vec::new())), &mut faults);
         let of = |name: &str| {
             let route = model::Route { rules: vec![name.to_owned()], ..model::Route::default() };
             let edits = Edits::compile(&route, rules.edits(&route), Vec::new(), &[]).map(|edits| rules.shared(edits));

@@ -15,6 +15,7 @@ mod jwt;
 mod jwt_keys;
 mod mtls;
 mod oidc;
+mod openapi;
 mod people;
 mod places;
 mod plans;

@@ -19,6 +19,7 @@ mod jwt;
 mod mtls;
 mod oidc;
 mod opa;
+mod openapi;
 mod quota;
 mod rate_limit;
 mod request_size;
@@ -46,6 +47,7 @@ pub use jwt::{Jwt, JwtAlgorithm, TokenType};
 pub use mtls::Mtls;
 pub use oidc::Oidc;
 pub use opa::Opa;
+pub use openapi::OpenApi;
 pub use quota::{Quota, QuotaPeriod};
 pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
 pub use request_size::RequestSize;
@@ -125,6 +127,9 @@ pub enum RuleKind {
     Oidc(Box<Oidc>),
     /// Has the Open Policy Agent decide of each request.
     Opa(Opa),
+    /// Lets through requests that are as an API is described.
+    #[serde(rename = "openapi")]
+    OpenApi(OpenApi),
     /// Lets in so many requests in a period of the calendar.
     Quota(Quota),
     /// Lets in so many requests in a time.

@@ -35,7 +35,11 @@ pub(super) fn combined(sense: &mut Sense<'_>, name: &str, members: &[String], at
         if rule.kind.refuses_nothing()
             || matches!(
                 rule.kind,
-                RuleKind::Concurrency(_) | RuleKind::Quota(_) | RuleKind::RateLimit(_) | RuleKind::Transform(_)
+                RuleKind::Concurrency(_)
+                    | RuleKind::OpenApi(_)
+                    | RuleKind::Quota(_)
+                    | RuleKind::RateLimit(_)
+                    | RuleKind::Transform(_)
             )
         {
             let what = format!("`{member}` cannot be one of several: it does not say who may come in");

@@ -105,6 +105,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
+            RuleKind::OpenApi(of) => sense.dangling(&at.child("api"), "api", "apis", &of.api),
             RuleKind::Introspection(of) => introspection::introspection(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::Jwt(of) => jwt::jwt(sense, name, of, &at),
