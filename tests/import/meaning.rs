@@ -396,3 +396,69 @@ fn what_goes_on_over_several_lines_is_shown_by_none() {
     assert!(!report.contains("secret") && !made.imported.toml.contains("secret"), "{report}");
     assert_eq!(made.imported.report.lines.len(), 14, "each line has a verdict");
 }
+
+#[test]
+fn what_is_allowed_is_redirected_all_the_same() {
+    let made = haproxy(
+        " http-request allow if { path_beg /open }\n http-request deny if { path_beg /open/x }\n redirect scheme https if !{ ssl_fc }",
+    );
+    assert_eq!((made.ends(), made.route(1, "when")), (vec!["403".to_owned(), "redirect".to_owned()], String::new()));
+}
+
+#[test]
+fn who_was_accepted_before_all_are_refused_is_let_in() {
+    let text = "listen l\n mode tcp\n bind :5432\n tcp-request connection accept if { src 10.0.0.0/8 }\n tcp-request connection reject\n server a 10.0.0.1:5432\n";
+    assert_eq!(made(Source::Haproxy, text).toml["listeners"]["l"]["allow"].to_string(), r#"["10.0.0.0/8"]"#);
+}
+
+#[test]
+fn methods_that_are_not_excepted_are_refused() {
+    let made = nginx("location / { limit_except GET { deny all; } proxy_pass http://a; }");
+    assert_eq!(
+        (made.ends(), made.route(0, "when")),
+        (vec!["403".to_owned(), "a".to_owned()], r#"!(request.method in ["GET", "HEAD"])"#.to_owned())
+    );
+    let made = nginx("location / { limit_except GET { auth_basic x; } proxy_pass http://a; }");
+    assert!(made.line("limit_except").opens);
+}
+
+#[test]
+fn an_if_that_answers_has_the_headers_that_stand_in_it() {
+    let made = nginx(
+        "location / { add_header X-All 1; if ($request_method = OPTIONS) { add_header X-Pre 1; return 204; } proxy_pass http://a; }",
+    );
+    assert_eq!(
+        (made.route(0, "response.headers.append"), made.route(1, "response.headers.append")),
+        (r#"{ x-pre = "1" }"#.into(), r#"{ x-all = "1" }"#.into())
+    );
+}
+
+#[test]
+fn paths_that_a_regex_has_captured_go_on() {
+    let made = nginx(
+        "location ~ ^/u/(.*)$ { proxy_pass http://a/v1/$1$is_args$args; } location ~ ^/f/(.*)$ { alias /srv/$1; }",
+    );
+    assert_eq!((made.route(0, "rewrite.match"), made.route(0, "rewrite.path")), ("^/u/(.*)$".into(), "/v1/{1}".into()));
+    made.says("alias", Verdict::Unsupported, "fixed one");
+}
+
+#[test]
+fn what_tells_of_clients_is_told_once() {
+    let rules = " option forwardfor\n http-request del-header X-Forwarded-For\n http-request add-header X-Forwarded-Proto https if { src 10.0.0.0/8 }";
+    let made = haproxy(rules);
+    let headers =
+        (made.route(0, "request.headers.set"), made.route(0, "request.headers.append"), made.route(1, "request"));
+    assert_eq!(
+        headers,
+        (r#"{ x-forwarded-proto = "https" }"#.into(), String::new(), String::new()),
+        "Ringway's own is not removed"
+    );
+}
+
+#[test]
+fn the_environment_and_odd_values_of_kong_are_named() {
+    let text = "    routes:\n      - name: r\n        paths: [/a]\n        plugins: [{ name: response-transformer, config: { add: { headers: [\"x-a: b\"] } } }]";
+    let made = kong(text, "consumers: [{ username: joe, keyauth_credentials: [{ key: \"${{ env KEY }}\" }] }]");
+    assert_eq!(made.toml["rules"]["response-transformer"]["response"]["headers"]["add"]["x-a"].as_str(), Some("b"));
+    made.says("consumers", Verdict::Unsupported, "decK fills it in");
+}

@@ -120,6 +120,9 @@ fn targets(work: &mut Work<'_>, proxy: &Proxy, servers: &[(Server, Option<u32>)]
                 server.line,
                 "it is there with a weight of 0: `ringway target set POOL TARGET --weight 1` has it work",
             );
+        } else if let Some(weight) = server.value("weight").filter(|weight| weight.parse::<i64>().is_err()) {
+            work.ledger.differs(server.line, format!("`weight {weight}` is no number, and left out"));
+            works = true;
         } else if let Some(weight) = server.value("weight").and_then(|text| text.parse::<i64>().ok()) {
             if weight != 1 {
                 target.set("weight", weight.clamp(0, 256));

@@ -115,6 +115,13 @@ pub(super) fn apply_always(route: &mut Table, edits: &[&Edit]) {
 /// Puts one edit of a header behind those that there are.
 pub(super) fn header(route: &mut Table, side: Side, op: Op, name: &str, value: &str) {
     let name = name.to_ascii_lowercase();
+    // What clients say of these never arrives: there is nothing to remove, and nothing that a value would stand beside.
+    let ours = side == Side::Request && (name.starts_with("x-forwarded-") || name == "forwarded");
+    let op = match op {
+        Op::Remove if ours => return,
+        Op::Append if ours => Op::Set,
+        op => op,
+    };
     let part = if side == Side::Request { "request" } else { "response" };
     let headers = route.below(&[part, "headers"]);
     let removed = matches!(headers.get("remove"), Some(Value::List(list)) if list.contains(&name.as_str().into()));
@@ -182,6 +189,11 @@ mod tests {
         assert_eq!(headers.get("set"), Some(&Table::new().with("x-a", "2").with("x-b", "1").into()));
         assert_eq!(headers.get("append"), Some(&Table::new().with("x-b", "2, 3").into()));
         assert_eq!(headers.get("remove"), Some(&vec!["x-c"].into()));
+        let mut route = Table::new();
+        header(&mut route, Side::Request, Op::Remove, "X-Forwarded-For", "");
+        header(&mut route, Side::Request, Op::Append, "X-Forwarded-Proto", "https");
+        let set = Table::new().with("x-forwarded-proto", "https");
+        assert_eq!(route.below(&["request"]), &Table::new().with("headers", Table::new().with("set", set)));
         assert!(editable("X-Forwarded-For").is_ok() && editable("connection").is_err() && editable("a b").is_err());
     }
 }

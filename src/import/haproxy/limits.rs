@@ -286,6 +286,18 @@ pub(super) fn connections(work: &mut Work<'_>, proxy: &Proxy, listener: &mut Tab
                 let cond = scope.condition(&mut work.ledger, id, cond);
                 if action == "silent-drop" {
                     listener.set("on_refuse", "silent");
+                    work.ledger.differs(id, "all who are refused on this listener are so without an answer");
+                }
+                // Whoever was not accepted before.
+                if cond == Cond::Const(true) && !accepted.is_empty() && line.word(1) != "content" {
+                    match listener.get("allow") {
+                        None => {
+                            listener.set("allow", accepted.clone());
+                            work.ledger.carried(id);
+                        }
+                        Some(_) => work.ledger.opens(id, "a listener has one list of who is let in: `allow`"),
+                    }
+                    continue;
                 }
                 match refuse(work, proxy, id, &cond, listener) {
                     Ok(()) => work.ledger.carried(id),
@@ -313,10 +325,15 @@ fn refuse(work: &mut Work<'_>, proxy: &Proxy, line: LineId, cond: &Cond, listene
             Ok(())
         }
         Cond::Not(inner) => match inner.as_ref() {
-            Cond::Fact(Fact::Client(ranges)) if listener.get("allow").is_none() => {
-                listener.set("allow", ranges.clone());
-                Ok(())
-            }
+            Cond::Fact(Fact::Client(ranges)) => match listener.get("allow") {
+                Some(other) if *other != ranges.clone().into() => {
+                    Err("a listener has one list of who is let in: `allow`".to_owned())
+                }
+                _ => {
+                    listener.set("allow", ranges.clone());
+                    Ok(())
+                }
+            },
             Cond::Fact(Fact::Opening) => {
                 work.ledger.differs(line, "what is no TLS is refused by the listener's own way");
                 Ok(())

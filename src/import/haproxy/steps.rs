@@ -30,8 +30,10 @@ pub(super) enum Act {
     Tarpit,
     /// Asks who it is: the realm. The condition says of which list.
     Auth(String),
-    /// Skips the rules behind it.
+    /// Skips the rules behind it, up to the end of them.
     Allow,
+    /// The end of what is skipped.
+    Resume,
     Edit(Edit),
 }
 
@@ -53,6 +55,8 @@ pub(super) fn read(work: &mut Work<'_>, proxy: &Proxy, past: Past) -> (Vec<Step>
     for line in proxy.lines("http-request") {
         request(work, proxy, line, &mut scope, &tracks, &mut steps);
     }
+    // Old rules and `redirect` are asked after all of `http-request`, whatever that allows.
+    steps.push(Step { line: proxy.head, cond: Cond::Const(true), act: Act::Resume });
     legacy::steps(work, proxy, &scope, &mut steps);
     for line in proxy.lines("redirect") {
         let (words, cond) = acl::split(line.rest(1));

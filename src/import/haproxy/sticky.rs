@@ -22,6 +22,9 @@ pub(super) fn sticky(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> 
             .iter()
             .for_each(|line| ledger.unsupported(line.id, "clients stay with their targets by one thing: the cookie"));
         by_nothing(ledger);
+        if let Some(line) = proxy.line("appsession") {
+            ledger.unsupported(line.id, "clients stay with their targets by one thing: the cookie");
+        }
         return cookie(ledger, line, servers);
     }
     if let Some(line) = proxy.line("cookie") {

@@ -74,6 +74,10 @@ fn one(work: &mut Work<'_>, consumer: &Node, asked: &BTreeSet<String>) {
                 work.ledger
                     .differs(credential.line_of("key"), "its SHA-256 stands in the configuration, and not the key");
             }
+            Some(key) if key.contains("${") => work.ledger.unsupported(
+                credential.line_of("key"),
+                "decK fills it in: write it into the file that `keys_file` of the consumer names",
+            ),
             Some(_) => work.ledger.unsupported(
                 credential.line_of("key"),
                 "a key has 8 bytes or more, and no blanks: give the consumer a new one",

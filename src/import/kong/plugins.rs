@@ -541,7 +541,7 @@ fn transform(work: &mut Work<'_>, config: &Node, route: &mut Table, request: boo
             };
             for value in values.items() {
                 let Some(text) = value.text() else { continue };
-                let (name, to) = text.split_once(':').unwrap_or((text, ""));
+                let (name, to) = text.split_once(':').map_or((text, ""), |(name, to)| (name.trim(), to.trim()));
                 let name = if place == "headers" { name.to_ascii_lowercase() } else { name.to_owned() };
                 if name.is_empty() {
                     work.ledger.unsupported(value.line, "it has no name");
@@ -578,6 +578,13 @@ fn transform(work: &mut Work<'_>, config: &Node, route: &mut Table, request: boo
     if config.get("http_method").is_some() || config.get("dots_in_keys").is_some() {
         work.ledger.differs(config.line, "`method` of a rule of type transform says another method");
     }
+    // What had no edit that can be said is nothing.
+    for (_, part) in &mut table.0 {
+        if let Value::Table(part) = part {
+            part.0.retain(|(_, edits)| !matches!(edits, Value::Table(edits) if edits.is_empty()));
+        }
+    }
+    table.0.retain(|(_, part)| !matches!(part, Value::Table(part) if part.is_empty()));
     if !table.is_empty() {
         let mut rule_table = Table::new().with("type", "transform");
         rule_table.0.extend(table.0);

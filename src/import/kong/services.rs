@@ -238,10 +238,8 @@ fn pool_of(work: &mut Work<'_>, upstream: &Node) -> Table {
 fn health(work: &mut Work<'_>, checks: &Node, table: &mut Table) {
     if let Some(active) = checks.get("active") {
         let (good, bad) = (active.get("healthy"), active.get("unhealthy"));
-        let interval = good
-            .and_then(|good| good.number_of("interval"))
-            .or(bad.and_then(|bad| bad.number_of("interval")))
-            .unwrap_or(0);
+        let intervals = [good, bad].into_iter().flatten().filter_map(|node| node.number_of("interval"));
+        let interval = intervals.filter(|interval| *interval > 0).min().unwrap_or(0);
         if interval > 0 {
             let kind = active.text_of("type").unwrap_or("http");
             let mut health = Table::new().with(

@@ -14,7 +14,7 @@ use crate::import::draft::Table;
 pub(super) use action::is_looked_at;
 
 /// Directives that do what they do where they stand, and are not handed on to blocks within.
-const HERE_ALONE: [&str; 12] = [
+const HERE_ALONE: [&str; 13] = [
     "location",
     "return",
     "rewrite",
@@ -23,6 +23,7 @@ const HERE_ALONE: [&str; 12] = [
     "proxy_pass",
     "alias",
     "internal",
+    "limit_except",
     "fastcgi_pass",
     "uwsgi_pass",
     "scgi_pass",

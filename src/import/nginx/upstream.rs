@@ -46,6 +46,9 @@ pub(super) fn read(work: &mut Work<'_>, directive: &Directive) {
                         table.set("key", key);
                     }
                     work.ledger.differs(id, "it is always consistent");
+                    if inner.argument(0).contains("request_uri") {
+                        work.ledger.differs(id, "the path counts, without the query");
+                    }
                 }
                 None => work.ledger.unsupported(
                     id,

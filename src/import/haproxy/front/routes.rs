@@ -86,6 +86,10 @@ impl Program {
         for step in steps {
             let cond = Cond::all([step.cond.clone(), guard.clone()]);
             let end = match &step.act {
+                Act::Resume => {
+                    guard = Cond::Const(true);
+                    continue;
+                }
                 Act::Allow => {
                     guard = Cond::all([guard, step.cond.clone().negate()]);
                     continue;

@@ -98,7 +98,8 @@ fn passage(cond: &Cond) -> Result<Table, String> {
             Cond::Fact(Fact::Opening) => {}
             Cond::Fact(Fact::Alpn(protocols)) => keys.set("alpn", protocols.clone()),
             Cond::Fact(Fact::Text(Subject::Sni, compared))
-                if compared.values.iter().any(|name| !valid::host(name.trim_start_matches('.'))) =>
+                if matches!(compared.how, How::Exact | How::Suffix)
+                    && compared.values.iter().any(|name| !valid::host(name.trim_start_matches('.'))) =>
             {
                 return Err("what stands there is no name that TLS could be asked for".to_owned());
             }

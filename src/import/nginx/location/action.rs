@@ -3,13 +3,15 @@
 //! May depend on texts with variables, and the pools of upstreams.
 
 mod beside;
+mod early;
 
 use super::{Kind, Location, branch};
 use crate::import::condition::{Cond, is_path};
 use crate::import::draft::{Table, Value};
 use crate::import::nginx::tree::Directive;
-use crate::import::nginx::{Work, known, text, upstream};
+use crate::import::nginx::{Work, text, upstream};
 use crate::import::valid;
+pub(super) use beside::answers;
 use beside::beside;
 
 /// Where a location is.
@@ -76,6 +78,7 @@ pub(in crate::import::nginx) fn is_looked_at(directive: &Directive) -> bool {
         "grpc_set_header",
         "grpc_read_timeout",
         "internal",
+        "limit_except",
         "set",
         "break",
     ]
@@ -113,10 +116,13 @@ pub(super) fn route(
         Err(why) => return Err(why),
     };
     for directive in directives.iter().filter(|directive| directive.name == "if") {
-        conditional(work, at, path, directive, all);
+        early::conditional(work, at, path, directive, directives, all);
     }
     for directive in directives.iter().filter(|directive| directive.name == "rewrite" && branch::redirects(directive)) {
-        moved(work, at, path, directive, all);
+        early::moved(work, at, path, directive, all);
+    }
+    for directive in directives.iter().filter(|directive| directive.name == "limit_except") {
+        early::excepted(work, at, path, directive, all);
     }
     let ends = end(work, at, kind, directives, named, locations, &mut route);
     beside(work, directives, locations, ends, &mut route);
@@ -133,25 +139,6 @@ pub(super) fn route(
     };
     all.push((if last.is_empty() { at.name.to_owned() } else { format!("{}-{last}", at.name) }, route));
     Ok(())
-}
-
-/// A `rewrite` in a location that sends clients elsewhere: a route before that of the location.
-fn moved(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Directive, all: &mut Vec<(String, Table)>) {
-    let made = branch::redirected(directive)
-        .and_then(|(cond, table)| Ok((Cond::all([at.host.clone(), path.clone(), cond]).lower()?, table)));
-    match made {
-        Ok((lowered, table)) => {
-            work.ledger.carried(directive.id);
-            branch::query_note(work, directive);
-            let mut route = lowered.keys;
-            if let Some(when) = lowered.when {
-                route.set("when", when);
-            }
-            route.0.extend(table.0);
-            all.push((format!("{}-moved", at.name), route));
-        }
-        Err(why) => work.ledger.unsupported(directive.id, why),
-    }
 }
 
 /// Whether a location would have passed requests on.
@@ -177,36 +164,6 @@ fn without_pool(work: &mut Work<'_>, directives: &[Directive], files: bool, rout
     }
     if !files {
         route.remove("strip_prefix");
-    }
-}
-
-/// `if` within a location: answers alone are understood.
-fn conditional(work: &mut Work<'_>, at: &At<'_>, path: &Cond, directive: &Directive, all: &mut Vec<(String, Table)>) {
-    let answer = directive.inner().iter().find(|inner| ["return", "rewrite"].contains(&inner.name.as_str()));
-    let made = branch::asked(directive, at.secure).and_then(|cond| match answer {
-        Some(step) if step.name == "return" => branch::returned(step).map(|table| (cond, table)),
-        Some(step) => branch::redirected(step).map(|(path, table)| (Cond::all([cond, path]), table)),
-        None => Err("an `if` answers, or does nothing here: conditions of routes say what leads where".to_owned()),
-    });
-    match made.and_then(|(cond, table)| Ok((Cond::all([at.host.clone(), path.clone(), cond]).lower()?, table))) {
-        Ok((lowered, table)) => {
-            work.ledger.carried(directive.id);
-            for inner in directive.inner() {
-                work.ledger.carried(inner.id);
-                branch::query_note(work, inner);
-                branch::silence_note(work, inner);
-            }
-            let mut route = lowered.keys;
-            if let Some(when) = lowered.when {
-                route.set("when", when);
-            }
-            route.0.extend(table.0);
-            all.push((format!("{}-if", at.name), route));
-        }
-        Err(why) => {
-            branch::refuse(work, directive, why);
-            known::all(work, directive, "it belongs to `if`");
-        }
     }
 }
 
@@ -266,6 +223,10 @@ fn end(
         }
         return None;
     };
+    if root.argument(0).contains('$') {
+        work.ledger.unsupported(root.id, "a folder is a fixed one: a route for each, with `files`");
+        return None;
+    }
     work.ledger.carried(root.id);
     let mut table = Table::new().with("root", root.argument(0).trim_end_matches('/'));
     if root.name == "alias" {
@@ -463,10 +424,40 @@ fn pass(
             }
         },
         (Kind::Exact(_), uri) if is_path(uri) => route.below(&["rewrite"]).set("path", uri),
+        (Kind::Regex(pattern, any_case), uri) => match captured(uri) {
+            Some(path) => {
+                let rewrite = route.below(&["rewrite"]);
+                rewrite
+                    .set("match", format!("{}{}", if *any_case { "(?i)" } else { "" }, pattern.replace("(?<", "(?P<")));
+                rewrite.set("path", path);
+                if !uri.ends_with("$is_args$args") {
+                    work.ledger.differs(id, "the query goes along");
+                }
+            }
+            None => work.ledger.differs(id, "the path goes on as it came"),
+        },
         _ => work.ledger.differs(id, "the path goes on as it came"),
     }
     headers(work, at, directives, &host, route);
     true
+}
+
+/// A path that is made of what the regex of its location has captured, as a template.
+fn captured(uri: &str) -> Option<String> {
+    let mut path = String::new();
+    let mut rest = uri.strip_suffix("$is_args$args").unwrap_or(uri);
+    while let Some(place) = rest.find('$') {
+        text::literal(&rest[..place], &mut path);
+        rest = &rest[place + 1..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if digits == 0 {
+            return None;
+        }
+        path.push_str(&format!("{{{}}}", &rest[..digits]));
+        rest = &rest[digits..];
+    }
+    text::literal(rest, &mut path);
+    (path.starts_with('/') && !path.contains('?')).then_some(path)
 }
 
 /// Keys of the pool that nginx says where it passes requests on.

@@ -63,6 +63,7 @@ pub(super) fn before_locations(work: &mut Work<'_>, at: &At<'_>, all: &mut Vec<(
                         route.set("when", when);
                     }
                     route.0.extend(table.0);
+                    super::action::answers(work, at.server, &mut route);
                     all.push((format!("{}-moved", at.name), route));
                     if asked == Cond::Const(true) && path == Cond::Const(true) {
                         return true;
@@ -214,6 +215,15 @@ pub(super) fn asked(directive: &Directive, secure: bool) -> Result<Cond, String>
             return if operator == "!=" { Ok(tls.negate()) } else { Ok(tls) };
         }
         "https" => return Ok(Cond::Const(secure)),
+        "ssl_client_verify" => {
+            // One that is not good is not let in.
+            let shown = Cond::Fact(Fact::Cel("tls.client_certificate.present".to_owned()));
+            return match (operator, value.as_str()) {
+                ("=" | "==", "SUCCESS") | ("!=", "NONE") => Ok(shown),
+                ("!=", "SUCCESS") | ("=" | "==", "NONE") => Ok(shown.negate()),
+                _ => Err("a certificate is shown, or not: SUCCESS or NONE".to_owned()),
+            };
+        }
         "request_method" => Subject::Cel("request.method".to_owned()),
         "remote_addr" => Subject::Cel("client.ip".to_owned()),
         other => {

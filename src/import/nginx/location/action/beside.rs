@@ -183,7 +183,8 @@ fn users(work: &mut Work<'_>, directives: &[Directive], locations: &[Location], 
     }
 }
 
-fn answers(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) {
+/// The headers of answers.
+pub(in crate::import::nginx::location) fn answers(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) {
     for directive in directives {
         let (id, name) = (directive.id, directive.argument(0).to_ascii_lowercase());
         match directive.name.as_str() {
@@ -222,6 +223,7 @@ fn answers(work: &mut Work<'_>, directives: &[Directive], route: &mut Table) {
                         continue;
                     }
                     "epoch" => "no-cache".to_owned(),
+                    past if past.starts_with('-') => "no-cache".to_owned(),
                     "max" => "max-age=315360000".to_owned(),
                     time => match text::duration(time, 0, u64::MAX).and_then(|_| seconds(time)) {
                         Some(seconds) => format!("max-age={seconds}"),
@@ -418,7 +420,9 @@ fn page(
     }
     let own = own.and_then(|location| location.directives.iter().rfind(|directive| directive.name == "root"));
     let root = own.map(|directive| directive.argument(0).trim_end_matches('/')).or(root);
-    let Some(root) = root else { return work.ledger.unsupported(id, "no `root` says where the file is") };
+    let Some(root) = root.filter(|root| !root.contains('$')) else {
+        return work.ledger.unsupported(id, "no `root` says where the file is");
+    };
     for code in codes.into_iter().filter(|code| code.parse::<u16>().is_ok_and(|code| (400..600).contains(&code))) {
         let file = Table::new().with("file", format!("{root}{uri}"));
         let file = if intercepts { file.with("intercept", true) } else { file };
