@@ -262,7 +262,7 @@ pub struct Admin {
     #[schemars(with = "Option<SocketPath>")]
     pub socket: Option<PathBuf>,
     /// A file with the token that changes over TCP need, and all that is asked of an address other hosts can reach. At least 16
-    /// bytes, readable by nobody else; taken up when it changes.
+    /// bytes, readable by its owner and group alone; taken up when it changes.
     #[schemars(with = "Option<FilePath>")]
     pub token_file: Option<PathBuf>,
     /// Whether the page for browsers is served, at `/dashboard/`, and what it draws is measured.

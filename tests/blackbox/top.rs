@@ -94,6 +94,44 @@ fn top_shows_traffic_and_drains_the_target_that_is_chosen() {
 }
 
 #[test]
+fn keys_are_heeded_while_ringway_does_not_answer_and_what_is_old_is_said_to_be() {
+    let target = Target::echo("a");
+    let desk = start(&http_with("", &[&target], ""));
+    let program = format!("{} top -c {} -i 0.2; sleep 60", binary(), desk.proxy.config_file().display());
+    let terminal = Terminal::with("silent", &program);
+    terminal.waits_for(&["ready plan 1", "targets 1 of 1"]);
+    desk.proxy.signal(libc::SIGSTOP);
+    terminal.press(&["d", "y"]);
+    terminal.waits_for(&["NO ANSWER", "has not answered for"]);
+    terminal.press(&["2"]);
+    terminal.waits_for(&["BALANCE"]);
+    desk.proxy.signal(libc::SIGCONT);
+    terminal.waits_for(&["ready plan 1", "0 -"]);
+    terminal.press(&["1"]);
+    terminal.waits_for(&["drain"]);
+    desk.proxy.signal(libc::SIGSTOP);
+    terminal.press(&["C-c"]);
+    eventually("the screen is left", || !terminal.shown().contains("POOL"));
+    desk.proxy.signal(libc::SIGCONT);
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let target = Target::echo("a");
+    let desk = start(&http_with("", &[&target], ""));
+    let file = desk.proxy.config_file();
+    let pid = file.with_file_name("pid");
+    let run = format!("echo $$ > {}; exec {} top -c {}", pid.display(), binary(), file.display());
+    let terminal = Terminal::with("signal", &format!("sh -c '{run}'; stty -a; sleep 60"));
+    terminal.waits_for(&["ready plan 1"]);
+    let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    // SAFETY: it runs in the terminal, and ends with this alone.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    terminal.waits_for(&[" icanon", " echo "]);
+    assert!(!terminal.shown().contains("POOL"), "{}", terminal.shown());
+}
+
+#[test]
 fn without_a_terminal_or_a_ringway_top_says_so() {
     let target = Target::echo("a");
     let desk = start(&http_with("", &[&target], ""));

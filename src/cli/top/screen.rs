@@ -7,6 +7,7 @@ use crate::cli::ask::Trouble;
 use crate::control::overrides::State;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// What is on the screen.
 pub struct Screen {
@@ -18,6 +19,8 @@ pub struct Screen {
     pub history: VecDeque<u64>,
     /// Why the last look came to nothing.
     pub trouble: Option<String>,
+    /// How long nothing was heard, where that is too long.
+    pub silent: Option<Duration>,
     /// What came of the last change, and whether that is good.
     pub said: Option<(String, bool)>,
     /// The table.
@@ -73,6 +76,7 @@ impl Screen {
             looks: VecDeque::from([first]),
             history: VecDeque::new(),
             trouble: None,
+            silent: None,
             said: None,
             tab: Tab::default(),
             order: (0, false),
@@ -277,12 +281,12 @@ impl Screen {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::control::admin::view::{Pool, Status, Target};
     use serde_json::{from_value, json};
     use std::sync::OnceLock;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn sample(second: u64, requests: u64) -> Sample {
         static BEGIN: OnceLock<Instant> = OnceLock::new();
@@ -309,13 +313,13 @@ mod tests {
         }
     }
 
-    fn screen() -> Screen {
+    pub(in crate::cli::top) fn screen() -> Screen {
         let mut screen = Screen::new("here".into(), sample(0, 0));
         screen.saw(Ok(sample(10, 100)));
         screen
     }
 
-    fn press(screen: &mut Screen, keys: &str) -> Wish {
+    pub(in crate::cli::top) fn press(screen: &mut Screen, keys: &str) -> Wish {
         let code = |key: char| match key {
             '\n' => KeyCode::Enter,
             '\x1b' => KeyCode::Esc,

@@ -18,6 +18,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a wrong token has to wait for its answer: with the connections that there may be at a time, it bounds how many are tried.
+const GUESS: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 300 });
 
 /// How operators come in.
 pub(super) enum Way {
@@ -45,7 +50,7 @@ impl Caller {
 pub(super) async fn all(request: Request, next: Next) -> Response {
     match admit(&request) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => refuse(guess(&request, &problem), problem).await,
     }
 }
 
@@ -53,8 +58,25 @@ pub(super) async fn all(request: Request, next: Next) -> Response {
 pub(super) async fn changes(request: Request, next: Next) -> Response {
     match admit_change(&request) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => refuse(guess(&request, &problem), problem).await,
     }
+}
+
+/// Who has shown a token that is wrong.
+fn guess(request: &Request, problem: &Problem) -> Option<Caller> {
+    let guessed = problem.status == StatusCode::UNAUTHORIZED.as_u16() && request.headers().contains_key(AUTHORIZATION);
+    caller(request).ok().filter(|_| guessed).cloned()
+}
+
+/// Who guesses gets to know late that it was wrong, and is told of in the log.
+async fn refuse(guess: Option<Caller>, problem: Problem) -> Response {
+    if let Some(Caller { way, peer }) = guess
+        && let Way::Tcp { token: Some(token), .. } = &*way
+    {
+        token.guessed(&peer);
+        sleep(GUESS).await;
+    }
+    problem.into_response()
 }
 
 fn admit(request: &Request) -> Result<(), Problem> {

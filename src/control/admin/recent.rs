@@ -23,8 +23,7 @@ type Answer = Result<Response, Problem>;
 
 pub(super) async fn traffic(State(desk): From, Query(wanted): Query<view::Moments>) -> Answer {
     let story = watched(&desk.report)?.look().await;
-    let moments = story.moments(wanted.step == Some(10));
-    let items = moments.filter(|moment| wanted.after.is_none_or(|after| moment.at > after)).map(moment).collect();
+    let items = later(story.moments(wanted.step == Some(10)), wanted.after).into_iter().map(moment).collect();
     answer(200, None, &view::Traffic { bounds: BOUNDS_US.iter().map(|us| millis(us * 1000)).collect(), items })
 }
 
@@ -54,6 +53,19 @@ pub(super) async fn rules(State(desk): From, Query(wanted): Query<view::Part>) -
     let present = desk.report.present();
     let name = |index: &usize| present.plan.shape.rules[*index].clone();
     answer(200, None, &part(0..present.plan.shape.rules.len(), &wanted, name, |index| rule(&present, index)))
+}
+
+/// Those that were over after this, the newest last. If the clock was put back, those before that are left out; who knows of moments that
+/// are yet to come by it gets all there are.
+fn later<'a>(moments: impl DoubleEndedIterator<Item = &'a Moment>, after: Option<u64>) -> Vec<&'a Moment> {
+    let mut next = u64::MAX;
+    let mut found: Vec<&Moment> =
+        moments.rev().take_while(|moment| std::mem::replace(&mut next, moment.at) >= moment.at).collect();
+    found.reverse();
+    if let Some(after) = after.filter(|after| found.last().is_some_and(|last| last.at >= *after)) {
+        found.retain(|moment| moment.at > after);
+    }
+    found
 }
 
 fn watched(report: &Report) -> Result<&Chronicle, Problem> {
@@ -143,4 +155,38 @@ fn rule(present: &Present, index: usize) -> view::Rule {
 
 fn millis(ns: u64) -> f64 {
     (ns / 1000) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn times(kept: &[u64], after: Option<u64>) -> Vec<u64> {
+        let moment = |at: &u64| Moment {
+            at: *at,
+            span: Duration::from_secs(1),
+            totals: Default::default(),
+            connections: 0,
+            in_flight: 0,
+            latency: None,
+        };
+        let kept: Vec<Moment> = kept.iter().map(moment).collect();
+        later(kept.iter(), after).iter().map(|moment| moment.at).collect()
+    }
+
+    #[test]
+    fn moments_are_told_once_each() {
+        assert_eq!(times(&[7, 8, 9], None), [7, 8, 9]);
+        assert_eq!(times(&[7, 8, 9], Some(7)), [8, 9]);
+        assert!(times(&[7, 8, 9], Some(9)).is_empty());
+        assert!(times(&[], Some(9)).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_stops_nothing() {
+        assert_eq!(times(&[107, 108, 9, 10], Some(108)), [9, 10]);
+        assert_eq!(times(&[107, 108, 9, 10], Some(9)), [10]);
+        assert_eq!(times(&[107, 108, 9, 10], None), [9, 10]);
+    }
 }

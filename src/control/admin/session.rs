@@ -2,7 +2,7 @@
 //!
 //! What always holds: neither the cookie nor the key is worth anything alone. Cookies go to every port of a host, and so may come
 //! into others' hands; the key goes to no other origin, and another site's page can send no header of ours. Both are sealed with the
-//! token, so that they end with it, and nothing is kept here.
+//! token, so that they end with it, and nothing is kept here. All tabs of a browser are in one session.
 
 use super::guard::{Caller, Way, may_change};
 use super::problem::Problem;
@@ -27,8 +27,10 @@ const COOKIE_NAME: &str = "ringway-admin-";
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 /// Cookies that are looked at: there is one for each port that was signed in at.
 const COOKIES: usize = 16;
-/// Bytes of a session: when it ends, and what tells it from others.
-const LENGTH: usize = 8 + 16;
+/// Bytes that say when a session ends.
+const WHEN: usize = 8;
+/// Bytes of a session: when it ends, and its name, which tells it from others.
+const LENGTH: usize = WHEN + 16;
 /// Bytes of a seal.
 const SEAL: usize = 32;
 
@@ -50,9 +52,15 @@ pub(super) async fn sign_in(Extension(caller): From, headers: HeaderMap) -> Resu
     let token = token(&caller).ok_or_else(nobody)?;
     let mut session = [0; LENGTH];
     let ends = now() + LIFE.as_secs();
-    session[..8].copy_from_slice(&ends.to_be_bytes());
-    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no random numbers");
-    aws_lc_rs::rand::fill(&mut session[8..]).map_err(broken)?;
+    session[..WHEN].copy_from_slice(&ends.to_be_bytes());
+    // Tabs of a browser have one cookie: it goes on with the name that it has, or the others' keys would open nothing any more.
+    match named(&headers, token).next() {
+        Some((_, known)) => session[WHEN..].copy_from_slice(&known[WHEN..]),
+        None => {
+            let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system has no random numbers");
+            aws_lc_rs::rand::fill(&mut session[WHEN..]).map_err(broken)?;
+        }
+    }
     let sealed = [&session[..], token.seal(&of_cookie(&session)).as_ref()].concat();
     let key = URL_SAFE_NO_PAD.encode(token.seal(&of_key(&session)));
     let mut response = answer(201, None, &NewSession { key, ends })?;
@@ -70,12 +78,16 @@ pub(super) async fn sign_out(headers: HeaderMap) -> Response {
 pub(super) fn ends(headers: &HeaderMap, token: &Token) -> Option<u64> {
     let mut keys = headers.get_all(FIELD).iter();
     let key = URL_SAFE_NO_PAD.decode(keys.next().filter(|_| keys.next().is_none())?).ok()?;
-    cookies(headers).take(COOKIES).find_map(|value| {
+    named(headers, token).find(|(_, session)| token.is_sealed(&of_key(session), &key)).map(|(ends, _)| ends)
+}
+
+/// The sessions that these headers have cookies of, sealed and not over, with when they end.
+fn named<'a>(headers: &'a HeaderMap, token: &'a Token) -> impl Iterator<Item = (u64, [u8; LENGTH])> + 'a {
+    cookies(headers).take(COOKIES).filter_map(|value| {
         let sealed = URL_SAFE_NO_PAD.decode(value).ok().filter(|sealed| sealed.len() == LENGTH + SEAL)?;
-        let (session, seal) = sealed.split_at(LENGTH);
+        let (session, seal) = sealed.split_first_chunk::<LENGTH>()?;
         let ends = u64::from_be_bytes(session.first_chunk().copied()?);
-        let good = token.is_sealed(&of_cookie(session), seal) && token.is_sealed(&of_key(session), &key);
-        (good && now() < ends).then_some(ends)
+        (token.is_sealed(&of_cookie(session), seal) && now() < ends).then_some((ends, *session))
     })
 }
 
@@ -90,8 +102,9 @@ fn of_cookie(session: &[u8]) -> Vec<u8> {
     [b"ringway admin cookie\0", session].concat()
 }
 
-fn of_key(session: &[u8]) -> Vec<u8> {
-    [b"ringway admin key\0", session].concat()
+/// The key is of the name alone: a later sign-in of the same browser leaves it as it is.
+fn of_key(session: &[u8; LENGTH]) -> Vec<u8> {
+    [b"ringway admin key\0", &session[WHEN..]].concat()
 }
 
 /// The values of cookies of ours.
@@ -159,6 +172,21 @@ mod tests {
         let mut twice = mine.clone();
         twice.append(FIELD, mine[FIELD].clone());
         assert_eq!(ends(&twice, &token), None);
+    }
+
+    #[tokio::test]
+    async fn who_signs_in_in_another_tab_leaves_the_first_one_signed_in() {
+        let token = token("d");
+        let mine = signed_in(&token).await;
+        let mut again = mine.clone();
+        again.remove(FIELD);
+        again.insert(HOST, HeaderValue::from_static("localhost:9901"));
+        let response = sign_in(Extension(caller(&token)), again).await.ok().unwrap();
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let mut first_tab = mine.clone();
+        first_tab.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
+        assert!(ends(&first_tab, &token).is_some(), "its key goes with the new cookie");
+        assert_ne!(signed_in(&token).await[FIELD], mine[FIELD], "another browser has another");
     }
 
     #[tokio::test]

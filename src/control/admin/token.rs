@@ -9,7 +9,9 @@ use aws_lc_rs::hmac;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -17,6 +19,11 @@ use tokio::time::timeout;
 pub(super) struct Token {
     file: PathBuf,
     secret: ArcSwap<Secret>,
+    opened: Instant,
+    /// Wrong tokens that were shown since the log has told of them.
+    wrong: AtomicU64,
+    /// The second after `opened` from which on the log tells of them again.
+    tell: AtomicU64,
 }
 
 struct Secret {
@@ -33,17 +40,30 @@ const SHORTEST: usize = 16;
 const LONGEST: u64 = 4096;
 /// Between two looks at the file.
 const EVERY: Duration = Duration::from_secs(2);
+/// Seconds between two lines in the log about wrong tokens.
+const TELL: u64 = 60;
 
 impl Token {
     /// Reads it. Fails with a message for the user.
     pub(super) fn open(file: &Path) -> Result<Self, String> {
         let secret = read(file).map_err(|why| format!("admin.token_file cannot be used: {why}"))?;
-        Ok(Self { file: file.to_owned(), secret: ArcSwap::from_pointee(secret) })
+        let secret = ArcSwap::from_pointee(secret);
+        let (wrong, tell) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { file: file.to_owned(), secret, opened: Instant::now(), wrong, tell })
     }
 
     /// Whether this is the token.
     pub(super) fn is(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(&self.secret.load().bytes, shown).is_ok()
+    }
+
+    /// A wrong one was shown: the log tells of it, not more often than once a minute.
+    pub(super) fn guessed(&self, peer: &str) {
+        self.wrong.fetch_add(1, Relaxed);
+        let (now, tell) = (self.opened.elapsed().as_secs(), self.tell.load(Relaxed));
+        if now >= tell && self.tell.compare_exchange(tell, now + TELL, Relaxed, Relaxed).is_ok() {
+            tracing::warn!(peer, tokens = self.wrong.swap(0, Relaxed), "a wrong admin token was shown");
+        }
     }
 
     /// What only those can make of `text` who know the token.
@@ -108,8 +128,9 @@ fn read(file: &Path) -> Result<Secret, String> {
     if !bytes.iter().all(u8::is_ascii_graphic) {
         return Err(named("holds more than one word of ASCII".to_owned()));
     }
-    if about.permissions().mode() & 0o077 != 0 {
-        tracing::warn!(file = %file.display(), "others may read the admin token: run `chmod 600` on its file");
+    // Its group may read it: root's file is the service's to read by that alone, and not to write.
+    if about.permissions().mode() & 0o027 != 0 {
+        tracing::warn!(file = %file.display(), "others may read the admin token: run `chmod 600` on its file, or 640");
     }
     Ok(Secret { bytes, stamp })
 }

@@ -24,6 +24,17 @@ fn without_a_token_tcp_is_read_only_and_the_socket_may_change() {
 }
 
 #[test]
+fn a_token_that_the_group_may_read_is_as_it_should_be() {
+    let setup = setup(&http(&[refused()]), "token_file = \"admin.token\"");
+    let file = setup.directory().join("admin.token");
+    std::fs::write(&file, "0123456789abcdef0123\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let desk = desk(setup.start());
+    assert_eq!(desk.remote().with("Authorization: Bearer 0123456789abcdef0123").ask("PUT", BAN, "{}").status, 200);
+    assert!(!desk.proxy.log.contains(&["others may read the admin token"]));
+}
+
+#[test]
 fn changes_over_tcp_need_the_token_of_the_file_as_it_is_now() {
     let setup = setup(&http(&[refused()]), "token_file = \"admin.token\"");
     let file = setup.directory().join("admin.token");
@@ -45,7 +56,10 @@ fn changes_over_tcp_need_the_token_of_the_file_as_it_is_now() {
         assert!(response.field("www-authenticate").unwrap().starts_with("Bearer"), "{field}");
         assert!(!response.text().contains("0123"), "{}", response.text());
     }
+    let asked = Instant::now();
     assert_eq!(desk.remote().with("Authorization: Bearer wrong").ask("GET", "/v1/bans", "").status, 401);
+    assert!(asked.elapsed() >= Duration::from_millis(300), "who guesses has to wait");
+    desk.proxy.log.wait(&["a wrong admin token was shown", "127.0.0.1"]);
     assert_eq!(ask("Authorization: bearer 0123456789abcdef0123").status, 200);
     std::fs::write(&file, "another-token-of-16-bytes").unwrap();
     eventually("the new token counts", || ask("Authorization: Bearer another-token-of-16-bytes").status == 200);

@@ -27,8 +27,12 @@ fn barriers(page: &mut Page) -> Vec<String> {
 fn nothing_keeps_anybody_from_using_the_page() {
     let target = Target::echo("a");
     let rules = "[rules.maybe]\ntype = \"ip\"\ndeny = [\"127.0.0.0/8\"]\nmode = \"shadow\"\n";
+    let long = "a-name-of-64-letters".repeat(4)[..64].replace('-', "_");
+    let place = "/nowhere/".to_owned() + &"folder".repeat(12);
     let config = format!(
-        "[caches.pages]\nmemory = \"4MiB\"\n[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n{rules}\
+        "[caches.{long}]\nmemory = \"4MiB\"\n[rules.{long}]\ntype = \"ip\"\nallow = [\"10.0.0.0/8\"]\n\
+         [consumers.{long}]\nkeys = [\"a-key-of-16-bytes-and-more\"]\n[pools.{long}]\ntargets = [\"unix:{place}\"]\n\
+         [caches.pages]\nmemory = \"4MiB\"\n[listeners.web]\nlisten = [\"127.0.0.1:0\"]\npool = \"site\"\n{rules}\
          [routes.lost]\npaths = [\"/lost\"]\npool = \"lost\"\nrules = [\"maybe\"]\ncache = \"pages\"\n\
          [consumers.acme]\nkeys = [\"a-key-of-16-bytes-or-more\"]\n[pools.site]\ntargets = [\"{target}\"]\n\
          [pools.lost]\ntargets = [\"{}\"]\nhealth = {{ type = \"tcp\", interval = \"100ms\", fall = 1 }}\n",

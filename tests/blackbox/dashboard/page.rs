@@ -5,8 +5,9 @@ use crate::support::load::Load;
 use crate::support::page::Page;
 use crate::support::proxy::Directory;
 use crate::support::target::refused;
-use crate::support::toml::{http, http_with};
+use crate::support::toml::{http, http_with, pool};
 use crate::support::{Target, eventually};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Whether a cell of this part of the page shows this text.
@@ -31,6 +32,8 @@ fn a_target_that_is_drained_on_the_page_gets_no_more_requests() {
     page.wait("document.querySelector('dialog').textContent.includes('1 other target of site takes work')");
     page.press("dialog button.go");
     page.wait(&cell("targets", "draining"));
+    page.wait("document.querySelector('#figures .figure:last-child').textContent.includes('1 of 2')");
+    assert_eq!(page.eval("document.querySelector('#figures .figure:last-child').dataset.state ?? null"), Value::Null);
     let before = a.requests();
     let others = b.requests();
     eventually("the other gets them all", || b.requests() > others + 50);
@@ -190,6 +193,7 @@ fn a_question_is_answered_by_the_keyboard_alone() {
     }
     page.key("Enter");
     page.wait(&cell("targets", "draining"));
+    page.wait("document.activeElement.ariaLabel?.startsWith('Ready')");
     assert_eq!(proxy.get("/").status, 503);
     assert_calm(&page);
 }
@@ -206,4 +210,44 @@ fn certificates_are_shown_with_the_days_that_they_have_left() {
     page.wait("document.querySelector('#state').textContent.includes('ends in 5 days')");
     assert_eq!(page.eval("document.querySelector('#headline').dataset.state"), "warn");
     assert_calm(&page);
+}
+
+#[test]
+fn much_trouble_leaves_the_rest_of_the_page_in_sight() {
+    let pools = (0..30).map(|n| {
+        let check = "health = { type = \"tcp\", interval = \"200ms\", fall = 1 }";
+        pool(&format!("lost{n}"), &[&refused()], check)
+    });
+    let proxy = start(&(http(&[&Target::echo("a")]) + &pools.collect::<String>()));
+    let mut page = open(&proxy);
+    page.wait("document.querySelector('#state').textContent.includes('and 29 more')");
+    page.wait("document.querySelector('#findings li:last-child').textContent.includes('and 24 more')");
+    assert_eq!(page.eval("document.querySelectorAll('#findings li').length"), 7);
+    assert_calm(&page);
+}
+
+#[test]
+fn what_nobody_has_asked_for_a_long_time_is_forgotten() {
+    let proxy = start(&http(&[&Target::echo("a")]));
+    let mut page = open(&proxy);
+    let told = page.eval(
+        "import('/dashboard/js/rates.js').then(({ rate }) => { const then = performance.now(); let at = then; performance.now = () => at; \
+         const told = [rate('gone', 0)]; at = then + 2000; told.push(rate('gone', 20)); at = then + 200000; told.push(rate('gone', 30)); \
+         at = then + 201000; told.push(rate('gone', 35)); return told; })",
+    );
+    assert_eq!(told, json!([null, 10, null, 5]), "no average over the time in between");
+}
+
+#[test]
+fn moments_of_before_a_clock_was_put_back_do_not_stop_the_charts() {
+    let proxy = start(&http(&[&Target::echo("a")]));
+    let moments = |after: u64| {
+        let told = proxy.ask_admin("GET", &format!("/v1/traffic?after={after}"));
+        let told: Value = serde_json::from_slice(&told.body).unwrap();
+        told["items"].as_array().unwrap().clone()
+    };
+    eventually("there are moments", || !moments(0).is_empty());
+    let last = moments(0).last().unwrap()["at"].as_u64().unwrap();
+    assert!(moments(last).iter().all(|moment| moment["at"].as_u64() > Some(last)));
+    assert!(!moments(last + 3600).is_empty(), "an hour from now none is known");
 }

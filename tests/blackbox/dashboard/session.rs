@@ -43,6 +43,12 @@ fn the_cookie_and_the_key_change_something_together_and_neither_does_alone() {
     let knowing = Operator::at(&at).with(&*cookie).with(format!("Ringway-Session: {key}"));
     assert_eq!(knowing.get("/v1/session")["changes"], true);
     assert_eq!(Operator::at(&at).get("/v1/session")["changes"], false);
+    // Another tab of the same browser signs in.
+    let tab =
+        Operator::at(&at).with(&*cookie).with(format!("Authorization: Bearer {TOKEN}")).ask("POST", "/v1/session", "");
+    let again = tab.field("set-cookie").unwrap();
+    let first = Operator::at(&at).with(format!("Cookie: {}", again.split(';').next().unwrap()));
+    assert_eq!(first.with(format!("Ringway-Session: {key}")).get("/v1/session")["changes"], true);
     std::fs::write(proxy.config_file().with_file_name("token"), "another-token-of-16-bytes").unwrap();
     let ended = within(Duration::from_secs(20), || knowing.ask("PUT", BAN, "{}").status == 401);
     assert!(ended, "a session ends with the token that it was begun by");

@@ -44,8 +44,21 @@ export async function ask(method, path, body, fields = {}) {
 /** What can be read there. */
 export const get = (path) => ask('GET', path);
 
-/** A list: its first thousand. */
-export const list = async (path) => (await get(path)).items;
+/** Parts of a list that are asked for, each of a thousand. */
+const PARTS = 20;
+
+/** A list. */
+export async function list(path) {
+  const items = [];
+  let after = '';
+  for (let part = 0; part < PARTS; part += 1) {
+    const told = await get(path + after);
+    items.push(...told.items);
+    if (told.next == null) break;
+    after = `${path.includes('?') ? '&' : '?'}after=${piece(told.next)}`;
+  }
+  return items;
+}
 
 /** A piece of a path. */
 export const piece = encodeURIComponent;

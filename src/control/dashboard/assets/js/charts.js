@@ -79,7 +79,7 @@ function plot(chart, figure) {
   });
   const range = chart.log ? undefined : (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.1)];
   const options = {
-    width: figure.clientWidth, height: HEIGHT, padding: [10, 8, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' } },
+    width: figure.clientWidth, height: HEIGHT, padding: [10, 24, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' } },
     scales: { x: { time: false }, y: chart.log ? { distr: 3 } : { range } }, series: [{}, ...series], axes: axes(chart.shown, chart.log, chart.incrs),
     hooks: { setCursor: [(at) => legend(chart, at.cursor.idx)] },
   };

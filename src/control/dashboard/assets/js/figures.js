@@ -2,7 +2,7 @@
 
 import { at, h, keyed, set, text } from './dom.js';
 import { number } from './format.js';
-import { takesWork } from './targets.js';
+import { condition, takesWork } from './targets.js';
 
 function make() {
   const [name, value, more] = [h('dt'), h('dd', { class: 'value' }), h('dd', { class: 'quiet' })];
@@ -25,5 +25,7 @@ export function show(figures) {
 export function targets(pools) {
   const all = pools.flatMap((pool) => pool.targets);
   const up = all.filter(takesWork).length;
-  return { name: 'Targets', value: `${number(up)} of ${number(all.length)}`, more: 'take work', state: up < all.length ? 'warn' : null };
+  // What an operator has wanted is no trouble.
+  const trouble = pools.some((pool) => pool.targets.some((target) => ['bad', 'warn'].includes(condition(target, pool)[0])));
+  return { name: 'Targets', value: `${number(up)} of ${number(all.length)}`, more: 'take work', state: trouble ? 'warn' : null };
 }

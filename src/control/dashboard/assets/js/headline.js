@@ -28,11 +28,17 @@ function say(state, word, more, items) {
   document.title = `${ICON[state] ?? ''} ${word} – Ringway`.trim();
 }
 
+/** Findings that are shown: more would push all else out of sight. */
+const MOST = 6;
+
 /** Shows what is told, and in one line how things go. */
 export function show(headline, line) {
   const several = headline.items.length > 1 ? `, and ${headline.items.length - 1} more` : '';
   const alone = headline.items.length === 1;
-  say(headline.state, headline.text + several, line, headline.items.map((finding) => ({ ...finding, alone })));
+  const items = headline.items.slice(0, MOST).map((finding) => ({ ...finding, alone }));
+  const left = headline.items.length - items.length;
+  if (left) items.push({ severity: headline.items[MOST].severity, of: headline.items[MOST].of, text: `and ${left} more` });
+  say(headline.state, headline.text + several, line, items);
 }
 
 /** Says that nothing can be told, and why. */

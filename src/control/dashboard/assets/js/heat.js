@@ -43,7 +43,7 @@ export function heat(element, height, axes) {
     return [bounds[Math.max(0, used[0] - 2)] ?? 0.1, bounds[Math.min(bounds.length - 1, used.at(-1) + 1)]];
   };
   const options = {
-    width: element.clientWidth, height, padding: [10, 8, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' } },
+    width: element.clientWidth, height, padding: [10, 24, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'time' } },
     scales: { x: { time: false }, y: { distr: 3, range } }, series: [{}, { show: true, stroke: 'transparent', points: { show: false } }],
     axes: axes(millis, true), hooks: { drawSeries: [draw] },
   };

@@ -19,6 +19,7 @@ import * as targets from './targets.js';
 import * as theme from './theme.js';
 import * as topology from './topology.js';
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const SPANS = { 300: 1, 3600: 10 };
 
 let pools = [];
@@ -54,7 +55,7 @@ every(1, async () => {
       { name: 'Connections', value: number(status.connections.open), more: `of ${number(status.connections.max)}` },
       figures.targets(pools),
     ]);
-    text(at('foot'), `Ringway ${status.version}, plan ${status.plan}, up ${span(status.uptime)}, pid ${status.pid}, ${status.workers} workers`);
+    text(at('foot'), `Ringway ${status.version}, plan ${status.plan}, up ${span(status.uptime)}, pid ${status.pid}, ${status.workers} workers; times are of ${ZONE}`);
   } catch (refused) {
     headline.away(refused);
     throw refused;
@@ -66,6 +67,8 @@ const traffic = every(1, async () => {
   const after = moments.at(-1)?.at ?? 0;
   const told = await get(`/v1/traffic?step=${step}&after=${after}`);
   if (step !== SPANS[wanted]) return;
+  // The clock was put back: what was known is of a time that is yet to come.
+  if (told.items.length && told.items[0].at <= after) moments = [];
   moments = [...moments, ...told.items].slice(-400);
   charts.show(moments, told.bounds, wanted);
   brief = charts.brief(moments);

@@ -1,9 +1,11 @@
 // What is asked again and again, for as long as somebody looks.
 
+/** What takes long is asked less often: so many times as long as it took goes by before it is asked again. */
+const REST = 3;
 const jobs = [];
 let held = false;
 
-/** Does `work` every so many seconds while the page is seen, and once now. It is never done twice at a time. */
+/** Does `work` every so many seconds, or as often as it can be, while the page is seen, and once now. It is never done twice at a time. */
 export function every(seconds, work) {
   const job = { timer: 0, busy: false, again: false };
   job.run = async () => {
@@ -13,6 +15,7 @@ export function every(seconds, work) {
       return;
     }
     job.busy = true;
+    const begin = performance.now();
     try {
       await work();
     } catch (error) {
@@ -20,7 +23,7 @@ export function every(seconds, work) {
       if (error.status === undefined) throw error;
     } finally {
       job.busy = false;
-      if (!document.hidden && !held) job.timer = setTimeout(job.run, job.again ? 0 : seconds * 1000);
+      if (!document.hidden && !held) job.timer = setTimeout(job.run, job.again ? 0 : Math.max(seconds * 1000, REST * (performance.now() - begin)));
       job.again = false;
     }
   };

@@ -2,11 +2,23 @@
 
 /** Over so many milliseconds at least, so that figures can be read. */
 const OVER = 4000;
+/** What nobody has asked for so long is forgotten: targets come and go, and pages are open for weeks. */
+const FORGOTTEN = 60_000;
 const known = new Map();
+let swept = 0;
+
+function sweep(now) {
+  if (now - swept < FORGOTTEN / 2) return;
+  swept = now;
+  for (const [key, seen] of known) {
+    if (now - seen.at(-1).now > FORGOTTEN) known.delete(key);
+  }
+}
 
 /** How much `value`, known by `key`, grows a second; `null` while only one value is known. */
 export function rate(key, value) {
   const now = performance.now();
+  sweep(now);
   const seen = known.get(key) ?? [];
   // It was begun anew, with the process or with what it counts.
   if (seen.length && value < seen.at(-1).value) seen.length = 0;

@@ -2,7 +2,7 @@
 
 import { list } from './api.js';
 import { at, h, set, text } from './dom.js';
-import { millis } from './format.js';
+import { millis, moment } from './format.js';
 import { state, table } from './table.js';
 
 const PHASES = [
@@ -51,7 +51,7 @@ function two(cell, first, second) {
 }
 
 const COLUMNS = [
-  { title: 'When', draw: (cell, { at_ms: at }) => new Date(at).toLocaleTimeString('en-GB') },
+  { title: 'When', draw: (cell, { at_ms: at }) => moment(at / 1000) },
   { title: 'What', kind: 'wide', draw: (cell, { request, listener, client }) =>
     two(cell, request ? `${request.method} ${request.host}${request.path}` : `connection to ${listener}`, `from ${client ?? 'a socket'}${request?.consumer ? `, ${request.consumer}` : ''}`) },
   { title: 'Came of it', draw: (cell, { kind, reason, request }) => state(cell, KINDS[kind][0], [request?.status || null, reason ?? (kind === 'slow' ? 'slow' : null), request?.rule && `(${request.rule})`].filter(Boolean).join(' ') || kind) },

@@ -71,7 +71,10 @@ function buttons(cell, item) {
     'aria-label': `${name}: ${target.address} of ${item.pool.name}`,
     onclick: async () => (await mayChange()) && act(cell.item),
   }, name));
+  // Who has pressed the one that is gone goes on from the one in its place.
+  const focused = cell.contains(document.activeElement);
   cell.replaceChildren(...made);
+  if (focused) made[0].focus();
 }
 
 const MEANING = {
