@@ -462,3 +462,14 @@ fn the_environment_and_odd_values_of_kong_are_named() {
     assert_eq!(made.toml["rules"]["response-transformer"]["response"]["headers"]["add"]["x-a"].as_str(), Some("b"));
     made.says("consumers", Verdict::Unsupported, "decK fills it in");
 }
+
+#[test]
+fn a_variable_holds_what_it_was_set_to() {
+    let rules = " http-request set-var(txn.host) req.hdr(host)\n http-request set-var(txn.path) path\n http-request set-header Host in.test\n http-request set-path /in%[path]\n use_backend b if { var(txn.host) a.test } { var(txn.path) -m beg /x }";
+    let made = haproxy(rules);
+    assert_eq!(
+        (made.ends()[0].as_str(), made.route(0, "hosts"), made.route(0, "paths")),
+        ("b", r#"["a.test"]"#.into(), r#"["~^/x"]"#.into())
+    );
+    assert_eq!(made.line("use_backend").verdict, Verdict::Carried);
+}

@@ -19,10 +19,17 @@ const MOST: usize = 20_000;
 /// What a variable was set to.
 #[derive(Clone, Debug)]
 pub(super) enum Variable {
-    /// A sample, always.
-    Is(String),
+    /// A sample, always, of a request as rules had left it then.
+    Is(String, Then),
     /// A text, in some cases.
     When(Vec<(Cond, String)>),
+}
+
+/// What rules had done when a variable was set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Then {
+    written: Written,
+    moved: bool,
 }
 
 /// What conditions of one section are read with.
@@ -45,6 +52,13 @@ pub(super) struct Past {
     pub moved: bool,
 }
 
+impl Past {
+    /// It as it is now, for a variable.
+    pub fn then(&self) -> Then {
+        Then { written: self.written.clone(), moved: self.moved }
+    }
+}
+
 /// Splits the words of a line from its condition, which begins with `if` or `unless`.
 pub(super) fn split(words: &[String]) -> (&[String], &[String]) {
     let place = words.iter().position(|word| word == "if" || word == "unless").unwrap_or(words.len());
@@ -58,13 +72,6 @@ impl Scope<'_> {
             None => Cond::Const(true),
             Some((first, rest)) => {
                 let cond = self.terms(ledger, at, rest, 0);
-                let path = |fact: &Fact| matches!(fact, Fact::Text(Subject::Path | Subject::Base, _));
-                if self.past.moved && cond.mentions(&path) {
-                    ledger.differs(
-                        at,
-                        "the path is looked at as the client sent it, and not as a rule before has changed it",
-                    );
-                }
                 if first == "unless" { cond.negate() } else { cond }
             }
         }
@@ -181,6 +188,12 @@ impl Scope<'_> {
             return unknown("the path is compared, and what stands behind it is not: ask for the parameter by `urlp`");
         }
         if let Sample::Text(subject) = &read.sample {
+            if self.past.moved && matches!(subject, Subject::Path | Subject::Base) {
+                ledger.differs(
+                    at,
+                    "the path is looked at as the client sent it, and not as a rule before has changed it",
+                );
+            }
             asks.list = header::list(&pieces, subject);
             if let Some(cases) = self.past.written.of(subject) {
                 let subject = subject.clone();
@@ -276,10 +289,12 @@ impl Scope<'_> {
         match self.past.variables.get(name) {
             None => Cond::Unknown(format!("nothing that is understood sets the variable `{name}`")),
             Some(_) if depth > DEEP => Cond::Unknown(format!("the variable `{name}` leads back to itself")),
-            Some(Variable::Is(of)) => {
+            Some(Variable::Is(of, then)) => {
                 let more: Vec<String> = pieces.iter().skip(1).map(Piece::written).collect();
                 let whole = std::iter::once(of.clone()).chain(more).collect::<Vec<_>>().join(",");
-                self.asked(ledger, at, &whole, asks, depth + 1)
+                let past =
+                    Past { variables: self.past.variables.clone(), written: then.written.clone(), moved: then.moved };
+                Scope { past, ..*self }.asked(ledger, at, &whole, asks, depth + 1)
             }
             Some(Variable::When(cases)) => {
                 let met = |value: &String| match asks.how {

@@ -55,7 +55,7 @@ pub(super) fn template(text: &str, variables: &Variables) -> Result<String, Stri
 /// Whether a text has samples whose case would be changed.
 pub(super) fn changes_case(text: &str, variables: &Variables) -> bool {
     let changes = |text: &str| text.contains(",lower") || text.contains(",upper");
-    let named = |(name, set): (&String, &Variable)| matches!(set, Variable::Is(of) if changes(of) && text.contains(&format!("var({name})")));
+    let named = |(name, set): (&String, &Variable)| matches!(set, Variable::Is(of, _) if changes(of) && text.contains(&format!("var({name})")));
     changes(text) || variables.iter().any(named)
 }
 
@@ -145,7 +145,7 @@ fn sampled(text: &str, variables: &Variables, depth: u32) -> Result<String, Stri
         }
         "env" => format!("{}{argument}{}", ENV.0, ENV.1),
         "var" => match variables.get(argument) {
-            Some(Variable::Is(of)) if depth < 16 => sampled(of, variables, depth + 1)?,
+            Some(Variable::Is(of, _)) if depth < 16 => sampled(of, variables, depth + 1)?,
             _ => return Err(format!("the variable `{argument}` is not known in texts")),
         },
         _ => return Err(format!("`{}` has no field", fetch.name)),
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn samples_become_fields_and_braces_are_doubled() {
-        let variables = [("txn.host".to_owned(), Variable::Is("req.hdr(host)".to_owned()))].into();
+        let variables = [("txn.host".to_owned(), Variable::Is("req.hdr(host)".to_owned(), Default::default()))].into();
         let of = |text: &str| template(text, &variables);
         assert_eq!(of("%[src]:%[src_port] 100%% {a}").unwrap(), "{client.ip}:{client.port} 100% {{a}}");
         assert_eq!(of("https://%[hdr(Host)]%[capture.req.uri]").unwrap(), "https://{request.host}{request.uri}");

@@ -257,7 +257,8 @@ fn variable(work: &mut Work<'_>, id: LineId, word: &str, rest: &[String], cond: 
             }
         }
         (None, _) if cond == Cond::Const(true) => {
-            scope.past.variables.insert(name, Variable::Is(value));
+            let then = scope.past.then();
+            scope.past.variables.insert(name, Variable::Is(value, then));
         }
         (None, _) => work.ledger.unsupported(id, "a variable that is set to a sample is so always, or not at all"),
     }
