@@ -315,6 +315,9 @@ fn make_files(said: &str) -> bool {
         let text = match path.extension().and_then(|end| end.to_str()) {
             Some("pem" | "crt" | "key") => pair(),
             Some("txt" | "list") => "10.0.0.0/8\n",
+            Some("yaml") => {
+                "openapi: 3.1.0\ninfo: { title: docs, version: '1' }\npaths: { /v1/docs: { get: { responses: {} } } }\n"
+            }
             _ => "0123456789abcdef0123456789abcdef\n",
         };
         std::fs::write(path, text).unwrap();
