@@ -473,3 +473,16 @@ fn a_variable_holds_what_it_was_set_to() {
     );
     assert_eq!(made.line("use_backend").verdict, Verdict::Carried);
 }
+
+#[test]
+fn what_means_nothing_where_it_stands_is_named() {
+    let text = "listen l\n bind :5432\n stick-table type string size 1m\n appsession S len 5 timeout 1h\n server a 10.0.0.1:5432\nlisten m\n tcp-request connection reject\n server a 10.0.0.1:5433\n";
+    let made = made(Source::Haproxy, text);
+    made.says("stick-table", Verdict::Differs, "nothing that is carried over looks at it");
+    made.says("appsession", Verdict::Differs, "no cookies in TCP");
+    made.says("tcp-request", Verdict::Differs, "listens nowhere");
+    let server = "server { listen 443 ssl; server_name a.test; ssl_certificate a.pem; ssl_verify_client on; ssl_client_certificate ca.pem; return 204; }";
+    let other = "server { listen 443 ssl default_server; ssl_certificate b.pem; return 204; }";
+    let made = self::made(Source::Nginx, &format!("http {{ {other} {server} {server} }}"));
+    assert_eq!(made.toml["listeners"]["https"]["tls"]["by_name"].as_array().map(Vec::len), Some(1));
+}

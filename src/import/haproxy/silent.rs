@@ -68,7 +68,7 @@ fn idle(work: &Work<'_>, section: &Section) -> Option<&'static str> {
     match section.kind.as_str() {
         _ if has("disabled") => Some("the section is disabled: it is left out"),
         "frontend" if !listens => Some("its section listens nowhere: it has no `bind`"),
-        "listen" if !listens && !led => Some("its section listens nowhere, and nothing leads there"),
+        "listen" if !listens => Some("its section listens nowhere: it has no `bind`"),
         "backend" if !led => Some("nothing leads to its section"),
         "backend" | "listen" if !work.pools.contains_key(&section.name) => {
             Some("its section has no server that can be used: what goes there gets 503")
@@ -84,6 +84,11 @@ fn misplaced(section: &Section, line: &Line) -> Option<&'static str> {
         ("frontend", word) if OF_SERVERS.contains(&word) => Some("a frontend has no servers: it belongs to a backend"),
         ("frontend", "option") if OPTIONS_OF_SERVERS.contains(&line.word(1)) => {
             Some("a frontend has no servers: it belongs to a backend")
+        }
+        (_, "stick-table") => Some("nothing that is carried over looks at it"),
+        ("frontend" | "listen", "tcp-request") => Some("nothing goes on from its section"),
+        ("backend" | "listen", word) if OF_SERVERS.contains(&word) => {
+            Some("no route that is made leads to its section")
         }
         ("backend", "bind" | "use_backend" | "default_backend" | "monitor" | "monitor-uri" | "maxconn" | "backlog") => {
             Some("a backend listens nowhere and leads nowhere: it belongs to a frontend")

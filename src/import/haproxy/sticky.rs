@@ -30,13 +30,18 @@ pub(super) fn sticky(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> 
     if let Some(line) = proxy.line("cookie") {
         ledger.differs(line.id, "there are no cookies in TCP");
     }
-    if let Some(line) = proxy.line("appsession") {
+    if let Some(line) = proxy.line("appsession").filter(|_| !proxy.http) {
+        ledger.differs(line.id, "there are no cookies in TCP");
+    } else if let Some(line) = proxy.line("appsession") {
         ledger.carried(line.id);
         return Some(Table::new().with("learn", Table::new().with("cookie", line.word(1))));
     }
     let mut found: Option<Table> = None;
     for line in table {
-        let (made, later) = stick(line);
+        let (mut made, later) = stick(line);
+        if !proxy.http && made.as_ref().is_ok_and(|made| made.get("learn").is_some()) {
+            made = Err("there are no cookies and headers in TCP".to_owned());
+        }
         match (made, &mut found) {
             (Ok(made), None) => {
                 ledger.carried(line.id);

@@ -338,6 +338,8 @@ fn tls(work: &mut Work<'_>, on: &[(&Server, bool)], table: &mut Table) {
     let mut certificates: Vec<Value> = Vec::new();
     let mut by_name: Vec<Value> = Vec::new();
     let mut modern = true;
+    // Of two servers with one name the first counts.
+    let mut said: Vec<String> = Vec::new();
     let ordered = on.iter().filter(|(_, default)| *default).chain(on.iter().filter(|(_, default)| !*default));
     for (server, _) in ordered {
         let one = |name: &str| server.directives.iter().filter(|directive| directive.name == name).collect::<Vec<_>>();
@@ -391,12 +393,14 @@ fn tls(work: &mut Work<'_>, on: &[(&Server, bool)], table: &mut Table) {
             }
         }
         if auth.get("mode").is_some() {
-            let plain: Vec<String> =
-                server.names.iter().filter(|name| !name.starts_with('~') && !name.ends_with('*')).cloned().collect();
+            let fine = |name: &&String| !name.starts_with('~') && !name.ends_with('*');
+            let plain: Vec<String> = server.names.iter().filter(fine).cloned().collect();
+            let fresh: Vec<String> = plain.iter().filter(|name| !said.contains(*name)).cloned().collect();
+            said.extend(fresh.iter().cloned());
             if on.len() == 1 || plain.is_empty() {
                 table.below(&["tls"]).set("client_auth", auth);
-            } else {
-                by_name.push(Table::new().with("names", plain).with("client_auth", auth).into());
+            } else if !fresh.is_empty() {
+                by_name.push(Table::new().with("names", fresh).with("client_auth", auth).into());
             }
         }
     }
