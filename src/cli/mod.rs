@@ -13,6 +13,7 @@ mod operate;
 mod purge;
 mod run;
 mod schema;
+mod split;
 mod status;
 mod table;
 mod target;
@@ -71,6 +72,8 @@ enum Command {
     Upgrade(operate::Upgrade),
     /// Look at targets and change them: drain, maintenance, weight, add, remove.
     Target(target::Arguments),
+    /// Show how requests of routes are divided among pools, and give these other weights.
+    Split(split::Arguments),
     /// Show clients' connections, or end them.
     Conns(operate::Conns),
     /// Have caches forget answers, or take them for stale.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => ask::end(operate::reload(&arguments)),
         Command::Upgrade(arguments) => ask::end(operate::upgrade(&arguments)),
         Command::Target(arguments) => ask::end(target::target(&arguments)),
+        Command::Split(arguments) => ask::end(split::split(&arguments)),
         Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
         Command::Purge(arguments) => ask::end(purge::purge(&arguments)),
         Command::Analytics(arguments) => ask::end(analytics::analytics(&arguments)),

@@ -21,6 +21,7 @@ mod rewrite;
 mod rule;
 mod secure;
 mod sockets;
+mod split;
 pub(in crate::config) mod sticky;
 mod tracing;
 mod udp;
@@ -241,6 +242,7 @@ impl Sense<'_> {
         if let Some(pool) = &route.pool {
             self.dangling(&at.child("pool"), "pool", "pools", pool);
         }
+        split::check(self, route, &at);
         if let Some(cache) = &route.cache {
             cache::route(self, cache, &at);
         }
@@ -291,12 +293,12 @@ impl Sense<'_> {
         match &set[..] {
             [] if self.is_complete(at.clone()) => self.fault(
                 Fault::new(at.clone(), format!("route `{name}` does nothing"))
-                    .help("give it one of `pool`, `files`, `respond`, `redirect`"),
+                    .help("give it one of `pool`, `split`, `files`, `respond`, `redirect`"),
             ),
             [first, second, ..] => self.fault(
                 Fault::new(at.child(second), format!("route `{name}` has both `{first}` and `{second}`"))
                     .also(at.child(first), "the other one")
-                    .help("a route has exactly one of `pool`, `files`, `respond`, `redirect`"),
+                    .help("a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`"),
             ),
             [only @ ("files" | "respond" | "redirect")] => {
                 for key in OF_TARGETS {
@@ -404,7 +406,7 @@ impl Sense<'_> {
 
     fn unused_pools(&mut self) {
         let config = self.config;
-        let asked = config.routes.values().filter_map(|route| route.pool.as_ref());
+        let asked = config.routes.values().flat_map(|route| route.pools());
         let watched = config.routes.values().filter_map(|route| route.respond.as_ref()).flat_map(|r| &r.fail_if_down);
         let listened = config.listeners.values().filter_map(|listener| listener.pool.as_ref());
         let used: BTreeSet<&String> = listened.chain(asked).chain(watched).collect();

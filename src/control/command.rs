@@ -10,6 +10,7 @@ use crate::config::model::Consumer;
 use crate::lane::bans::Ban;
 use ipnet::IpNet;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub enum Asker {
     Watch,
     /// Targets were found, or are gone.
     Discovery,
+    /// A pool of a split does badly.
+    Rollback,
     /// An operator, by the admin API: from where.
     Admin(String),
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Asker {
             Self::Signal => f.write_str("signal"),
             Self::Watch => f.write_str("watch"),
             Self::Discovery => f.write_str("discovery"),
+            Self::Rollback => f.write_str("rollback"),
             Self::Admin(from) => write!(f, "admin {from}"),
         }
     }
@@ -146,7 +150,16 @@ pub enum Edit {
     },
     /// A target as the configuration has it.
     Reset(Key),
-    /// All targets as the configuration has them.
+    /// Weights of pools in the split of a route.
+    Split {
+        /// The route.
+        route: String,
+        /// The weights by pool; 0 halts one.
+        weights: BTreeMap<String, u32>,
+    },
+    /// The split of a route as the configuration has it.
+    ResetSplit(String),
+    /// All targets and splits as the configuration has them.
     ResetAll,
 }
 

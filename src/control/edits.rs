@@ -11,6 +11,7 @@ use super::life::{Control, Step};
 use super::overrides::{Key, Overrides};
 use super::reload::{Renewed, Result as Outcome, Told, now};
 use super::staging::StagedReload;
+use crate::config::model::SplitPool;
 use crate::net;
 use std::sync::Arc;
 
@@ -122,6 +123,31 @@ impl Control {
                 false => {
                     Err(Refused::Absent(format!("nothing of `{}` in pool `{}` is overridden", key.target, key.pool)))
                 }
+            },
+            Edit::Split { route, weights } => {
+                let parts = in_force.routes.get(route).map(|route| &route.split[..]).unwrap_or_default();
+                if parts.is_empty() {
+                    return Err(Refused::Absent(format!("there is no route `{route}` with a split")));
+                }
+                if let Some(pool) = weights.keys().find(|&pool| !parts.iter().any(|part| part.pool == *pool)) {
+                    return Err(Refused::Absent(format!("pool `{pool}` is not in the split of route `{route}`")));
+                }
+                if !before.splits().concerns(route) && !before.splits().has_room() {
+                    return Err(Refused::Full(
+                        "too many splits are overridden: write them into the configuration".into(),
+                    ));
+                }
+                let next = before.with_split(route, weights);
+                let weight = |part: &SplitPool| next.splits().weight(route, &part.pool).unwrap_or(part.weight);
+                if parts.iter().all(|part| weight(part) == 0) {
+                    let what = format!("no pool of route `{route}` would have a weight: nobody would get its requests");
+                    return Err(Refused::Conflict(what));
+                }
+                Ok(next)
+            }
+            Edit::ResetSplit(route) => match before.splits().concerns(route) {
+                true => Ok(before.without_split(route)),
+                false => Err(Refused::Absent(format!("nothing of the split of route `{route}` is overridden"))),
             },
             Edit::ResetAll => Ok(before.reset_all()),
         }

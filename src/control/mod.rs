@@ -51,6 +51,7 @@ pub mod secrets;
 mod shelves;
 mod signals;
 mod sockets;
+mod splits;
 mod staging;
 mod sticky;
 mod systemd;

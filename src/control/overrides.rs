@@ -1,10 +1,14 @@
-//! What operators have changed of targets beside the configuration: a model without I/O.
+//! What operators have changed of targets and splits beside the configuration: a model without I/O.
 //!
 //! There are two layers. What lasts *for ever* is kept in a file and outlives the process; what lasts *until the next start* lies
 //! over it and goes with the process, so that what is below shows again. A reload leaves both as they are.
 //!
 //! What always holds: no pool is emptied by it; what names a pool or a target that is not there has no effect, and is kept, as
 //! the next configuration may have it again. May depend on `config`, `plan` and `upstream`.
+
+mod splits;
+
+pub use splits::{HEAVIEST, Splits};
 
 use crate::config::diff::Change;
 use crate::config::model::{self, Address, Config};
@@ -22,6 +26,7 @@ pub struct Overrides {
     pub revision: u64,
     kept: Layer,
     passing: Layer,
+    splits: Splits,
 }
 
 type Layer = BTreeMap<Key, Parts>;
@@ -184,7 +189,22 @@ impl Overrides {
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.passing.is_empty()
+        self.kept.is_empty() && self.passing.is_empty() && self.splits.is_empty()
+    }
+
+    /// What is overridden of splits.
+    pub fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// These with weights of a route's split set.
+    pub fn with_split(&self, route: &str, weights: &BTreeMap<String, u32>) -> Self {
+        Self { revision: self.revision + 1, splits: self.splits.with(route, weights), ..self.clone() }
+    }
+
+    /// These with the split of a route as the configuration has it.
+    pub fn without_split(&self, route: &str) -> Self {
+        Self { revision: self.revision + 1, splits: self.splits.without(route), ..self.clone() }
     }
 
     /// Whether there is room for one more target.
@@ -204,12 +224,12 @@ impl Overrides {
 
     /// Whether the same is overridden by both.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.kept == other.kept && self.passing == other.passing
+        self.kept == other.kept && self.passing == other.passing && self.splits == other.splits
     }
 
     /// Whether what is kept in the file is the same in both.
     pub fn keeps_the_same(&self, other: &Self) -> bool {
-        self.kept == other.kept
+        self.kept == other.kept && self.splits == other.splits
     }
 
     /// Whether pools have the same targets by both.
@@ -322,8 +342,9 @@ impl Overrides {
         }
     }
 
-    /// Tells all targets of a plan what is wanted of them.
+    /// Tells all targets and splits of a plan what is wanted of them.
     pub fn set_modes(&self, plan: &Plan) {
+        self.splits.set(plan);
         for pool in &plan.pools {
             for target in &pool.shared.targets {
                 let key = Key { pool: pool.shared.name.clone(), target: target.name.clone() };
@@ -404,6 +425,7 @@ impl Overrides {
             let heed = |of: &Self| of.part(key, |parts| parts.agent).map(|heed| heed.to_string());
             note("agent", heed(before), heed(self));
         }
+        changes.extend(self.splits.changes_since(&before.splits));
         changes
     }
 
@@ -451,6 +473,8 @@ struct Text {
     revision: u64,
     #[serde(default, rename = "override")]
     rows: Vec<TextRow>,
+    #[serde(default, rename = "split", skip_serializing_if = "Vec::is_empty")]
+    splits: Vec<splits::TextSplit>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -484,14 +508,14 @@ impl Overrides {
 
     /// Reads what [`Self::to_text`] or [`Self::to_kept_text`] has written. Fails with what is wrong with the text.
     pub fn from_text(text: &str) -> Result<Self, String> {
-        let Text { version, revision, rows } = toml::from_str(text).map_err(|error| error.to_string())?;
+        let Text { version, revision, rows, splits } = toml::from_str(text).map_err(|error| error.to_string())?;
         if version != VERSION {
             return Err(format!("it has version {version}, and this Ringway reads version {VERSION}"));
         }
         if rows.len() > 2 * MOST {
             return Err(format!("it has {} entries, and at most {} may be", rows.len(), 2 * MOST));
         }
-        let mut overrides = Self { revision, ..Self::default() };
+        let mut overrides = Self { revision, splits: Splits::from_text(splits)?, ..Self::default() };
         for row in rows {
             let TextRow { pool, target, until, state, weight, agent, removed, added } = row;
             let address = Address::parse_target(&target)
@@ -531,7 +555,8 @@ impl Overrides {
                 },
             })
         });
-        let text = Text { version: VERSION, revision: self.revision, rows: rows.collect() };
+        let text =
+            Text { version: VERSION, revision: self.revision, rows: rows.collect(), splits: self.splits.to_text() };
         toml::to_string(&text).map_err(|error| error.to_string())
     }
 }

@@ -28,7 +28,9 @@ use super::signals::Signals;
 use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
-use super::{caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, shelves, sticky};
+use super::{
+    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, shelves, splits, sticky,
+};
 use crate::config::Loaded;
 use crate::net::{self, Slot};
 use crate::observe::{analytics, trace};
@@ -202,6 +204,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     keep_up("the watch of maintenance", move || maintenance::watch(maintained.clone()));
     let (known, told, asked) = (shared.clone(), report.clone(), asking.clone());
     keep_up("the watch of consumers", move || consumers::watch(known.clone(), told.clone(), asked.clone()));
+    let (divided, asked) = (shared.clone(), asking.clone());
+    keep_up("the watch of splits", move || splits::watch(divided.clone(), asked.clone()));
     let tended = shared.clone();
     keep_up("looking after caches", move || caches::tend(tended.clone()));
     let mut keepers = Keepers::default();

@@ -4,7 +4,7 @@
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
-use crate::plan::Action;
+use crate::plan::{Action, Choice};
 use crate::tls::Demand;
 
 /// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
@@ -64,6 +64,7 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
             notes.push(format!("of the answer's headers: {}", edits.join("; ")));
         }
     }
+    notes.extend(divided(question, course));
     if let Some(Action::Forward(rule)) =
         course.route.and_then(|route| plan.routes.get(route)).map(|route| &route.action)
         && let Some(bodies) = &rule.bodies
@@ -76,6 +77,30 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         }
     }
     notes
+}
+
+/// To which pool a request goes where they are divided.
+fn divided(question: &Question<'_>, course: &Course) -> Option<String> {
+    let (member, choice) = course.chosen?;
+    let split = question.plan.routes.get(course.route?)?.split()?;
+    let parts = split.shared.parts();
+    let told: Vec<String> = parts
+        .iter()
+        .map(|part| {
+            format!(
+                "`{}` {}",
+                part.pool,
+                if part.is_halted() { "halted".to_owned() } else { part.weight().to_string() }
+            )
+        })
+        .collect();
+    let pool = &parts.get(member)?.pool;
+    let why = match choice {
+        Choice::Condition => format!("this one goes to `{pool}` by its condition"),
+        Choice::Key => format!("this one stays with `{pool}` by `split_by`"),
+        Choice::Chance => format!("each goes by chance, here it is `{pool}`"),
+    };
+    Some(format!("requests are divided among pools by weight, {}: {why}", told.join(", ")))
 }
 
 /// What lies behind an answer of our own.

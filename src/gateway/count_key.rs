@@ -43,6 +43,11 @@ pub trait Text: fmt::Debug + Send + Sync {
 impl CountKey {
     /// The key of a request in a table.
     pub fn of<R: Record>(&self, table: &Table<R>, asked: &Asked<'_>, who: &Who) -> u64 {
+        table.key(&self.text(asked, who))
+    }
+
+    /// The key of a request: one for each thing that it may be counted by.
+    pub fn text(&self, asked: &Asked<'_>, who: &Who) -> SmallVec<[u8; 128]> {
         let mut key = SmallVec::<[u8; 128]>::new();
         // What stands for one thing never stands for another.
         match &self.by {
@@ -78,7 +83,7 @@ impl CountKey {
         if key.is_empty() {
             key.extend_from_slice(&network(asked.client, self.prefixes));
         }
-        table.key(&key)
+        key
     }
 }
 

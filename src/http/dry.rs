@@ -24,11 +24,12 @@ use super::rules::{self, Sent};
 use super::sticky::Stuck;
 use super::trace;
 use super::tries::is_repeatable;
-use crate::compress::Choice;
+use crate::compress::Choice as Coding;
 use crate::gateway::Note;
 use crate::net::{Lease, Peer};
 use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
+use crate::plan::Choice;
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
 use crate::plan::{Caching, Forward, Http, Listener, Plan, Respond, Site};
@@ -70,6 +71,8 @@ pub struct Course {
     pub rules: Vec<Judgement>,
     /// What the consumer is called that it comes from, or who is none, whom their token is about.
     pub consumer: Option<String>,
+    /// Which of the pools that the route's requests are divided among it goes to, and by what; `None`: they are not divided.
+    pub chosen: Option<(usize, Choice)>,
     /// How it ends.
     pub end: End,
 }
@@ -195,7 +198,7 @@ pub struct Onward {
     /// Whether the request may be sent twice.
     pub repeatable: bool,
     /// What the client is given of an answer that is compressed; `None`: the route compresses none.
-    pub coding: Option<Choice>,
+    pub coding: Option<Coding>,
 }
 
 /// Where a client belongs, as far as its request says so.
@@ -215,7 +218,7 @@ pub fn run(question: &Question<'_>) -> Course {
         Ok(incoming) => incoming,
         Err(reject) => {
             let end = End::Answer(answer(question, &heads, &Reply::reject(reject)));
-            return Course { reading: None, route: None, rules: Vec::new(), consumer: None, end };
+            return Course { reading: None, route: None, rules: Vec::new(), consumer: None, chosen: None, end };
         }
     };
     let options = Arc::new(Respond::options());
@@ -241,15 +244,25 @@ pub fn run(question: &Question<'_>) -> Course {
         rules::would(rules, (route, client.ip()), sent, who, |judgement| said.push(judgement)).err()
     });
     let consumer = heads.who.name().map(str::to_owned);
+    let mut chosen = None;
     let end = match decision {
         Decision::Preflight(reply, ..) => End::Answer(answer(question, &heads, &reply)),
         _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
-        Decision::Forward(rule, path) => onward(question, &heads, rule.clone(), path, &incoming, (client, route)),
+        Decision::Forward(rule, path) => {
+            let member = rule.split.as_ref().and_then(|split| {
+                let Heads { request, path, who, .. } = &heads;
+                let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
+                let name = route.map_or("", |route| plan.routes[route].name.as_str());
+                chosen = Some(rules::choose(split, (name, client.ip()), &sent, who));
+                split.forward(chosen?.0)
+            });
+            onward(question, &heads, member.unwrap_or(rule).clone(), path, &incoming, (client, route))
+        }
         Decision::Files(site, path) => of_files(question, &heads, site.clone(), path, &incoming, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
-    Course { reading: Some(reading), route, rules: said, consumer, end }
+    Course { reading: Some(reading), route, rules: said, consumer, chosen, end }
 }
 
 /// What a handshake would have agreed on; of it the name is known alone.

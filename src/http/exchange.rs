@@ -45,6 +45,10 @@ macro_rules! carry_out {
                 }
             }
         };
+        let forward = match &forward.split {
+            None => forward,
+            Some(split) => $exchange.member(split).unwrap_or(forward),
+        };
         if forward.edits_answers() {
             // A part of a body cannot be edited, and would show what is to be removed.
             let Exchange { heads, text, .. } = &mut *$exchange;

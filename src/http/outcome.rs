@@ -13,7 +13,7 @@ use crate::observe::counters::{ListenerSet, PoolSet, RouteSet};
 use crate::observe::reason::{Cached, Cause, Failure, Phase, Reason, Termination};
 use crate::observe::remark::Kind;
 use crate::observe::trace::Rules;
-use crate::plan::Action;
+use crate::plan::{Action, Route};
 use crate::tls::{Channel, Facts};
 use crate::upstream::Target;
 use std::net::SocketAddr;
@@ -80,6 +80,8 @@ pub(super) struct Outcome {
     pub(super) client: SocketAddr,
     /// The route's position in the plan; that of "no route" until one is found.
     pub(super) route: usize,
+    /// Which of the pools that its route's requests are divided among it went to; `None`: they are not divided.
+    pub(super) member: Option<usize>,
     /// The pool that was asked and the position of the target that was tried last.
     pub(super) target: Option<(usize, usize)>,
     /// Tries sent to targets.
@@ -121,6 +123,7 @@ impl Outcome {
         Self {
             client: SocketAddr::new(peer.ip, peer.port),
             route: era.plan.routes.len(),
+            member: None,
             target: None,
             tries: 0,
             status: 0,
@@ -377,6 +380,7 @@ impl Outcome {
         if let Some(how) = self.cached {
             self.count_cached(era, how);
         }
+        self.member.inspect(|member| self.count_member(context, *member, total));
         self.times.total = total;
         if let Some(slow) = era.plan.runtime.slow
             && (total > slow || self.status >= 500 || !self.reason.is_empty())
@@ -398,9 +402,8 @@ impl Outcome {
     /// Counts what a cache did for it. What follows a 101 is no answer but a tunnel.
     fn count_cached(&self, era: &Era, how: Cached) {
         let route = era.plan.routes.get(self.route).filter(|_| self.status != 101);
-        if let Some(Action::Forward(rule)) = route.map(|route| &route.action)
-            && let Some(caching) = &rule.cache
-        {
+        let Some(Action::Forward(rule)) = route.map(|route| &route.action) else { return };
+        if let Some(caching) = &rule.cache {
             era.counters.cache(caching.index).served(how, self.body_out);
         }
     }
@@ -419,6 +422,23 @@ impl Outcome {
             total_ns: self.times.total,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+        }
+    }
+
+    /// Counts it for the pool that it went to of those that its route's requests are divided among.
+    #[cold]
+    fn count_member(&self, context: &Context<'_>, member: usize, total: u64) {
+        let era = context.era;
+        let Some(split) = era.plan.routes.get(self.route).and_then(Route::split) else { return };
+        let (Some(part), Some(forward)) = (split.shared.parts().get(member), split.forward(member)) else { return };
+        // A client that leaves says nothing of it, nor does what a cache has.
+        if self.status >= 500 || self.target.is_some() && self.termination.cause != Cause::Client {
+            // A tunnel lasts and ends as both sides like.
+            let (cut, total) = match self.termination.cause {
+                _ if self.status == 101 => (false, 0),
+                cause => (matches!(cause, Cause::Target | Cause::TargetTimeout | Cause::Down), total),
+            };
+            part.ended(era.pools[forward.pool].worker(), self.status >= 500 || cut, Duration::from_nanos(total));
         }
     }
 

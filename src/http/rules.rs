@@ -6,7 +6,7 @@
 
 use super::decide::raw_path;
 use super::dry::{Judgement, Says};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Heads};
 use super::head::{Field, RequestHead};
 use super::reply::Reply;
 use crate::gateway::condition::{self, Condition};
@@ -18,11 +18,12 @@ use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
 use crate::plan::path::{self, Forms, Verdict};
-use crate::plan::{self, Listener, host};
+use crate::plan::{self, Choice, Listener, Split, host};
 use crate::tls::Facts;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What rules have said of a request, for its log record.
@@ -178,6 +179,14 @@ pub(super) fn would(
     }
 }
 
+/// The pool that a request is for, of those that its route's are divided among, without counting: where it goes by chance, the first.
+pub(super) fn choose(split: &Split, (route, client): (&str, IpAddr), sent: &Sent<'_>, who: &Who) -> (usize, Choice) {
+    let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
+    let (clock, tokens, request) = (clock(), &tokens, sent);
+    let asked = Asked { client, route, request, now, clock, tokens, readings: &[], answers: &[], dry: true };
+    split.choose(&asked, who, || 0)
+}
+
 /// Seconds since 1970.
 fn clock() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
@@ -229,6 +238,22 @@ impl<'a> Exchange<'a> {
         self.connection.era.plan.routes.get(self.outcome.route)?.rules.as_deref()
     }
 
+    /// How the pool is forwarded to that this request is for, of those that its route's are divided among.
+    #[cold]
+    pub(super) fn member<'s>(&mut self, split: &'s Split) -> Option<&'s Arc<plan::Forward>> {
+        let Heads { request, path, who, .. } = &*self.heads;
+        let (listener, session) = (self.connection.listener, self.connection.client.facts());
+        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
+        let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
+        let (client, now, clock, tokens) =
+            (self.outcome.client.ip(), coarse_now(), clock(), &self.connection.lane.tokens);
+        let (request, readings, answers) = (&sent, &[][..], &[][..]);
+        let asked = Asked { client, route, request, now, clock, tokens, readings, answers, dry: false };
+        let (member, _) = split.choose(&asked, who, || fastrand::u64(..));
+        self.outcome.member = Some(member);
+        split.forward(member)
+    }
+
     /// Asks others what rules need to know. Returns what is answered, if a rule refuses then.
     #[cold]
     pub(super) async fn ruled_with_answers(&mut self, mut at: usize, mut question: Box<Question>) -> Option<Reply> {
@@ -277,7 +302,7 @@ impl<'a> Exchange<'a> {
     pub(super) fn ask_rules(&mut self, chain: &Chain, from: usize, answers: &[Answer]) -> Judged {
         let counters = &self.connection.era.counters;
         let client = self.outcome.client.ip();
-        let super::exchange::Heads { request, path, who, ruled, .. } = &mut *self.heads;
+        let Heads { request, path, who, ruled, .. } = &mut *self.heads;
         let (listener, session) = (self.connection.listener, self.connection.client.facts());
         let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
         let route = self.connection.era.plan.routes.get(self.outcome.route);

@@ -13,6 +13,7 @@ mod queues;
 mod quotas;
 mod reloads;
 mod rules;
+mod splits;
 mod sticky;
 
 pub use bans::{Bans, Tarpit};
@@ -22,6 +23,7 @@ pub use datagrams::UdpListener;
 pub use guards::{Guard, RuleKeys};
 pub use live::{LivePool, LiveTarget};
 pub use queues::Queue;
+pub use splits::SplitPool;
 pub use sticky::{StickyPool, StickyTable};
 
 use super::counters::{
@@ -64,6 +66,8 @@ pub struct Scrape<'a> {
     pub tarpits: &'a [Tarpit],
     /// The pools that have limits.
     pub queues: &'a [Queue],
+    /// The pools that requests of routes are divided among.
+    pub splits: &'a [SplitPool],
     /// The caches.
     pub caches: &'a [Cache],
     /// The pools that are sticky.
@@ -113,6 +117,7 @@ impl Scrape<'_> {
         }
         self.write_pools(&mut page);
         self.write_queues(&mut page);
+        self.write_splits(&mut page);
         self.write_secure_pools(&mut page);
         self.write_sticky(&mut page);
         self.write_targets(&mut page);

@@ -78,12 +78,14 @@ pub(super) fn stores(config: &Config, previous: Option<&Plan>) -> Vec<Store> {
 pub(super) fn note_uses(stores: &mut [Store], routes: &[Route], fronted: bool) {
     for route in routes {
         let Action::Forward(rule) = &route.action else { continue };
-        let Some(caching) = &rule.cache else { continue };
-        let store = &mut stores[caching.index];
-        if !store.uses.iter().any(|known| known.key == caching.key && known.origin == caching.origin) {
-            store.uses.push(caching.clone());
+        let members = rule.split.iter().flat_map(|split| split.members.iter()).map(|member| &*member.forward);
+        for caching in std::iter::once(&**rule).chain(members).filter_map(|rule| rule.cache.as_ref()) {
+            let store = &mut stores[caching.index];
+            if !store.uses.iter().any(|known| known.key == caching.key && known.origin == caching.origin) {
+                store.uses.push(caching.clone());
+            }
+            store.has_longer_keys |= fronted || !caching.key.headers.is_empty() || !caching.key.cookies.is_empty();
         }
-        store.has_longer_keys |= fronted || !caching.key.headers.is_empty() || !caching.key.cookies.is_empty();
     }
 }
 

@@ -11,6 +11,7 @@ use super::path::Forms;
 use super::rewrite::Rewrite;
 use super::router::Conditions;
 use super::rules::{Issuers, Rules, bodies};
+use super::split::{self, Split};
 use super::sticky;
 use super::tracing;
 use super::{Action, Compress, Forward, Host, Key, Limits, Plan, Pool, Redirect, Respond, Retry, Route, Runtime, Site};
@@ -384,6 +385,8 @@ fn compile_route(
     forwards: &Alike<Forward>,
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
+    let (written, lead) = (route, split::lead(route));
+    let route = &*lead;
     let conditions = Conditions::compile(route).map_err(|found| {
         faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
     });
@@ -416,8 +419,8 @@ fn compile_route(
             }
         },
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
-            Some(&pool) => Some(Action::Forward(forwards.shared(
-                Arc::new(Forward {
+            Some(&pool) => {
+                let forward = Forward {
                     pool,
                     strip_prefix: route.strip_prefix.clone(),
                     host: match &route.host {
@@ -432,7 +435,7 @@ fn compile_route(
                     rewrite: Rewrite::compile(
                         route,
                         transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
-                        secret,
+                        secret.clone(),
                     ),
                     method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
                     bodies: bodies(&transforms),
@@ -446,9 +449,24 @@ fn compile_route(
                     request_body: request_body(route, rules.body(route), limits),
                     cache,
                     compress: Compress::compile(&route.compress),
-                }),
-                Forward::is_like,
-            ))),
+                    split: None,
+                };
+                let as_for = |pool: &str| {
+                    let (pool, route) = (*pools.get(pool)?, split::as_for(written, pool));
+                    let of = route.cache.as_ref();
+                    // What is wrong with it was found out above.
+                    let cache =
+                        of.map(|of| cache::compile(name, &route, of, caches, (identified, &secret, &asks)).ok());
+                    Some(Forward { pool, cache: cache.flatten(), ..forward.clone() })
+                };
+                let before = previous.and_then(|plan| plan.split(name));
+                let split = Split::compile((name, written), as_for, workers, before).unwrap_or_else(|found| {
+                    faults.extend(found);
+                    None
+                });
+                let whole = Forward { split, ..forward };
+                Some(Action::Forward(forwards.shared(Arc::new(whole), Forward::is_like)))
+            }
             None => {
                 faults.push(fault(&["routes", name, "pool"], format!("no pool is named `{pool}`"), None));
                 None
@@ -471,7 +489,11 @@ fn compile_route(
             status: redirect.status,
         })),
         _ => {
-            faults.push(fault(&["routes", name], "a route has one of `pool`, `files`, `respond` and `redirect`", None));
+            faults.push(fault(
+                &["routes", name],
+                "a route has one of `pool`, `split`, `files`, `respond` and `redirect`",
+                None,
+            ));
             None
         }
     };

@@ -28,6 +28,7 @@ mod rules;
 mod security;
 mod site;
 mod sockets;
+mod split;
 mod sticky;
 mod tracing;
 mod udp;
@@ -63,6 +64,7 @@ pub use rewrite::{Back, Query, Rewrite, Step};
 pub use rules::{BodyEdit, Counted, KeptQuota, Lasting};
 pub use site::Site;
 pub use sockets::SocketSetup;
+pub use split::{Choice, Split};
 pub use tracing::{Collector, Tracing};
 pub use udp::Udp;
 
@@ -388,6 +390,8 @@ pub struct Forward {
     pub cache: Option<Arc<Caching>>,
     /// How its answers are compressed; `None`: they are not.
     pub compress: Option<Arc<Compress>>,
+    /// The pools that requests are divided among, of which this is the first; `None`: all go to `pool`.
+    pub split: Option<Arc<Split>>,
 }
 
 /// What rules change in JSON bodies, in their order.
@@ -553,28 +557,6 @@ impl Forward {
         self.bodies.as_ref().is_some_and(|bodies| !bodies.response.is_empty())
     }
 
-    /// Whether another does the same, where that can be told.
-    fn is_like(&self, other: &Self) -> bool {
-        let Self { pool, strip_prefix, host, retry, hedge, priority_class, edits, rewrite, method, bodies, .. } = self;
-        let Self { scheme, buffer_request, buffer_response, buffer_disk, request_body, cache, compress, .. } = self;
-        let is_plain = rewrite.is_none() && bodies.is_none() && cache.is_none() && compress.is_none();
-        let is_other_plain =
-            other.rewrite.is_none() && other.bodies.is_none() && other.cache.is_none() && other.compress.is_none();
-        let same_edits = match (edits, &other.edits) {
-            (None, None) => true,
-            (Some(edits), Some(other)) => Arc::ptr_eq(edits, other),
-            _ => false,
-        };
-        is_plain
-            && is_other_plain
-            && same_edits
-            && retry.is_like(&other.retry)
-            && (pool, strip_prefix, host, hedge) == (&other.pool, &other.strip_prefix, &other.host, &other.hedge)
-            && (priority_class, method, scheme) == (&other.priority_class, &other.method, &other.scheme)
-            && (buffer_request, buffer_response) == (&other.buffer_request, &other.buffer_response)
-            && (buffer_disk, request_body) == (&other.buffer_disk, &other.request_body)
-    }
-
     /// To `pool`, with the defaults of a route.
     pub fn to(pool: usize) -> Self {
         Self {
@@ -595,6 +577,7 @@ impl Forward {
             request_body: None,
             cache: None,
             compress: None,
+            split: None,
         }
     }
 }

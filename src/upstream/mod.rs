@@ -20,6 +20,7 @@ mod owner;
 mod panic;
 pub mod queue;
 mod slow_start;
+pub mod split;
 pub mod sticky;
 mod target;
 mod ties;

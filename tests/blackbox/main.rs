@@ -62,6 +62,7 @@ mod reload;
 mod retries;
 mod retry_bodies;
 mod servers;
+mod split;
 mod sticky;
 mod supervisor;
 mod syslog;

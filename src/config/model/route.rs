@@ -2,17 +2,18 @@
 
 use super::{
     Buffer, Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, Rewrite, RouteCache,
-    RouteLimits, SecurityHeaders,
+    RouteLimits, SecurityHeaders, SplitPool,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
 };
+use crate::config::limit_key::LimitKey;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `[routes.NAME]`. Exactly one of `pool`, `files`, `respond`, `redirect` is set; `files` may have a `pool` beside it.
+/// `[routes.NAME]`. Exactly one of `pool`, `split`, `files`, `respond`, `redirect` is set; `files` may have a `pool` beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
@@ -59,6 +60,11 @@ pub struct Route {
     /// The pool that answers; beside `files`, where there is no file.
     #[schemars(with = "Option<Name>")]
     pub pool: Option<String>,
+    /// Pools that its requests are divided among, in place of `pool`.
+    pub split: Vec<SplitPool>,
+    /// What stays with one pool of `split`: "client-ip", "consumer", "header:NAME", "cookie:NAME", "query:NAME", "claim:NAME", or a
+    /// template. What lacks it goes by the client's address. Absent: each request goes by chance.
+    pub split_by: Option<LimitKey>,
     /// Files of a folder, sent as they are.
     pub files: Option<Files>,
     /// A fixed answer, made here.
@@ -104,6 +110,13 @@ pub struct Route {
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,
+}
+
+impl Route {
+    /// The pools that its requests go to.
+    pub fn pools(&self) -> impl Iterator<Item = &String> {
+        self.pool.iter().chain(self.split.iter().map(|part| &part.pool))
+    }
 }
 
 #[derive(JsonSchema)]

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 type From = State<Arc<Desk>>;
-type By = Extension<Caller>;
+pub(super) type By = Extension<Caller>;
 type Answer = Result<Response, Problem>;
 
 /// Bytes of a ban's reason.
@@ -168,7 +168,7 @@ pub(super) async fn set_log_level(Extension(caller): By, Json(level): Json<view:
     answer(200, None, &view::LogLevel { filter })
 }
 
-async fn edited(desk: &Desk, caller: Caller, edit: Edit, headers: &HeaderMap, status: u16) -> Answer {
+pub(super) async fn edited(desk: &Desk, caller: Caller, edit: Edit, headers: &HeaderMap, status: u16) -> Answer {
     let edited = desk.commands.edit(caller.asker(), edit, condition(headers)).await?;
     answer(status, Some(&desk.report.tag()), &Changed { plan: edited.plan, changes: edited.changes })
 }

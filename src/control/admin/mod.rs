@@ -26,6 +26,7 @@ mod safe;
 mod serve;
 mod session;
 mod show;
+mod splits;
 mod sticky;
 mod token;
 pub mod view;

@@ -1,7 +1,9 @@
 //! The table of all that can be asked under `/v1`. The router and the API's document are both made from it.
 
 use super::desk::Desk;
-use super::{analytics, caches, change, connections, consumers, explained, read, recent, session, sticky, view};
+use super::{
+    analytics, caches, change, connections, consumers, explained, read, recent, session, splits, sticky, view,
+};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::sync::Arc;
@@ -155,6 +157,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
         "The table in which the clients of a pool are noted, and where one of them belongs.")
         .query::<view::WhoseEntry>()
         .answer::<view::Noted>(),
+    operation!(get "/v1/splits", splits::splits, "The routes whose requests are divided among pools.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Split>>()
+        .tags(Tags::Shown),
+    operation!(get "/v1/splits/{route}", splits::split, "How the requests of a route are divided among pools.")
+        .answer::<view::Split>()
+        .tags(Tags::Shown),
     operation!(get "/v1/caches", caches::caches, "The caches.")
         .query::<view::Part>()
         .answer::<view::Page<view::Cache>>(),
@@ -218,11 +227,19 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(delete "/v1/pools/{pool}/targets/{target}/ejection", change::return_target,
         "Has an ejected target come back at once: 409 if it is not ejected.")
         .status(204),
+    operation!(patch "/v1/splits/{route}", splits::set,
+        "Gives pools of a route's split other weights, at once and until it is reset: a canary's next step, or blue and green changed over.")
+        .body::<view::PatchSplit>()
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
+    operation!(delete "/v1/splits/{route}", splits::reset, "Divides the requests of a route as the configuration says.")
+        .answer::<view::Changed>()
+        .tags(Tags::Heeded),
     operation!(delete "/v1/overrides/{pool}/{target}", change::reset_target,
         "Makes a target what the configuration says.")
         .answer::<view::Changed>()
         .tags(Tags::Heeded),
-    operation!(delete "/v1/overrides", change::reset_all, "Makes all targets what the configuration says.")
+    operation!(delete "/v1/overrides", change::reset_all, "Makes all targets and splits what the configuration says.")
         .answer::<view::Changed>()
         .tags(Tags::Heeded),
     operation!(post "/v1/caches/{cache}/purge", caches::purge,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// What is wrong with it, for the user.
-pub(super) fn count_key(key: &LimitKey, prefixes: [u8; 2]) -> Result<CountKey, String> {
+pub(in crate::plan) fn count_key(key: &LimitKey, prefixes: [u8; 2]) -> Result<CountKey, String> {
     let by = match key {
         LimitKey::ClientIp => CountBy::Client,
         LimitKey::Consumer => CountBy::Consumer,

@@ -37,6 +37,7 @@ mod user_agent;
 
 pub(super) use issuers::Issuers;
 pub use lasting::{KeptFlight, KeptFlow, KeptQuota, Lasting};
+pub(super) use limit_key::count_key;
 pub use transform::BodyEdit;
 pub(super) use transform::{Transformed, bodies};
 
