@@ -44,7 +44,8 @@ fn every_operation_of_the_document_is_served_and_no_other() {
 #[test]
 fn answers_have_the_fields_that_the_document_says() {
     let target = Target::echo("a");
-    let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\ncache = \"main\"\n[caches.main]\n[analytics]\n";
+    let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\ncache = \"main\"\n\
+                 [routes.next]\npaths = [\"/next/\"]\nsplit = [{ pool = \"site\" }]\n[caches.main]\n[analytics]\n";
     let desk = start(&(http_with("", &[&target], "sticky = { source = true }") + route));
     let _client = desk.proxy.client().get("/api/");
     desk.operator.told("PUT", "/v1/bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"reason\":\"x\"}", 200);
@@ -59,6 +60,7 @@ fn answers_have_the_fields_that_the_document_says() {
             .replace("{pool}", "site")
             .replace("{target}", &target.to_string())
             .replace("{cache}", "main")
+            .replace("{route}", "next")
             .replace("{consumer}", "ann");
         check(&document, schema, &desk.operator.get(&real), path);
     }
