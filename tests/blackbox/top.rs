@@ -141,3 +141,17 @@ fn without_a_terminal_or_a_ringway_top_says_so() {
     let terminal = Terminal::with("nobody", &format!("{} top --admin unix:/nowhere.sock; sleep 60", binary()));
     terminal.waits_for(&["nobody listens on /nowhere.sock"]);
 }
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let target = Target::echo("a");
+    let desk = start(&http_with("", &[&target], ""));
+    let program = format!("exec {} top -c {} -i 0.2", binary(), desk.proxy.config_file().display());
+    let terminal = Terminal::with("gone", &program);
+    terminal.waits_for(&["ready plan 1", "targets 1 of 1"]);
+    let pid = terminal.tmux(&["list-panes", "-F", "#{pane_pid}"]).trim().to_owned();
+    let name = format!("/proc/{pid}/comm");
+    assert_eq!(std::fs::read_to_string(&name).unwrap().trim(), "ringway");
+    drop(terminal);
+    eventually("it has ended", || !std::path::Path::new(&name).exists());
+}

@@ -115,20 +115,19 @@ fn change(
     }
 }
 
-/// Has signals that would end the process end the screen alone, so that the terminal is put right.
+/// Has signals that would end the process end the screen alone, so that the terminal is put right. When the terminal is gone (SIGHUP)
+/// there is nothing to put right, and the process ends as any does.
 fn end_with(ended: Arc<AtomicBool>) -> Result<(), Trouble> {
     let broken = |error: io::Error| Trouble(format!("signals cannot be heeded: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
     let entered = runtime.enter();
     let mut term = signal(SignalKind::terminate()).map_err(broken)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     drop(entered);
     thread::spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = term.recv() => {}
-                _ = hangup.recv() => {}
                 _ = interrupt.recv() => {}
             }
         });
