@@ -9,7 +9,7 @@ use ringway::net::{self, Address, Backend, Listener, Signal};
 use ringway::observe::access::{Format, Log, Policy, Settings};
 use ringway::observe::counters::WorkerCounters;
 use ringway::observe::file::{Destination, FileThread};
-use ringway::observe::trace;
+use ringway::observe::{analytics, trace};
 use ringway::plan::{self, Plan};
 use ringway::tls::Clear;
 use ringway::{config, http};
@@ -38,7 +38,15 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
     let log = file.as_ref().map(|file| Log::new(policy.clone(), 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
-        let lane = Rc::new(Lane::new(plan, 0, counters.clone(), Arc::default(), net::desk(1).0, log, trace::queue().0));
+        let lane = Rc::new(Lane::new(
+            plan,
+            0,
+            counters.clone(),
+            Arc::default(),
+            net::desk(1).0,
+            log,
+            (trace::queue().0, analytics::queue().0),
+        ));
         let socket = Listener::new(&slot).unwrap();
         writeln!(peers.stdin.take().unwrap(), "{port}").unwrap();
         let accepted = loop {
