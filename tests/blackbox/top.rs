@@ -151,7 +151,7 @@ fn it_ends_with_its_terminal() {
     terminal.waits_for(&["ready plan 1", "targets 1 of 1"]);
     let pid = terminal.tmux(&["list-panes", "-F", "#{pane_pid}"]).trim().to_owned();
     let name = format!("/proc/{pid}/comm");
-    assert_eq!(std::fs::read_to_string(&name).unwrap().trim(), "ringway");
+    assert!(std::fs::read_to_string(&name).unwrap().starts_with("ringway"));
     drop(terminal);
     eventually("it has ended", || !std::path::Path::new(&name).exists());
 }
