@@ -106,8 +106,12 @@ fn admit(request: &Request) -> Result<(), Problem> {
 fn admit_change(request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let is_socket = matches!(*caller(request)?.way, Way::Socket);
     let origin_is_ours = headers.get_all(ORIGIN).iter().all(|origin| {
-        let named = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        let origin = origin.to_str().ok();
+        // Browsers come to a socket through a listener, which may have TLS.
+        let secure = origin.filter(|_| is_socket).and_then(|origin| origin.strip_prefix("https://"));
+        let named = secure.or(origin.and_then(|origin| origin.strip_prefix("http://")));
         named.is_some() && named == headers.get(HOST).and_then(|host| host.to_str().ok())
     });
     if !matches!(site, None | Some(b"same-origin" | b"none")) || !origin_is_ours {

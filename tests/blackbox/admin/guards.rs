@@ -4,7 +4,8 @@ use super::{Operator, desk, setup, start};
 use crate::support::client::Client;
 use crate::support::proxy::Setup;
 use crate::support::target::refused;
-use crate::support::toml::http;
+use crate::support::tls::{Authority, Kind, listener};
+use crate::support::toml::{http, http_with};
 use crate::support::{PATIENCE, eventually};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -21,6 +22,29 @@ fn without_a_token_tcp_is_read_only_and_the_socket_may_change() {
     desk.operator.told("PUT", BAN, "{}", 200);
     let socket = desk.proxy.config_file().with_file_name("admin.sock");
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn operators_with_a_certificate_change_things_through_a_listener_in_front_of_the_socket() {
+    let (setup, authority, operators) = (Setup::new(""), Authority::new("Test"), Authority::new("Operators"));
+    let folder = setup.directory().display().to_string();
+    authority.server(&["site.test"], Kind::Ecdsa).write(setup.directory(), "site");
+    std::fs::write(setup.directory().join("operators.pem"), operators.pem()).unwrap();
+    let asks = listener(&["site"], "client_auth = { mode = \"required\", ca = \"operators.pem\" }");
+    let admin = format!("[admin]\nsocket = \"{folder}/admin.sock\"\n");
+    let config = admin + &http_with(&asks, &[format!("unix:{folder}/admin.sock")], "");
+    let proxy = setup.with(config).runtime(&format!("state_dir = \"{folder}/state\"")).start();
+    let dial = authority.dial().version(&rustls::version::TLS12);
+    assert!(dial.try_to(&proxy.web(), "site.test").is_err(), "nobody comes in without one");
+    let mut client = dial.showing(&operators.client("ann", 6)).to(&proxy.web(), "site.test");
+    assert_eq!(client.get("/dashboard/").status, 200);
+    assert!(client.get("/v1/session").text().contains("\"changes\":true"));
+    for (origin, status) in [("https://site.test", 200), ("https://evil.test", 403), ("https://site.test:8443", 403)] {
+        let head =
+            format!("PUT {BAN} HTTP/1.1\r\nHost: site.test\r\nOrigin: {origin}\r\nContent-Type: application/json");
+        client.send(format!("{head}\r\nContent-Length: 2\r\n\r\n{{}}"));
+        assert_eq!(client.response().status, status, "{origin}");
+    }
 }
 
 #[test]
@@ -108,7 +132,8 @@ fn a_page_of_another_site_changes_nothing_and_is_granted_nothing() {
     let put = |field: &str| Operator::at(&desk.operator.at).with(field).ask("PUT", BAN, "{}").status;
     for field in [
         "Origin: http://evil.example",
-        "Origin: https://localhost",
+        "Origin: https://localhost.evil.example",
+        "Origin: https://localhost:9",
         "Origin: null",
         "Sec-Fetch-Site: cross-site",
         "Sec-Fetch-Site: same-site",
@@ -117,7 +142,9 @@ fn a_page_of_another_site_changes_nothing_and_is_granted_nothing() {
         assert_eq!(put(field), 403, "{field}");
     }
     assert_eq!(desk.operator.get("/v1/bans")["items"].as_array().unwrap().len(), 0);
-    for field in ["Origin: http://localhost", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none"] {
+    for field in
+        ["Origin: http://localhost", "Origin: https://localhost", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none"]
+    {
         assert_eq!(put(field), 200, "{field}");
     }
     let asks = desk.remote().with("Origin: http://evil.example").with("Access-Control-Request-Method: PUT");
