@@ -19,6 +19,7 @@ pub mod command;
 mod consumers;
 mod crew;
 mod dashboard;
+mod database;
 pub mod discovery;
 mod edits;
 mod egress;

@@ -5,25 +5,16 @@
 
 use super::question::{Group, Question, Row};
 use crate::config::model::Retention;
+use crate::control::database::Layout;
 use crate::observe::analytics::{Key, OTHER, Series, Sums};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Statement, Transaction, TransactionBehavior, params};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 /// Why something could not be done.
 pub(super) type Failed = String;
 
-const NAME: &str = "analytics.sqlite";
-/// The version of the tables.
-const SCHEMA: i64 = 1;
-/// "RWAN", so that tools know whose file it is.
-const APPLICATION: i64 = 0x5257_414e;
-/// How long another process may be at it.
-const BUSY: Duration = Duration::from_secs(2);
 /// Hours, or days, that are made in one go.
 const AT_ONCE: usize = 24;
 
@@ -31,7 +22,13 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-const TABLES: &str = "
+const LAYOUT: Layout = Layout {
+    name: "analytics.sqlite",
+    what: "analytics",
+    // "RWAN".
+    application: 0x5257_414e,
+    schema: 1,
+    tables: "
     CREATE TABLE series (
         id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, route TEXT NOT NULL, version TEXT NOT NULL, status INTEGER NOT NULL,
         UNIQUE (consumer, route, version, status)
@@ -42,7 +39,8 @@ const TABLES: &str = "
         errors INTEGER NOT NULL, latency_us INTEGER NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
         latencies BLOB NOT NULL, PRIMARY KEY (step, at, series)
     ) STRICT, WITHOUT ROWID;
-";
+",
+};
 
 /// The database, open.
 pub(super) struct Store(Connection);
@@ -50,47 +48,7 @@ pub(super) struct Store(Connection);
 impl Store {
     /// That of a folder; an empty one where there is none yet.
     pub(super) fn open(folder: &Path) -> Result<Self, Failed> {
-        let file = folder.join(NAME);
-        let told = |why: &dyn std::fmt::Display| format!("`{}`: {why}", file.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| told(&error))?;
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(told(&error)),
-            _ => {}
-        }
-        match Self::begin(&file) {
-            Err(error) if is_damage(&error) => {
-                let aside = file.with_extension("sqlite.damaged");
-                fs::rename(&file, &aside).map_err(|error| told(&error))?;
-                for end in ["sqlite-wal", "sqlite-shm"] {
-                    // What belongs to the one that is set aside; it may not be there.
-                    let _ = fs::remove_file(file.with_extension(end));
-                }
-                tracing::error!(%error, file = %file.display(), aside = %aside.display(), "analytics begin anew: what was kept is damaged");
-                Err(told(&"it was damaged, and is set aside"))
-            }
-            begun => begun.map_err(|error| told(&error)),
-        }
-    }
-
-    fn begin(file: &Path) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(file, flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // What a process has written outlives it; a host that loses its power may lose the last seconds, and nothing more.
-        connection.pragma_update(None, "synchronous", "normal")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let schema: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if schema == 0 {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-        } else if schema != SCHEMA {
-            let why = format!("its tables are of version {schema}, this process knows {SCHEMA}");
-            return Err(rusqlite::Error::InvalidParameterName(why));
-        }
-        transaction.commit()?;
-        Ok(Self(connection))
+        LAYOUT.open(folder, |_| Ok(())).map(Self)
     }
 
     /// Adds sums, all or none.
@@ -261,10 +219,6 @@ fn roll_one(connection: &mut Connection, from: i64, to: i64, end: i64, most: usi
         .execute("DELETE FROM sums WHERE step = ? AND at >= ? AND at < ?", params![from, begins, begins + to])?;
     transaction.commit()?;
     Ok(true)
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
 #[cfg(test)]

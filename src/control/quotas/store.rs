@@ -4,13 +4,10 @@
 //! What always holds: a number in it only changes by what somebody adds to it, so that several processes may keep their counts here at a
 //! time; what is written at a time is there as a whole or not at all; a file that is damaged is set aside, not overwritten.
 
+use crate::control::database::Layout;
 use crate::gateway::quota::{Draft, Window};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::path::Path;
 
 /// An open database.
 #[derive(Debug)]
@@ -34,17 +31,16 @@ pub(super) struct Name {
 /// Why something could not be done.
 pub(super) type Failed = String;
 
-const NAME: &str = "state.sqlite";
-/// The version of the tables.
-const SCHEMA: i64 = 1;
-/// "RWAY", so that tools know whose file it is.
-const APPLICATION: i64 = 0x5257_4159;
-/// How long another process may be at it.
-const BUSY: Duration = Duration::from_secs(2);
 /// Counts of quotas that nobody has any more are kept for this many minutes: no period is longer.
 const ABANDONED: u32 = 40 * 24 * 60;
 
-const TABLES: &str = "
+const LAYOUT: Layout = Layout {
+    name: "state.sqlite",
+    what: "quotas",
+    // "RWAY".
+    application: 0x5257_4159,
+    schema: 1,
+    tables: "
     CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE quota (id INTEGER PRIMARY KEY, rule TEXT NOT NULL, under TEXT NOT NULL, UNIQUE (rule, under)) STRICT;
     -- begins: minutes since 1970; key: a keyed hash; used: requests, and what is noted ahead of them.
@@ -52,51 +48,18 @@ const TABLES: &str = "
         quota INTEGER NOT NULL REFERENCES quota, begins INTEGER NOT NULL, key INTEGER NOT NULL, used INTEGER NOT NULL,
         PRIMARY KEY (quota, begins, key)
     ) STRICT, WITHOUT ROWID;
-";
+",
+};
 
 impl Store {
     /// That of a folder; where there is none yet, one whose keys are made with `seed`.
     pub(super) fn open(folder: &Path, seed: u64) -> Result<Self, Failed> {
-        let file = folder.join(NAME);
-        let told = |why: &dyn std::fmt::Display| format!("`{}`: {why}", file.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| told(&error))?;
-        match Self::begin(&file, seed) {
-            Err(Trouble::Damaged(why)) => {
-                let aside = set_aside(&file).map_err(|error| told(&error))?;
-                tracing::error!(why, file = %file.display(), aside = %aside.display(), "quotas begin anew: what was kept of them is damaged");
-                Self::begin(&file, seed).map_err(|trouble| told(&trouble.why()))
-            }
-            begun => begun.map_err(|trouble| told(&trouble.why())),
-        }
-    }
-
-    fn begin(file: &Path, seed: u64) -> Result<Self, Trouble> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Trouble::Other(error.to_string())),
-            _ => {}
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(file, flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // What a process has written outlives it; a host that loses its power may lose the last seconds, and nothing more.
-        connection.pragma_update(None, "synchronous", "normal")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let schema: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match schema {
-            SCHEMA => {}
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.execute("INSERT INTO setting VALUES ('seed', ?)", [seed.cast_signed()])?;
-                transaction.pragma_update(None, "application_id", APPLICATION)?;
-                transaction.pragma_update(None, "user_version", SCHEMA)?;
-            }
-            other => {
-                return Err(Trouble::Other(format!("its tables are of version {other}, this process knows {SCHEMA}")));
-            }
-        }
-        let seed: i64 = transaction.query_row("SELECT value FROM setting WHERE name = 'seed'", [], |row| row.get(0))?;
-        transaction.commit()?;
+        let fill = |transaction: &Transaction<'_>| {
+            transaction.execute("INSERT INTO setting VALUES ('seed', ?)", [seed.cast_signed()]).map(|_| ())
+        };
+        let connection = LAYOUT.open(folder, fill)?;
+        let seed = connection.query_row("SELECT value FROM setting WHERE name = 'seed'", [], |row| row.get(0));
+        let seed: i64 = seed.map_err(|error| format!("`{}`: {error}", folder.join(LAYOUT.name).display()))?;
         Ok(Self { connection, seed: seed.cast_unsigned(), version: 0 })
     }
 
@@ -215,54 +178,18 @@ fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Why a database cannot be begun with.
-enum Trouble {
-    /// It is none, or broken.
-    Damaged(String),
-    Other(String),
-}
-
-impl Trouble {
-    fn why(self) -> String {
-        match self {
-            Self::Damaged(why) | Self::Other(why) => why,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
-            _ => Self::Other(error.to_string()),
-        }
-    }
-}
-
-/// Has a damaged database, and what belongs to it, out of the way.
-fn set_aside(file: &Path) -> std::io::Result<PathBuf> {
-    let beside = |end: &str| PathBuf::from(format!("{}{end}", file.display()));
-    let aside = beside(".damaged");
-    fs::rename(file, &aside)?;
-    for end in ["-wal", "-shm"] {
-        match fs::remove_file(beside(end)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gateway::limits::several::Counts;
     use crate::gateway::quota::{Calendar, Ledger, Period, Quota};
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     const NOON: Duration = Duration::from_secs(1_795_867_200);
 
-    fn folder(name: &str) -> PathBuf {
+    fn folder(name: &str) -> std::path::PathBuf {
         let folder = std::env::temp_dir().join(format!("ringway-quotas-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         folder
@@ -295,7 +222,7 @@ mod tests {
         let window = quota.calendar().window(NOON);
         assert_eq!(store.read(&name(), window, 9).unwrap(), [(1, 2), (u64::MAX, 1)]);
         drop(store);
-        assert_eq!(fs::metadata(folder.join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(folder.join(LAYOUT.name)).unwrap().permissions().mode() & 0o777, 0o600);
         let mut store = Store::open(&folder, 8).unwrap();
         assert_eq!((store.seed(), store.read(&name(), window, 9).unwrap().len()), (7, 2));
         assert!(store.read(&Name { under: "week".to_owned(), ..name() }, window, 9).unwrap().is_empty());
@@ -328,7 +255,7 @@ mod tests {
     fn damage_is_set_aside_and_a_newer_version_is_left_alone() {
         let folder = folder("damage");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(NAME), "this is no database, however long it may be".repeat(100)).unwrap();
+        fs::write(folder.join(LAYOUT.name), "this is no database, however long it may be".repeat(100)).unwrap();
         let store = Store::open(&folder, 7).unwrap();
         assert_eq!(store.seed(), 7);
         assert!(folder.join("state.sqlite.damaged").exists());
@@ -345,7 +272,7 @@ mod tests {
         store.connection.busy_timeout(Duration::from_millis(1)).unwrap();
         let (quota, mut ledger) = (quota(), Ledger::default());
         assert!((0..3).all(|_| quota.decide(1, NOON).allowed));
-        let mut other = Connection::open(folder.join(NAME)).unwrap();
+        let mut other = Connection::open(folder.join(LAYOUT.name)).unwrap();
         let held = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         assert!(write(&mut store, &mut ledger, &quota, false).unwrap_err().contains("locked"));
         drop(held);

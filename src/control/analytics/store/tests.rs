@@ -1,6 +1,7 @@
 use super::super::question::{By, Step};
 use super::*;
 use crate::config::units::Span;
+use std::fs;
 use std::path::PathBuf;
 
 const NOON: u64 = 1_795_867_200;
@@ -45,7 +46,7 @@ fn what_two_processes_write_adds_up_and_is_its_owners_alone() {
     let of = |at: u64, consumer: &str, requests| (Some(at), Some(consumer.to_owned()), requests);
     assert_eq!(found, [of(NOON, "a", 8), of(NOON, "b", 4), of(NOON + 60, "a", 6)]);
     assert!(one.read(&asked(&[By::Consumer], Some(Step::Minute)), 2).unwrap().is_none(), "too many rows");
-    assert_eq!(fs::metadata(folder.join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(folder.join(LAYOUT.name)).unwrap().permissions().mode() & 0o777, 0o600);
     fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -108,8 +109,7 @@ fn a_full_disk_keeps_nothing_by_halves_and_damage_is_set_aside() {
     store.write(&crowd).unwrap();
     assert_eq!(total(&store).0, 2000);
     drop(store);
-    fs::write(folder.join(NAME), "this is no database, however long it may be".repeat(100)).unwrap();
-    assert!(Store::open(&folder).is_err());
+    fs::write(folder.join(LAYOUT.name), "this is no database, however long it may be".repeat(100)).unwrap();
     assert!(Store::open(&folder).is_ok() && folder.join("analytics.sqlite.damaged").exists());
     fs::remove_dir_all(&folder).unwrap();
 }
