@@ -9,21 +9,23 @@ use crate::import::draft::{Table, Value};
 use crate::import::report::Ledger;
 use crate::import::valid;
 
+/// Options that say how servers are checked.
+pub(super) const OPTIONS: [&str; 10] = [
+    "httpchk",
+    "tcp-check",
+    "mysql-check",
+    "pgsql-check",
+    "redis-check",
+    "smtpchk",
+    "ssl-hello-chk",
+    "ldap-check",
+    "spop-check",
+    "external-check",
+];
+
 /// The checks of a backend's servers; nothing where none is checked.
 pub(super) fn health(ledger: &mut Ledger, proxy: &Proxy, servers: &[Server]) -> Option<Table> {
-    let kinds = [
-        "httpchk",
-        "tcp-check",
-        "mysql-check",
-        "pgsql-check",
-        "redis-check",
-        "smtpchk",
-        "ssl-hello-chk",
-        "ldap-check",
-        "spop-check",
-        "external-check",
-    ];
-    let said: Vec<&Line> = kinds.iter().filter_map(|kind| proxy.option(kind)).collect();
+    let said: Vec<&Line> = OPTIONS.iter().filter_map(|kind| proxy.option(kind)).collect();
     said.iter().for_each(|line| ledger.carried(line.id));
     let Some(first) = servers.iter().find(|server| server.has("check")) else {
         for line in said.into_iter().chain(proxy.lines("http-check")).chain(proxy.lines("tcp-check")) {

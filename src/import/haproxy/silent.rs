@@ -1,9 +1,9 @@
 //! Why nothing was made of a line: because what it stands in has no effect, or because it is said again.
 //!
 //! What always holds: what HAProxy would have heeded is not called idle here.
-//! May depend on the ledger.
+//! May depend on the ledger and on what checks are called.
 
-use super::{Line, Section, Work};
+use super::{Line, Section, Work, checks};
 
 /// Keywords that the word behind them tells apart.
 const NAMED: [&str; 4] = ["option", "timeout", "errorfile", "no"];
@@ -25,21 +25,6 @@ const OF_SERVERS: [&str; 15] = [
     "retry-on",
     "http-reuse",
     "source",
-];
-
-/// Options that are about servers.
-const OPTIONS_OF_SERVERS: [&str; 11] = [
-    "httpchk",
-    "tcp-check",
-    "mysql-check",
-    "pgsql-check",
-    "redis-check",
-    "smtpchk",
-    "ssl-hello-chk",
-    "ldap-check",
-    "spop-check",
-    "external-check",
-    "allbackups",
 ];
 
 /// Gives their verdict to the lines of a section that nothing was made of.
@@ -82,7 +67,7 @@ fn misplaced(section: &Section, line: &Line) -> Option<&'static str> {
     match (section.kind.as_str(), line.word(0)) {
         ("frontend", "compression") => Some("nothing goes from its section to servers"),
         ("frontend", word) if OF_SERVERS.contains(&word) => Some("a frontend has no servers: it belongs to a backend"),
-        ("frontend", "option") if OPTIONS_OF_SERVERS.contains(&line.word(1)) => {
+        ("frontend", "option") if line.word(1) == "allbackups" || checks::OPTIONS.contains(&line.word(1)) => {
             Some("a frontend has no servers: it belongs to a backend")
         }
         (_, "stick-table") => Some("nothing that is carried over looks at it"),
