@@ -208,7 +208,8 @@ impl Lane {
         match (&plan.config.analytics, &mut *book) {
             (Some(of), Some(book)) => book.resize(of.max_series),
             (Some(of), None) => *book = Some(Book::new(of.max_series, self.sums.clone())),
-            (None, _) => *book = None,
+            (None, Some(book)) => book.close(),
+            (None, None) => {}
         }
     }
 
@@ -337,8 +338,12 @@ impl Lane {
         if let Some(log) = &era.log {
             log.borrow_mut().flush();
         }
-        if let Some(book) = &mut *self.book.borrow_mut() {
-            book.sweep(self.draining.get());
+        let book = &mut *self.book.borrow_mut();
+        if let Some(kept) = book {
+            kept.sweep(self.draining.get());
+            if kept.is_done() {
+                *book = None;
+            }
         }
         self.tracer.flush();
     }

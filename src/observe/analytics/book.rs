@@ -47,6 +47,8 @@ pub struct Book {
     most: usize,
     minute: u32,
     sweeps: u32,
+    /// Whether nothing more is counted: it waits for room alone.
+    is_closed: bool,
     queue: Queue,
 }
 
@@ -54,16 +56,29 @@ impl Book {
     /// An empty one for at most `most` series, which is handed over to `queue`.
     pub fn new(most: usize, queue: Queue) -> Self {
         let (sums, hasher) = (HashMap::new(), RandomState::new());
-        Self { sums, hasher, most, minute: minute(), sweeps: 0, queue }
+        Self { sums, hasher, most, minute: minute(), sweeps: 0, is_closed: false, queue }
     }
 
-    /// It holds at most `most` series from now on.
+    /// It counts from now on, at most `most` series.
     pub fn resize(&mut self, most: usize) {
-        self.most = most;
+        (self.most, self.is_closed) = (most, false);
+    }
+
+    /// It counts no more. What it has goes with the next sweeps, as dropping it would have a worker wait where there is no room.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Whether it counts no more and has handed over all that it had.
+    pub fn is_done(&self) -> bool {
+        self.is_closed && self.sums.is_empty()
     }
 
     /// Counts an exchange, in the minute of the last sweep.
     pub fn count(&mut self, seen: &Seen<'_>) {
+        if self.is_closed {
+            return;
+        }
         let others = Seen { consumer: OTHER, ..*seen };
         // Of all others even what they ask for and get is not told apart where that is too much.
         let rest = Seen { route: OTHER, version: "", status: 0, ..others };
@@ -103,7 +118,7 @@ impl Book {
     pub fn sweep(&mut self, urgent: bool) {
         self.minute = minute();
         self.sweeps += 1;
-        if self.sweeps >= SWEEPS || urgent || self.sums.len() * 2 > self.most {
+        if self.sweeps >= SWEEPS || urgent || self.is_closed || self.sums.len() * 2 > self.most {
             self.sweeps = 0;
             self.hand_over(Duration::ZERO);
         }
@@ -225,5 +240,28 @@ mod tests {
         assert_eq!(all(&sheets).values().sum::<u64>(), SHEETS as u64);
         book.sweep(true);
         assert_eq!(all(&sheets).values().sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn one_that_counts_no_more_waits_for_room_without_keeping_anybody_waiting() {
+        let (queue, sheets) = queue();
+        let mut full = Book::new(100, queue.clone());
+        for _ in 0..SHEETS {
+            full.count(&seen("a", 200));
+            full.sweep(true);
+        }
+        let mut book = Book::new(100, queue);
+        book.count(&seen("b", 200));
+        book.close();
+        book.count(&seen("c", 200));
+        book.sweep(false);
+        assert!(!book.is_done(), "there is no room");
+        all(&sheets);
+        book.sweep(false);
+        assert!(book.is_done());
+        assert_eq!(all(&sheets), HashMap::from([(("b".to_owned(), 200), 1)]));
+        book.resize(100);
+        book.count(&seen("d", 200));
+        assert!(!book.is_done(), "it may count again");
     }
 }
