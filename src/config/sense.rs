@@ -2,6 +2,7 @@
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
 mod analytics;
+mod api;
 mod buffer;
 mod cache;
 mod compress;
@@ -65,6 +66,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     sense.unused_pools();
     cache::folders(&mut sense);
     cache::unused(&mut sense);
+    api::unused(&mut sense);
     rule::all(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
@@ -247,6 +249,7 @@ impl Sense<'_> {
             cache::route(self, cache, &at);
         }
         rule::route(self, route, &at);
+        api::route(self, route, &at);
         if passage::check(self, name, route, &at) {
             return;
         }
@@ -293,12 +296,12 @@ impl Sense<'_> {
         match &set[..] {
             [] if self.is_complete(at.clone()) => self.fault(
                 Fault::new(at.clone(), format!("route `{name}` does nothing"))
-                    .help("give it one of `pool`, `split`, `files`, `respond`, `redirect`"),
+                    .help("give it one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`"),
             ),
             [first, second, ..] => self.fault(
                 Fault::new(at.child(second), format!("route `{name}` has both `{first}` and `{second}`"))
                     .also(at.child(first), "the other one")
-                    .help("a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`"),
+                    .help("a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`"),
             ),
             [only @ ("files" | "respond" | "redirect")] => {
                 for key in OF_TARGETS {

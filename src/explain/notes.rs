@@ -180,7 +180,7 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
             notes.push(format!("route `{name}` is in maintenance; clients of its `allow` see nothing of that"));
         }
         Reason::BodyTooLarge => {
-            let own = course.route.and_then(|route| plan.config.routes.get(&plan.routes[route].name));
+            let own = course.route.and_then(|route| plan.written(&plan.routes[route].name));
             notes.push(match own.filter(|route| route.limits.request_body.is_some()) {
                 Some(_) => "the body is longer than the limits.request_body of its route".to_owned(),
                 None => "the body is longer than limits.request_body".to_owned(),

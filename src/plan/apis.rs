@@ -2,19 +2,28 @@
 //!
 //! What always holds: a plan that follows another one goes on with what is described as before.
 
+use super::Plan;
 use super::compile::fault;
 use super::files::Files;
-use crate::config::model::Config;
+use crate::config::model::{Config, Route};
 use crate::config::{Fault, KeyPath};
 use crate::gateway::openapi::{Api, Wrong};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 mod read;
+mod unfold;
+
+pub(super) use unfold::Unfolded;
 
 /// Those of a plan, in the order of their names.
 #[derive(Clone, Default)]
-pub struct Apis(Vec<Known>);
+pub struct Apis {
+    known: Vec<Known>,
+    /// The routes that were made of them.
+    made: BTreeMap<String, Route>,
+}
 
 #[derive(Clone)]
 struct Known {
@@ -38,7 +47,7 @@ impl Apis {
                 }
             };
             let is_same = |known: &&Known| known.name == *name && known.base == of.base && known.text == text;
-            let known = before.and_then(|before| before.0.iter().find(is_same));
+            let known = before.and_then(|before| before.known.iter().find(is_same));
             let api = match known {
                 Some(known) => Ok(known.api.clone()),
                 None => read::read(&text).and_then(|value| Api::new(value, of.base.as_deref())).map(Arc::new),
@@ -56,18 +65,30 @@ impl Apis {
                 }
             }
         }
-        Self(all)
+        Self { known: all, made: BTreeMap::new() }
+    }
+
+    /// With the routes that were made of them.
+    pub(super) fn with(self, unfolded: &Unfolded<'_>) -> Self {
+        Self { made: unfolded.made(), ..self }
     }
 
     /// The one of this name; `None`: there is none, or it is at fault.
     pub(super) fn of(&self, name: &str) -> Option<&Arc<Api>> {
-        let place = self.0.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
-        self.0.get(place).map(|known| &known.api)
+        let place = self.known.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
+        self.known.get(place).map(|known| &known.api)
+    }
+}
+
+impl Plan {
+    /// What is said of the route of this name, be it by the description of an API.
+    pub fn written(&self, name: &str) -> Option<&Route> {
+        self.config.routes.get(name).or_else(|| self.apis.made.get(name))
     }
 }
 
 impl fmt::Debug for Apis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|known| &known.name)).finish()
+        f.debug_list().entries(self.known.iter().map(|known| &known.name)).finish()
     }
 }

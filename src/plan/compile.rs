@@ -3,7 +3,7 @@
 mod listener;
 
 use super::alike::Alike;
-use super::apis::Apis;
+use super::apis::{Apis, Unfolded};
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
@@ -83,12 +83,15 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let issuers = Issuers::new(known.map(|(_, issuer)| issuer.clone()).collect());
     let apis = Apis::compile(config, &files, previous.map(|plan| &plan.apis), &mut faults);
     let (rules, lasting) = Rules::compile(config, &files, &apis, (previous, issuers), &mut faults);
+    let written = config;
+    let unfolded = Unfolded::new(written, &apis, &mut faults);
+    let config = &*unfolded.config;
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     let forwards = Alike::default();
     for (name, route) in &config.routes {
         let compiled = compile_route(
-            (name, route),
+            (unfolded.origin(name), route),
             &rules,
             &config.limits,
             (&pool_index, &pools, &caches),
@@ -97,6 +100,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         );
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((mut route, mut condition)) => {
+                route.name.clone_from(name);
                 if let Some(when) = &mut condition.when {
                     when.route = routes.len();
                     route.when = Some(when.condition.clone());
@@ -108,6 +112,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         }
     }
     if !faults.is_empty() {
+        faults.dedup_by(|a, b| a.at == b.at && a.what == b.what);
         return Err(faults);
     }
     let mut listeners = Vec::new();
@@ -195,13 +200,13 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         pools,
         caches,
         lasting,
-        apis,
+        apis: apis.with(&unfolded),
         issuers: rules.issuers(),
         checks,
         acme: edge::acme(config),
         answers: shared.answers,
         rings: shared.rings,
-        config: config.clone(),
+        config: written.clone(),
         files,
         tarpits: rules.tarpits(),
         shape,
@@ -491,7 +496,7 @@ fn compile_route(
         _ => {
             faults.push(fault(
                 &["routes", name],
-                "a route has one of `pool`, `split`, `files`, `respond` and `redirect`",
+                "a route has one of `pool`, `split`, `files`, `respond`, `redirect` and `portal`",
                 None,
             ));
             None

@@ -1,7 +1,7 @@
 //! Which route takes a request: of all routes that match, the most specific one.
 //!
 //! As in the Kubernetes Gateway API, in this order: higher `priority`; exact host, wildcard host (longer first), any
-//! host; exact path, longest prefix, regex, every path (`/`, or none given); a method given, more headers, more query
+//! host; exact path, template, longest prefix, regex, every path (`/`, or none given); a method given, more headers, more query
 //! parameters, a client address given, a condition (`when`). A more specific route that does not match leaves the request to the next one,
 //! over host patterns too. Two routes that are equal in all of this and could match one request are a [`Tie`].
 //!

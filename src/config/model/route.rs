@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `[routes.NAME]`. Exactly one of `pool`, `split`, `files`, `respond`, `redirect` is set; `files` may have a `pool` beside it.
+/// `[routes.NAME]`. Exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal` is set; `files` may have a `pool` beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
@@ -23,9 +23,14 @@ pub struct Route {
     /// Hosts: "www.example.com", or "*.example.com" for all names below. Empty: every host. Ports are ignored.
     #[schemars(with = "Vec<HostPattern>")]
     pub hosts: Vec<String>,
-    /// Paths: "/v1/" is a prefix on segment borders, "=/v1" exact, "~^/v[0-9]+/" a regex. Empty: every path.
+    /// Paths: "/v1/" is a prefix on segment borders, "=/v1" exact, "=/v1/{id}" exact but for what stands for {id} within a segment,
+    /// "~^/v[0-9]+/" a regex. Empty: every path.
     #[schemars(with = "Vec<PathPattern>")]
     pub paths: Vec<String>,
+    /// The API of which it is made, a name of `[apis]`: a route for each operation, with all other keys of this one, called after it and the
+    /// operation: "NAME.listOrders". Absent: it is one route.
+    #[schemars(with = "Option<Name>")]
+    pub from_openapi: Option<String>,
     /// Methods, in the client's case. Empty: every method.
     #[schemars(with = "Vec<Method>")]
     pub methods: Vec<String>,
@@ -69,6 +74,9 @@ pub struct Route {
     pub files: Option<Files>,
     /// A fixed answer, made here.
     pub respond: Option<Respond>,
+    /// The API of which a page is served for those who write programs for it, a name of `[apis]`. `paths` has one prefix: "/docs/".
+    #[schemars(with = "Option<Name>")]
+    pub portal: Option<String>,
     /// An answer that sends the client elsewhere.
     pub redirect: Option<Redirect>,
     /// What clients see in place of errors, by status: "404", "502-504", "5xx".

@@ -1,7 +1,7 @@
 //! `[tests.NAME]`: what a test names must be there, and it must expect something.
 
-use super::Sense;
-use crate::config::model::{Expect, ExpectRoute, Test};
+use super::{Sense, api};
+use crate::config::model::{Config, Expect, ExpectRoute, Test};
 use crate::config::sources::{Fault, KeyPath};
 
 /// Looks at one test.
@@ -12,7 +12,7 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, test: &Test) {
     }
     let Expect { route, pool, status, location, target_path } = &test.expect;
     let at = at.child("expect");
-    if let Some(ExpectRoute::Named(route)) = route {
+    if let Some(ExpectRoute::Named(route)) = route.as_ref().filter(|route| !is_made(sense.config, route)) {
         sense.dangling(&at.child("route"), "route", "routes", route);
     }
     if let Some(pool) = pool {
@@ -31,4 +31,9 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, test: &Test) {
                 .help("write at least one of `route`, `pool`, `status`, `location`, `target_path`"),
         );
     }
+}
+
+/// Whether it is a route that may be made of the description of an API.
+fn is_made(config: &Config, route: &ExpectRoute) -> bool {
+    matches!(route, ExpectRoute::Named(name) if api::may_make(config, name))
 }

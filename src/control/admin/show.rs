@@ -71,7 +71,7 @@ pub(super) fn listener(report: &Report, present: &Present, index: usize) -> view
 pub(super) fn route(present: &Present, index: usize) -> view::Route {
     let plan = &present.plan;
     let route = &plan.routes[index];
-    let written = plan.config.routes.get(&route.name);
+    let written = plan.written(&route.name);
     let is_on = |listener: &&Arc<Listener>| {
         let http = matches!(listener.protocol, Protocol::Http(_));
         written.is_some_and(|written| {

@@ -11,6 +11,7 @@ mod json;
 mod media;
 mod parameter;
 mod paths;
+pub mod portal;
 mod problem;
 mod rule;
 mod schema;
@@ -21,6 +22,7 @@ mod tests;
 pub use api::{Api, Operation};
 pub use awaited::Awaited;
 pub use json::{Bounds, Fault};
+pub use paths::{Paths, Values};
 pub use rule::OpenApi;
 
 /// What is wrong with a description, and where in it.

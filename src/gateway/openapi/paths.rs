@@ -7,12 +7,12 @@ use super::Wrong;
 use std::collections::HashMap;
 
 /// A tree of paths.
-#[derive(Debug, Default)]
-pub(super) struct Paths {
+#[derive(Clone, Debug)]
+pub struct Paths {
     nodes: Vec<Node>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     literal: HashMap<Box<[u8]>, usize>,
     /// Segments that are parameters in part, those with the longest text of their own first.
@@ -23,39 +23,49 @@ struct Node {
 }
 
 /// A segment such as `{id}.json`: texts, each behind a parameter, but for the first.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Mixed {
     texts: Box<[Box<[u8]>]>,
 }
 
 /// The values of parameters in a path, as they were sent, in the order of the template.
-pub(super) type Values<'p> = smallvec::SmallVec<[&'p [u8]; 4]>;
+pub type Values<'p> = smallvec::SmallVec<[&'p [u8]; 4]>;
 
-impl Paths {
-    pub(super) fn new() -> Self {
+impl Default for Paths {
+    fn default() -> Self {
         Self { nodes: vec![Node::default()] }
     }
+}
 
-    /// Adds a template. Returns the names of its parameters in their order.
+impl Paths {
+    /// One without paths.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a template of a description. Returns the names of its parameters in their order.
     pub(super) fn add(&mut self, template: &str, what: usize, at: &str) -> Result<Vec<String>, Wrong> {
-        let Some(rest) = template.strip_prefix('/') else { return Err(Wrong::new(at, "a path begins with `/`")) };
+        let (found, names) = self.place(template, what).map_err(|what| Wrong::new(at, what))?;
+        if found == what {
+            return Ok(names);
+        }
+        Err(Wrong::new(at, "another path of this document is the same but for the names of parameters"))
+    }
+
+    /// What stands at a template; where nothing does, that is `new`. With the names of its parameters in their order.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn place(&mut self, template: &str, new: usize) -> Result<(usize, Vec<String>), &'static str> {
+        let rest = template.strip_prefix('/').ok_or("a path begins with `/`")?;
         let (mut node, mut names) = (0, Vec::new());
         for segment in rest.split('/') {
-            let (texts, own) = parts(segment).ok_or_else(|| Wrong::new(at, "a `{` or `}` has no other"))?;
+            let (texts, own) = parts(segment).ok_or("a `{` or `}` has no other")?;
             node = self.child(node, texts);
             names.extend(own);
         }
-        let place = self.nodes.get_mut(node).map(|node| &mut node.here);
-        match place {
-            Some(here @ None) => *here = Some(what),
-            _ => {
-                return Err(Wrong::new(
-                    at,
-                    "another path of this document is the same but for the names of parameters",
-                ));
-            }
-        }
-        Ok(names)
+        let here = self.nodes.get_mut(node).map(|node| *node.here.get_or_insert(new));
+        Ok((here.unwrap_or(new), names))
     }
 
     fn child(&mut self, node: usize, texts: Vec<Box<[u8]>>) -> usize {
@@ -83,7 +93,7 @@ impl Paths {
     }
 
     /// What stands at a path, and the values of its parameters.
-    pub(super) fn find<'p>(&self, path: &'p [u8]) -> Option<(usize, Values<'p>)> {
+    pub fn find<'p>(&self, path: &'p [u8]) -> Option<(usize, Values<'p>)> {
         let mut values = Values::new();
         let found = self.within(0, path.strip_prefix(b"/")?, &mut values)?;
         Some((found, values))

@@ -3,6 +3,7 @@
 use super::Request;
 use crate::config::model::{Route, ValueMatch};
 use crate::gateway::condition::{self, Condition, Stage};
+use crate::gateway::openapi::Paths;
 use crate::plan::host::HostPattern;
 use crate::plan::path::{self, Forms, Verdict};
 use ipnet::IpNet;
@@ -53,11 +54,21 @@ pub struct When {
 pub enum PathPattern {
     /// This path alone.
     Exact(Box<[u8]>),
+    /// A path in which `{name}` stands for something within a segment.
+    Template(Template),
     /// This path and all below it, kept without a slash at its end: `/v1` and `/v1/` both take `/v1`, `/v1/` and
     /// `/v1/x` but not `/v1x`. Empty for `/`, which takes everything.
     Prefix(Box<[u8]>),
     /// Searched in the path: `^` and `$` anchor it.
     Regex(Regex),
+}
+
+/// A path with parameters.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub(super) text: Box<str>,
+    /// It alone.
+    tree: Paths,
 }
 
 /// How a header or a query parameter must look. Where it occurs several times, one that fits is enough.
@@ -184,6 +195,11 @@ impl PathPattern {
                 Some("paths are \"/prefix/\", \"=/exact\" or \"~^/regex\""),
             ));
         }
+        if exact && path.contains('{') {
+            let mut tree = Paths::new();
+            tree.place(path, 0).map_err(|what| fault("paths", format!("{path:?}: {what}"), None))?;
+            return Ok(PathPattern::Template(Template { text: path.into(), tree }));
+        }
         let normal = normal_path(path, allowed)?;
         Ok(match exact {
             true => PathPattern::Exact(normal.into()),
@@ -195,6 +211,7 @@ impl PathPattern {
     pub fn matches(&self, path: &[u8]) -> bool {
         match self {
             PathPattern::Exact(exact) => **exact == *path,
+            PathPattern::Template(template) => template.tree.find(path).is_some(),
             PathPattern::Prefix(prefix) => {
                 path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
             }
@@ -208,6 +225,7 @@ impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PathPattern::Exact(path) => write!(f, "={}", path.escape_ascii()),
+            PathPattern::Template(template) => write!(f, "={}", template.text),
             PathPattern::Prefix(prefix) => write!(f, "{}/", prefix.escape_ascii()),
             PathPattern::Regex(regex) => write!(f, "~{regex}"),
         }

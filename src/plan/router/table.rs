@@ -2,6 +2,7 @@
 
 use super::conditions::{Conditions, PathPattern};
 use super::{Found, Request};
+use crate::gateway::openapi::Paths;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -13,6 +14,9 @@ pub(super) type Map<V> = HashMap<Box<[u8]>, V, BuildHasherDefault<BytesHasher>>;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     exact: Map<Vec<Entry>>,
+    /// Which of the lists that follow.
+    templates: Paths,
+    of_templates: Vec<(Box<str>, Vec<Entry>)>,
     /// Without the slash at their end.
     prefix: Map<Vec<Entry>>,
     prefix_lengths: Lengths,
@@ -44,6 +48,14 @@ impl Table {
         for path in &route.paths {
             match path {
                 PathPattern::Exact(path) => self.exact.entry(path.clone()).or_default().push(entry),
+                PathPattern::Template(template) => {
+                    let next = self.of_templates.len();
+                    let Ok((place, _)) = self.templates.place(&template.text, next) else { continue };
+                    if place == next {
+                        self.of_templates.push((template.text.clone(), Vec::new()));
+                    }
+                    self.of_templates[place].1.push(entry);
+                }
                 PathPattern::Prefix(prefix) if prefix.is_empty() => self.any.push(entry),
                 PathPattern::Prefix(prefix) => {
                     self.prefix_lengths.insert(prefix.len());
@@ -59,6 +71,9 @@ impl Table {
         let show = |path: &[u8]| path.escape_ascii().to_string();
         for (path, entries) in &mut self.exact {
             finish_entries(entries, routes, |pair| tie(pair, format!("path \"={}\"", show(path))));
+        }
+        for (path, entries) in &mut self.of_templates {
+            finish_entries(entries, routes, |pair| tie(pair, format!("path \"={path}\"")));
         }
         for (path, entries) in &mut self.prefix {
             finish_entries(entries, routes, |pair| tie(pair, format!("path \"{}/\"", show(path))));
@@ -85,6 +100,12 @@ impl Table {
         };
         if !self.exact.is_empty()
             && let Some(found) = self.exact.get(path).and_then(|entries| first(entries, path.len()))
+        {
+            return Some(found);
+        }
+        if !self.of_templates.is_empty()
+            && let Some((place, _)) = self.templates.find(path)
+            && let Some(found) = self.of_templates.get(place).and_then(|(_, entries)| first(entries, 0))
         {
             return Some(found);
         }

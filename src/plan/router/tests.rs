@@ -225,6 +225,35 @@ fn paths_go_exact_longest_prefix_regex_everything() {
 }
 
 #[test]
+fn templates_go_behind_exact_paths_and_before_prefixes() {
+    let router = router(&[
+        ("mine", route(&[], &["=/v1/orders/mine"])),
+        ("get", method(route(&[], &["=/v1/orders/{id}"]), &["GET"])),
+        ("put", method(route(&[], &["=/v1/orders/{name}"]), &["PUT"])),
+        ("parts", route(&[], &["=/v1/{kind}/{id}/parts", "=/v1/{a}-{b}"])),
+        ("rest", route(&[], &["/v1/orders/"])),
+        ("regex", route(&[], &["~^/v1/"])),
+    ]);
+    for (method, path, taker) in [
+        ("GET", "/v1/orders/mine", "mine"),
+        ("GET", "/v1/orders/7", "get"),
+        ("PUT", "/v1/orders/7", "put"),
+        ("POST", "/v1/orders/7", "rest"),
+        ("GET", "/v1/orders/7/parts", "parts"),
+        ("GET", "/v1/x-y", "parts"),
+        ("GET", "/v1/x/7/parts/", "regex"),
+    ] {
+        let ask = Ask::get("a.test", path).method(method);
+        let found = router.0.find(&ask).map(|found| found.route);
+        assert_eq!(router.takes(Ask::get("a.test", path).method(method)), taker, "{method} {path}");
+        assert_eq!(router.0.standings(&ask, found).len(), 6);
+    }
+    let ties = build(&[("a", route(&[], &["=/x/{id}"])), ("b", route(&[], &["=/x/{name}"]))]).unwrap_err();
+    assert_eq!(ties[0].routes, ["a", "b"]);
+    assert!(Conditions::compile(&route(&[], &["=/x/{id"])).is_err());
+}
+
+#[test]
 fn a_prefix_ends_on_a_segment_border() {
     for written in ["/v1", "/v1/"] {
         let router = router(&[("v1", route(&[], &[written]))]);

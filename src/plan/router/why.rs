@@ -71,6 +71,7 @@ enum Kind {
     Every,
     Regex,
     Part,
+    Template,
     Exact,
 }
 
@@ -157,8 +158,8 @@ impl Conditions {
             return format!(" has the higher priority: {} goes before {}", self.priority, other.priority);
         }
         debug_assert!((own.host, own.path) >= (its.host, its.path), "the router takes the most specific one");
-        let hosts = ["any host", "any host", "a wildcard host", "an exact host"];
-        let paths = ["every path", "a regex", "a prefix", "an exact path"];
+        let hosts = ["any host", "any host", "a wildcard host", "a wildcard host", "an exact host"];
+        let paths = ["every path", "a regex", "a prefix", "a template", "an exact path"];
         for (own, its, names) in [(own.host, its.host, hosts), (own.path, its.path, paths)] {
             let name = |kind: Kind| names[kind as usize];
             match own.cmp(&its) {
@@ -169,6 +170,12 @@ impl Conditions {
                 }
                 _ => return format!(" is more specific: {} goes before {}", name(own.0), name(its.0)),
             }
+        }
+        if let (Some(PathPattern::Template(own)), Some(PathPattern::Template(its))) =
+            (own.path_pattern, its.path_pattern)
+            && own.text != its.text
+        {
+            return " is more specific: its template says more of the path in words of its own".to_owned();
         }
         let counted = |count: usize, noun: &str| match count {
             0 => "none".to_owned(),
@@ -198,6 +205,7 @@ impl Conditions {
         told.push(match fit.path_pattern {
             None => "every path".to_owned(),
             Some(pattern @ PathPattern::Exact(_)) => format!("path {pattern}, exact"),
+            Some(pattern @ PathPattern::Template(_)) => format!("path {pattern}, a template"),
             Some(pattern @ PathPattern::Prefix(_)) => format!("path {pattern}, a prefix"),
             Some(pattern @ PathPattern::Regex(_)) => format!("path {pattern}, a regex"),
         });
@@ -233,6 +241,7 @@ fn host_kind(pattern: &HostPattern) -> (Kind, usize) {
 fn path_kind(pattern: &PathPattern) -> (Kind, usize) {
     match pattern {
         PathPattern::Exact(_) => (Kind::Exact, 0),
+        PathPattern::Template(_) => (Kind::Template, 0),
         PathPattern::Prefix(prefix) if prefix.is_empty() => (Kind::Every, 0),
         PathPattern::Prefix(prefix) => (Kind::Part, prefix.len()),
         PathPattern::Regex(_) => (Kind::Regex, 0),

@@ -2,7 +2,7 @@
 
 use super::faults;
 use crate::support::client::{Response, request};
-use crate::support::proxy::{Proxy, Setup};
+use crate::support::proxy::{Proxy, Setup, ringway};
 use crate::support::toml::http;
 use crate::support::{Target, h2};
 use http::Method;
@@ -214,4 +214,107 @@ fn what_is_wrong_with_a_description_keeps_a_configuration_out() {
     let file = setup.directory().join("api.yaml").display().to_string();
     let told = faults(&config(&target, &file, ""), "api = \"orders\"", "api = \"order\"");
     assert!(told.contains("no api is named `order`") && told.contains("did you mean `orders`?"), "{told}");
+}
+
+/// A route that is made of the description.
+fn made(target: &Target, file: &str) -> String {
+    let text = config(target, file, "").replace("paths = [\"/v1/\"]", "from_openapi = \"orders\"");
+    // No route takes the rest, nor does the listener.
+    text.replacen("\npool = \"site\"\n", "\n", 1)
+}
+
+#[test]
+fn routes_are_made_of_operations_and_known_by_their_names() {
+    let target = Target::echo("a");
+    let setup = Setup::new("").workers(1);
+    let file = setup.directory().join("orders.yaml").display().to_string();
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    let tests = "[tests.one]\nrequest = { url = \"http://a.test/v1/orders/7\" }\nexpect = { route = \"api.getOrder\", pool = \"site\" }\n";
+    let proxy = setup.with(made(&target, &file) + tests).start();
+    let config_file = proxy.config_file().display().to_string();
+    let (code, out, err) = ringway(&["check", "-c", &config_file]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(proxy.get("/v1/orders/7").status, 200);
+    assert_eq!(proxy.get("/v1/orders/mine").status, 200);
+    assert_eq!(proxy.client().ask("HEAD", "/v1/orders", &[]).status, 200);
+    assert_eq!(json(&proxy, b"{}").status, 400);
+    assert_eq!(proxy.client().ask("DELETE", "/v1/orders", &[]).status, 404, "no route takes it");
+    assert_eq!(proxy.get("/v1/orders/7/x").status, 404);
+    for (route, class) in
+        [("api.getOrder", "2xx"), ("api.get-orders-mine", "2xx"), ("api.listOrders", "2xx"), ("api.createOrder", "4xx")]
+    {
+        let count = proxy.metric("ringway_route_requests_total", &[("route", route), ("code_class", class)]);
+        assert_eq!(count, 1.0, "{route}");
+    }
+    proxy.out.wait(&["\"route\":\"api.getOrder\"", "\"path\":\"/v1/orders/7\""]);
+    let (code, out, err) = ringway(&["explain", "-c", &config_file, "http://a.test/v1/orders/mine"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("api.get-orders-mine") && out.contains("api.getOrder"), "{out}");
+    let told = faults(&made(&target, &file), "from_openapi = \"orders\"", "from_openapi = \"orders\"\npaths = [\"/\"]");
+    assert!(told.contains("`paths` is what the description of `orders` says"), "{told}");
+}
+
+#[test]
+fn a_description_of_hundreds_of_paths_is_served() {
+    let target = Target::echo("a");
+    let setup = Setup::new("").workers(1);
+    let file = setup.directory().join("orders.json").display().to_string();
+    let mut description: Value =
+        serde_json::json!({ "openapi": "3.0.3", "paths": {}, "components": { "schemas": {} } });
+    for at in 0..600 {
+        let name = |at: usize| format!("#/components/schemas/S{at}");
+        // Each schema leads to some others, and back.
+        let near =
+            [at / 8 * 8 + (at + 1) % 8, at / 8 * 8 + (at + 3) % 8].map(|at| serde_json::json!({ "$ref": name(at) }));
+        description["components"]["schemas"][format!("S{at}")] = serde_json::json!({ "type": "object", "required": ["id"], "properties": {
+            "id": { "type": "integer", "format": "int32" }, "name": { "type": "string", "pattern": "^[a-z]{1,20}$", "nullable": true },
+            "one": near[0], "all": { "type": "array", "maxItems": 9, "items": near[1] } } });
+        let id = serde_json::json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "maxLength": 20 } }]);
+        let body = serde_json::json!({ "content": { "application/json": { "schema": { "$ref": name(at) } } } });
+        description["paths"][format!("/things{}/{{id}}/part{at}", at % 30)] = serde_json::json!({ "parameters": id,
+            "get": { "operationId": format!("get{at}") }, "put": { "operationId": format!("put{at}"), "requestBody": body } });
+    }
+    std::fs::write(&file, description.to_string()).unwrap();
+    let proxy = setup.with(made(&target, &file)).start();
+    assert_eq!(proxy.get("/things29/x/part599").status, 200);
+    assert_eq!(proxy.get(&format!("/things29/{}/part599", "x".repeat(21))).status, 400);
+    proxy.out.wait(&["\"route\":\"api.get599\""]);
+    let put = |body: &[u8]| {
+        let mut client = proxy.client();
+        let length = format!("Content-Length: {}", body.len());
+        client.send(request("PUT", "/things0/x/part0", &["Content-Type: application/json", &length]));
+        client.send(body);
+        client.response().status
+    };
+    assert_eq!(put(br#"{"id":1,"one":{"id":2,"all":[{"id":3,"name":null}]}}"#), 200);
+    assert_eq!(put(br#"{"id":1,"one":{"id":2,"all":[{"id":3,"name":"A"}]}}"#), 400);
+}
+
+#[test]
+fn a_page_of_the_api_is_served_that_needs_nothing_from_elsewhere() {
+    let target = Target::echo("a");
+    let portal = "[routes.docs]\npaths = [\"/docs/\"]\nportal = \"orders\"\n[access_log]";
+    let setup = Setup::new("").workers(1);
+    let file = setup.directory().join("orders.yaml").display().to_string();
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    let text = config(&target, &file, "").replace("[access_log]", portal);
+    let proxy = setup.with(text.as_str()).start();
+    let page = proxy.get("/docs/");
+    assert_eq!((page.status, page.field("content-type").as_deref()), (200, Some("text/html; charset=utf-8")));
+    assert!(page.field("content-security-policy").unwrap().contains("default-src 'none'"));
+    let html = page.text();
+    for part in ["<title>Orders</title>", "/v1/orders/{id}", "limit", "href=\"#schema-Order\"", "id=\"schema-Order\""] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("http://") && !html.contains("https://"), "{html}");
+    for (file, kind) in
+        [("portal.js", "text/javascript"), ("portal.css", "text/css"), ("openapi.json", "application/json")]
+    {
+        let answer = proxy.get(&format!("/docs/{file}"));
+        assert!(answer.status == 200 && answer.field("content-type").unwrap().starts_with(kind), "{file}");
+    }
+    let described: Value = serde_json::from_slice(&proxy.get("/docs/openapi.json").body).unwrap();
+    assert_eq!(described["paths"]["/orders"]["get"]["operationId"], "listOrders");
+    let told = faults(&text, "paths = [\"/docs/\"]", "paths = [\"=/docs\"]");
+    assert!(told.contains("write paths = [\"/docs/\"]"), "{told}");
 }

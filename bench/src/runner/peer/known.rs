@@ -268,6 +268,14 @@ const RINGWAY_PEER: Known = Known {
                  [routes.all]\npaths = [\"/route-1/\"]\npool = \"site\"\nrules = [\"token\"]",
             )],
         ),
+        (
+            "openapi",
+            &[(
+                "extra",
+                "[apis.orders]\nopenapi = \"{{peers}}/orders.yaml\"\n[rules.valid]\ntype = \"openapi\"\napi = \"orders\"\n\
+                 [routes.all]\npaths = [\"/128\"]\npool = \"site\"\nrules = [\"valid\"]",
+            )],
+        ),
         ("many", &[("extra", "{{many}}")]),
         // The backend takes the spans: what a collector does with them is its own affair.
         ("trace", &[("extra", "[tracing]\notlp = \"http://127.0.0.1:{{target}}/128?size=0\"\nsample = \"1%\"")]),

@@ -116,7 +116,8 @@ fn naive(routes: &[Conditions], ask: &Ask) -> Option<usize> {
                 .iter()
                 .filter(|path| path.matches(ask.path()))
                 .map(|path| match path {
-                    PathPattern::Exact(_) => (3, 0),
+                    PathPattern::Exact(_) => (4, 0),
+                    PathPattern::Template(_) => (3, 0),
                     PathPattern::Prefix(prefix) if prefix.is_empty() => (0, 0),
                     PathPattern::Prefix(prefix) => (2, prefix.len()),
                     PathPattern::Regex(_) => (1, 0),
