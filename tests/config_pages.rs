@@ -9,7 +9,10 @@ use config_folder::{Folder, REST, brief, load};
 #[test]
 fn files_are_a_routes_own_way_to_answer() {
     for (route, expected) in [
-        ("paths = ['/']", "1:9 route `r` does nothing; give it one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`"),
+        (
+            "paths = ['/']",
+            "1:9 route `r` does nothing; give it one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`",
+        ),
         (
             "pool = 'site'\nrespond = { status = 200 }",
             "3:1 route `r` has both `pool` and `respond`; a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`",

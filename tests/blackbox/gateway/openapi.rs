@@ -246,7 +246,7 @@ fn routes_are_made_of_operations_and_known_by_their_names() {
         let count = proxy.metric("ringway_route_requests_total", &[("route", route), ("code_class", class)]);
         assert_eq!(count, 1.0, "{route}");
     }
-    proxy.out.wait(&["\"route\":\"api.getOrder\"", "\"path\":\"/v1/orders/7\""]);
+    proxy.out.wait(&["\"route\":\"api.getOrder\"", "\"uri\":\"/v1/orders/7\""]);
     let (code, out, err) = ringway(&["explain", "-c", &config_file, "http://a.test/v1/orders/mine"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("api.get-orders-mine") && out.contains("api.getOrder"), "{out}");
