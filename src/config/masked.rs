@@ -33,7 +33,7 @@ fn header(line: &str) -> Option<&str> {
 fn is_secret(table: &str, line: &str) -> bool {
     let about = |word: &str| table.contains(word) || line.contains(word);
     (about("consumers") && !line.contains("consumers_file"))
-        || (about("headers") && (about("tracing") || about("health")))
+        || (about("headers") && (about("tracing") || about("health") || about("hooks")))
 }
 
 /// Adds a line without its values. Names of keys are shown, and so are commas, brackets and braces.

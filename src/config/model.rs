@@ -149,6 +149,15 @@ impl Config {
         }
     }
 
+    /// The keys of queries by which clients prove themselves, as rules name them, and those that the access log does not show.
+    pub fn secret_queries(&self) -> Vec<String> {
+        let mut names = self.access_log.as_ref().map(|log| log.redact.query.clone()).unwrap_or_default();
+        for name in self.rules.values().filter_map(|rule| rule.kind.shown_secrets().1) {
+            push_new(&mut names, name.to_owned());
+        }
+        names
+    }
+
     /// Whether a route passes TLS of a listener on.
     pub fn passes_on(&self, route: &Route, listener: &str) -> bool {
         route.passthrough && route.listeners.iter().any(|named| named == listener)

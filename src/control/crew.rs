@@ -11,7 +11,7 @@ use crate::observe::access::{Log, Policy};
 use crate::observe::counters::{Shared, WorkerSet};
 use crate::observe::file::Queue;
 use crate::observe::tally::Tally;
-use crate::observe::{analytics, trace};
+use crate::observe::{analytics, file, trace};
 use crate::plan::guard::Table;
 use crate::worker::{self, Admission, DoorId, Inbox, Message, Next, Order, Orders, Place, Pulse};
 use std::collections::HashSet;
@@ -32,6 +32,7 @@ pub struct Crew {
     log: Option<LogTo>,
     traces: trace::Queue,
     sums: analytics::Queue,
+    hooks: file::Queue,
     members: Vec<Member>,
     /// The number of what was last handed to the workers.
     handed: u64,
@@ -100,14 +101,27 @@ impl Crew {
         backend: Backend,
         max_connections: usize,
         log: Option<LogTo>,
-        (traces, sums): (trace::Queue, analytics::Queue),
+        (traces, sums, hooks): (trace::Queue, analytics::Queue, file::Queue),
     ) -> io::Result<Self> {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
         let (bans, desk, members) = (Arc::default(), answers::open(present.control.passwords.clone()), Vec::new());
-        let mut crew =
-            Self { present, sockets, backend, cores, admission, bans, desk, log, traces, sums, members, handed: 0 };
+        let mut crew = Self {
+            present,
+            sockets,
+            backend,
+            cores,
+            admission,
+            bans,
+            desk,
+            log,
+            traces,
+            sums,
+            hooks,
+            members,
+            handed: 0,
+        };
         for index in 0..crew.present.workers.len() {
             let member = crew.hire(index)?;
             crew.members.push(member);
@@ -313,6 +327,7 @@ impl Crew {
             admission: self.admission.clone(),
             traces: self.traces.clone(),
             sums: self.sums.clone(),
+            hooks: self.hooks.clone(),
             bans: self.bans.clone(),
             desk: self.desk.clone(),
             pulse: pulse.clone(),

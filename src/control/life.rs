@@ -11,6 +11,7 @@ use super::edits::Ready;
 use super::enrolment;
 use super::files::Places;
 use super::handover::{self, Answer};
+use super::hooks::Hooks;
 use super::issuers::Issuers;
 use super::live::{self, Overseer};
 use super::logs::{self, Opened};
@@ -65,6 +66,8 @@ pub(super) struct Control {
     pub(super) quotas: Quotas,
     /// What is summed up of exchanges.
     pub(super) analytics: Analytics,
+    /// Who gets records of exchanges.
+    pub(super) hooks: Hooks,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -397,8 +400,11 @@ impl Control {
             Opened::Anew(log, file) => (Some(log), Some(file)),
         };
         let trial = tried.as_ref().map(StagedReload::trial);
+        // Before workers have records for those that are new.
+        self.hooks.follow(plan.config.analytics.as_ref());
         if let Err(error) = self.crew.take_on(present.clone(), limits::max_connections(plan), log, trial) {
             self.crew.sockets().retain(&old.plan);
+            self.hooks.follow(old.plan.config.analytics.as_ref());
             return Err(format!("the listening sockets cannot be shared among the workers: {error}"));
         }
         self.present.store(present.clone());

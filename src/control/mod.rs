@@ -28,6 +28,7 @@ mod enrolment;
 mod files;
 mod guards;
 mod handover;
+mod hooks;
 mod issuers;
 mod keep;
 mod kept;

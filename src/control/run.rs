@@ -12,6 +12,7 @@ use super::discovery::{Board, Discovery};
 use super::end::Retired;
 use super::guards::Counts;
 use super::handover::{self, Answer, GuardText, Inheritance, IssuerText, LiveTarget, TableText, TargetText};
+use super::hooks::Hooks;
 use super::issuers::{self, Issuers};
 use super::keep::Keep;
 use super::life::{Control, Elder, Ended};
@@ -33,7 +34,7 @@ use super::{
 };
 use crate::config::Loaded;
 use crate::net::{self, Slot};
-use crate::observe::{analytics, trace};
+use crate::observe::{analytics, file, trace};
 use crate::plan::Plan;
 use crate::upstream::health::Checks;
 use arc_swap::ArcSwap;
@@ -67,6 +68,8 @@ pub struct Start {
 
 /// How long exit waits for the last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// Batches of records for hooks that may wait to be taken up.
+const RECORDS: usize = 256;
 /// Commands that may wait at a time.
 const WANTED: usize = 16;
 
@@ -121,6 +124,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
     };
     control.quotas.keep(true).await;
     control.analytics.keep().await;
+    control.hooks.close().await;
     control.traces.close().await;
     shelves::close(&control.plan());
     control.report.close_log(LAST_LINES);
@@ -174,15 +178,18 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     live::inherit(&present, &known);
     let (queue, spans) = trace::queue();
     let (sums, sheets) = analytics::queue();
+    let (records, batches) = file::Queue::open(RECORDS);
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
     overrides.set_modes(&present.plan);
     issuers::inherit(&present.plan, &known_issuers);
     issuers::ask_first(&present.plan).await;
-    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums))
+    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums, records))
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let shared = Arc::new(ArcSwap::new(present.clone()));
     let quotas = Quotas::serve(keeper, shared.clone());
+    let mut hooks = Hooks::serve(batches, present.control.analytics.clone());
+    hooks.follow(present.plan.config.analytics.as_ref());
     let analytics = Analytics::serve(sheets, shared.clone());
     if let Some(Err(why)) = bans.map(|bans| crew.bans().take_text(&bans, net::coarse_now())) {
         tracing::error!("the bans of the process before are lost: {why}");
@@ -230,6 +237,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         traces,
         quotas,
         analytics,
+        hooks,
         look,
         again,
         past: Vec::new(),

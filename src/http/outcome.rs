@@ -390,6 +390,9 @@ impl Outcome {
         if let Some(book) = &mut *context.lane.book.borrow_mut() {
             book.count(&self.seen(context, heads));
         }
+        if let Some(records) = &mut *context.lane.records.borrow_mut() {
+            self.log(records, context, heads, text);
+        }
         // The log of the era that it began in may have ended with that.
         if let Some(log) = &context.lane.era().log {
             self.log(&mut log.borrow_mut(), context, heads, text);

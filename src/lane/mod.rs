@@ -26,9 +26,10 @@ pub use rooms::Sessions;
 use crate::gateway::jwt::Cache;
 use crate::gateway::{Failure, Question, Said};
 use crate::net::{self, Signal};
-use crate::observe::access::Log;
+use crate::observe::access::{Format, Log, Policy, Settings};
 use crate::observe::analytics::{self, Book};
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
+use crate::observe::file;
 use crate::observe::tally::Tally;
 use crate::observe::trace::{self, Tracer};
 use crate::plan::{Plan, Respond, Store};
@@ -52,6 +53,10 @@ pub struct Lane {
     pub tracer: Tracer,
     /// Where it sums up exchanges, if the present plan has it so.
     pub book: RefCell<Option<Book>>,
+    /// Where it puts records for hooks, if the present plan has any.
+    pub records: RefCell<Option<Log>>,
+    /// Where these are handed over.
+    hooks: file::Queue,
     /// Where that is handed over.
     sums: analytics::Queue,
     /// The answer to `OPTIONS` that ends here (RFC 9110 §7.6.2).
@@ -108,8 +113,16 @@ fn share_of_tokens(plan: &Plan) -> u64 {
     plan.limits.verified_tokens / plan.runtime.workers.max(1) as u64
 }
 
+/// Where records for hooks are put, if there are any: as the access log has them, in JSON.
+fn records(plan: &Plan, worker: &Shared<WorkerSet>, hooks: &file::Queue) -> Option<Log> {
+    plan.config.analytics.as_ref().filter(|of| !of.hooks.is_empty())?;
+    let settings = Settings { redact_query: plan.config.secret_queries(), ..Settings::new(Format::Json) };
+    let log = Log::new(Arc::new(Policy::new(settings)), 0, hooks.clone(), worker.clone());
+    Some(log.counting(|of| &of.hook_records_dropped))
+}
+
 impl Lane {
-    /// The lane of worker `index`, whose spans go to `traces`, and whose sums to `sums`.
+    /// The lane of worker `index`, whose spans go to `traces`, and whose sums to `sums` and records to `hooks`.
     pub fn new(
         plan: Arc<Plan>,
         index: usize,
@@ -117,7 +130,7 @@ impl Lane {
         bans: Arc<Bans>,
         desk: Desk,
         log: Option<Log>,
-        (traces, sums): (trace::Queue, analytics::Queue),
+        (traces, sums, hooks): (trace::Queue, analytics::Queue, file::Queue),
     ) -> Self {
         let worker = counters.worker.clone();
         let tokens = RefCell::new(Cache::new(share_of_tokens(&plan)));
@@ -126,7 +139,9 @@ impl Lane {
         Self {
             tracer: Tracer::new(traces, worker.clone()),
             book: RefCell::new(era.plan.config.analytics.as_ref().map(|of| Book::new(of.max_series, sums.clone()))),
+            records: RefCell::new(records(&era.plan, &worker, &hooks)),
             sums,
+            hooks,
             worker,
             options: Arc::new(Respond::options()),
             ending: Signal::default(),
@@ -210,6 +225,11 @@ impl Lane {
             (Some(of), None) => *book = Some(Book::new(of.max_series, self.sums.clone())),
             (None, Some(book)) => book.close(),
             (None, None) => {}
+        }
+        if self.era().plan.config.analytics != plan.config.analytics
+            || self.era().plan.config.rules != plan.config.rules
+        {
+            *self.records.borrow_mut() = records(plan, &self.worker, &self.hooks);
         }
     }
 
@@ -344,6 +364,9 @@ impl Lane {
             if kept.is_done() {
                 *book = None;
             }
+        }
+        if let Some(records) = &mut *self.records.borrow_mut() {
+            records.flush();
         }
         self.tracer.flush();
     }

@@ -19,7 +19,7 @@ use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried, Sticking};
 use super::remark::Remarks;
 pub use cached::CacheSet;
-pub use control::{Analytics, CertificateFiles, ControlCounters, Passwords, Quotas};
+pub use control::{Analytics, CertificateFiles, ControlCounters, HookCounts, Passwords, Quotas};
 use crossbeam::utils::CachePadded;
 pub use ruled::RuleSet;
 use std::collections::HashMap;
@@ -273,6 +273,8 @@ pub struct WorkerSet {
     pub panics: Counter,
     /// Access log lines dropped because the file thread did not keep up.
     pub log_lines_dropped: Counter,
+    /// Records for hooks dropped because control did not keep up.
+    pub hook_records_dropped: Counter,
     /// Spans dropped because there was no room for them in the queue.
     pub spans_dropped: Counter,
     /// Connections to targets that wait to be used again.

@@ -17,10 +17,10 @@ use crate::lane::bans::Bans;
 use crate::lane::{Choice, Guest, GuestId, Lane, LogChange, TriedPlan};
 use crate::net::{self, Backend, Either, Mailbox, Signal, Slot, race};
 use crate::observe::access::Log;
-use crate::observe::analytics;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::LatenciesSnapshot;
 use crate::observe::trace;
+use crate::observe::{analytics, file};
 use crate::plan::Plan;
 use crossbeam::queue::ArrayQueue;
 use doors::Doors;
@@ -65,6 +65,8 @@ pub struct Orders {
     pub traces: trace::Queue,
     /// Where what it sums up goes.
     pub sums: analytics::Queue,
+    /// Where its records for hooks go.
+    pub hooks: file::Queue,
     /// How control sees that it lives.
     pub pulse: Arc<Pulse>,
 }
@@ -212,10 +214,11 @@ async fn serve(orders: Orders) -> io::Result<()> {
         log,
         traces,
         sums,
+        hooks,
         pulse,
         ..
     } = orders;
-    let lane = Rc::new(Lane::new(plan, index, counters, bans, desk, log, (traces, sums)));
+    let lane = Rc::new(Lane::new(plan, index, counters, bans, desk, log, (traces, sums, hooks)));
     let lost = Signal::default();
     let doors = Rc::new(Doors::new(lane.clone(), admission, lost.clone()));
     doors.set(&ids, places);

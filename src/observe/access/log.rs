@@ -1,7 +1,7 @@
 //! A worker's end of the access log: records become lines in a buffer, full buffers go to the log's thread.
 
 use super::{Formatter, Gist, Policy, Record};
-use crate::observe::counters::{Shared, WorkerSet};
+use crate::observe::counters::{Counter, Shared, WorkerSet};
 use crate::observe::file::{Batch, Queue};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +17,8 @@ pub struct Log {
     batch: Batch,
     queue: Queue,
     counters: Shared<WorkerSet>,
+    /// Where it is counted what is dropped.
+    dropped: fn(&WorkerSet) -> &Counter,
     /// One moment by both clocks: the wall's is asked only now and then.
     clocks: (Instant, Duration),
 }
@@ -25,7 +27,21 @@ impl Log {
     /// A log that goes by `policy`; `seed` makes the choice of a sample repeatable.
     pub fn new(policy: Arc<Policy>, seed: u64, queue: Queue, counters: Shared<WorkerSet>) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        Self { formatter: Formatter::new(policy), random, batch: Batch::default(), queue, counters, clocks: clocks() }
+        Self {
+            formatter: Formatter::new(policy),
+            random,
+            batch: Batch::default(),
+            queue,
+            counters,
+            dropped: |of| &of.log_lines_dropped,
+            clocks: clocks(),
+        }
+    }
+
+    /// Has what is dropped be counted there.
+    pub fn counting(mut self, dropped: fn(&WorkerSet) -> &Counter) -> Self {
+        self.dropped = dropped;
+        self
     }
 
     /// Whether a record is to be written: ask before it is put together, and write it only then.
@@ -68,7 +84,7 @@ impl Log {
         }
         let batch = std::mem::replace(&mut self.batch, self.queue.spare());
         if let Err(mut refused) = self.queue.send(batch) {
-            self.counters.log_lines_dropped.add(u64::from(refused.lines));
+            (self.dropped)(&self.counters).add(u64::from(refused.lines));
             refused.bytes.clear();
             refused.lost_before += refused.lines;
             refused.lines = 0;

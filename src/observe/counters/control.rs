@@ -2,7 +2,8 @@
 
 use super::{Counter, Counters, Gauge, Peak, PoolHealth, Shape, TargetHealth, places, taken_over, zeroed};
 use crate::observe::reason::{Delivered, PasswordCheck};
-use std::collections::HashMap;
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What the control thread counts under one plan; it is the only writer.
@@ -57,6 +58,21 @@ pub struct Analytics {
     pub folded: Counter,
     /// Requests that are in no sum.
     pub lost: Counter,
+    /// What became of records for hooks, by the hook's name.
+    pub hooks: ArcSwap<BTreeMap<String, Arc<HookCounts>>>,
+}
+
+/// What became of records for a hook.
+#[derive(Debug, Default)]
+pub struct HookCounts {
+    /// Records that it took.
+    pub sent: Counter,
+    /// Records that it refused for good.
+    pub rejected: Counter,
+    /// Records that were more than may wait.
+    pub dropped: Counter,
+    /// Bytes that wait.
+    pub waiting: Gauge,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.

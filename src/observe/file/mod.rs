@@ -14,6 +14,8 @@ mod output;
 mod sender;
 mod writer;
 
+pub use link::{Link, Progress};
+
 use super::counters::Counter;
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use std::fs::{File, OpenOptions};
@@ -65,11 +67,37 @@ impl Queue {
         Batch { bytes: self.spares.try_recv().unwrap_or_default(), ..Batch::default() }
     }
 
+    /// A queue of so many batches for somebody else than a file thread.
+    pub fn open(batches: usize) -> (Self, Batches) {
+        let shared = Arc::new(Shared::default());
+        let (sender, queued) = channel::bounded(batches);
+        (Self { batches: sender, spares: channel::never(), shared: shared.clone() }, Batches { queued, shared })
+    }
+
     /// A queue whose other end is a test.
     #[cfg(test)]
     pub fn pair(capacity: usize) -> (Self, Receiver<Batch>) {
         let (batches, received) = channel::bounded(capacity);
         (Self { batches, spares: channel::never(), shared: Arc::default() }, received)
+    }
+}
+
+/// The other end of a queue that is no file thread's.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    queued: Receiver<Batch>,
+    shared: Arc<Shared>,
+}
+
+impl Batches {
+    /// The next batch, if one has come.
+    pub fn take(&self) -> Option<Batch> {
+        self.queued.try_recv().ok()
+    }
+
+    /// Waits until some have come since this was last asked.
+    pub async fn some(&self) {
+        self.shared.wake.notified().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! What analytics sum up: the same as the access log says, whatever happens to the process and to the disk.
 
+mod hooks;
 mod reading;
 mod sums;
 
