@@ -18,13 +18,13 @@ fn values_that_cannot_be_are_told_with_what_could() {
         ),
         (
             "retention = { minutes = '3d', hours = '2d' }",
-            &["2:31 `hours` ends before `minutes` does, so that there would be none; write hours = \"3d\" or longer"],
+            &["2:39 `hours` ends before `minutes` does, so that there would be none; write hours = \"3d\" or longer"],
         ),
         (
             "hooks.a = { path = 'a', syslog = 'unix:/dev/log' }",
-            &["2:24 a hook has one of `url`, `path` and `syslog`; write url = \"https://events.example.com/requests\""],
+            &["2:34 a hook has one of `url`, `path` and `syslog`; write url = \"https://events.example.com/requests\""],
         ),
-        ("hooks.a = { path = 'a', headers = { a = 'b' } }", &["2:24 `headers` means nothing without `url`; remove it"]),
+        ("hooks.a = { path = 'a', headers = { a = 'b' } }", &["2:25 `headers` means nothing without `url`; remove it"]),
     ];
     for (lines, expected) in cases {
         let told = brief(&Folder::with(&[("ring.toml", &format!("[analytics]\n{lines}{REST}"))]).faults());
