@@ -317,6 +317,7 @@ mod tests {
             overrides: 1,
             bans: 0,
             log_level: "info".into(),
+            analytics: false,
             last_reload: None,
         };
         let expected = "\

@@ -168,7 +168,7 @@ fn rows(frame: &mut Frame<'_>, screen: &mut Screen, area: Rect) {
 
 /// The columns that there is room for, the first ones first: half of them would say less than none. Long names are cut before that.
 fn fitting(widths: &[usize], room: u16) -> Vec<u16> {
-    let most = (room / 3).max(8);
+    let most = (room * 2 / 5).max(8);
     let mut left = i32::from(room);
     let cut = widths.iter().map(|width| u16::try_from(*width).unwrap_or(u16::MAX).min(most));
     cut.take_while(|width| {

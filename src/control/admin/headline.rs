@@ -5,6 +5,7 @@
 
 use super::read;
 use super::show;
+use super::splits;
 use super::view::{self, Finding, Headline, Severity, Used};
 use crate::control::chronicle::Moment;
 use crate::control::overrides::State;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(super) struct Facts {
     status: view::Status,
     pools: Vec<view::Pool>,
+    splits: Vec<view::Split>,
     certificates: Vec<view::Certificate>,
     /// Thousandths of its time that each worker is at work.
     busy: Vec<u64>,
@@ -61,6 +63,7 @@ pub(super) fn gather(report: &Report, late: Option<Late>) -> Facts {
     Facts {
         status: read::status_of(report, &present),
         pools: pools.map(|index| show::pool(report, &present, &overrides, index)).collect(),
+        splits: splits::of(&present.plan),
         certificates: read::certificates_of(&present.plan),
         busy: present.workers.iter().map(|worker| worker.worker.busy.get()).collect(),
         late,
@@ -72,6 +75,7 @@ pub(super) fn of(facts: &Facts) -> Headline {
     let mut items = Vec::new();
     traffic(facts.late, &mut items);
     facts.pools.iter().for_each(|pool| of_pool(pool, &mut items));
+    facts.splits.iter().for_each(|split| of_split(split, &mut items));
     facts.certificates.iter().for_each(|certificate| items.extend(of_certificate(certificate)));
     items.extend(facts.status.last_reload.as_ref().and_then(of_reload));
     of_process(facts, &mut items);
@@ -171,6 +175,14 @@ fn target_told(target: &view::Target) -> String {
     format!("{}: {why}", target.address)
 }
 
+fn of_split(split: &view::Split, items: &mut Vec<Finding>) {
+    for pool in split.pools.iter().filter(|pool| pool.halted) {
+        let text = format!("Pool {} was taken back from route {}", pool.pool, split.route);
+        let more = "it failed or lagged, and gets nothing until its weight is set: see `ringway split`".to_owned();
+        items.push(finding(Severity::Warn, "split", text, Some(more)));
+    }
+}
+
 fn of_certificate(certificate: &view::Certificate) -> Option<Finding> {
     let days = certificate.left.div_euclid(DAY);
     let severity = match days {
@@ -232,6 +244,7 @@ mod tests {
         Facts {
             status: serde_json::from_value(status).unwrap(),
             pools: serde_json::from_value(pools).unwrap(),
+            splits: Vec::new(),
             certificates: Vec::new(),
             busy: vec![100, 200],
             late: Some(Late { requests: 1000, errors: 1, accepted: 10, failed: 1 }),
@@ -284,6 +297,18 @@ mod tests {
             facts.late = Some(late);
             assert_eq!(told(&facts).first().map(|(_, text)| text.as_str()), expected, "{late:?}");
         }
+    }
+
+    #[test]
+    fn a_pool_that_was_taken_back_is_told() {
+        let mut facts = facts(json!([]));
+        let part = |pool: &str, halted: bool| {
+            json!({ "pool": pool, "weight": { "configured": 5, "in_force": if halted { 0 } else { 95 } }, "halted": halted,
+                "requests": 9, "errors": 1, "slow": 0 })
+        };
+        let split = json!([{ "route": "api", "by": null, "pools": [part("old", false), part("new", true)] }]);
+        facts.splits = serde_json::from_value(split).unwrap();
+        assert_eq!(told(&facts), [(Severity::Warn, "Pool new was taken back from route api".to_owned())]);
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub(super) fn status_of(report: &Report, present: &Present) -> view::Status {
         overrides: report.overrides().len(),
         bans: report.bans().len(),
         log_level: log::filter(),
+        analytics: present.plan.config.analytics.is_some(),
         last_reload: report.history().all().next_back().map(|told| (&**told).into()),
     }
 }

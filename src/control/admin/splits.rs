@@ -58,8 +58,13 @@ pub(super) async fn reset(
     edited(&desk, caller, Edit::ResetSplit(route), &headers, 200).await
 }
 
+/// All of a plan.
+pub(super) fn of(plan: &Plan) -> Vec<view::Split> {
+    plan.routes.iter().filter(|route| route.split().is_some()).map(|route| show(plan, route)).collect()
+}
+
 fn show(plan: &Plan, route: &Route) -> view::Split {
-    let written = plan.config.routes.get(&route.name);
+    let written = plan.written(&route.name);
     let parts = route.split().map(|split| split.shared.parts()).unwrap_or_default();
     let pool = |part: &crate::upstream::split::Part| {
         let Seen { requests, errors, slow } = part.seen();

@@ -69,6 +69,9 @@ pub struct Status {
     pub bans: usize,
     /// What the operational log tells: the filter.
     pub log_level: String,
+    /// Whether requests are summed up, so that `/v1/analytics` has something to say.
+    #[serde(default)]
+    pub analytics: bool,
     /// The last reload or change of targets; absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reload: Option<Reload>,

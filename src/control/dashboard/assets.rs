@@ -47,6 +47,7 @@ assets! {
     "js/targets.js",
     "js/theme.js",
     "js/topology.js",
+    "js/usage.js",
     "vendor/THIRD-PARTY.md",
     "vendor/uPlot.LICENSE",
     "vendor/uPlot.iife.min.js",

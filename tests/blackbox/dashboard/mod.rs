@@ -15,7 +15,11 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A proxy with this configuration whose page can be signed in to.
 pub fn start(config: &str) -> Proxy {
-    let setup = Setup::new("");
+    start_of(Setup::new(""), config)
+}
+
+/// The same of what is set up already.
+pub fn start_of(setup: Setup, config: &str) -> Proxy {
     let file = setup.directory().join("token");
     std::fs::write(&file, TOKEN).unwrap();
     let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"{}\"\n", file.display());

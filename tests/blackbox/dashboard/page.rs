@@ -1,9 +1,9 @@
 //! What the page shows, and what is done with it.
 
-use super::{ending, open, sign_in, start};
+use super::{ending, open, sign_in, start, start_of};
 use crate::support::load::Load;
 use crate::support::page::Page;
-use crate::support::proxy::Directory;
+use crate::support::proxy::{Directory, Setup};
 use crate::support::target::refused;
 use crate::support::toml::{http, http_with, pool};
 use crate::support::{Target, eventually};
@@ -167,6 +167,46 @@ fn rules_and_caches_are_told_with_what_they_did() {
     page.wait("document.querySelector('#notes').textContent.includes('purged')");
     assert_eq!(proxy.get("/page").status, 200);
     eventually("it is asked for again", || target.requests() == 2);
+    assert_calm(&page);
+}
+
+#[test]
+fn who_asked_for_what_is_told_as_it_is_summed_up() {
+    let target = Target::echo("a");
+    let rest = format!(
+        "[listeners.web]\nlisten = [\"127.0.0.1:0\"]\n[rules.key]\ntype = \"api-key\"\n[consumers.acme]\nkeys = [\"a-key-of-16-bytes-or-more\"]\n\
+         [routes.new]\npaths = [\"/v2/\"]\nversion = \"v2\"\npool = \"site\"\nrules = [\"key\"]\n[routes.open]\npool = \"site\"\n[pools.site]\ntargets = [\"{target}\"]\n"
+    );
+    let proxy = start(&rest);
+    let mut page = open(&proxy);
+    page.wait("document.querySelector('#usage').textContent.includes('Nothing is summed up')");
+    assert_calm(&page);
+    drop((page, proxy));
+    let state = Directory::new();
+    let setup = Setup::new("").runtime(&format!("state_dir = {:?}", state.path()));
+    let proxy = start_of(setup, &format!("[analytics]\n{rest}"));
+    let mut page = open(&proxy);
+    (0..3).for_each(|_| {
+        assert_eq!(proxy.client().ask("GET", "/v2/a", &["apikey: a-key-of-16-bytes-or-more"]).status, 200);
+    });
+    assert_eq!(proxy.get("/").status, 200);
+    let row = |first: &str, requests: u32| {
+        format!(
+            "[...document.querySelectorAll('#usage tbody tr')].some((row) => row.cells[0].textContent === '{first}' && \
+             row.cells[1].textContent === '{requests}' && row.cells[2].textContent.includes('none'))"
+        )
+    };
+    let choose = |page: &mut Page, by: &str| {
+        page.eval(&format!(
+            "(() => {{ const it = document.querySelectorAll('#usage select')[1]; it.value = '{by}'; it.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()"
+        ));
+    };
+    page.wait(&row("acme", 3));
+    page.wait(&row("nobody known", 1));
+    choose(&mut page, "consumer,version");
+    page.wait(&row("acme · v2", 3));
+    choose(&mut page, "route");
+    page.wait(&row("open", 1));
     assert_calm(&page);
 }
 

@@ -18,6 +18,7 @@ import * as session from './session.js';
 import * as targets from './targets.js';
 import * as theme from './theme.js';
 import * as topology from './topology.js';
+import * as usage from './usage.js';
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const SPANS = { 300: 1, 3600: 10 };
@@ -26,6 +27,7 @@ let pools = [];
 let brief = {};
 let moments = [];
 let wanted = 300;
+let isSummedUp = null;
 
 text(at('place'), location.host);
 session.start().catch(() => null);
@@ -46,6 +48,10 @@ const look = every(1, async () => {
 every(1, async () => {
   try {
     const [told, status] = await Promise.all([get('/v1/headline'), get('/v1/status')]);
+    if (isSummedUp !== status.analytics) {
+      isSummedUp = status.analytics;
+      lookAtUsage();
+    }
     headline.show(told, `${number(brief.requests)} requests/s, ${percent(brief.share)} errors, half within ${millis(brief.p50)}`);
     figures.show([
       { name: 'Requests', value: number(brief.requests), more: 'a second' },
@@ -61,6 +67,8 @@ every(1, async () => {
     throw refused;
   }
 });
+
+const lookAtUsage = usage.start((look) => every(10, look), () => isSummedUp);
 
 const traffic = every(1, async () => {
   const step = SPANS[wanted];
