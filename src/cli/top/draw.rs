@@ -272,7 +272,8 @@ mod tests {
     #[test]
     fn columns_are_whole_or_not_there() {
         assert_eq!(fitting(&[4, 11, 5, 6], 40), [4, 11, 5, 6]);
-        assert_eq!(fitting(&[64, 64, 5, 6], 40), [13, 13, 5]);
+        assert_eq!(fitting(&[64, 64, 5, 6], 40), [16, 16]);
+        assert_eq!(fitting(&[4, 15, 5, 9], 40), [4, 15, 5, 9], "an address and its port");
         assert_eq!(fitting(&[4, 4, 4], 10), [4, 4]);
         assert_eq!(fitting(&[4], 3), Vec::<u16>::new());
     }
