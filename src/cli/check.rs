@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Prints what is wrong to standard error and gives 2; or the tests that fail, and gives 1; or a summary to standard output,
 /// and gives 0. `validate` finds what only the compiled configuration shows, such as routes that tie, and runs the tests.
-pub fn check(path: &Path, validate: impl FnOnce(&Loaded) -> Result<Vec<Trial>, Vec<Fault>>) -> ExitCode {
+pub fn check(path: &Path, validate: impl FnOnce(&mut Loaded) -> Result<Vec<Trial>, Vec<Fault>>) -> ExitCode {
     let colour = colour(&io::stderr());
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     match checked(path, &|name| std::env::var(name).ok(), validate, colour, out, err) {
@@ -21,14 +21,14 @@ pub fn check(path: &Path, validate: impl FnOnce(&Loaded) -> Result<Vec<Trial>, V
 fn checked(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
-    validate: impl FnOnce(&Loaded) -> Result<Vec<Trial>, Vec<Fault>>,
+    validate: impl FnOnce(&mut Loaded) -> Result<Vec<Trial>, Vec<Fault>>,
     colour: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let report = match config::load(path, env) {
         Err(report) => report,
-        Ok(loaded) => match validate(&loaded) {
+        Ok(mut loaded) => match validate(&mut loaded) {
             Err(faults) => loaded.sources.report(&faults),
             Ok(trials) => {
                 if !loaded.warnings.is_empty() {

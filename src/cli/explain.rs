@@ -63,7 +63,7 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
         return super::ask::end(live(arguments));
     }
     let environment = |name: &str| std::env::var(name).ok();
-    let loaded = match config::load(arguments.asked.config(), &environment) {
+    let mut loaded = match config::load(arguments.asked.config(), &environment) {
         Ok(loaded) => loaded,
         Err(report) => return fault(&report.render(colour(&io::stderr()))),
     };
@@ -71,6 +71,7 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
         Ok(plan) => plan,
         Err(faults) => return fault(&loaded.sources.report(&faults).render(colour(&io::stderr()))),
     };
+    loaded.warn(plan.warnings());
     match told(arguments, &loaded, &plan) {
         Ok(code) => code,
         Err(_) => ExitCode::FAILURE,

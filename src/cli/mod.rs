@@ -109,9 +109,11 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => run::run(&config),
-        Command::Check { config } => {
-            check::check(&config, |loaded| explaining::try_all(&plan::compile(&loaded.config, 1)?, &loaded.config))
-        }
+        Command::Check { config } => check::check(&config, |loaded| {
+            let plan = plan::compile(&loaded.config, 1)?;
+            loaded.warn(plan.warnings());
+            explaining::try_all(&plan, &loaded.config)
+        }),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Status(arguments) => ask::end(status::status(&arguments)),
         Command::Top(arguments) => ask::end(top::top(&arguments)),

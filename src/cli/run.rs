@@ -31,7 +31,7 @@ pub fn run(path: &Path) -> ExitCode {
         refuse(report)
     };
     let environment = |name: &str| std::env::var(name).ok();
-    let loaded = match config::load(path, &environment) {
+    let mut loaded = match config::load(path, &environment) {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, inheritance.as_ref()),
     };
@@ -65,6 +65,7 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(plan) => plan,
         Err(faults) => return refuse(&loaded.sources.report(&faults), inheritance.as_ref()),
     };
+    loaded.warn(plan.warnings());
     if let Err(why) = privileges.regain() {
         return refuse_for(&why, inheritance.as_ref());
     }

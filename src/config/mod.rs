@@ -115,6 +115,11 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
 }
 
 impl Loaded {
+    /// Warns of what was found later, too.
+    pub fn warn(&mut self, warnings: &[Fault]) {
+        self.warnings = self.warnings.clone().with(self.sources.entries(warnings));
+    }
+
     /// The same, where these stand in the file of consumers.
     ///
     /// # Errors

@@ -85,6 +85,12 @@ impl Report {
         Self::new(files, entries, true)
     }
 
+    /// The same with further ones.
+    pub(super) fn with(mut self, entries: Vec<Entry>) -> Self {
+        self.entries.extend(entries);
+        Self::new(self.files, self.entries, self.warning)
+    }
+
     fn new(files: Arc<Vec<File>>, mut entries: Vec<Entry>, warning: bool) -> Self {
         entries.sort_by(|a, b| (&a.at, &a.what).cmp(&(&b.at, &b.what)));
         entries.dedup_by(|a, b| a.at == b.at && a.what == b.what);

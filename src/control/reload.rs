@@ -265,7 +265,7 @@ impl Reader {
 fn compile(
     mut config: Config,
     (board, overrides, roster): (&Board, &Overrides, &Roster),
-    loaded: Loaded,
+    mut loaded: Loaded,
     make: impl FnOnce(&Config) -> std::result::Result<Plan, Vec<Fault>>,
     (changes, deferred): (Vec<Change>, Vec<String>),
 ) -> std::result::Result<Prepared, String> {
@@ -274,6 +274,7 @@ fn compile(
     overrides.lay_over(&mut config);
     roster.lay_over(&mut config);
     let plan = make(&config).map_err(|faults| loaded.sources.report(&faults).to_string())?;
+    loaded.warn(plan.warnings());
     Ok(Prepared { plan, loaded, changes, deferred, revision })
 }
 

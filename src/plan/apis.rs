@@ -5,7 +5,7 @@
 use super::Plan;
 use super::compile::fault;
 use super::files::Files;
-use crate::config::model::{Config, Route};
+use crate::config::model::{self, Config, Route};
 use crate::config::{Fault, KeyPath};
 use crate::gateway::openapi::{Api, Wrong};
 use std::collections::BTreeMap;
@@ -23,7 +23,12 @@ pub struct Apis {
     known: Vec<Known>,
     /// The routes that were made of them.
     made: BTreeMap<String, Route>,
+    /// What is not understood of them.
+    warnings: Vec<Fault>,
 }
+
+/// Warnings of one API that are told each for itself.
+const TOLD: usize = 10;
 
 #[derive(Clone)]
 struct Known {
@@ -36,7 +41,7 @@ struct Known {
 impl Apis {
     /// Those of a configuration. What is at fault of them is added to `faults`.
     pub(super) fn compile(config: &Config, files: &Files, before: Option<&Self>, faults: &mut Vec<Fault>) -> Self {
-        let mut all = Vec::new();
+        let (mut all, mut warnings) = (Vec::new(), Vec::new());
         for (name, of) in &config.apis {
             let key = ["apis", name, "openapi"];
             let text = match files.shared(&KeyPath::from(key)) {
@@ -53,19 +58,17 @@ impl Apis {
                 None => read::read(&text).and_then(|value| Api::new(value, of.base.as_deref())).map(Arc::new),
             };
             match api {
-                Ok(api) => all.push(Known { name: name.clone(), base: of.base.clone(), text, api }),
-                Err(Wrong { at, what }) => {
-                    let file = of.openapi.display();
-                    let what = match at.is_empty() {
-                        true => format!("`{file}`: {what}"),
-                        false => format!("`{file}`, at `{at}`: {what}"),
-                    };
+                Ok(api) => {
+                    left_out(&key, of, api.left_out(), if of.strict { faults } else { &mut warnings });
+                    all.push(Known { name: name.clone(), base: of.base.clone(), text, api });
+                }
+                Err(wrong) => {
                     let help = "correct the description: it is one of OpenAPI 3.0 or 3.1, in one file";
-                    faults.push(fault(&key, what, Some(help.to_owned())));
+                    faults.push(fault(&key, told(of, &wrong), Some(help.to_owned())));
                 }
             }
         }
-        Self { known: all, made: BTreeMap::new() }
+        Self { known: all, made: BTreeMap::new(), warnings }
     }
 
     /// With the routes that were made of them.
@@ -80,7 +83,30 @@ impl Apis {
     }
 }
 
+/// What is not understood of a description.
+fn left_out(key: &[&str], of: &model::Api, wrong: &[Wrong], faults: &mut Vec<Fault>) {
+    let help = match of.strict {
+        true => "correct the description, or write strict = false",
+        false => "nothing is held against it; with strict = true that is a fault",
+    };
+    let mut tell = |what: String| faults.push(fault(key, what, Some(help.to_owned())));
+    wrong.iter().take(TOLD).for_each(|wrong| tell(told(of, wrong)));
+    if let Some(more) = wrong.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        tell(format!("`{}`: {more} more of its parts are not understood", of.openapi.display()));
+    }
+}
+
+fn told(of: &model::Api, Wrong { at, what }: &Wrong) -> String {
+    let file = of.openapi.display();
+    if at.is_empty() { format!("`{file}`: {what}") } else { format!("`{file}`, at `{at}`: {what}") }
+}
+
 impl Plan {
+    /// What is allowed but likely a mistake, as only the compiled configuration shows it.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.apis.warnings
+    }
+
     /// What is said of the route of this name, be it by the description of an API.
     pub fn written(&self, name: &str) -> Option<&Route> {
         self.config.routes.get(name).or_else(|| self.apis.made.get(name))

@@ -15,4 +15,7 @@ pub struct Api {
     /// What stands before its paths, such as "/v1". Absent: the path of the first server that the description names.
     #[schemars(with = "Option<PlainPath>")]
     pub base: Option<String>,
+    /// Whether what is not understood of the description is a fault; otherwise it is a warning, and nothing is held against it.
+    #[serde(default)]
+    pub strict: bool,
 }

@@ -19,6 +19,7 @@ pub struct Api {
     items: Vec<Item>,
     /// It as it was written.
     document: Value,
+    left_out: Vec<Wrong>,
 }
 
 /// A path with its operations.
@@ -64,7 +65,8 @@ impl Api {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn new(description: Value, base: Option<&str>) -> Result<Self, Wrong> {
-        let document = Document::new(description)?;
+        let mut document = Document::new(description)?;
+        let mut left_out = std::mem::take(&mut document.left_out);
         let mut schemas = Schemas::new(&document)?;
         let base = base.map_or_else(|| served_at(&document.root), str::to_owned);
         let (mut paths, mut items) = (Paths::new(), Vec::new());
@@ -72,11 +74,15 @@ impl Api {
         let Some(written) = written else { return Err(Wrong::new("", "it has no `paths`")) };
         for (template, item) in written.iter().filter(|(name, _)| !name.starts_with("x-")) {
             let at = step("/paths", template);
+            if template.contains(['#', '?']) {
+                left_out.push(Wrong::new(at, "no request has such a path: what follows `#` or `?` is not part of it"));
+                continue;
+            }
             let names = paths.add(template, items.len(), &at)?;
-            items.push(item_of(template, item, (&at, &names), &document, &mut schemas)?);
+            items.push(item_of(template, item, (&at, &names), &document, &mut schemas, &mut left_out)?);
         }
         let document = document.plain().clone();
-        Ok(Self { base: base.trim_end_matches('/').into(), paths, items, document })
+        Ok(Self { base: base.trim_end_matches('/').into(), paths, items, document, left_out })
     }
 
     /// What stands before all of its paths; nothing, or a path without a slash at its end.
@@ -87,6 +93,11 @@ impl Api {
     /// It as it was written.
     pub fn document(&self) -> &Value {
         &self.document
+    }
+
+    /// What of it is not understood: nothing is held against that.
+    pub fn left_out(&self) -> &[Wrong] {
+        &self.left_out
     }
 
     /// Its paths as templates, each with its operations.
@@ -125,6 +136,7 @@ fn item_of(
     (at, names): (&str, &[String]),
     document: &Document,
     schemas: &mut Schemas<'_>,
+    left_out: &mut Vec<Wrong>,
 ) -> Result<Item, Wrong> {
     let (item, at) = document.resolve(item, at)?;
     let mut operations = Vec::new();
@@ -151,7 +163,8 @@ fn item_of(
                 parameters.push((parameter, place));
             }
         }
-        let body = operation.get("requestBody").map(|body| body_of(body, &here, document, schemas)).transpose()?;
+        let body =
+            operation.get("requestBody").map(|body| body_of(body, &here, document, schemas, left_out)).transpose()?;
         let id = operation.get("operationId").and_then(Value::as_str).map(Into::into);
         operations.push(Operation { method, id, parameters, body });
     }
@@ -162,12 +175,24 @@ fn item_of(
     Ok(Item { template: template.into(), allow: allow.join(", ").into(), operations })
 }
 
-fn body_of(body: &Value, at: &str, document: &Document, schemas: &mut Schemas<'_>) -> Result<Body, Wrong> {
+fn body_of(
+    body: &Value,
+    at: &str,
+    document: &Document,
+    schemas: &mut Schemas<'_>,
+    left_out: &mut Vec<Wrong>,
+) -> Result<Body, Wrong> {
     let (body, at) = document.resolve(body, &step(at, "requestBody"))?;
     let (at, mut contents, mut accept) = (step(&at, "content"), Vec::new(), Vec::new());
     for (name, content) in body.get("content").and_then(Value::as_object).into_iter().flatten() {
         let here = step(&at, name);
-        let media = Media::new(name, &here)?;
+        let media = match Media::new(name, &here) {
+            Ok(media) => media,
+            Err(wrong) => {
+                left_out.push(wrong);
+                continue;
+            }
+        };
         let is_json = is_json(super::media::essence(name.as_bytes())) || name.contains('*');
         let check = match content.get("schema").filter(|_| is_json) {
             Some(schema) => Some(schemas.compile(schema, &step(&here, "schema"))?),

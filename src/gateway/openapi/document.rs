@@ -2,14 +2,17 @@
 //!
 //! What always holds: a reference is followed within the document alone, and a bounded number of times.
 
-use super::Wrong;
+use super::{Wrong, schema};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// A description whose schemas are all of JSON Schema 2020-12, with references that name the document.
 pub(super) struct Document {
     pub(super) root: Value,
     /// The same, as it was written.
     plain: Value,
+    /// What of it is not understood, and asks for nothing therefore.
+    pub(super) left_out: Vec<Wrong>,
 }
 
 /// What references of schemas begin with, once they name the document.
@@ -61,9 +64,9 @@ impl Document {
             None => return Err(Wrong::new("", "it has no `openapi` that says which version of OpenAPI it is")),
         };
         let mut root = plain.clone();
-        let mut path = String::new();
-        walk(&mut root, is_old, &mut path)?;
-        Ok(Self { root, plain })
+        let mut walk = Walk::new(is_old);
+        walk.part(&mut root)?;
+        Ok(Self { root, plain, left_out: walk.left_out })
     }
 
     /// It as it was written.
@@ -101,37 +104,134 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&super::sent::decoded(text.as_bytes(), false)).into_owned()
 }
 
-/// Finds the schemas of a part of a description, and brings them into one dialect.
-fn walk(value: &mut Value, is_old: bool, path: &mut String) -> Result<(), Wrong> {
-    match value {
-        Value::Object(map) => {
-            if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-                within(reference, path)?;
-            }
-            for (key, inner) in map.iter_mut() {
-                let length = path.len();
-                path.push_str(&step("", key));
-                match key.as_str() {
-                    "schema" => schema(inner, is_old, path)?,
-                    "schemas" if length == "/components".len() => each(inner, is_old, path)?,
-                    "example" | "examples" => {}
-                    _ if key.starts_with("x-") => {}
-                    _ => walk(inner, is_old, path)?,
-                }
-                path.truncate(length);
-            }
-        }
-        Value::Array(list) => {
-            for (index, inner) in list.iter_mut().enumerate() {
-                let length = path.len();
-                path.push_str(&format!("/{index}"));
-                walk(inner, is_old, path)?;
-                path.truncate(length);
-            }
-        }
-        _ => {}
+/// Finds the schemas of a description, and brings them into one dialect.
+struct Walk {
+    is_old: bool,
+    /// Where it is.
+    path: String,
+    /// Patterns that were looked at, each with what is wrong with it.
+    patterns: HashMap<String, Option<String>>,
+    left_out: Vec<Wrong>,
+}
+
+impl Walk {
+    fn new(is_old: bool) -> Self {
+        Self { is_old, path: String::new(), patterns: HashMap::new(), left_out: Vec::new() }
     }
-    Ok(())
+
+    fn below<T>(&mut self, key: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        self.path.push_str(&step("", key));
+        let done = work(self);
+        self.path.truncate(length);
+        done
+    }
+
+    fn part(&mut self, value: &mut Value) -> Result<(), Wrong> {
+        match value {
+            Value::Object(map) => {
+                if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
+                    within(reference, &self.path)?;
+                }
+                for (key, inner) in map.iter_mut() {
+                    let is_components = self.path == "/components";
+                    self.below(key, |walk| match key.as_str() {
+                        "schema" => walk.schema(inner),
+                        "schemas" if is_components => walk.each(inner),
+                        "example" | "examples" => Ok(()),
+                        _ if key.starts_with("x-") => Ok(()),
+                        _ => walk.part(inner),
+                    })?;
+                }
+            }
+            Value::Array(list) => self.list(list, Self::part)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn list(
+        &mut self,
+        list: &mut [Value],
+        work: impl Fn(&mut Self, &mut Value) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        let mut each = list.iter_mut().enumerate();
+        each.try_for_each(|(index, inner)| self.below(&index.to_string(), |walk| work(walk, inner)))
+    }
+
+    fn each(&mut self, schemas: &mut Value) -> Result<(), Wrong> {
+        let mut each = schemas.as_object_mut().into_iter().flatten();
+        each.try_for_each(|(key, inner)| self.below(key, |walk| walk.schema(inner)))
+    }
+
+    /// Brings a schema into the dialect of JSON Schema 2020-12.
+    fn schema(&mut self, value: &mut Value) -> Result<(), Wrong> {
+        let Value::Object(map) = value else { return Ok(()) };
+        if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
+            within(reference, &self.path)?;
+            let named = Value::String(format!("{NAME}{reference}"));
+            if self.is_old {
+                // What stands beside a reference counts for nothing there.
+                map.clear();
+            }
+            map.insert("$ref".to_owned(), named);
+        }
+        for key in ["$dynamicRef", "$recursiveRef", "$id"] {
+            if map.remove(key).is_some() {
+                self.leave_out(key, format!("`{key}` is not understood: write `$ref`"));
+            }
+        }
+        map.retain(|key, _| !TOLD.contains(&key.as_str()));
+        exclusive(map);
+        if self.is_old {
+            nullable(map);
+        }
+        self.patterns(map);
+        of_requests(map);
+        bound(map);
+        for (key, inner) in map.iter_mut() {
+            self.below(key, |walk| match key.as_str() {
+                // Of the older form, a list for each place.
+                "items" if inner.is_array() => Ok(()),
+                key if ONE.contains(&key) => walk.schema(inner),
+                key if LISTS.contains(&key) => {
+                    inner.as_array_mut().map_or(Ok(()), |list| walk.list(list, Self::schema))
+                }
+                key if MAPS.contains(&key) => walk.each(inner),
+                _ => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out patterns that texts cannot be held against.
+    fn patterns(&mut self, map: &mut Map<String, Value>) {
+        if let Some(wrong) = map.get("pattern").and_then(Value::as_str).and_then(|text| self.pattern(text)) {
+            map.remove("pattern");
+            self.leave_out("pattern", wrong);
+        }
+        let Some(Value::Object(keyed)) = map.get_mut("patternProperties") else { return };
+        let wrong: Vec<(String, String)> =
+            keyed.keys().filter_map(|text| Some((text.clone(), self.pattern(text)?))).collect();
+        for (text, why) in wrong {
+            keyed.remove(&text);
+            self.leave_out("patternProperties", why);
+        }
+    }
+
+    /// What is wrong with a pattern.
+    fn pattern(&mut self, text: &str) -> Option<String> {
+        if let Some(known) = self.patterns.get(text) {
+            return known.clone();
+        }
+        let wrong = schema::pattern(text).err();
+        self.patterns.insert(text.to_owned(), wrong.clone());
+        wrong
+    }
+
+    fn leave_out(&mut self, key: &str, what: String) {
+        self.left_out.push(Wrong::new(format!("{}{}", self.path, step("", key)), what));
+    }
 }
 
 fn within(reference: &str, path: &str) -> Result<(), Wrong> {
@@ -141,65 +241,8 @@ fn within(reference: &str, path: &str) -> Result<(), Wrong> {
     Err(Wrong::new(format!("{path}/$ref"), format!("`{reference}` leads out of the document: nothing is fetched")))
 }
 
-fn each(schemas: &mut Value, is_old: bool, path: &mut String) -> Result<(), Wrong> {
-    let Some(map) = schemas.as_object_mut() else { return Ok(()) };
-    for (key, inner) in map {
-        let length = path.len();
-        path.push_str(&step("", key));
-        schema(inner, is_old, path)?;
-        path.truncate(length);
-    }
-    Ok(())
-}
-
-/// Brings a schema into the dialect of JSON Schema 2020-12.
-fn schema(value: &mut Value, is_old: bool, path: &mut String) -> Result<(), Wrong> {
-    let Value::Object(map) = value else { return Ok(()) };
-    if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-        within(reference, path)?;
-        let named = Value::String(format!("{NAME}{reference}"));
-        if is_old {
-            // What stands beside a reference counts for nothing there.
-            map.clear();
-        }
-        map.insert("$ref".to_owned(), named);
-    }
-    for key in ["$dynamicRef", "$recursiveRef", "$id"] {
-        if map.contains_key(key) {
-            return Err(Wrong::new(step(path, key), format!("`{key}` is not understood: write `$ref`")));
-        }
-    }
-    map.retain(|key, _| !TOLD.contains(&key.as_str()));
-    if is_old {
-        modernise(map);
-    }
-    of_requests(map);
-    bound(map);
-    for (key, inner) in map.iter_mut() {
-        let length = path.len();
-        path.push_str(&step("", key));
-        match key.as_str() {
-            // Of the older form, a list for each place.
-            "items" if inner.is_array() => {}
-            key if ONE.contains(&key) => schema(inner, is_old, path)?,
-            key if LISTS.contains(&key) => {
-                for (index, one) in inner.as_array_mut().into_iter().flatten().enumerate() {
-                    let length = path.len();
-                    path.push_str(&format!("/{index}"));
-                    schema(one, is_old, path)?;
-                    path.truncate(length);
-                }
-            }
-            key if MAPS.contains(&key) => each(inner, is_old, path)?,
-            _ => {}
-        }
-        path.truncate(length);
-    }
-    Ok(())
-}
-
-/// What OpenAPI 3.0 has of its own.
-fn modernise(map: &mut Map<String, Value>) {
+/// Bounds that are flags, as OpenAPI 3.0 has them, and descriptions of 3.1 by mistake, where they can mean nothing else.
+fn exclusive(map: &mut Map<String, Value>) {
     for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if let Some(Value::Bool(is)) = map.get(flag) {
             let is = *is;
@@ -209,6 +252,10 @@ fn modernise(map: &mut Map<String, Value>) {
             }
         }
     }
+}
+
+/// What OpenAPI 3.0 has in place of the type `null`.
+fn nullable(map: &mut Map<String, Value>) {
     if map.remove("nullable") == Some(Value::Bool(true))
         && let Some(Value::String(kind)) = map.get("type").cloned()
     {

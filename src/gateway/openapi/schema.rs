@@ -69,7 +69,7 @@ impl<'d> Schemas<'d> {
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_registry(&self.registry)
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN))
+            .with_pattern_options(patterns())
             .with_pattern_cache(self.patterns.clone())
             .should_validate_formats(true)
             .build(schema)
@@ -136,6 +136,25 @@ impl<'d> Schemas<'d> {
             }
         }
         if kinds == Kinds::default() { Kinds::TEXT } else { kinds }
+    }
+}
+
+/// How patterns are matched: in linear time.
+fn patterns() -> PatternOptions<jsonschema::Regex> {
+    PatternOptions::regex().size_limit(PATTERN)
+}
+
+/// Whether texts can be held against a pattern.
+///
+/// # Errors
+/// It is none, or cannot be matched in linear time.
+pub(super) fn pattern(text: &str) -> Result<(), String> {
+    let schema = serde_json::json!({ "pattern": text });
+    let built = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns()).build(&schema);
+    let short: String = text.chars().take(60).collect();
+    match built {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{short:?} is no pattern that can be matched in linear time")),
     }
 }
 

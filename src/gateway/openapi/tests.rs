@@ -211,14 +211,34 @@ fn what_is_wrong_with_a_description_is_told_with_its_place() {
         ("/components/schemas/Order", json!({ "$ref": "https://a.test/x" }), "leads out of the document"),
         ("/components/requestBodies/Order", json!({ "$ref": "#/components/requestBodies/Order" }), "without end"),
         ("/components/requestBodies/Order", json!({ "$ref": "#/nowhere" }), "leads to nothing"),
-        ("/components/schemas/Item", json!({ "pattern": "(a" }), "/components/schemas/Item/pattern: "),
-        ("/components/schemas/Item", json!({ "pattern": "(?=a)" }), "Item/pattern"),
         ("/paths/~1orders~1{x}", json!({}), "/paths/~1orders~1{x}"),
         ("/paths/~1orders/get/parameters/0/style", json!("matrix"), "/paths/~1orders/get/parameters/0/style"),
         ("/paths/~1orders/get/parameters/0/schema/type", json!("whole"), "/paths/~1orders/get/parameters/0/schema"),
     ] {
         let told = wrong(pointer, value);
         assert!(told.contains(expected), "{pointer}: {told}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_left_out_and_told_with_its_place() {
+    for (written, places) in [
+        (json!({ "pattern": "(a" }), &["/components/schemas/Item/pattern"][..]),
+        (json!({ "pattern": "(?=a)" }), &["/components/schemas/Item/pattern"]),
+        (
+            json!({ "patternProperties": { "(?!a)": false, "^b": { "$dynamicRef": "#x" } } }),
+            &[
+                "/components/schemas/Item/patternProperties",
+                "/components/schemas/Item/patternProperties/^b/$dynamicRef",
+            ],
+        ),
+        (json!({ "$id": "https://a.test/item", "pattern": "^a" }), &["/components/schemas/Item/$id"]),
+    ] {
+        let mut description = shop();
+        description["components"]["schemas"]["Item"] = written;
+        let api = Api::new(description, None).unwrap();
+        let told: Vec<&str> = api.left_out().iter().map(|wrong| &*wrong.at).collect();
+        assert_eq!(told, places);
     }
 }
 

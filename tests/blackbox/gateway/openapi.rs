@@ -216,6 +216,35 @@ fn what_is_wrong_with_a_description_keeps_a_configuration_out() {
     assert!(told.contains("no api is named `order`") && told.contains("did you mean `orders`?"), "{told}");
 }
 
+#[test]
+fn mistakes_of_a_published_description_are_warnings_and_faults_where_it_is_to_be_strict() {
+    let target = Target::echo("a");
+    let setup = Setup::new("").workers(1);
+    let file = setup.directory().join("orders.json").display().to_string();
+    let code = serde_json::json!({ "type": "string", "pattern": "^(?=a)[", "maxLength": 3 });
+    let body = serde_json::json!({ "schema": { "type": "object", "properties": {
+        "code": code, "any": { "$recursiveRef": "#" }, "share": { "type": "number", "minimum": 0, "exclusiveMinimum": true } } } });
+    let description = serde_json::json!({ "openapi": "3.1.0", "paths": {
+        "/orders": { "post": { "requestBody": { "content": { "application/json": body, "examples": {} } } } },
+        "/orders#again": { "post": {} } } });
+    std::fs::write(&file, description.to_string()).unwrap();
+    let text = config(&target, &file, "").replace("[apis.orders]", "[apis.orders]\nbase = \"/v1\"");
+    let proxy = setup.with(text.as_str()).start();
+    let (status, out, err) = ringway(&["check", "-c", &proxy.config_file().display().to_string()]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.contains("4 warnings"), "{out}{err}");
+    let places = ["code/pattern`", "any/$recursiveRef`", "content/examples`", "/paths/~1orders#again`"];
+    places.iter().for_each(|place| assert!(err.contains(place), "{place}: {err}"));
+    proxy.log.wait(&["code/pattern"]);
+    for (body, status) in
+        [(&br#"{"code":"xyz","any":[1],"share":0.5}"#[..], 200), (br#"{"code":"xyzz"}"#, 400), (br#"{"share":0}"#, 400)]
+    {
+        assert_eq!(json(&proxy, body).status, status, "{body:?}");
+    }
+    let told = faults(&text, "base = \"/v1\"", "base = \"/v1\"\nstrict = true");
+    places.iter().for_each(|place| assert!(told.contains(place), "{place}: {told}"));
+}
+
 /// A route that is made of the description.
 fn made(target: &Target, file: &str) -> String {
     let text = config(target, file, "").replace("paths = [\"/v1/\"]", "from_openapi = \"orders\"");
