@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod import;
 mod man;
+mod mirror;
 mod operate;
 mod purge;
 mod run;
@@ -74,6 +75,8 @@ enum Command {
     Target(target::Arguments),
     /// Show how requests of routes are divided among pools, and give these other weights.
     Split(split::Arguments),
+    /// Show which routes another pool gets requests of as well, and how its answers differ.
+    Mirror(mirror::Arguments),
     /// Show clients' connections, or end them.
     Conns(operate::Conns),
     /// Have caches forget answers, or take them for stale.
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Upgrade(arguments) => ask::end(operate::upgrade(&arguments)),
         Command::Target(arguments) => ask::end(target::target(&arguments)),
         Command::Split(arguments) => ask::end(split::split(&arguments)),
+        Command::Mirror(arguments) => ask::end(mirror::mirror(&arguments)),
         Command::Conns(arguments) => ask::end(operate::conns(&arguments)),
         Command::Purge(arguments) => ask::end(purge::purge(&arguments)),
         Command::Analytics(arguments) => ask::end(analytics::analytics(&arguments)),

@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod live;
 mod log;
+mod mirror;
 mod pages;
 mod passage;
 mod proxy;
@@ -78,11 +79,12 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
 }
 
 /// The keys of a route that mean something only where targets are asked.
-const OF_TARGETS: [&str; 11] = [
+const OF_TARGETS: [&str; 12] = [
     "strip_prefix",
     "host",
     "retry",
     "hedge",
+    "mirror",
     "priority_class",
     "request",
     "limits",
@@ -245,6 +247,7 @@ impl Sense<'_> {
             self.dangling(&at.child("pool"), "pool", "pools", pool);
         }
         split::check(self, route, &at);
+        mirror::check(self, route, &at);
         if let Some(cache) = &route.cache {
             cache::route(self, cache, &at);
         }

@@ -37,6 +37,7 @@ mod limits;
 mod live;
 mod logs;
 mod maintenance;
+mod mirrors;
 mod otlp;
 pub mod overrides;
 mod passwords;

@@ -12,7 +12,7 @@ use super::present::{self, Present};
 use super::reload::{History, Told, now};
 use super::roster::Roster;
 use super::sticky;
-use super::{bans, guards, issuers, queues, splits};
+use super::{bans, guards, issuers, mirrors, queues, splits};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -285,6 +285,7 @@ impl AdminState for Report {
             secure_pools: &certificates::of_pools(&present.plan),
             queues: &queues::of(&present.plan),
             splits: &splits::shown(&present.plan),
+            mirrors: &mirrors::shown(&present.plan),
             bans: bans::figures(&self.bans),
             tarpits: &bans::tarpits(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),

@@ -30,7 +30,8 @@ use super::sockets::Sockets;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{
-    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, shelves, splits, sticky,
+    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, mirrors, shelves, splits,
+    sticky,
 };
 use crate::config::Loaded;
 use crate::net::{self, Slot};
@@ -213,6 +214,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     keep_up("the watch of consumers", move || consumers::watch(known.clone(), told.clone(), asked.clone()));
     let (divided, asked) = (shared.clone(), asking.clone());
     keep_up("the watch of splits", move || splits::watch(divided.clone(), asked.clone()));
+    let mirrored = shared.clone();
+    keep_up("the comparing of mirrors", move || mirrors::watch(mirrored.clone()));
     let tended = shared.clone();
     keep_up("looking after caches", move || caches::tend(tended.clone()));
     let mut keepers = Keepers::default();

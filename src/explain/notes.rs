@@ -4,7 +4,7 @@
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
-use crate::plan::{Action, Choice};
+use crate::plan::{Action, Choice, MirrorMethods};
 use crate::tls::Demand;
 
 /// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
@@ -65,6 +65,7 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         }
     }
     notes.extend(divided(question, course));
+    notes.extend(mirrored(question, course));
     if let Some(Action::Forward(rule)) =
         course.route.and_then(|route| plan.routes.get(route)).map(|route| &route.action)
         && let Some(bodies) = &rule.bodies
@@ -101,6 +102,25 @@ fn divided(question: &Question<'_>, course: &Course) -> Option<String> {
         Choice::Chance => format!("each goes by chance, here it is `{pool}`"),
     };
     Some(format!("requests are divided among pools by weight, {}: {why}", told.join(", ")))
+}
+
+/// Which other pool gets it as well.
+fn mirrored(question: &Question<'_>, course: &Course) -> Option<String> {
+    let End::Forward(_) = &course.end else { return None };
+    let route = question.plan.routes.get(course.route?)?;
+    let (mirror, written) = (route.mirror()?, question.plan.written(&route.name)?.mirror.as_ref()?);
+    let which = match &mirror.methods {
+        MirrorMethods::Safe => "GET, HEAD and OPTIONS".to_owned(),
+        MirrorMethods::All => "any method".to_owned(),
+        MirrorMethods::List(methods) => {
+            methods.iter().map(|method| String::from_utf8_lossy(method).into_owned()).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let compared = if mirror.compare.is_some() { "is compared" } else { "goes to nobody" };
+    Some(format!(
+        "pool `{}` gets a copy of {} of requests by {which} with bodies up to {}; its answer {compared}",
+        mirror.pool, written.share, written.body
+    ))
 }
 
 /// What lies behind an answer of our own.

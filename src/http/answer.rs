@@ -8,13 +8,14 @@ mod replaced;
 
 use super::body::{Body, BodyError};
 use super::buffer::{self, Begun};
-use super::cached::{self, Filler};
+use super::cached;
 use super::coded::edited::{Verdict, weaken};
 use super::connection::Connection;
 use super::exchange::Exchange;
 use super::h1::{self, Framing, Limits, Parsed, Question, Scan};
 use super::head::{Name, Version};
 use super::reply::Reply;
+use super::taker::Taker;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
@@ -168,9 +169,12 @@ impl<'a> Answer<'a> {
                 {
                     return Err(self.given_up(exchange, &answer, held));
                 }
-                if let Some(filler) = exchange.filler {
+                if let Some(watch) = &mut exchange.watch {
+                    watch.head(&exchange.heads.response, &held);
+                }
+                if let Some(taker) = exchange.taker {
                     // Rarer than an answer to a client.
-                    return Box::pin(self.fill(exchange, filler, &answer, held)).await;
+                    return Box::pin(self.fill(exchange, taker, &answer, held)).await;
                 }
                 if let Some(page) = exchange.intercepts() {
                     return Box::pin(self.replace(exchange, page, &answer, held)).await;
@@ -316,23 +320,24 @@ impl<'a> Answer<'a> {
         Broken::GivenUp { reusable: whole && answer.keep_alive, keep_alive }
     }
 
-    /// Takes the answer in for a cache.
+    /// Has an answer taken in that goes to no client.
     async fn fill(
         &self,
         exchange: &mut Exchange<'_>,
-        filler: &Filler,
+        taker: Taker<'_>,
         answer: &h1::Answer,
         mut held: Lease,
     ) -> Result<Passed, Broken> {
         let Transfer { connection, timeouts, attempt, .. } = *self.transfer;
-        filler.begin(exchange, &held, answer.framing);
+        taker.begin(exchange, &held, answer.framing);
         exchange.outcome.status = exchange.heads.response.status;
         attempt.begins_to_answer(exchange.outcome.status, coarse_now());
         self.stage.set(Stage::Final);
         let counters = connection.era.counters.pool(self.transfer.rule.pool).target(attempt.index());
         counters.received.add(held.len() as u64);
         held.advance(answer.head_len);
-        let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Cut(Failure::BadResponse))?;
+        let body = body_of(exchange, answer, held);
+        let mut body = body.map_err(|_| Broken::Cut(Failure::BadResponse))?;
         let passed = Passed {
             reusable: false,
             keep_alive: answer.keep_alive_timeout.map(|seconds| Duration::from_secs(seconds.into())),
@@ -341,14 +346,14 @@ impl<'a> Answer<'a> {
         };
         let mut next = Some(body.take_first());
         while let Some(content) = next {
-            if !filler.take(content).await {
+            if !taker.take(content).await {
                 return Ok(passed);
             }
             let received = body.next(self.transfer.target, timeouts.response_idle).await;
             next = received.map_err(|error| Broken::Cut(cut_by(&error)))?;
             counters.received.add(next.as_ref().map_or(0, |content| content.len() as u64));
         }
-        filler.end(body.trailers());
+        taker.end(body.trailers());
         Ok(Passed { reusable: answer.keep_alive && !body.has_beyond(), ..passed })
     }
 
@@ -392,7 +397,7 @@ impl<'a> Answer<'a> {
         held.advance(answer.head_len);
         let counters = self.counters();
         counters.received.add((answer.head_len + held.len()) as u64);
-        let mut body = Body::new(answer.framing, held, u64::MAX).map_err(|_| Broken::Target {
+        let mut body = body_of(exchange, answer, held).map_err(|_| Broken::Target {
             failure: Failure::BadResponse,
             answered: true,
             unsent: false,
@@ -553,6 +558,15 @@ impl<'a> Answer<'a> {
         exchange.outcome.bytes_out += length;
         Ok(())
     }
+}
+
+/// The content of an answer, of which `held` has come. Whoever looks at it is shown it as well.
+pub(super) fn body_of(exchange: &mut Exchange<'_>, answer: &h1::Answer, held: Lease) -> Result<Body, BodyError> {
+    let mut body = Body::new(answer.framing, held, u64::MAX)?;
+    if let Some(watch) = exchange.watch.take() {
+        body.show(watch);
+    }
+    Ok(body)
 }
 
 /// Interim answers before the final one.

@@ -24,6 +24,16 @@ pub(super) struct Body {
     touched: bool,
     /// What else is held of it, to be sent again.
     kept: Option<Box<Again>>,
+    /// Who is shown its content as well.
+    tap: Option<Box<dyn Tap>>,
+}
+
+/// Whoever is shown the content of a body on its way. Dropped without an end, it has not seen all.
+pub(super) trait Tap {
+    /// Content has come.
+    fn more(&mut self, content: &[u8]);
+    /// That was all.
+    fn end(self: Box<Self>);
 }
 
 /// What is held of a body beside the content that came along with its head.
@@ -71,7 +81,7 @@ impl Body {
             Framing::UntilClose => State::UntilClose,
         };
         let (first, beyond) = (Lease::empty(), Lease::empty());
-        let mut body = Self { state, first, beyond, allowance: limit, touched: false, kept: None };
+        let mut body = Self { state, first, beyond, allowance: limit, touched: false, kept: None, tap: None };
         if !received.is_empty() {
             body.first = body.take(received)?;
         }
@@ -81,6 +91,23 @@ impl Body {
     /// Whether all of it has been read.
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))
+    }
+
+    /// Has its content shown to `tap` as well, that which has come and that which comes.
+    pub(super) fn show(&mut self, mut tap: Box<dyn Tap>) {
+        debug_assert!(!self.touched && !self.is_aside());
+        tap.more(&self.first);
+        self.tap = Some(tap);
+        self.may_have_ended();
+    }
+
+    /// Nothing more is to be shown if all has come.
+    fn may_have_ended(&mut self) {
+        if self.is_ended()
+            && let Some(tap) = self.tap.take()
+        {
+            tap.end();
+        }
     }
 
     /// Keeps what comes from now on, as far as there is room, to be sent again.
@@ -147,6 +174,10 @@ impl Body {
     /// Content has been read, and goes on.
     fn went_on(&mut self, content: &[u8]) {
         self.touched |= !content.is_empty();
+        if let Some(tap) = &mut self.tap {
+            tap.more(content);
+            self.may_have_ended();
+        }
         let holds = match self.kept.as_deref_mut() {
             Some(Again::Kept(kept)) => kept.push(content),
             Some(Again::Aside(_)) => false,
@@ -221,6 +252,7 @@ impl Body {
                 // RFC 9112 §9.8: over TLS, an end that the peer did not tell of may be somebody else's.
                 if matches!(self.state, State::UntilClose) && !stream.is_truncated() {
                     self.state = State::Ended(None);
+                    self.may_have_ended();
                     return Ok(None);
                 }
                 return Err(BodyError::Truncated);
@@ -231,6 +263,7 @@ impl Body {
                 return Ok(Some(content));
             }
         }
+        self.may_have_ended();
         Ok(None)
     }
 

@@ -4,7 +4,7 @@
 //! and logged exactly once, when the exchange is finished.
 
 use super::buffer::Backlog;
-use super::cached::{self, Filler, Quick, Room};
+use super::cached::{self, Quick, Room};
 use super::connection::{Connection, linger};
 use super::decide::{self, Decision, Setting};
 use super::edit;
@@ -13,12 +13,14 @@ use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, Version};
+use super::mirror::Watch;
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
 use super::request::Unclear;
 use super::rules::{self, Judged, Ruled};
 use super::sticky::Stuck;
 use super::switched::Switched;
+use super::taker::Taker;
 use super::trace;
 use crate::gateway::Who;
 use crate::lane::Busy;
@@ -92,7 +94,9 @@ pub(super) struct Exchange<'a> {
     /// Counts it as live.
     pub(super) busy: Option<Busy>,
     /// Where its answer goes, if it is no client's.
-    pub(super) filler: Option<&'a Filler>,
+    pub(super) taker: Option<Taker<'a>>,
+    /// Who looks at its answer, to compare it.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// What an exchange parses into. Reused by the next one, so that reading a head allocates nothing.
@@ -170,7 +174,8 @@ impl<'a> Exchange<'a> {
             switched: None,
             backlog: None,
             busy: Some(connection.lane.enter()),
-            filler: None,
+            taker: None,
+            watch: None,
         }
     }
 }
@@ -331,8 +336,8 @@ impl<'a> Exchange<'a> {
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, http, .. } = self.connection;
-        if let Some(filler) = self.filler {
-            return filler.refused(&reply, &self.outcome);
+        if let Some(taker) = self.taker {
+            return taker.refused(&reply, &self.outcome);
         }
         self.keep_alive &= !close && !self.connection.is_leaving();
         match reply.refusal {

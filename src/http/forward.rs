@@ -13,6 +13,7 @@ use super::h1::{Framing, Incoming};
 use super::head::TargetForm;
 use super::kept::Kept;
 use super::link::{Leased, Link};
+use super::mirror;
 use super::reply::Reply;
 use super::request;
 use super::seen::Seen;
@@ -101,6 +102,9 @@ pub(super) async fn forward(
     let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
     if !body.is_ended() && !body.is_aside() {
         keep(exchange, rule, incoming, &mut body);
+    }
+    if let Some(mirror) = &rule.mirror {
+        mirror::begin(exchange, mirror, path, incoming, &mut body);
     }
     let counters = era.counters.pool(rule.pool);
     counters.requests.inc();

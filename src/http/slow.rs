@@ -116,7 +116,8 @@ impl Exchange<'_> {
                 switched: None,
                 backlog: None,
                 busy: self.busy.take(),
-                filler: self.filler,
+                taker: self.taker,
+                watch: None,
             };
             let next = slow.carry_out(decision, incoming, received).await;
             std::mem::swap(&mut self.outcome, &mut slow.outcome);

@@ -8,6 +8,7 @@ mod certificates;
 mod datagrams;
 mod guards;
 mod live;
+mod mirrors;
 mod passwords;
 mod queues;
 mod quotas;
@@ -22,6 +23,7 @@ pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::{Guard, RuleKeys};
 pub use live::{LivePool, LiveTarget};
+pub use mirrors::{Compared, Mirror};
 pub use queues::Queue;
 pub use splits::SplitPool;
 pub use sticky::{StickyPool, StickyTable};
@@ -68,6 +70,8 @@ pub struct Scrape<'a> {
     pub queues: &'a [Queue],
     /// The pools that requests of routes are divided among.
     pub splits: &'a [SplitPool],
+    /// The routes of which another pool gets requests as well.
+    pub mirrors: &'a [Mirror],
     /// The caches.
     pub caches: &'a [Cache],
     /// The pools that are sticky.
@@ -118,6 +122,7 @@ impl Scrape<'_> {
         self.write_pools(&mut page);
         self.write_queues(&mut page);
         self.write_splits(&mut page);
+        self.write_mirrors(&mut page);
         self.write_secure_pools(&mut page);
         self.write_sticky(&mut page);
         self.write_targets(&mut page);

@@ -37,11 +37,26 @@ impl Forward {
     /// Whether another does the same, where that can be told.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let Self { pool, strip_prefix, host, retry, hedge, priority_class, edits, rewrite, method, bodies, .. } = self;
-        let Self { scheme, buffer_request, buffer_response, buffer_disk, request_body, cache, compress, split, .. } =
-            self;
-        let is_plain =
-            split.is_none() && rewrite.is_none() && bodies.is_none() && cache.is_none() && compress.is_none();
-        let is_other_plain = other.split.is_none()
+        let Self {
+            scheme,
+            buffer_request,
+            buffer_response,
+            buffer_disk,
+            request_body,
+            cache,
+            compress,
+            split,
+            mirror,
+            ..
+        } = self;
+        let is_plain = mirror.is_none()
+            && split.is_none()
+            && rewrite.is_none()
+            && bodies.is_none()
+            && cache.is_none()
+            && compress.is_none();
+        let is_other_plain = other.mirror.is_none()
+            && other.split.is_none()
             && other.rewrite.is_none()
             && other.bodies.is_none()
             && other.cache.is_none()

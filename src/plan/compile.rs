@@ -7,6 +7,7 @@ use super::apis::{Apis, Unfolded};
 use super::edits::Edits;
 use super::files::Files;
 use super::live;
+use super::mirror::Mirror;
 use super::path::Forms;
 use super::rewrite::Rewrite;
 use super::router::Conditions;
@@ -455,7 +456,16 @@ fn compile_route(
                     cache,
                     compress: Compress::compile(&route.compress),
                     split: None,
+                    mirror: None,
                 };
+                let pool_of = |pool: &str| pools.get(pool).copied();
+                let before = previous.and_then(|plan| plan.mirror(name)).map(|mirror| &**mirror);
+                let mirror = Mirror::compile((name, route), &forward, pool_of, workers, before);
+                let mirror = mirror.unwrap_or_else(|found| {
+                    faults.extend(found);
+                    None
+                });
+                let forward = Forward { mirror, ..forward };
                 let as_for = |pool: &str| {
                     let (pool, route) = (*pools.get(pool)?, split::as_for(written, pool));
                     let of = route.cache.as_ref();

@@ -17,6 +17,7 @@ mod front;
 pub mod guard;
 pub mod host;
 mod live;
+mod mirror;
 mod pages;
 mod passage;
 pub mod path;
@@ -57,6 +58,7 @@ pub use compress::{Breach, Compress, Effort, Tags, Whose};
 pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
 pub use guard::Guard;
+pub use mirror::{MIRRORED, Mirror, MirrorMethods};
 pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use retry::{Conditions, Methods, Retry};
@@ -392,6 +394,8 @@ pub struct Forward {
     pub compress: Option<Arc<Compress>>,
     /// The pools that requests are divided among, of which this is the first; `None`: all go to `pool`.
     pub split: Option<Arc<Split>>,
+    /// Another pool that gets requests as well; `None`: none does.
+    pub mirror: Option<Arc<Mirror>>,
 }
 
 /// What rules change in JSON bodies, in their order.
@@ -578,6 +582,7 @@ impl Forward {
             cache: None,
             compress: None,
             split: None,
+            mirror: None,
         }
     }
 }

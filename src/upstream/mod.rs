@@ -3,7 +3,7 @@
 //! A [`Pool`] is what all workers share: its targets with their health and in-flight counts, all atomics. A [`Local`] is
 //! one worker's side of it: its balancer and its connections, which no other thread sees.
 //!
-//! May depend on `tls`, `net` and `observe`.
+//! May depend on `tls`, `compress`, `net` and `observe`.
 
 pub mod agent;
 mod ask;
@@ -14,6 +14,7 @@ mod flow;
 pub mod health;
 mod live;
 mod local;
+pub mod mirror;
 mod open;
 pub mod outlier;
 mod owner;

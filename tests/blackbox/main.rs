@@ -50,6 +50,7 @@ mod interplay;
 mod lifecycle;
 mod live;
 mod logs;
+mod mirror;
 mod observe;
 mod pages;
 mod papers;

@@ -1,8 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    Buffer, Compression, ErrorPage, Files, Hedge, Maintenance, RequestEdits, ResponseEdits, Retry, Rewrite, RouteCache,
-    RouteLimits, SecurityHeaders, SplitPool,
+    Buffer, Compression, ErrorPage, Files, Hedge, Maintenance, Mirror, RequestEdits, ResponseEdits, Retry, Rewrite,
+    RouteCache, RouteLimits, SecurityHeaders, SplitPool,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
@@ -70,6 +70,8 @@ pub struct Route {
     /// What stays with one pool of `split`: "client-ip", "consumer", "header:NAME", "cookie:NAME", "query:NAME", "claim:NAME", or a
     /// template. What lacks it goes by the client's address. Absent: each request goes by chance.
     pub split_by: Option<LimitKey>,
+    /// Another pool that gets a copy of requests, whose answers nobody gets. Absent: none does.
+    pub mirror: Option<Mirror>,
     /// Files of a folder, sent as they are.
     pub files: Option<Files>,
     /// A fixed answer, made here.
@@ -123,7 +125,8 @@ pub struct Route {
 impl Route {
     /// The pools that its requests go to.
     pub fn pools(&self) -> impl Iterator<Item = &String> {
-        self.pool.iter().chain(self.split.iter().map(|part| &part.pool))
+        let mirror = self.mirror.iter().map(|mirror| &mirror.pool);
+        self.pool.iter().chain(self.split.iter().map(|part| &part.pool)).chain(mirror)
     }
 }
 

@@ -16,6 +16,7 @@ mod desk;
 mod explained;
 mod guard;
 mod headline;
+mod mirrors;
 mod openapi;
 mod operations;
 mod probes;

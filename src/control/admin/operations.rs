@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::{
-    analytics, caches, change, connections, consumers, explained, read, recent, session, splits, sticky, view,
+    analytics, caches, change, connections, consumers, explained, mirrors, read, recent, session, splits, sticky, view,
 };
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -164,6 +164,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(get "/v1/splits/{route}", splits::split, "How the requests of a route are divided among pools.")
         .answer::<view::Split>()
         .tags(Tags::Shown),
+    operation!(get "/v1/mirrors", mirrors::mirrors,
+        "The routes of which another pool gets requests as well, and how its answers differ.")
+        .query::<view::Part>()
+        .answer::<view::Page<view::Mirror>>(),
+    operation!(get "/v1/mirrors/{route}", mirrors::mirror, "How the answers of a route's mirror differ.")
+        .answer::<view::Mirror>(),
     operation!(get "/v1/caches", caches::caches, "The caches.")
         .query::<view::Part>()
         .answer::<view::Page<view::Cache>>(),
@@ -235,6 +241,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     operation!(delete "/v1/splits/{route}", splits::reset, "Divides the requests of a route as the configuration says.")
         .answer::<view::Changed>()
         .tags(Tags::Heeded),
+    operation!(delete "/v1/mirrors/{route}", mirrors::reset_mirror, "Begins the report of a route's mirror anew.").status(204),
     operation!(delete "/v1/overrides/{pool}/{target}", change::reset_target,
         "Makes a target what the configuration says.")
         .answer::<view::Changed>()

@@ -7,7 +7,7 @@ use super::super::h1::{self, Asker};
 use super::super::head::RequestHead;
 use super::super::pages::{self, Chosen};
 use super::super::transfer::Transfer;
-use super::{Answer, Broken, PATIENCE, Passed, Stage};
+use super::{Answer, Broken, PATIENCE, Passed, Stage, body_of};
 use crate::net::{Lease, coarse_now};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Answer<'_> {
         let counters = connection.era.counters.pool(self.transfer.rule.pool).target(attempt.index());
         counters.received.add(held.len() as u64);
         held.advance(answer.head_len);
-        let body = Body::new(answer.framing, held, u64::MAX).ok();
+        let body = body_of(exchange, answer, held).ok();
         exchange.outcome.status = page.status;
         exchange.heads.trace.answered(exchange.heads.response.status);
         attempt.begins_to_answer(exchange.heads.response.status, coarse_now());

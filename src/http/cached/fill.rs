@@ -22,6 +22,7 @@ use crate::http::h1::{self, Framing, Limits, Parsed, Scan};
 use crate::http::head::Name;
 use crate::http::outcome::Outcome;
 use crate::http::reply::Reply;
+use crate::http::taker::Taker;
 use crate::lane::{Era, Gate, Lane, Ticket};
 use crate::net::{self, Lease, Peer, coarse_now};
 use crate::observe::reason::Failure;
@@ -157,7 +158,8 @@ impl Filler {
         };
         self.sent.set(wall());
         let mut exchange = Exchange::begin(connection, &mut heads);
-        (exchange.text, exchange.outcome, exchange.filler) = (text, Outcome::told(&connection), Some(self));
+        (exchange.text, exchange.outcome) = (text, Outcome::told(&connection));
+        exchange.taker = Some(Taker::Cache(self));
         forward::forward(&mut exchange, &rule, path, &incoming, Lease::empty()).await;
         drop(exchange);
         heads.clear();

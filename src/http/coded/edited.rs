@@ -8,8 +8,7 @@ use super::head::{self, Recoding};
 use super::pass::{self, Coder, Flow, count, encode_whole, tally};
 use crate::compress::{Coding, Decoder, Encoder};
 use crate::gateway::transform::Editor;
-use crate::http::answer::{Answer, Broken, Passed};
-use crate::http::body::Body;
+use crate::http::answer::{Answer, Broken, Passed, body_of};
 use crate::http::edit::{Facts, values};
 use crate::http::exchange::Exchange;
 use crate::http::h1::{self, Framing};
@@ -246,8 +245,7 @@ impl Answer<'_> {
         let passes = passes.ok_or_else(|| self.broken(Failure::Internal, true))?;
         rewrite(&mut exchange.heads.response, &mut text);
         held.advance(answer.head_len);
-        let mut body =
-            Body::new(answer.framing, held, u64::MAX).map_err(|_| self.broken(Failure::BadResponse, true))?;
+        let mut body = body_of(exchange, answer, held).map_err(|_| self.broken(Failure::BadResponse, true))?;
         let mut first = body.take_first();
         let has_body = answer.framing != Framing::None;
         let mut whole = false;

@@ -6,7 +6,7 @@
 use super::edited::Edited;
 use super::head::{self, Recoding, Setting, Verdict};
 use crate::compress::{self, Coding, Decoder, Encoder, Fault};
-use crate::http::answer::{Answer, Broken, Passed, cut_by};
+use crate::http::answer::{Answer, Broken, Passed, body_of, cut_by};
 use crate::http::body::{Body, BodyError};
 use crate::http::exchange::Exchange;
 use crate::http::h1::{self, Framing};
@@ -115,7 +115,7 @@ impl Answer<'_> {
             text
         });
         held.advance(answer.head_len);
-        let body = Body::new(answer.framing, held, u64::MAX).map_err(|_| self.broken(Failure::BadResponse, true))?;
+        let body = body_of(exchange, answer, held).map_err(|_| self.broken(Failure::BadResponse, true))?;
         let content = self.prepare(exchange, answer, body, recoding, silence).await?;
         let Content { mut body, first, framing, recoding, coder, coded } = content;
         let worker = &self.transfer.connection.lane.worker;

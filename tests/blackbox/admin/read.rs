@@ -45,7 +45,7 @@ fn every_operation_of_the_document_is_served_and_no_other() {
 fn answers_have_the_fields_that_the_document_says() {
     let target = Target::echo("a");
     let route = "\n[routes.api]\npaths = [\"/api/\"]\npool = \"site\"\ncache = \"main\"\n\
-                 [routes.next]\npaths = [\"/next/\"]\nsplit = [{ pool = \"site\" }]\n[caches.main]\n[analytics]\n";
+                 [routes.next]\npaths = [\"/next/\"]\nsplit = [{ pool = \"site\" }]\nmirror = { pool = \"site\", compare = {} }\n[caches.main]\n[analytics]\n";
     let desk = start(&(http_with("", &[&target], "sticky = { source = true }") + route));
     let _client = desk.proxy.client().get("/api/");
     desk.operator.told("PUT", "/v1/bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"reason\":\"x\"}", 200);
