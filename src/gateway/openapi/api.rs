@@ -6,6 +6,7 @@ use super::media::{Media, is_json};
 use super::parameter::{Parameter, Place};
 use super::paths::{Paths, Values};
 use super::schema::{Check, Schemas};
+use super::tree::Read;
 use super::{METHODS, Wrong};
 use serde_json::Value;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub struct Operation {
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) required: bool,
-    contents: Vec<(Media, Option<Arc<Check>>)>,
+    contents: Vec<(Media, Option<Arc<Check<Read>>>)>,
     /// The types that it may have, as `Accept` says them.
     pub(super) accept: Arc<str>,
 }
@@ -195,7 +196,7 @@ fn body_of(
         };
         let is_json = is_json(super::media::essence(name.as_bytes())) || name.contains('*');
         let check = match content.get("schema").filter(|_| is_json) {
-            Some(schema) => Some(schemas.compile(schema, &step(&here, "schema"))?),
+            Some(schema) => Some(schemas.compile_whole(schema, &step(&here, "schema"))?),
             None => None,
         };
         accept.push(name.split(';').next().unwrap_or_default().trim());

@@ -3,8 +3,8 @@
 use super::json::{self, Bounds};
 use super::problem::{self, Errors};
 use super::schema::Check;
+use super::tree::{Read, Tree};
 use crate::gateway::Denial;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What a rule says of a body that it has not seen.
@@ -26,7 +26,7 @@ pub struct Awaited {
 #[derive(Clone, Debug)]
 pub(super) enum Expected {
     /// JSON, of a schema where there is one.
-    Json(Option<Arc<Check>>),
+    Json(Option<Arc<Check<Read>>>),
     /// Nothing, as no type says what it is; with the line that says which types are taken.
     Nothing(Arc<str>),
 }
@@ -47,7 +47,7 @@ impl Awaited {
             Expected::Json(check) => check,
             Expected::Nothing(accept) => return Err(no_type(accept)),
         };
-        let value = json::read(content, self.bounds).map_err(|(fault, place)| {
+        let tree = json::read(content, self.bounds).map_err(|(fault, place)| {
             let mut errors = Errors::default();
             let detail = match place {
                 Some((line, column)) => format!("{}, at line {line}, column {column}", fault.detail()),
@@ -56,7 +56,7 @@ impl Awaited {
             errors.tell("body", ("pointer", ""), &detail);
             problem::denial(400, fault.word(), "The body cannot be read.", errors)
         })?;
-        check.as_ref().map_or(Ok(()), |check| holds(check, &value))
+        check.as_ref().map_or(Ok(()), |check| holds(check, &tree))
     }
 
     /// It has more bytes than are taken.
@@ -65,9 +65,9 @@ impl Awaited {
     }
 }
 
-fn holds(check: &Check, value: &Value) -> Result<(), Denial> {
+fn holds(check: &Check<Read>, tree: &Tree<'_>) -> Result<(), Denial> {
     let mut errors = Errors::default();
-    if check.holds(value, |pointer, what| errors.tell("body", ("pointer", pointer), what)) {
+    if check.holds(tree.root(), |pointer, what| errors.tell("body", ("pointer", pointer), what)) {
         return Ok(());
     }
     Err(problem::denial(400, "body", "The body is not as this API describes it.", errors))

@@ -3,9 +3,10 @@
 //! What always holds: an object has each name once, a number is one that a double holds, a text is UTF-8; what goes deeper, or has more
 //! members, than the bounds say is given up where it does.
 
+use super::tree::{Amiss, Tree, What};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use std::cell::Cell;
+use serde_json::Number;
+use std::borrow::Cow;
 use std::fmt;
 
 /// How large what is read may be.
@@ -64,120 +65,141 @@ impl Fault {
 ///
 /// # Errors
 /// Why it is not read, and where: line and column, or nothing where that is not known.
-pub(super) fn read(text: &[u8], bounds: Bounds) -> Result<Value, (Fault, Option<(usize, usize)>)> {
+pub(super) fn read(text: &[u8], bounds: Bounds) -> Result<Tree<'_>, (Fault, Option<(usize, usize)>)> {
     let text = std::str::from_utf8(text).map_err(|_| (Fault::Utf8, None))?;
-    let left = Left { members: Cell::new(bounds.members), fault: Cell::new(None) };
+    let mut reading = Reading { tree: Tree::with_room_for(text.len()), members: bounds.members, fault: None };
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Seed { left: &left, depth: bounds.depth }.deserialize(&mut reader);
-    read.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
-        let fault = left.fault.get().unwrap_or_else(|| match error.to_string() {
-            text if text.starts_with("number out of range") => Fault::Number,
-            text if text.starts_with("recursion limit") => Fault::Depth,
-            _ => Fault::Syntax,
-        });
-        (fault, Some((error.line(), error.column())))
-    })
-}
-
-struct Left {
-    members: Cell<usize>,
-    fault: Cell<Option<Fault>>,
-}
-
-impl Left {
-    fn fail<E: serde::de::Error>(&self, fault: Fault) -> E {
-        self.fault.set(Some(fault));
-        E::custom(fault.word())
-    }
-
-    fn one_more<E: serde::de::Error>(&self) -> Result<(), E> {
-        match self.members.get().checked_sub(1) {
-            Some(left) => {
-                self.members.set(left);
-                Ok(())
-            }
-            None => Err(self.fail(Fault::Members)),
+    let read = Seed { reading: &mut reading, depth: bounds.depth }.deserialize(&mut reader);
+    match read.and_then(|()| reader.end()) {
+        Ok(()) => Ok(reading.tree),
+        Err(error) => {
+            let fault = reading.fault.unwrap_or_else(|| match error.to_string() {
+                text if text.starts_with("number out of range") => Fault::Number,
+                text if text.starts_with("recursion limit") => Fault::Depth,
+                _ => Fault::Syntax,
+            });
+            Err((fault, Some((error.line(), error.column()))))
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Seed<'l> {
-    left: &'l Left,
-    depth: usize,
+/// What has been read so far.
+struct Reading<'t> {
+    tree: Tree<'t>,
+    /// Members that may still come.
+    members: usize,
+    fault: Option<Fault>,
 }
 
-impl Seed<'_> {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| self.left.fail(Fault::Depth))?;
-        Ok(Self { depth, ..self })
+impl<'t> Reading<'t> {
+    fn fail<E: serde::de::Error>(&mut self, fault: Fault) -> E {
+        self.fault = Some(fault);
+        E::custom(fault.word())
+    }
+
+    fn one_more<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.members = self.members.checked_sub(1).ok_or_else(|| self.fail(Fault::Members))?;
+        Ok(())
+    }
+
+    fn add<E: serde::de::Error>(&mut self, what: What<'t>) -> Result<u32, E> {
+        self.tree.add(what).map_err(|_| self.fail(Fault::Members))
+    }
+
+    fn end<E: serde::de::Error>(&mut self, at: u32, count: u32) -> Result<(), E> {
+        self.tree.end(at, count).map_err(|amiss| match amiss {
+            Amiss::Twice => self.fail(Fault::Duplicate),
+            Amiss::TooMany => self.fail(Fault::Members),
+        })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
+struct Seed<'r, 't> {
+    reading: &'r mut Reading<'t>,
+    depth: usize,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+impl<'t> Seed<'_, 't> {
+    /// What is read next, at the same depth.
+    fn again(&mut self) -> Seed<'_, 't> {
+        Seed { reading: &mut *self.reading, depth: self.depth }
+    }
+
+    fn deeper<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.depth = self.depth.checked_sub(1).ok_or_else(|| self.reading.fail(Fault::Depth))?;
+        Ok(())
+    }
+
+    fn one<E: serde::de::Error>(self, what: What<'t>) -> Result<(), E> {
+        self.reading.add(what).map(|_| ())
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for Seed<'_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, reader: D) -> Result<(), D::Error> {
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
+impl<'t> Visitor<'t> for Seed<'_, 't> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.one(What::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.one(What::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.one(What::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| self.left.fail(Fault::Number))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        let number = Number::from_f64(value).ok_or_else(|| self.reading.fail(Fault::Number))?;
+        self.one(What::Number(number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'t str) -> Result<(), E> {
+        self.one(What::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.one(What::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.one(What::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            self.left.one_more()?;
-            list.push(item);
+    fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.deeper()?;
+        let at = self.reading.add(What::Array(0))?;
+        let mut count = 0;
+        while items.next_element_seed(self.again())?.is_some() {
+            self.reading.one_more()?;
+            count += 1;
         }
-        Ok(Value::Array(list))
+        self.reading.end(at, count)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut map = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            self.left.one_more()?;
-            let value = members.next_value_seed(inner)?;
-            if map.insert(name, value).is_some() {
-                return Err(self.left.fail(Fault::Duplicate));
-            }
+    fn visit_map<A: MapAccess<'t>>(mut self, mut members: A) -> Result<(), A::Error> {
+        self.deeper()?;
+        let at = self.reading.add(What::Object(0, None))?;
+        let mut count = 0;
+        while members.next_key_seed(self.again())?.is_some() {
+            self.reading.one_more()?;
+            members.next_value_seed(self.again())?;
+            count += 1;
         }
-        Ok(Value::Object(map))
+        self.reading.end(at, count)
     }
 }
 

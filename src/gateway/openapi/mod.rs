@@ -18,6 +18,7 @@ mod schema;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use api::{Api, Operation};
 pub use awaited::Awaited;

@@ -169,7 +169,11 @@ impl Parameter {
         }
         let Style::Between(byte, named) = self.style else {
             return match self.style {
-                Style::Json => json::read(&self.decoded(text), BOUNDS).map(Some).map_err(|(fault, _)| fault.detail()),
+                Style::Json => {
+                    let decoded = self.decoded(text);
+                    let read = json::read(&decoded, BOUNDS).map(|tree| tree.to_value());
+                    read.map(Some).map_err(|(fault, _)| fault.detail())
+                }
                 _ => self.one(text, self.kinds()).map(Some),
             };
         };

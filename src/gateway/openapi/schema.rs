@@ -2,6 +2,8 @@
 
 use super::Wrong;
 use super::document::{Document, NAME};
+use super::tree::Read;
+use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{Draft, PatternCache, PatternOptions, Registry, Validator};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -9,13 +11,16 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A schema that values are held against.
-pub(super) struct Check(Validator);
+pub(super) struct Check<F: Json = SerdeJson>(Validator<F>);
 
 /// Compiles the schemas of a document, equal ones once.
 pub(super) struct Schemas<'d> {
     document: &'d Document,
     registry: Registry<'d>,
+    /// Those of parameters.
     known: HashMap<String, Arc<Check>>,
+    /// Those of bodies.
+    whole: HashMap<String, Arc<Check<Read>>>,
     patterns: PatternCache,
 }
 
@@ -54,19 +59,39 @@ impl<'d> Schemas<'d> {
             .add(NAME, &document.root)
             .and_then(|registry| registry.prepare())
             .map_err(|error| Wrong::new("", error.to_string()))?;
-        Ok(Self { document, registry, known: HashMap::new(), patterns: PatternCache::new() })
+        Ok(Self { document, registry, known: HashMap::new(), whole: HashMap::new(), patterns: PatternCache::new() })
     }
 
-    /// What values are held against.
+    /// What values of parameters are held against.
     ///
     /// # Errors
-    /// The schema is none, or has a pattern that cannot be matched in linear time.
+    /// The schema is none.
     pub(super) fn compile(&mut self, schema: &Value, at: &str) -> Result<Arc<Check>, Wrong> {
         let key = schema.to_string();
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        let validator = jsonschema::options()
+        let check = Arc::new(self.build(schema, at)?);
+        self.known.insert(key, check.clone());
+        Ok(check)
+    }
+
+    /// What bodies are held against.
+    ///
+    /// # Errors
+    /// The schema is none.
+    pub(super) fn compile_whole(&mut self, schema: &Value, at: &str) -> Result<Arc<Check<Read>>, Wrong> {
+        let key = schema.to_string();
+        if let Some(known) = self.whole.get(&key) {
+            return Ok(known.clone());
+        }
+        let check = Arc::new(self.build(schema, at)?);
+        self.whole.insert(key, check.clone());
+        Ok(check)
+    }
+
+    fn build<F: Json>(&self, schema: &Value, at: &str) -> Result<Check<F>, Wrong> {
+        let validator = jsonschema::options_for::<F>()
             .with_draft(Draft::Draft202012)
             .with_registry(&self.registry)
             .with_pattern_options(patterns())
@@ -80,9 +105,7 @@ impl<'d> Schemas<'d> {
                 let place = if is_whole { inner.to_owned() } else { format!("{at}{inner}") };
                 Wrong::new(place, error.masked().to_string().replace(NAME, ""))
             })?;
-        let check = Arc::new(Check(validator));
-        self.known.insert(key, check.clone());
-        Ok(check)
+        Ok(Check(validator))
     }
 
     /// What the value of a parameter is made of.
@@ -215,10 +238,14 @@ impl Kinds {
     }
 }
 
-impl Check {
+impl<F: Json> Check<F> {
     /// Whether a value is as it has to be. Where it is not, `tell` hears what is wrong, by pointers into it, until it has heard enough.
-    pub(super) fn holds(&self, value: &Value, mut tell: impl FnMut(&str, &dyn fmt::Display) -> bool) -> bool {
-        if self.0.is_valid(value) {
+    pub(super) fn holds<'v>(
+        &'v self,
+        value: F::Node<'v>,
+        mut tell: impl FnMut(&str, &dyn fmt::Display) -> bool,
+    ) -> bool {
+        if self.0.is_valid(value.clone()) {
             return true;
         }
         for error in self.0.iter_errors(value) {
@@ -230,7 +257,7 @@ impl Check {
     }
 }
 
-impl fmt::Debug for Check {
+impl<F: Json> fmt::Debug for Check<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Check")
     }
