@@ -19,6 +19,7 @@
 //! | [`upstream`] | targets, balancing policies, idle connections, health checks |
 //! | [`tls`] | ending TLS: certificates by name, tickets, clients' certificates, the session |
 //! | [`compress`] | content codings both ways, and which of them a client is given |
+//! | [`translate`] | REST, gRPC, gRPC-Web and forms, one as the other: descriptors, bindings, messages as JSON |
 //! | [`net`] | the contract with the runtime: the only place with descriptors, tasks, timers and `unsafe` |
 //! | [`observe`] | counters, histograms, access log, operational log |
 
@@ -40,5 +41,6 @@ pub mod observe;
 pub mod plan;
 pub mod stream;
 pub mod tls;
+pub mod translate;
 pub mod upstream;
 pub mod worker;

@@ -36,6 +36,7 @@ mod sticky;
 mod test;
 mod tls;
 mod tracing;
+mod translation;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
@@ -71,6 +72,7 @@ pub use sticky::*;
 pub use test::*;
 pub use tls::*;
 pub use tracing::*;
+pub use translation::*;
 pub use udp::*;
 
 use super::formats::{
@@ -115,6 +117,9 @@ pub struct Config {
     /// Descriptions of APIs, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub apis: BTreeMap<String, Api>,
+    /// What requests and answers become on their way, by name: routes name those that are for them.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub translations: BTreeMap<String, Translation>,
     /// What is decided of requests before they go on, by name: routes name those that are for them.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub rules: BTreeMap<String, Rule>,

@@ -26,6 +26,7 @@ mod sockets;
 mod split;
 pub(in crate::config) mod sticky;
 mod tracing;
+mod translation;
 mod udp;
 mod user;
 
@@ -65,6 +66,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
         log::check(&mut sense, access_log);
     }
     sense.unused_pools();
+    translation::unused(&mut sense);
     cache::folders(&mut sense);
     cache::unused(&mut sense);
     api::unused(&mut sense);
@@ -92,6 +94,7 @@ const OF_TARGETS: [&str; 12] = [
     "cache",
     "compress",
     "buffer",
+    "translate",
 ];
 
 struct Sense<'a> {
@@ -259,6 +262,7 @@ impl Sense<'_> {
         self.outcome_of(name, &at);
         edit::check(self, route, &at);
         rewrite::check(self, route, &at);
+        translation::route(self, route, &at);
         buffer::check(self, route, &at);
         self.route_listeners(&at, route);
         pages::check(self, &route.error_pages, route.maintenance.as_ref(), &at);

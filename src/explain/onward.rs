@@ -52,6 +52,8 @@ pub struct Onward {
     pub retries: Retries,
     /// After which time without an answer a second target is asked as well; null: never.
     pub hedge: Option<String>,
+    /// What the request becomes on its way; null: it stays what it is.
+    pub translated: Option<String>,
     /// How an answer is compressed whose type and length are worth it; null: the route compresses none.
     pub compress: Option<String>,
     /// What becomes of targets that fail or come and go, in sentences.
@@ -175,6 +177,7 @@ pub(super) fn tell(plan: &Plan, sent: &[u8], onward: &dry::Onward) -> Onward {
         },
         retries: retries(&rule.retry, onward.repeatable),
         hedge: rule.hedge.filter(|_| onward.repeatable && !onward.websocket && !belongs).map(span),
+        translated: onward.translated.clone(),
         compress: rule.compress.as_ref().zip(onward.coding).map(|(compress, choice)| compression(compress, choice)),
         health: live::tell(shared),
         cache: rule.cache.as_deref().zip(onward.cached.as_ref()).map(|(caching, lookup)| cached::tell(caching, lookup)),

@@ -270,6 +270,9 @@ impl Page {
         if let Some(after) = &forward.hedge {
             self.row("hedge", &format!("a second target as well after {after} without an answer, if there is no body"));
         }
+        if let Some(translated) = &forward.translated {
+            self.row("becomes", translated);
+        }
         if let Some(coding) = &forward.compress {
             self.row("compress", coding);
         }

@@ -17,6 +17,7 @@ use super::head::{Name, Version};
 use super::reply::Reply;
 use super::taker::Taker;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
+use super::translated;
 use crate::net::{Either, Lease, coarse_now, race};
 use crate::observe::reason::Failure;
 use std::cell::{Cell, RefCell};
@@ -287,7 +288,10 @@ impl<'a> Answer<'a> {
             ErrorKind::ConnectionRefused => {
                 Broken::Target { failure: Failure::Unprocessed, answered: false, unsent: true }
             }
-            _ => self.broken(Failure::Reset, self.first_byte.get().is_some()),
+            _ => match translated::failure(error) {
+                Some(failure) => self.broken(failure, true),
+                None => self.broken(Failure::Reset, self.first_byte.get().is_some()),
+            },
         }
     }
 
@@ -590,7 +594,8 @@ pub(super) fn unsent_to_client(error: &io::Error) -> Broken {
 pub(super) fn cut_by(error: &BodyError) -> Failure {
     match error {
         BodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Failure::IdleTimeout,
-        BodyError::Io(_) | BodyError::Truncated => Failure::Reset,
+        BodyError::Io(error) => translated::failure(error).unwrap_or(Failure::Reset),
+        BodyError::Truncated => Failure::Reset,
         BodyError::Malformed(_) | BodyError::TooLarge => Failure::BadResponse,
         // Answers are read from targets alone.
         BodyError::Unreadable => Failure::Internal,

@@ -14,15 +14,16 @@ use super::exchange::Heads;
 use super::files;
 use super::forward::{self, Path};
 use super::grpc;
-use super::h1::{self, Incoming, Limits, Parsed, Reject, Scan};
+use super::h1::{self, Framing, Incoming, Limits, Parsed, Reject, Scan};
 use super::head::{Method, TargetForm};
-use super::onward::{Leaving, onward_path};
+use super::onward::{Leaving, onward_path, stripped};
 use super::outcome::RequestId;
 use super::reply::Reply;
 use super::request::{self, View};
 use super::rules::{self, Sent};
 use super::sticky::Stuck;
 use super::trace;
+use super::translated::{Chosen, Sought, choose};
 use super::tries::is_repeatable;
 use crate::compress::Choice as Coding;
 use crate::gateway::Note;
@@ -197,6 +198,8 @@ pub struct Onward {
     pub websocket: bool,
     /// Whether the request may be sent twice.
     pub repeatable: bool,
+    /// What it becomes on its way; `None`: it stays what it is.
+    pub translated: Option<String>,
     /// What the client is given of an answer that is compressed; `None`: the route compresses none.
     pub coding: Option<Coding>,
 }
@@ -364,6 +367,19 @@ fn onward(
         _ => None,
     };
     let rewritten = rewritten.as_ref();
+    let own_path = if path.plain { raw } else { normal };
+    let sought = Sought {
+        head: request,
+        text,
+        path: rewritten.map_or_else(|| stripped(&rule, own_path), |rewritten| &rewritten.path),
+        is_call: question.multiplexed && grpc::asks(request, text),
+        has_body: !matches!(incoming.framing, Framing::None | Framing::Length(0)),
+        websocket: incoming.websocket,
+    };
+    let (translated, change) = match choose(rule.translate.as_deref().unwrap_or_default(), &sought) {
+        Chosen::Refused(refusal) => return End::Answer(answer(question, heads, &refusal.into_reply())),
+        chosen => (chosen.told(), chosen.change()),
+    };
     let mut head = Vec::new();
     if let Some(target) = pool.shared.targets.get(target.or(first).unwrap_or(0)) {
         let (rule, peer_text) = (&*rule, &PeerText::new(peer.ip));
@@ -386,6 +402,9 @@ fn onward(
             sticky,
         };
         leaving.encode(request, text, normal, &mut head);
+        if let Some(change) = &change {
+            change.apply(&mut head);
+        }
         if let Some(edits) = rule.edits.as_ref().filter(|edits| !edits.request.is_empty()) {
             let facts = facts(question, heads, (client, route), (&pool.shared.name, &target.name));
             edit::written_request(&edits.request, &facts, &mut head);
@@ -414,6 +433,7 @@ fn onward(
         cached,
         websocket,
         repeatable: is_repeatable(&rule, request, text),
+        translated,
         coding: rule.compress.as_ref().map(|compress| coded::offer(compress, request, text)),
         rule,
     }))
@@ -478,6 +498,7 @@ fn answer(question: &Question<'_>, heads: &Heads, reply: &Reply) -> Answer {
         refusal: reply.refusal,
         location: reply.location().map(<[u8]>::to_vec),
         respond: reply.respond().cloned(),
-        grpc: (call && reply.is_error()).then(|| grpc::status(reply.status)),
+        grpc: (call && reply.is_error())
+            .then(|| reply.call().map_or_else(|| grpc::status(reply.status), |(code, _)| (code, "unimplemented"))),
     }
 }

@@ -22,6 +22,7 @@ use super::sticky::Stuck;
 use super::switched::Switched;
 use super::taker::Taker;
 use super::trace;
+use super::translated::{self, Translated};
 use crate::gateway::Who;
 use crate::lane::Busy;
 use crate::net::Lease;
@@ -29,6 +30,7 @@ use crate::observe::reason::Reason;
 use crate::observe::trace::Facts;
 use crate::plan::host;
 use crate::tls::Edge;
+use crate::translate::web::Form as Web;
 use std::cell::Cell;
 use std::io::ErrorKind;
 
@@ -83,6 +85,8 @@ pub(super) struct Exchange<'a> {
     pub(super) keep_alive: bool,
     /// Whether it is a call of gRPC.
     pub(super) grpc: bool,
+    /// In which form of gRPC-Web, if it is one of that.
+    pub(super) web: Option<Web>,
     /// Whether the client has been told to go on with its body.
     pub(super) continued: bool,
     /// Whether the target has as long as the client would wait, and no longer.
@@ -110,6 +114,8 @@ pub(super) struct Heads {
     pub(super) spare: Vec<u8>,
     /// Path and query that targets get, where the route rewrites them.
     pub(super) rewritten: Option<Box<edit::Rewritten>>,
+    /// What the request has become, where the route translates it.
+    pub(super) translated: Option<Box<Translated>>,
     /// Who asks, as far as rules have found it out.
     pub(super) who: Who,
     /// What they have said.
@@ -151,6 +157,7 @@ impl Heads {
         self.response.clear();
         self.path.clear();
         self.rewritten = None;
+        self.translated = None;
         self.sticky = None;
         self.who.clear();
         self.ruled = Ruled::default();
@@ -169,6 +176,7 @@ impl<'a> Exchange<'a> {
             outcome: Outcome::begin(&connection),
             keep_alive: false,
             grpc: false,
+            web: None,
             continued: false,
             hurried: false,
             switched: None,
@@ -362,7 +370,10 @@ impl<'a> Exchange<'a> {
             if self.grpc && reply.is_error() {
                 let late = self.hurried && reply.status == 504;
                 let (status, name) = if late { grpc::DEADLINE_EXCEEDED } else { grpc::status(reply.status) };
-                h1::encode_grpc_error(out.buffer(), status, name, id.as_str(), asker);
+                let (status, name) = reply.call().unwrap_or((status, name));
+                let content_type = self.web.map(|form| translated::content_type(form, ""));
+                let content_type = content_type.as_deref().unwrap_or("application/grpc");
+                h1::encode_grpc_error(out.buffer(), (status, name), content_type, id.as_str(), asker);
             } else if let Some(page) = page {
                 page.encode(out.buffer(), &reply.told_line(), asker, id.as_str());
             } else {

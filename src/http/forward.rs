@@ -21,12 +21,13 @@ use super::sticky;
 use super::switched::Switched;
 use super::trace;
 use super::transfer::{Transfer, transfer};
+use super::translated;
 use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable};
 use crate::lane::InFlight;
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, Rewrite, path};
-use crate::tls::Channel;
+use crate::tls::{Channel, Converted};
 use crate::upstream::{Ask, Attempt, Local, Protocol, Tried};
 use std::time::Duration;
 
@@ -83,14 +84,7 @@ pub(super) async fn forward(
     if let Some(seen) = &seen
         && let Err(reply) = Box::pin(seen.look(exchange, &mut body)).await
     {
-        exchange.answer(reply, !body.is_ended()).await;
-        return match exchange.keep_alive && body.is_ended() {
-            true => Some(body.into_beyond()),
-            false => {
-                exchange.linger().await;
-                None
-            }
-        };
+        return answer_instead(exchange, reply, body).await;
     }
     let held = match seen {
         Some(_) => {
@@ -98,6 +92,17 @@ pub(super) async fn forward(
             edit_body(exchange, rule, incoming, &mut body).await?.or(held)
         }
         None => held,
+    };
+    let held = match &rule.translate {
+        None => held,
+        Some(all) => {
+            let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
+            match Box::pin(translated::request(exchange, rule, all, path, incoming, &mut body)).await {
+                Ok(translated) => translated.or(held),
+                Err(Some(reply)) => return answer_instead(exchange, reply, body).await,
+                Err(None) => return None,
+            }
+        }
     };
     let incoming = held.as_ref().map_or(incoming, |held| &held.incoming);
     if !body.is_ended() && !body.is_aside() {
@@ -141,6 +146,16 @@ pub(super) async fn forward(
         }
         _ => None,
     }
+}
+
+/// Answers a request that goes no further, of which this has been read.
+async fn answer_instead(exchange: &mut Exchange<'_>, reply: Reply, body: Body) -> Option<Lease> {
+    Box::pin(exchange.answer(reply, !body.is_ended())).await;
+    if exchange.keep_alive && body.is_ended() {
+        return Some(body.into_beyond());
+    }
+    Box::pin(exchange.linger()).await;
+    None
 }
 
 /// Edits the body of a request as rules say; `Some(None)`: they do not. `None`: it was answered instead, or its client has left.
@@ -497,6 +512,19 @@ impl<'e, 'a> Forwarding<'e, 'a> {
         begun: Duration,
         tries: Option<&Tries>,
     ) -> Result<Option<Box<Switched>>, Broken> {
+        if let Some(translated) = &self.exchange.heads.translated {
+            let by = translated.convert();
+            // Rarer than an answer that stays what it is, and larger.
+            return Box::pin(async move {
+                let passed = {
+                    let converted = Converted::new(leased.link.channel(), by);
+                    let try_at = self.try_at(attempt, Channel::Converted(&converted), begun, tries);
+                    transfer(&try_at, self.exchange, body).await
+                };
+                self.settle(attempt, leased.link, passed, body)
+            })
+            .await;
+        }
         let try_at = self.try_at(attempt, leased.link.channel(), begun, tries);
         let passed = transfer(&try_at, self.exchange, body).await;
         self.settle(attempt, leased.link, passed, body)

@@ -132,7 +132,8 @@ impl Forwarding<'_, '_> {
     pub(super) fn hedges_after(&self, twice: bool, target: usize) -> Option<Duration> {
         let alone = self.incoming.framing == Framing::None && !self.incoming.websocket;
         let belongs = || self.exchange.heads.sticky.is_some_and(|stuck| stuck.owner == Some(target));
-        self.rule.hedge.filter(|_| twice && alone && !belongs())
+        let stays = || self.exchange.heads.translated.is_none();
+        self.rule.hedge.filter(|_| twice && alone && stays() && !belongs())
     }
 
     /// One try at the target of `attempt`, and at another one if no head of an answer has come `after` the request went out.

@@ -42,6 +42,7 @@ mod switched;
 mod taker;
 mod trace;
 mod transfer;
+mod translated;
 mod tries;
 
 pub use connection::{serve, trim};

@@ -7,6 +7,7 @@ use crate::gateway::Denial;
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::host::Host;
 use crate::plan::{Redirect, Respond};
+use crate::translate::status::escaped;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Reply {
     /// How the pool failed, if that is why.
     failure: Option<Failure>,
     content: Content,
+    /// What a call of gRPC is told in place of what stands for the status.
+    call: Option<Box<(u8, String)>>,
 }
 
 /// No `Retry-After`.
@@ -46,7 +49,13 @@ enum Content {
 impl Reply {
     /// A request that we do not serve.
     pub(super) fn refusal(status: u16, reason: Reason) -> Self {
-        Self { status, refusal: Some((reason, reason.word())), failure: None, content: Content::Error(UNSAID) }
+        Self {
+            status,
+            refusal: Some((reason, reason.word())),
+            failure: None,
+            content: Content::Error(UNSAID),
+            call: None,
+        }
     }
 
     /// A request that a rule refuses.
@@ -62,7 +71,7 @@ impl Reply {
             Some(problem) => Content::Problem(Box::new((told.into(), problem))),
             None => Content::Denied(told.into()),
         };
-        Self { status, refusal: Some((reason, word)), failure: None, content }
+        Self { status, refusal: Some((reason, word)), failure: None, content, call: None }
     }
 
     /// The answer to a browser that asks beforehand, of these whole lines.
@@ -77,12 +86,19 @@ impl Reply {
             refusal: Some((Reason::AmbiguousPath, word)),
             failure: None,
             content: Content::Error(UNSAID),
+            call: None,
         }
     }
 
     /// A body whose framing is wrong.
     pub(super) fn bad_body(word: &'static str) -> Self {
-        Self { status: 400, refusal: Some((Reason::BadFraming, word)), failure: None, content: Content::Error(UNSAID) }
+        Self {
+            status: 400,
+            refusal: Some((Reason::BadFraming, word)),
+            failure: None,
+            content: Content::Error(UNSAID),
+            call: None,
+        }
     }
 
     /// A head that the codec does not take.
@@ -105,6 +121,7 @@ impl Reply {
             refusal: Some((reason, reject.reason)),
             failure: None,
             content: Content::Error(UNSAID),
+            call: None,
         }
     }
 
@@ -124,9 +141,21 @@ impl Reply {
         Self { failure: Some(failure), ..Self::bare(status) }
     }
 
+    /// The same, of which a call of gRPC is told by this status and in these words.
+    pub(super) fn as_call(mut self, code: u32, what: &str) -> Self {
+        let code = u8::try_from(code).unwrap_or(2);
+        self.call = Some(Box::new((code, escaped(what))));
+        self
+    }
+
+    /// By which status and in which words a call of gRPC is told of it, where it says so.
+    pub(super) fn call(&self) -> Option<(u8, &str)> {
+        self.call.as_deref().map(|(code, what)| (*code, what.as_str()))
+    }
+
     /// A status that says it all.
     pub(super) fn bare(status: u16) -> Self {
-        Self { status, refusal: None, failure: None, content: Content::Error(UNSAID) }
+        Self { status, refusal: None, failure: None, content: Content::Error(UNSAID), call: None }
     }
 
     /// A route in maintenance; 0 seconds: it is not said when to come again.
@@ -161,7 +190,13 @@ impl Reply {
 
     /// What a route says.
     pub(super) fn fixed(respond: &Arc<Respond>) -> Self {
-        Self { status: respond.status, refusal: None, failure: None, content: Content::Fixed(respond.clone()) }
+        Self {
+            status: respond.status,
+            refusal: None,
+            failure: None,
+            content: Content::Fixed(respond.clone()),
+            call: None,
+        }
     }
 
     /// The same, unless a pool that it depends on is down: then what a monitor takes for a failure.
@@ -207,7 +242,7 @@ impl Reply {
                 }
             }
         }
-        Self { status: to.status, refusal: None, failure: None, content: Content::Location(location) }
+        Self { status: to.status, refusal: None, failure: None, content: Content::Location(location), call: None }
     }
 
     /// To the folder that a path in normal form stands for, which ends in a slash. Such a path begins with one slash alone, so that it

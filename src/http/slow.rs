@@ -111,6 +111,7 @@ impl Exchange<'_> {
                 outcome: std::mem::replace(&mut self.outcome, told),
                 keep_alive: self.keep_alive,
                 grpc: self.grpc,
+                web: self.web,
                 continued: self.continued,
                 hurried: self.hurried,
                 switched: None,

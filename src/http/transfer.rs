@@ -272,6 +272,9 @@ impl Transfer<'_> {
             sticky,
         };
         leaving.encode(request, &exchange.text, normal, out);
+        if let Some(translated) = &exchange.heads.translated {
+            translated.rewrite(out);
+        }
         if let Some(edits) = &rule.edits
             && !edits.request.is_empty()
         {

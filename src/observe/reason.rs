@@ -63,6 +63,9 @@ words! {
         BadBody = "bad-body",
         /// A request is not as its API is described (400, 404, 405).
         OpenApi = "openapi",
+        /// A request cannot be translated: nothing is bound to its path, or it says what its description does not have (400, 404, 405, 415,
+        /// 501).
+        Translation = "translation",
         /// A body is of another type, or in another coding, than a rule takes (415).
         MediaType = "media-type",
         /// Not HTTP/1.0 or 1.1 (505).
@@ -221,6 +224,11 @@ words! {
         /// The body of the target's answer could not be edited: it is no JSON that all read alike, a part of one, or in a coding that is
         /// not known.
         BadBody = "bad-body",
+        /// The target's answer could not be translated: it is no answer of gRPC, a message is too large or cannot be shown, or it is no JSON
+        /// that is as described.
+        Translation = "translation",
+        /// A call of gRPC ended with an error behind messages that the client has got: its connection is cut.
+        Call = "call",
         /// The target said that it had not looked at the request (GOAWAY, REFUSED_STREAM), and it could not be sent again.
         Unprocessed = "unprocessed",
         /// An answer with a status that was tried again.

@@ -50,12 +50,14 @@ impl Forward {
             ..
         } = self;
         let is_plain = mirror.is_none()
+            && self.translate.is_none()
             && split.is_none()
             && rewrite.is_none()
             && bodies.is_none()
             && cache.is_none()
             && compress.is_none();
         let is_other_plain = other.mirror.is_none()
+            && other.translate.is_none()
             && other.split.is_none()
             && other.rewrite.is_none()
             && other.bodies.is_none()

@@ -15,6 +15,7 @@ use super::rules::{Issuers, Rules, bodies};
 use super::split::{self, Split};
 use super::sticky;
 use super::tracing;
+use super::translation::Translations;
 use super::{Action, Compress, Forward, Host, Key, Limits, Plan, Pool, Redirect, Respond, Retry, Route, Runtime, Site};
 use super::{Store, cache, edge, front, pages, probes, sockets};
 use crate::config::model::{self, Config};
@@ -83,6 +84,8 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let known = [before.plan, before.beside].into_iter().flatten().flat_map(|plan| &plan.issuers);
     let issuers = Issuers::new(known.map(|(_, issuer)| issuer.clone()).collect());
     let apis = Apis::compile(config, &files, previous.map(|plan| &plan.apis), &mut faults);
+    let before_them = previous.map(|plan| &plan.translations);
+    let translations = Translations::compile(config, &files, before_them, &mut faults);
     let (rules, lasting) = Rules::compile(config, &files, &apis, (previous, issuers), &mut faults);
     let written = config;
     let unfolded = Unfolded::new(written, &apis, &mut faults);
@@ -97,7 +100,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             &config.limits,
             (&pool_index, &pools, &caches),
             (workers, previous),
-            &forwards,
+            (&forwards, &translations),
         );
         match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
             Ok((mut route, mut condition)) => {
@@ -202,6 +205,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
         caches,
         lasting,
         apis: apis.with(&unfolded),
+        translations,
         issuers: rules.issuers(),
         checks,
         acme: edge::acme(config),
@@ -388,7 +392,7 @@ fn compile_route(
     limits: &model::Limits,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     (workers, previous): (usize, Option<&Plan>),
-    forwards: &Alike<Forward>,
+    (forwards, translations): (&Alike<Forward>, &Translations),
 ) -> Result<(Route, Conditions), Vec<Fault>> {
     let mut faults = Vec::new();
     let (written, lead) = (route, split::lead(route));
@@ -455,6 +459,7 @@ fn compile_route(
                     request_body: request_body(route, rules.body(route), limits),
                     cache,
                     compress: Compress::compile(&route.compress),
+                    translate: translations.of(&route.translate),
                     split: None,
                     mirror: None,
                 };

@@ -30,10 +30,10 @@ impl Files {
         let mut read: BTreeMap<(&Path, bool), Content> = BTreeMap::new();
         // Defaults have many name the same file.
         let content = |(key, path): (KeyPath, _)| {
-            let is_list = key
-                .keys()
-                .iter()
-                .any(|key| ["keys_file", "allow_files", "deny_files", "users_file", "openapi"].contains(&key.as_str()));
+            let is_list = key.keys().iter().any(|key| {
+                ["keys_file", "allow_files", "deny_files", "users_file", "openapi", "descriptors"]
+                    .contains(&key.as_str())
+            });
             (key, read.entry((path, is_list)).or_insert_with(|| content(path, is_list)).clone())
         };
         Self(named(config).map(content).collect())
@@ -103,8 +103,13 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
         _ => None,
     });
     let apis = config.apis.iter().map(|(name, api)| (KeyPath::from(["apis", name, "openapi"]), api.openapi.as_path()));
+    let descriptors = config.translations.iter().filter_map(|(name, translation)| {
+        let path = translation.descriptors()?.as_path();
+        Some((KeyPath::from(["translations", name, "descriptors"]), path))
+    });
     secrets
         .chain(apis)
+        .chain(descriptors)
         .chain(collector)
         .chain(keys)
         .chain(users)

@@ -3,7 +3,7 @@
 //!
 //! A plan is valid by construction: every index in it points at something, and no two of its routes tie.
 //!
-//! May depend on `config`, `gateway`, `upstream`, `tls`, `net` (addresses) and `observe` (the shape of the counters).
+//! May depend on `config`, `gateway`, `upstream`, `tls`, `translate`, `net` (addresses) and `observe` (the shape of the counters).
 
 mod alike;
 mod apis;
@@ -32,6 +32,7 @@ mod sockets;
 mod split;
 mod sticky;
 mod tracing;
+mod translation;
 mod udp;
 
 use crate::config::model::{Compression, Config};
@@ -68,6 +69,7 @@ pub use site::Site;
 pub use sockets::SocketSetup;
 pub use split::{Choice, Split};
 pub use tracing::{Collector, Tracing};
+pub use translation::{StreamForm, Translation, Translations, What};
 pub use udp::Udp;
 
 /// What a process runs: immutable, shared by all threads.
@@ -91,6 +93,8 @@ pub struct Plan {
     pub lasting: Lasting,
     /// What is described of APIs.
     pub apis: apis::Apis,
+    /// What requests and answers may become.
+    pub translations: Translations,
     /// The issuers of tokens whose keys are fetched, with the names of the rules that they are for.
     pub issuers: Vec<(String, Arc<Issuer>)>,
     /// Health checks to run, for pools that have them.
@@ -392,6 +396,8 @@ pub struct Forward {
     pub cache: Option<Arc<Caching>>,
     /// How its answers are compressed; `None`: they are not.
     pub compress: Option<Arc<Compress>>,
+    /// What its requests and answers become, of which the first that a request is one for counts; `None`: they stay what they are.
+    pub translate: Option<Arc<[Arc<Translation>]>>,
     /// The pools that requests are divided among, of which this is the first; `None`: all go to `pool`.
     pub split: Option<Arc<Split>>,
     /// Another pool that gets requests as well; `None`: none does.
@@ -581,6 +587,7 @@ impl Forward {
             request_body: None,
             cache: None,
             compress: None,
+            translate: None,
             split: None,
             mirror: None,
         }

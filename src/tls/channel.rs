@@ -3,6 +3,7 @@
 //!
 //! In clear a call costs one branch beside the stream's own, and nothing is allocated.
 
+use super::converted::Converted;
 use super::session::{Facts, Session};
 use super::slowed::Slowed;
 use crate::net::{File, Handle, Lease, Stream, timeout};
@@ -25,6 +26,8 @@ pub enum Channel<'a> {
     Multiplexed(&'a dyn Multiplexed),
     /// Any of these, slowed down.
     Slowed(&'a Slowed<'a>),
+    /// Any of these, of which what comes in becomes something else.
+    Converted(&'a Converted<'a>),
 }
 
 /// A future in a box.
@@ -83,6 +86,7 @@ impl<'a> Channel<'a> {
             Self::Secure(_, session) => Some(session.facts()),
             Self::Multiplexed(stream) => stream.facts(),
             Self::Slowed(slowed) => slowed.channel.facts(),
+            Self::Converted(converted) => converted.channel.facts(),
         }
     }
 
@@ -98,6 +102,7 @@ impl<'a> Channel<'a> {
     pub fn is_multiplexed(self) -> bool {
         match self {
             Self::Slowed(slowed) => slowed.channel.is_multiplexed(),
+            Self::Converted(converted) => converted.channel.is_multiplexed(),
             _ => matches!(self, Self::Multiplexed(_)),
         }
     }
@@ -108,6 +113,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.is_cut(),
             Self::Multiplexed(stream) => stream.is_cut(),
             Self::Slowed(slowed) => slowed.channel.is_cut(),
+            Self::Converted(converted) => converted.channel.is_cut(),
         }
     }
 
@@ -117,6 +123,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) | Self::Secure(stream, _) => Some(stream.handle()),
             Self::Multiplexed(_) => None,
             Self::Slowed(slowed) => slowed.channel.handle(),
+            Self::Converted(converted) => converted.channel.handle(),
         }
     }
 
@@ -125,6 +132,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Secure(_, session) => session.is_truncated(),
             Self::Slowed(slowed) => slowed.channel.is_truncated(),
+            Self::Converted(converted) => converted.channel.is_truncated(),
             _ => false,
         }
     }
@@ -134,6 +142,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Secure(_, session) => session.failure(),
             Self::Slowed(slowed) => slowed.channel.failure(),
+            Self::Converted(converted) => converted.channel.failure(),
             _ => None,
         }
     }
@@ -144,6 +153,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.set_deadline(after),
             Self::Multiplexed(stream) => stream.set_deadline(after),
             Self::Slowed(slowed) => slowed.set_deadline(after),
+            Self::Converted(converted) => converted.channel.set_deadline(after),
         }
     }
 
@@ -167,7 +177,10 @@ impl<'a> Channel<'a> {
             (Self::Clear(stream) | Self::Secure(stream, _), Channel::Clear(sink) | Channel::Secure(sink, _)) => {
                 stream.follow(sink);
             }
-            (Self::Clear(stream) | Self::Secure(stream, _), Channel::Multiplexed(_) | Channel::Slowed(_)) => {
+            (
+                Self::Clear(stream) | Self::Secure(stream, _),
+                Channel::Multiplexed(_) | Channel::Slowed(_) | Channel::Converted(_),
+            ) => {
                 stream.take_less();
             }
             _ => {}
@@ -180,6 +193,7 @@ impl<'a> Channel<'a> {
             Self::Clear(stream) | Self::Secure(stream, _) => stream.lags(),
             Self::Multiplexed(_) => false,
             Self::Slowed(_) => true,
+            Self::Converted(converted) => converted.channel.lags(),
         }
     }
 
@@ -199,6 +213,8 @@ impl<'a> Channel<'a> {
                     Ok(stream.take().unwrap_or_default())
                 }
                 Self::Slowed(slowed) => slowed.recv().await,
+                // Rarer, and larger.
+                Self::Converted(converted) => Box::pin(converted.recv()).await,
             }
         }
     }
@@ -208,7 +224,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) => stream.recv_into(lease).await,
             Self::Secure(stream, session) => session.recv_into(stream, lease).await,
-            Self::Multiplexed(_) | Self::Slowed(_) => {
+            Self::Multiplexed(_) | Self::Slowed(_) | Self::Converted(_) => {
                 let received = self.recv().await?;
                 Ok(append(lease, &received))
             }
@@ -222,6 +238,7 @@ impl<'a> Channel<'a> {
             Self::Secure(stream, session) => session.wait(stream).await,
             Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_wait(cx)).await,
             Self::Slowed(slowed) => slowed.wait().await,
+            Self::Converted(converted) => Box::pin(converted.wait()).await,
         }
     }
 
@@ -232,6 +249,7 @@ impl<'a> Channel<'a> {
             Self::Secure(stream, session) => session.recv_now(stream, lease),
             Self::Multiplexed(stream) => Ok(stream.take().map(|received| append(lease, &received))),
             Self::Slowed(slowed) => slowed.recv_now(lease),
+            Self::Converted(converted) => converted.recv_now(lease),
         }
     }
 
@@ -240,7 +258,7 @@ impl<'a> Channel<'a> {
         match self {
             Self::Clear(stream) => stream.has_more(),
             Self::Secure(stream, session) => session.has_more(stream),
-            Self::Multiplexed(_) => false,
+            Self::Multiplexed(_) | Self::Converted(_) => false,
             Self::Slowed(slowed) => slowed.has_more(),
         }
     }
@@ -252,6 +270,7 @@ impl<'a> Channel<'a> {
             Self::Secure(stream, session) => session.closed(stream).await,
             Self::Multiplexed(stream) => poll_fn(|cx| stream.poll_closed(cx)).await,
             Self::Slowed(slowed) => slowed.closed().await,
+            Self::Converted(converted) => Box::pin(converted.channel.closed()).await,
         }
     }
 
@@ -265,6 +284,7 @@ impl<'a> Channel<'a> {
                 sent => sent.map(drop),
             },
             Self::Slowed(slowed) => slowed.send(lease, stall).await,
+            Self::Converted(converted) => Box::pin(converted.channel.send(lease, stall)).await,
         }
     }
 
@@ -283,7 +303,7 @@ impl<'a> Channel<'a> {
     pub fn send_pieces(self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Clear(stream) => stream.send_pieces(pieces),
-            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) => Ok(0),
+            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) | Self::Converted(_) => Ok(0),
         }
     }
 
@@ -291,7 +311,7 @@ impl<'a> Channel<'a> {
     pub fn send_file(self, head: &[u8], file: &File, place: Range<u64>) -> io::Result<usize> {
         match self {
             Self::Clear(stream) => stream.send_file(head, file, place),
-            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) => Ok(0),
+            Self::Secure(..) | Self::Multiplexed(_) | Self::Slowed(_) | Self::Converted(_) => Ok(0),
         }
     }
 
@@ -313,6 +333,7 @@ impl<'a> Channel<'a> {
                 slowed.send(head, stall).await?;
                 slowed.send(bulk, stall).await
             }
+            Self::Converted(converted) => Box::pin(converted.channel.send_both(head, bulk, stall)).await,
         }
     }
 
@@ -326,6 +347,7 @@ impl<'a> Channel<'a> {
             }
             Self::Multiplexed(stream) => stream.shutdown(),
             Self::Slowed(slowed) => slowed.shutdown().await,
+            Self::Converted(converted) => Box::pin(converted.channel.shutdown()).await,
         }
     }
 
@@ -339,6 +361,7 @@ impl<'a> Channel<'a> {
             }
             Self::Multiplexed(stream) => stream.reset(),
             Self::Slowed(slowed) => slowed.channel.reset_on_close(),
+            Self::Converted(converted) => converted.channel.reset_on_close(),
         }
     }
 

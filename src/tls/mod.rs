@@ -15,6 +15,7 @@ mod accept;
 pub mod acme;
 mod certificate;
 mod channel;
+mod converted;
 mod dial;
 mod edge;
 mod engine;
@@ -36,6 +37,7 @@ mod trust;
 
 pub use accept::{Refusal, accept};
 pub use channel::{Channel, Clear, Multiplexed, Waiting};
+pub use converted::{Convert, Converted};
 pub use dial::{Trouble, dial};
 pub use edge::{Edge, Refreshed, Spec, Versions};
 pub use files::{Fault, Place};

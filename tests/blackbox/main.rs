@@ -72,5 +72,6 @@ mod tcp;
 mod tls;
 mod top;
 mod tracing;
+mod translate;
 mod udp;
 mod upgrade;

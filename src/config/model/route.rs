@@ -117,6 +117,10 @@ pub struct Route {
     /// in; of the same kind they go in this order.
     #[schemars(with = "Vec<Name>")]
     pub rules: Vec<String>,
+    /// What its requests and answers become on their way: names of `[translations]`. The first that a request is one for is carried out;
+    /// what is for none goes on as it is.
+    #[schemars(with = "Vec<Name>")]
+    pub translate: Vec<String>,
     /// Path forms that are refused with 400 unless named here.
     #[schemars(with = "Vec<PathForm>")]
     pub allow_in_path: Vec<String>,

@@ -26,7 +26,8 @@ impl Answer<'_> {
 
     /// Whether it is a stream of events or calls, which says something when there is something to say.
     pub(in crate::http) fn streams(&self, exchange: &Exchange<'_>, text: &[u8]) -> bool {
-        exchange.grpc || is_event_stream(exchange, text)
+        let translated = exchange.heads.translated.as_ref();
+        exchange.grpc || translated.is_some_and(|translated| translated.streams()) || is_event_stream(exchange, text)
     }
 
     /// Where is counted what the target does.

@@ -1,5 +1,6 @@
 //! Bodies that are held on the way, so that slow clients keep no target waiting: of requests before a target is chosen ([`hold`]), of
-//! answers once it has given them ([`backlog`]); and of requests whose rules edit them ([`edited`]).
+//! answers once it has given them ([`backlog`]); of requests whose rules edit them ([`edited`]), and
+//! of requests that become something else ([`whole()`]).
 //!
 //! What always holds: one body holds no more than its route says, but for what had come by then, and all bodies of a worker stop
 //! growing at its share of `limits.buffers`; each byte is counted while it is held, and no longer. What has no room there goes to the
@@ -9,10 +10,12 @@ mod backlog;
 mod edited;
 mod hold;
 mod spill;
+mod whole;
 
 pub(super) use backlog::{Backlog, Begun, drain, pass};
 pub(super) use edited::edit;
 pub(super) use hold::{Aside, Held, hold};
+pub(super) use whole::{unheld, whole};
 
 use super::connection::Connection;
 use crate::observe::counters::{Shared, WorkerSet};

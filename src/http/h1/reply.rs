@@ -85,9 +85,15 @@ pub fn encode_error(out: &mut Vec<u8>, status: u16, told: &str, request_id: &str
 }
 
 /// Appends an error reply to a call of gRPC to `out`: a status in place of trailers, and no content.
-pub fn encode_grpc_error(out: &mut Vec<u8>, status: u8, name: &str, request_id: &str, asker: Asker<'_>) {
+pub fn encode_grpc_error(
+    out: &mut Vec<u8>,
+    (status, name): (u8, &str),
+    content_type: &str,
+    request_id: &str,
+    asker: Asker<'_>,
+) {
     let extra = format!(
-        "Content-Type: application/grpc\r\ngrpc-status: {status}\r\ngrpc-message: {name}, request id {request_id}\r\n"
+        "Content-Type: {content_type}\r\ngrpc-status: {status}\r\ngrpc-message: {name}, request id {request_id}\r\n"
     );
     encode_reply(out, &Reply { status: 200, extra: extra.as_bytes(), content_type: b"", body: b"", asker });
 }

@@ -3,7 +3,7 @@
 
 mod chromium;
 mod curl;
-mod grpc;
+pub mod grpc;
 mod h2load;
 mod prometheus;
 mod websocket;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// A proxy, and what its clients must know of it.
-struct Front {
+pub struct Front {
     proxy: Proxy,
     authority: Authority,
     /// The authority's certificate.

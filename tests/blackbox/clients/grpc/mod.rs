@@ -1,6 +1,6 @@
 //! tonic as client and as target of gRPC, with a proxy that speaks HTTP/2 on both sides.
 
-mod service;
+pub mod service;
 
 use super::Front;
 use crate::support::{PATIENCE, Target, assert_same, eventually, h2, pattern};
