@@ -312,6 +312,13 @@ fn make_files(said: &str) -> bool {
             continue;
         }
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.extension().is_some_and(|end| end == "desc") {
+            let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/translate");
+            let mut compiler = protox::Compiler::new([data]).unwrap();
+            compiler.include_imports(true).open_file("shop/shop.proto").unwrap();
+            std::fs::write(path, compiler.encode_file_descriptor_set()).unwrap();
+            continue;
+        }
         let text = match path.extension().and_then(|end| end.to_str()) {
             Some("pem" | "crt" | "key") => pair(),
             Some("txt" | "list") => "10.0.0.0/8\n",

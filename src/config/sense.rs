@@ -81,7 +81,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
 }
 
 /// The keys of a route that mean something only where targets are asked.
-const OF_TARGETS: [&str; 12] = [
+const OF_TARGETS: [&str; 13] = [
     "strip_prefix",
     "host",
     "retry",

@@ -13,7 +13,7 @@ use super::coded::edited::{Verdict, weaken};
 use super::connection::Connection;
 use super::exchange::Exchange;
 use super::h1::{self, Framing, Limits, Parsed, Question, Scan};
-use super::head::{Name, Version};
+use super::head::Version;
 use super::reply::Reply;
 use super::taker::Taker;
 use super::transfer::{INLINE, Transfer, push_content, push_end, send_content};
@@ -517,7 +517,7 @@ impl<'a> Answer<'a> {
         answer: &h1::Answer,
         mut held: Lease,
     ) -> Result<Passed, Broken> {
-        if !is_accepted(exchange, &held) {
+        if !opening::is_accepted(exchange, &held) {
             // The client has to fail such a connection itself (RFC 6455 §4.1); whoever runs the target should know why.
             let target = &self.transfer.attempt.target().name;
             tracing::warn!(target, "the target's Sec-WebSocket-Accept does not answer the client's key");
@@ -579,13 +579,6 @@ const INTERIM_ANSWERS: usize = 32;
 const RESPONSE_HEAD: usize = 64 << 10;
 /// Field lines of a response head.
 const RESPONSE_FIELDS: usize = 256;
-
-/// Whether the target has proven that it speaks WebSocket (RFC 6455 §4.1).
-fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
-    let key = exchange.heads.request.find(Name::SecWebSocketKey).map(|field| field.value.of(&exchange.text));
-    let accept = exchange.heads.response.find(Name::SecWebSocketAccept).map(|field| field.value.of(text));
-    key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
-}
 
 pub(super) fn unsent_to_client(error: &io::Error) -> Broken {
     if error.kind() == ErrorKind::TimedOut { Broken::Stalled } else { Broken::Client(None) }

@@ -142,7 +142,7 @@ impl Reply {
     }
 
     /// The same, of which a call of gRPC is told by this status and in these words.
-    pub(super) fn as_call(mut self, code: u32, what: &str) -> Self {
+    pub(super) fn told_to_call(mut self, code: u32, what: &str) -> Self {
         let code = u8::try_from(code).unwrap_or(2);
         self.call = Some(Box::new((code, escaped(what))));
         self

@@ -37,8 +37,10 @@ macro_rules! words {
 }
 
 mod cached;
+mod passwords;
 
 pub use cached::Cached;
+pub use passwords::PasswordCheck;
 
 words! {
     /// Why Ringway itself refused a request or a connection. `Other` is the rest, so that the set stays closed.
@@ -181,20 +183,6 @@ words! {
         Failed = "failed",
         /// There was no room for it while it waited.
         Dropped = "dropped",
-    }
-}
-
-words! {
-    /// What came of looking whether a password fits.
-    PasswordCheck {
-        /// It does.
-        Fits = "fits",
-        /// It does not.
-        Wrong = "wrong",
-        /// There was no room for it to wait.
-        Busy = "busy",
-        /// It waited too long to be looked at.
-        Late = "late",
     }
 }
 

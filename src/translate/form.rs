@@ -104,8 +104,8 @@ impl Writer {
                 return items.iter().try_for_each(|item| self.push(&name, item, depth));
             }
             Value::Object(fields) if self.terms.brackets && depth < DEEP => {
-                let inner = fields.iter();
-                return inner.map(|(inner, value)| self.push(&format!("{name}[{inner}]"), value, depth + 1)).collect();
+                let mut inner = fields.iter();
+                return inner.try_for_each(|(inner, value)| self.push(&format!("{name}[{inner}]"), value, depth + 1));
             }
             Value::Object(_) => return Err(Wrong::new("body", format_args!("`{name}` is an object"))),
         };

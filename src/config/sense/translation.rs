@@ -19,6 +19,14 @@ pub(super) fn unused(sense: &mut Sense<'_>) {
 /// Of those that a route names.
 pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     let config = sense.config;
+    if !route.translate.is_empty() && route.mirror.is_some() {
+        let what = "what is translated cannot be mirrored: its answers are others than those of the pool";
+        sense.fault(
+            Fault::new(at.child("mirror"), what)
+                .also(at.child("translate"), "translated here")
+                .help("remove one of the two"),
+        );
+    }
     for (place, name) in route.translate.iter().enumerate() {
         let at = at.child("translate").child(place);
         sense.dangling(&at, "translation", "translations", name);

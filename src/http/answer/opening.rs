@@ -103,3 +103,10 @@ fn is_event_stream(exchange: &Exchange<'_>, text: &[u8]) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     kind.and_then(|kind| kind.get(..EVENTS.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
+
+/// Whether the target has proven that it speaks WebSocket (RFC 6455 §4.1).
+pub(super) fn is_accepted(exchange: &Exchange<'_>, text: &[u8]) -> bool {
+    let key = exchange.heads.request.find(Name::SecWebSocketKey).map(|field| field.value.of(&exchange.text));
+    let accept = exchange.heads.response.find(Name::SecWebSocketAccept).map(|field| field.value.of(text));
+    key.is_some_and(|key| accept == Some(h1::accept_value(key).as_bytes()))
+}

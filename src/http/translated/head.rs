@@ -34,7 +34,7 @@ impl Change {
     }
 
     /// To a request of REST.
-    pub(in crate::http) fn to_rest(verb: Box<str>, path: Vec<u8>, query: Vec<u8>, has_body: bool) -> Self {
+    pub(in crate::http) fn to_rest(verb: &str, path: Vec<u8>, query: Vec<u8>, has_body: bool) -> Self {
         let mut line = [verb.as_bytes(), b" ", &path].concat();
         if !query.is_empty() {
             line.push(b'?');

@@ -145,7 +145,7 @@ pub(super) async fn request(
             let (services, binding) = (services.clone(), binding.clone());
             let whole = buffer::whole(exchange, incoming, body, most.saturating_add(5)).await;
             let (mut held, content) =
-                whole.map_err(|reply| reply.map(|reply| reply.as_call(8, "the message is too large")))?;
+                whole.map_err(|reply| reply.map(|reply| reply.told_to_call(8, "the message is too large")))?;
             let asked = message_of(&content, most).and_then(|message| services.asked(&binding, &message));
             let Asked { path, query, body: json } = asked.map_err(|wrong| Some(refused_call(wrong)))?;
             let verb = binding.verb.clone();
@@ -158,7 +158,7 @@ pub(super) async fn request(
             if !has_body && !matches!(&*verb, "POST" | "PUT" | "PATCH") {
                 held.incoming.framing = Framing::None;
             }
-            let head = head::Change::to_rest(verb, path, query, has_body);
+            let head = head::Change::to_rest(&verb, path, query, has_body);
             exchange.heads.translated =
                 Some(Box::new(Translated { head, back: Back::Message { services, binding, most } }));
             Ok(Some(held))
@@ -171,7 +171,7 @@ pub(super) async fn request(
                 webs::Form::Binary => None,
                 webs::Form::Text => {
                     let (mut held, content) = buffer::whole(exchange, incoming, body, most).await?;
-                    let decoded = webs::decode(&content).map_err(|()| {
+                    let decoded = webs::decode(&content).ok_or_else(|| {
                         let what = "the body is no base64".to_owned();
                         Some(refused_call(Wrong { word: "bad-base64", what }))
                     })?;
@@ -276,7 +276,7 @@ impl Refusal {
         let lines = allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
         let denial = Denial::new(status, Reason::Translation, word);
         Reply::denied(Denial { problem: Some(problem.to_string().into()), lines, ..denial })
-            .as_call(code, &call.message)
+            .told_to_call(code, &call.message)
     }
 }
 
