@@ -74,7 +74,7 @@ pub(super) async fn transfer(
     let counters = transfer.connection.era.counters.pool(transfer.rule.pool).target(transfer.attempt.index());
     counters.sent.add(out.len() as u64);
     let sent_at = exchange.outcome.sending();
-    exchange.heads.trace.sent(sent_at, matches!(transfer.target, Channel::Multiplexed(_)));
+    exchange.heads.trace.sent(sent_at, transfer.target.is_multiplexed());
     let taken = Cell::new(0);
     let mut answer = Answer::new(transfer, sent_at, body);
     if let Err(error) = transfer.target.send_counted(out, stall, &taken).await {

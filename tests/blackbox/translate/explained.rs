@@ -2,6 +2,7 @@
 
 use super::rest;
 use super::shop::Shop;
+use crate::support::eventually;
 use crate::support::proxy::{Directory, ringway};
 
 #[test]
@@ -37,6 +38,9 @@ fn what_is_wrong_is_said_by_check() {
     assert!(told.contains("no translation is named `sho`") && told.contains("did you mean `shop`?"), "{told}");
     let told = check(&format!("{base}translate = [\"shop\"]\n[translations.shop]\ntype = \"grpc-web\"\n"));
     assert!(told.contains("gRPC needs HTTP/2, and pool `site` speaks HTTP/1.1"), "{told}");
+    let mirrored = base.replace("[routes.a]", "protocol = \"h2\"\n[routes.a]") + "mirror = { pool = \"site\" }\n";
+    let told = check(&format!("{mirrored}translate = [\"shop\"]\n[translations.shop]\ntype = \"grpc-web\"\n"));
+    assert!(told.contains("what is translated cannot be mirrored"), "{told}");
     let file = directory.write("bad.desc", "no descriptors");
     let told = check(&format!(
         "{base}translate = [\"shop\"]\n[translations.shop]\ntype = \"grpc-to-rest\"\ndescriptors = \"{file}\"\n"
@@ -45,4 +49,25 @@ fn what_is_wrong_is_said_by_check() {
         told.contains("bad.desc") && told.contains("no descriptor set") && told.contains("--include_imports"),
         "{told}"
     );
+}
+
+#[test]
+fn a_reload_reads_the_descriptors_again_and_keeps_what_was_good() {
+    let shop = Shop::start();
+    let proxy = rest(&shop, "");
+    let file = proxy.config_file().parent().unwrap().join("shop.desc");
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "no descriptors").unwrap();
+    proxy.signal(libc::SIGHUP);
+    proxy.log.wait(&["no descriptor set"]);
+    assert_eq!(proxy.get("/v1/shelves/1/items/2").status, 200);
+    std::fs::write(&file, good).unwrap();
+    let config = std::fs::read_to_string(proxy.config_file()).unwrap();
+    std::fs::write(
+        proxy.config_file(),
+        config.replace("type = \"rest-to-grpc\"", "type = \"rest-to-grpc\"\nenums = \"number\""),
+    )
+    .unwrap();
+    proxy.signal(libc::SIGHUP);
+    eventually("the new one is in force", || proxy.get("/v1/shelves/1/items/2").text().contains("\"kind\":1"));
 }
