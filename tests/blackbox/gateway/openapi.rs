@@ -2,6 +2,7 @@
 
 use super::faults;
 use crate::support::client::{Response, request};
+use crate::support::page::Page;
 use crate::support::proxy::{Proxy, Setup, ringway};
 use crate::support::toml::http;
 use crate::support::{Target, h2};
@@ -346,4 +347,41 @@ fn a_page_of_the_api_is_served_that_needs_nothing_from_elsewhere() {
     assert_eq!(described["paths"]["/orders"]["get"]["operationId"], "listOrders");
     let told = faults(&text, "paths = [\"/docs/\"]", "paths = [\"=/docs\"]");
     assert!(told.contains("write paths = [\"/docs/\"]"), "{told}");
+}
+
+#[test]
+fn operations_are_tried_from_the_page_with_what_proves_who_asks() {
+    let target = Target::echo("a");
+    let setup = Setup::new("").workers(1);
+    let file = setup.directory().join("orders.yaml").display().to_string();
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    let rest = "[routes.docs]\npaths = [\"/docs/\"]\nportal = \"orders\"\n[rules.key]\ntype = \"api-key\"\n[consumers.acme]\n\
+                keys = [\"a-key-of-16-bytes-or-more\"]\n[access_log]";
+    let text = config(&target, &file, "").replace("[access_log]", rest).replace("[\"valid\"]", "[\"key\", \"valid\"]");
+    let proxy = setup.with(text.as_str()).start();
+    let mut page = Page::start();
+    page.size(1280, 1600);
+    page.go(&format!("http://{}/docs/", proxy.web()));
+    page.wait("document.querySelectorAll('form.try').length === 4");
+    let get = "form.try[data-method=GET][data-path=\"/v1/orders/{id}\"]";
+    let answers = |text: &str| format!("document.querySelector('{get} .answer').textContent.includes({text:?})");
+    let fill = |page: &mut Page, selector: &str, value: &str| {
+        page.eval(&format!("document.querySelector('{selector}').value = {value:?}"));
+    };
+    page.press(&format!("{get} button"));
+    page.wait(&answers("401"));
+    fill(&mut page, "#header-name", "apikey");
+    fill(&mut page, "#header-value", "a-key-of-16-bytes-or-more");
+    fill(&mut page, &format!("{get} [name=id]"), "seven");
+    page.press(&format!("{get} button"));
+    page.wait(&answers("400"));
+    page.wait(&answers("application/problem+json"));
+    fill(&mut page, &format!("{get} [name=id]"), "7");
+    page.press(&format!("{get} button"));
+    page.wait(&answers("200"));
+    let post = "form.try[data-method=POST]";
+    fill(&mut page, &format!("{post} textarea"), "{\"items\":[1]}");
+    page.press(&format!("{post} button"));
+    page.wait(&format!("document.querySelector('{post} .answer').textContent.includes('200')"));
+    assert_eq!(target.requests(), 2);
 }
