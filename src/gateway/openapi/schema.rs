@@ -18,11 +18,16 @@ pub(super) struct Schemas<'d> {
     document: &'d Document,
     registry: Registry<'d>,
     /// Those of parameters.
-    known: HashMap<String, Arc<Check>>,
+    known: Known<SerdeJson>,
     /// Those of bodies.
-    whole: HashMap<String, Arc<Check<Read>>>,
+    whole: Known<Read>,
     patterns: PatternCache,
 }
+
+/// Those that are compiled, by what was written.
+type Known<F> = HashMap<String, Arc<Check<F>>>;
+/// One of them, or what is wrong with its schema.
+type Compiled<F> = Result<Arc<Check<F>>, Wrong>;
 
 /// Levels of schemas that are looked into for what texts stand for.
 const DEPTH: usize = 8;
@@ -66,27 +71,25 @@ impl<'d> Schemas<'d> {
     ///
     /// # Errors
     /// The schema is none.
-    pub(super) fn compile(&mut self, schema: &Value, at: &str) -> Result<Arc<Check>, Wrong> {
-        let key = schema.to_string();
-        if let Some(known) = self.known.get(&key) {
-            return Ok(known.clone());
-        }
-        let check = Arc::new(self.build(schema, at)?);
-        self.known.insert(key, check.clone());
-        Ok(check)
+    pub(super) fn compile(&mut self, schema: &Value, at: &str) -> Compiled<SerdeJson> {
+        self.once(schema, at, |all| &mut all.known)
     }
 
     /// What bodies are held against.
     ///
     /// # Errors
     /// The schema is none.
-    pub(super) fn compile_whole(&mut self, schema: &Value, at: &str) -> Result<Arc<Check<Read>>, Wrong> {
+    pub(super) fn compile_whole(&mut self, schema: &Value, at: &str) -> Compiled<Read> {
+        self.once(schema, at, |all| &mut all.whole)
+    }
+
+    fn once<F: Json>(&mut self, schema: &Value, at: &str, of: fn(&mut Self) -> &mut Known<F>) -> Compiled<F> {
         let key = schema.to_string();
-        if let Some(known) = self.whole.get(&key) {
+        if let Some(known) = of(self).get(&key) {
             return Ok(known.clone());
         }
         let check = Arc::new(self.build(schema, at)?);
-        self.whole.insert(key, check.clone());
+        of(self).insert(key, check.clone());
         Ok(check)
     }
 

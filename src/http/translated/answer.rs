@@ -1,7 +1,7 @@
 //! What makes of an answer what its client gets, and the heads of what it makes.
 
 use super::text::{Answering, Head};
-use super::{Back, call, form, json, web};
+use super::{Back, call, form, json, untranslated, web};
 use crate::http::h1::reason_phrase;
 use crate::http::head::{Method, Name};
 use crate::http::json::is_digest;
@@ -41,6 +41,39 @@ impl Convert for Same {
     }
 
     fn broken(&mut self, _: &mut Vec<u8>) {}
+}
+
+/// An answer that is translated once it is all there.
+pub(super) struct Whole {
+    most: usize,
+    pub(super) status: u16,
+    /// Lines of its head that go on.
+    pub(super) lines: Vec<u8>,
+    pub(super) content: Vec<u8>,
+}
+
+impl Whole {
+    /// One whose content has so many bytes at most.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, status: 0, lines: Vec::new(), content: Vec::new() }
+    }
+
+    /// Its head is there.
+    pub(super) fn begin(&mut self, head: &Head<'_>) {
+        (self.status, self.lines) = (head.head.status, lines(head));
+    }
+
+    /// Adds content.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub(super) fn add(&mut self, content: &[u8]) -> io::Result<()> {
+        if self.content.len() + content.len() > self.most {
+            return Err(untranslated("message-too-large"));
+        }
+        self.content.extend_from_slice(content);
+        Ok(())
+    }
 }
 
 /// Whole lines of an answer that say nothing of its framing, its content and its call, and go on in another one.

@@ -1,6 +1,6 @@
 //! Answers of REST for clients of gRPC.
 
-use super::answer::{lines, push_status};
+use super::answer::{Whole, push_status};
 use super::json::push_chunk;
 use super::text::{Becomes, Head};
 use super::untranslated;
@@ -16,10 +16,7 @@ use std::sync::Arc;
 pub(super) struct Call {
     services: Arc<Services>,
     binding: Arc<Binding>,
-    most: usize,
-    status: u16,
-    lines: Vec<u8>,
-    content: Vec<u8>,
+    answer: Whole,
 }
 
 /// Bytes of what is told of an error.
@@ -27,15 +24,15 @@ const LONGEST: usize = 1 << 10;
 
 impl Call {
     pub(super) fn new(services: Arc<Services>, binding: Arc<Binding>, most: usize) -> Self {
-        Self { services, binding, most, status: 0, lines: Vec::new(), content: Vec::new() }
+        Self { services, binding, answer: Whole::new(most) }
     }
 
     /// What the content says of an error: the detail of a problem (RFC 9457), or what other documents call it.
     fn message(&self) -> String {
-        let value: Value = serde_json::from_slice(&self.content).unwrap_or_default();
+        let value: Value = serde_json::from_slice(&self.answer.content).unwrap_or_default();
         let places = ["/detail", "/message", "/error/message", "/error_description", "/error", "/title"];
         let said = places.into_iter().find_map(|place| value.pointer(place)?.as_str());
-        let mut said = said.map_or_else(|| format!("HTTP status {}", self.status), str::to_owned);
+        let mut said = said.map_or_else(|| format!("HTTP status {}", self.answer.status), str::to_owned);
         let end = (0..=LONGEST.min(said.len())).rev().find(|&end| said.is_char_boundary(end)).unwrap_or(0);
         said.truncate(end);
         escaped(&said)
@@ -47,34 +44,30 @@ impl Becomes for Call {
         if head.head.values(head.text, b"content-encoding").flat_map(codings).next().is_some() {
             return Err(untranslated("coded-body"));
         }
-        (self.status, self.lines) = (head.head.status, lines(head));
+        self.answer.begin(head);
         Ok(true)
     }
 
     fn content(&mut self, content: &[u8], _: &mut Vec<u8>) -> io::Result<()> {
-        if self.content.len() + content.len() > self.most {
-            return Err(untranslated("message-too-large"));
-        }
-        self.content.extend_from_slice(content);
-        Ok(())
+        self.answer.add(content)
     }
 
     fn end(&mut self, _: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         const TYPE: &str = "application/grpc";
-        let code = status::of_http(self.status);
+        let code = status::of_http(self.answer.status);
         if code != 0 {
             let told = format!("grpc-status: {code}\r\ngrpc-message: {}\r\nContent-Length: 0\r\n\r\n", self.message());
-            push_status(200, TYPE, &self.lines, out);
+            push_status(200, TYPE, &self.answer.lines, out);
             out.extend_from_slice(told.as_bytes());
             return Ok(());
         }
-        let message = self.services.answered(&self.binding, &self.content).map_err(|wrong| {
+        let message = self.services.answered(&self.binding, &self.answer.content).map_err(|wrong| {
             tracing::debug!(what = %wrong, "an answer is not as described");
             untranslated("bad-body")
         })?;
         let mut frame = Vec::with_capacity(message.len() + 5);
         push_frame(0, &message, &mut frame);
-        push_status(200, TYPE, &self.lines, out);
+        push_status(200, TYPE, &self.answer.lines, out);
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
         push_chunk(&frame, out);
         push_last_chunk(out, b"grpc-status: 0\r\n");

@@ -1,6 +1,6 @@
 //! Answers in JSON as forms, and forms as JSON.
 
-use super::answer::{lines, push_status, push_whole};
+use super::answer::{Whole, push_status, push_whole};
 use super::choose::is_form;
 use super::text::{Becomes, Head};
 use super::{FORM, JSON, untranslated};
@@ -13,15 +13,12 @@ use std::io;
 pub(super) struct Form {
     terms: Terms,
     to_json: bool,
-    most: usize,
-    status: u16,
-    lines: Vec<u8>,
-    content: Vec<u8>,
+    answer: Whole,
 }
 
 impl Form {
     pub(super) fn new(terms: Terms, to_json: bool, most: usize) -> Self {
-        Self { terms, to_json, most, status: 0, lines: Vec::new(), content: Vec::new() }
+        Self { terms, to_json, answer: Whole::new(most) }
     }
 }
 
@@ -33,25 +30,25 @@ impl Becomes for Form {
         if !fits || is_coded || !head.has_content || head.head.status == 206 {
             return Ok(false);
         }
-        (self.status, self.lines) = (head.head.status, lines(head));
+        self.answer.begin(head);
         Ok(true)
     }
 
     fn content(&mut self, content: &[u8], _: &mut Vec<u8>) -> io::Result<()> {
-        if self.content.len() + content.len() > self.most {
-            return Err(untranslated("message-too-large"));
-        }
-        self.content.extend_from_slice(content);
-        Ok(())
+        self.answer.add(content)
     }
 
     fn end(&mut self, _: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        let made = if self.to_json { to_json(&self.content, self.terms) } else { of_json(&self.content, self.terms) };
+        let made = if self.to_json {
+            to_json(&self.answer.content, self.terms)
+        } else {
+            of_json(&self.answer.content, self.terms)
+        };
         let made = made.map_err(|wrong| {
             tracing::debug!(what = %wrong, "an answer cannot become the other");
             untranslated("bad-body")
         })?;
-        push_status(self.status, if self.to_json { JSON } else { FORM }, &self.lines, out);
+        push_status(self.answer.status, if self.to_json { JSON } else { FORM }, &self.answer.lines, out);
         push_whole(&made, out);
         Ok(())
     }
