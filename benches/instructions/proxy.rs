@@ -35,6 +35,7 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
     let counters = Arc::new(WorkerCounters::new(&plan.shape));
     let file = logs.then(|| FileThread::start(Destination::File("/dev/null".into()), false).unwrap());
     let policy = Arc::new(Policy::new(Settings::new(Format::Json)));
+    let hooks = FileThread::start(Destination::File("/dev/null".into()), false).unwrap();
     let log = file.as_ref().map(|file| Log::new(policy.clone(), 1, file.queue(), counters.worker.clone()));
     fastrand::seed(1);
     net::enter(Backend::Epoll, 0, async {
@@ -45,7 +46,7 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
             Arc::default(),
             net::desk(1).0,
             log,
-            (trace::queue().0, analytics::queue().0),
+            (trace::queue().0, analytics::queue().0, hooks.queue()),
         ));
         let socket = Listener::new(&slot).unwrap();
         writeln!(peers.stdin.take().unwrap(), "{port}").unwrap();

@@ -5,7 +5,7 @@ use crate::reload::{reload, rewrite};
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::toml::{http, pool};
 use crate::support::{Target, eventually, h2};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A route of these pools, `a` and `b`, with what else it has.
 fn divided(a: &Target, b: &Target, split: &str, route: &str) -> String {
@@ -79,15 +79,14 @@ fn weights_are_changed_by_one_call_which_outlives_reloads_until_they_are_reset()
 }
 
 #[test]
-fn a_canary_that_fails_is_taken_back_and_stays_so() {
+fn a_canary_that_fails_one_request_in_twenty_is_taken_back_within_its_window_and_stays_so() {
     let (good, bad) = (
         Target::echo("good"),
         Target::with("bad", |peer| {
             let mut count = 0;
             while let Some(seen) = peer.request() {
                 count += 1;
-                // Every tenth fails.
-                let done = if count % 10 == 0 { peer.reply(500, &[], b"") } else { peer.echo(&seen) };
+                let done = if count % 20 == 0 { peer.reply(500, &[], b"") } else { peer.echo(&seen) };
                 if done.is_none() {
                     return;
                 }
@@ -95,14 +94,17 @@ fn a_canary_that_fails_is_taken_back_and_stays_so() {
         }),
     );
     let split =
-        "{ pool = \"site\" }, { pool = \"b\", rollback = { errors = \"5%\", window = \"2s\", min_requests = 20 } }";
+        "{ pool = \"site\" }, { pool = \"b\", rollback = { errors = \"4%\", window = \"5s\", min_requests = 40 } }";
     let desk = start(&divided(&good, &bad, split, ""));
     let proxy = &desk.proxy;
     let taken_back = [("route", "all"), ("pool", "b")];
+    let begun = Instant::now();
     eventually("it is taken back", || {
         share(proxy, 20, "bad");
         proxy.metric("ringway_split_rollbacks_total", &taken_back) == 1.0
     });
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
     proxy.log.wait(&["a pool is taken back", "route=\"all\"", "pool=\"b\"", "why=\"errors\""]);
     assert_eq!(share(proxy, 50, "good"), 50);
     assert_eq!(proxy.metric("ringway_split_weight", &taken_back), 0.0);
