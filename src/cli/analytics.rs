@@ -25,6 +25,9 @@ pub struct Arguments {
     /// The time that a row is about: minute, hour or day (UTC); else all of it.
     #[arg(long, value_name = "STEP")]
     step: Option<String>,
+    /// Of routes alone that are deprecated, with the time of the last request.
+    #[arg(long)]
+    deprecated: bool,
     /// Print CSV.
     #[arg(long, conflicts_with_all = ["jsonl", "json"])]
     csv: bool,
@@ -38,23 +41,26 @@ pub struct Arguments {
 
 /// Shows them.
 pub fn analytics(arguments: &Arguments) -> Result<ExitCode, Trouble> {
-    let Arguments { asked, from, to, by, step, csv, jsonl, json } = arguments;
+    let Arguments { asked, from, to, by, step, deprecated, csv, jsonl, json } = arguments;
     let mut path = format!("/v1/analytics?from={}&by={}", encoded(from), encoded(by));
     for (name, value) in [("to", to), ("step", step)] {
         if let Some(value) = value {
             path += &format!("&{name}={}", encoded(value));
         }
     }
+    if *deprecated {
+        path += "&deprecated=true";
+    }
     let line = asked.line()?;
     let format = [(*csv, "csv"), (*jsonl, "jsonl"), (*json, "json")].into_iter().find(|(wanted, _)| *wanted);
     match format {
         Some((_, format)) => say(&line.text(&format!("{path}&format={format}"))?),
-        None => say(&table(&line.get::<Analytics>(&path)?.items).text(colour(&io::stdout()))),
+        None => say(&table(&line.get::<Analytics>(&path)?.items, *deprecated).text(colour(&io::stdout()))),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(items: &[Sums]) -> Table {
+fn table(items: &[Sums], with_last: bool) -> Table {
     let has = |is_there: fn(&Sums) -> bool| items.first().is_some_and(is_there);
     let columns = [
         ("TIME", has(|sums| sums.at.is_some())),
@@ -65,6 +71,9 @@ fn table(items: &[Sums]) -> Table {
     ];
     let mut head: Vec<&str> = columns.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
     head.extend(["REQUESTS", "ERRORS", "BYTES IN", "BYTES OUT", "MEAN MS", "P50", "P95", "P99"]);
+    if with_last {
+        head.push("LAST");
+    }
     let mut table = Table::new(&head);
     for sums in items {
         let name = |text: &String| if text.is_empty() { "-".to_owned() } else { text.clone() };
@@ -82,6 +91,9 @@ fn table(items: &[Sums]) -> Table {
         cells.extend([Cell::from(sums.bytes_in), sums.bytes_out.into()]);
         let mean = sums.latency_ms / sums.requests.max(1) as f64;
         cells.extend([mean, sums.p50_ms, sums.p95_ms, sums.p99_ms].map(|ms| Cell::from(format!("{ms:.1}"))));
+        if with_last {
+            cells.push(time(sums.last).into());
+        }
         table.row(cells);
     }
     table

@@ -3,7 +3,10 @@
 
 use super::limit_key::{self, LimitKey};
 use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
-use super::model::{Address, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
+use super::model::{
+    Address, AfterSunset, CaSource, ExpectRoute, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch,
+};
+use super::moment::Moment;
 use super::names;
 use super::patterns;
 use super::pointer;
@@ -81,6 +84,8 @@ formats! {
     "duration" ["string"] type Span, "a duration", "a duration is a number with a unit: \"250ms\", \"5s\", \"1h\"",
         |text, _| text.parse::<Span>().map(|s| s.to_string()),
         measure |text| text.parse::<Span>().ok().map(|s| s.0.as_millis());
+    "moment" ["string"] type Moment, "a moment", "write \"2027-01-31\", or \"2027-01-31T12:00:00Z\" with its time",
+        |text, _| text.parse::<Moment>().map(|m| m.to_string());
     "size" ["string", "integer"] type Size, "a size", "a size is a number of bytes with a unit: \"64KiB\", \"10MiB\"",
         |text, _| text.parse::<Size>().map(|s| s.to_string()), measure bytes;
     "size-or-unlimited" ["string", "integer"] mark SizeOrUnlimited, "a size",
@@ -112,6 +117,8 @@ formats! {
         |text, _| names::dns_server(text);
     "source-url" ["string"] mark SourceUrl, "a URL", "write \"https://registry.example.com/targets\"",
         |text, _| patterns::http_url(text);
+    "link-target" ["string"] mark LinkTarget, "a URL or a path", "write \"https://docs.example.com/v1\" or \"/docs/v1\"",
+        |text, _| patterns::link_target(text);
     "admin-address" ["string"] mark AdminAddress, "an address for the admin listener",
         "write an address and a port: \"127.0.0.1:9901\"", |text, _| Address::parse_tcp(text).map(|a| a.to_string());
     "socket-path" ["string"] mark SocketPath, "the path of a socket", "write \"/run/ringway/admin.sock\"",
@@ -228,6 +235,9 @@ formats! {
     "retry-condition" ["string", "integer"] type RetryOn, "a reason to try again",
         "write \"connect\", \"reset\", \"timeout\", \"bad-response\", or a status from 400 on: \"503\", \"5xx\", \"502-504\"",
         |text, _| text.parse::<RetryOn>().map(|on| on.to_string()), words &RETRY_ON;
+    "after-sunset" ["string", "integer"] type AfterSunset, "what follows a sunset",
+        "write a status from 400 to 599, or \"serve\"",
+        |text, _| text.parse::<AfterSunset>().map(|after| after.to_string()), words &["serve"];
     "status-ranges" ["string", "integer"] type StatusRanges, "a set of status codes",
         "write \"200-399\" or \"200, 204\"", |text, _| text.parse::<StatusRanges>().map(|r| r.to_string());
 }

@@ -16,6 +16,7 @@ mod listed;
 mod logs;
 mod masked;
 pub mod model;
+pub mod moment;
 mod names;
 mod patterns;
 pub mod pointer;

@@ -135,6 +135,19 @@ pub fn http_url(text: &str) -> Result<String, Invalid> {
     check_url(text, rest).map(|()| text.to_owned())
 }
 
+/// What a `Link` may point at (RFC 8288 §3.1): a URL of HTTP or a path, with a fragment or without.
+pub fn link_target(text: &str) -> Result<String, Invalid> {
+    if let Some(wrong) = text.bytes().find(|b| !b.is_ascii_graphic() || matches!(b, b'<' | b'>' | b'"' | b'\\')) {
+        return Err(Invalid::new(format!("{} cannot be in it", shown(wrong))));
+    }
+    let whole = text.split('#').next().unwrap_or_default();
+    match whole.strip_prefix('/') {
+        Some(path) if path.starts_with('/') => Err(Invalid::new("it begins with two slashes")),
+        Some(_) => Ok(text.to_owned()),
+        None => http_url(whole).map(|_| text.to_owned()),
+    }
+}
+
 /// A line of text that is not empty.
 pub fn plain_text(text: &str) -> Result<String, Invalid> {
     match text.chars().any(char::is_control) {

@@ -12,6 +12,7 @@ mod expect;
 mod files;
 mod guard;
 mod health;
+mod lifecycle;
 mod live;
 mod log;
 mod mirror;
@@ -251,6 +252,7 @@ impl Sense<'_> {
         }
         split::check(self, route, &at);
         mirror::check(self, route, &at);
+        lifecycle::check(self, route, &at);
         if let Some(cache) = &route.cache {
             cache::route(self, cache, &at);
         }

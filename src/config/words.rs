@@ -1,6 +1,6 @@
 //! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`.
 
-use super::model::{Address, CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
+use super::model::{Address, AfterSunset, CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -12,7 +12,29 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRanges(pub Vec<(u16, u16)>);
 
-text_form!(CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, StatusRanges, Track);
+text_form!(AfterSunset, CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, StatusRanges, Track);
+
+impl FromStr for AfterSunset {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.parse() {
+            _ if text == "serve" => Ok(Self::Serve),
+            Ok(status @ 400..=599) => Ok(Self::Status(status)),
+            Ok(_) => Err(Invalid::new("no answer from 400 to 599 has it")),
+            Err(_) => Err(Invalid::new("it is no status")),
+        }
+    }
+}
+
+impl fmt::Display for AfterSunset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serve => f.write_str("serve"),
+            Self::Status(status) => write!(f, "{status}"),
+        }
+    }
+}
 
 /// The failures that can be tried again, beside statuses.
 pub const RETRY_ON: [&str; 4] = ["connect", "reset", "timeout", "bad-response"];

@@ -33,6 +33,7 @@ mod issuers;
 mod keep;
 mod kept;
 mod life;
+mod lifecycles;
 mod limits;
 mod live;
 mod logs;

@@ -13,6 +13,7 @@ mod explanation;
 mod files;
 mod guard;
 pub mod har;
+mod lifecycle;
 mod listener;
 mod live;
 mod notes;

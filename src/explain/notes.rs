@@ -1,11 +1,13 @@
 //! What is worth knowing beside the course of a request: what makes it odd, what a running process could do otherwise,
 //! what to change where it is refused.
 
+use super::lifecycle;
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
 use crate::plan::{Action, Choice, MirrorMethods};
 use crate::tls::Demand;
+use std::time::SystemTime;
 
 /// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
 const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
@@ -64,6 +66,9 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
             notes.push(format!("of the answer's headers: {}", edits.join("; ")));
         }
     }
+    notes.extend(
+        course.route.and_then(|route| plan.routes.get(route)).iter().flat_map(|route| lifecycle::tell(route, now())),
+    );
     notes.extend(divided(question, course));
     notes.extend(mirrored(question, course));
     if let Some(Action::Forward(rule)) =
@@ -78,6 +83,11 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         }
     }
     notes
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// To which pool a request goes where they are divided.

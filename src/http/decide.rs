@@ -31,6 +31,10 @@ pub(super) struct Setting<'a> {
     pub(super) peer: Peer,
     /// Whether whoever came in here is to leave.
     pub(super) leaving: bool,
+    /// Seconds since 1970, for routes that come to an end.
+    pub(super) clock: fn() -> u64,
+    /// By chance a number from 0 to 1, for those of which a share of requests is refused.
+    pub(super) chance: fn() -> f64,
 }
 
 /// What is to be done with a request, and for whom.
@@ -61,7 +65,7 @@ pub(super) fn decide<'a>(
     final_hop: bool,
     is_misdirected: impl FnOnce(&Edge, &[u8]) -> bool,
 ) -> Decided<'a> {
-    let Setting { routes, listener, http, session, options, peer, leaving } = *setting;
+    let Setting { routes, listener, http, session, options, peer, leaving, clock, chance } = *setting;
     let Heads { request, path, spare, hosts, unclear, .. } = heads;
     let client = request::client_address(http, peer, request, text);
     let here = |decision| Decided { client, route: None, decision };
@@ -117,6 +121,11 @@ pub(super) fn decide<'a>(
     {
         let reply = Reply::maintenance(maintenance.status, maintenance.retry_after);
         return Decided { client, route: Some(route), decision: Decision::Reply(reply) };
+    }
+    if let Some(lifecycle) = &found.lifecycle
+        && let Some(refused) = lifecycle.refuses(clock, chance)
+    {
+        return Decided { client, route: Some(route), decision: Decision::Reply(Reply::ending(&refused)) };
     }
     let decision = match &found.action {
         Action::Forward(forward) => Decision::Forward(forward, path),

@@ -235,6 +235,8 @@ pub fn run(question: &Question<'_>) -> Course {
         options: &options,
         peer: question.peer,
         leaving: false,
+        clock: rules::clock,
+        chance: || 1.0,
     };
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);
     let Decided { client, route, decision } =

@@ -306,8 +306,8 @@ impl<'a> Exchange<'a> {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
         let leaving = self.connection.is_leaving();
         let session = client.facts();
-        let setting =
-            Setting { routes: &era.plan.routes, listener, http, session, options: &lane.options, peer, leaving };
+        let (routes, options, clock, chance) = (&era.plan.routes[..], &lane.options, rules::clock, fastrand::f64);
+        let setting = Setting { routes, listener, http, session, options, peer, leaving, clock, chance };
         let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
         let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);
         self.outcome.client = decided.client;

@@ -259,7 +259,9 @@ impl Outcome {
         let (cause, phase) = match reason {
             Reason::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
             Reason::BodyTimeout => (Cause::ClientTimeout, self.phase()),
-            Reason::NoRoute | Reason::NoFile | Reason::Maintenance => (Cause::Local, Phase::Request),
+            Reason::NoRoute | Reason::NoFile | Reason::Maintenance | Reason::Sunset | Reason::BrownOut => {
+                (Cause::Local, Phase::Request)
+            }
             Reason::File | Reason::Buffer | Reason::Internal => (Cause::Internal, self.phase()),
             // Its body turned out to be wrong while it was passed on.
             _ if self.target.is_some() => (Cause::Proxy, Phase::Data),

@@ -6,7 +6,7 @@ use crate::cache::store::flight::Refusal;
 use crate::gateway::Denial;
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::host::Host;
-use crate::plan::{Redirect, Respond};
+use crate::plan::{Redirect, Refused, Respond};
 use crate::translate::status::escaped;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +161,13 @@ impl Reply {
     /// A route in maintenance; 0 seconds: it is not said when to come again.
     pub(super) fn maintenance(status: u16, retry_after: u32) -> Self {
         Self { content: Content::Error(retry_after), ..Self::refusal(status, Reason::Maintenance) }
+    }
+
+    /// A route that has come to its end, or is as if it had.
+    pub(super) fn ending(refused: &Refused<'_>) -> Self {
+        let Refused { status, reason, retry_after, problem } = *refused;
+        let told = if retry_after > 0 { format!("Retry-After: {retry_after}\r\n") } else { String::new() };
+        Self { content: Content::Problem(Box::new((told.into(), problem.into()))), ..Self::refusal(status, reason) }
     }
 
     /// A range that lies beyond a content of this length (RFC 9110 §15.5.17).

@@ -188,7 +188,7 @@ pub(super) fn choose(split: &Split, (route, client): (&str, IpAddr), sent: &Sent
 }
 
 /// Seconds since 1970.
-fn clock() -> u64 {
+pub(super) fn clock() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 

@@ -7,6 +7,7 @@ mod caches;
 mod certificates;
 mod datagrams;
 mod guards;
+mod lifecycles;
 mod live;
 mod mirrors;
 mod passwords;
@@ -22,6 +23,7 @@ pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::{Guard, RuleKeys};
+pub use lifecycles::Lifecycle;
 pub use live::{LivePool, LiveTarget};
 pub use mirrors::{Compared, Mirror};
 pub use queues::Queue;
@@ -72,6 +74,8 @@ pub struct Scrape<'a> {
     pub splits: &'a [SplitPool],
     /// The routes of which another pool gets requests as well.
     pub mirrors: &'a [Mirror],
+    /// The routes that are deprecated.
+    pub lifecycles: &'a [Lifecycle],
     /// The caches.
     pub caches: &'a [Cache],
     /// The pools that are sticky.
@@ -116,6 +120,7 @@ impl Scrape<'_> {
         self.write_tls(&mut page);
         self.write_acme(&mut page);
         self.write_routes(&mut page);
+        self.write_lifecycles(&mut page);
         if self.compression {
             super::compression::write(&mut page, self.workers);
         }

@@ -16,7 +16,9 @@ use super::split::{self, Split};
 use super::sticky;
 use super::tracing;
 use super::translation::Translations;
-use super::{Action, Compress, Forward, Host, Key, Limits, Plan, Pool, Redirect, Respond, Retry, Route, Runtime, Site};
+use super::{
+    Action, Compress, Forward, Host, Key, Lifecycle, Limits, Plan, Pool, Redirect, Respond, Retry, Route, Runtime, Site,
+};
 use super::{Store, cache, edge, front, pages, probes, sockets};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
@@ -536,6 +538,7 @@ fn compile_route(
                 edits,
                 pages: None,
                 maintenance: None,
+                lifecycle: route.deprecated.as_ref().map(|of| Arc::new(Lifecycle::compile(of))),
                 when: None,
             },
             conditions,

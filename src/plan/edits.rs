@@ -1,5 +1,6 @@
 //! What a route changes in the heads that pass: compiled once, applied by whoever writes them.
 
+use super::lifecycle;
 use super::rewrite::Back;
 use super::rules::Transformed;
 use super::security;
@@ -62,6 +63,7 @@ impl Edits {
     ) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
+        response.extend(route.deprecated.as_ref().map_or(Vec::new(), lifecycle::edits));
         response.extend(answered);
         response.extend(rules.iter().flat_map(|rule| rule.response.clone()));
         response.extend(compile(own));

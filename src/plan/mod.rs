@@ -16,11 +16,13 @@ pub mod files;
 mod front;
 pub mod guard;
 pub mod host;
+mod lifecycle;
 mod live;
 mod mirror;
 mod pages;
 mod passage;
 pub mod path;
+mod pool;
 mod probes;
 mod retry;
 mod rewrite;
@@ -46,12 +48,10 @@ use crate::upstream;
 use ipnet::IpNet;
 use path::Forms;
 use router::Router;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_64;
 
 pub use cache::{Caching, Store};
 pub use compile::{compile, inherit, renew, succeed};
@@ -59,9 +59,11 @@ pub use compress::{Breach, Compress, Effort, Tags, Whose};
 pub use edits::{Edit, Edits};
 pub use front::{Front, Headers};
 pub use guard::Guard;
+pub use lifecycle::{Lifecycle, Refused, Stage};
 pub use mirror::{MIRRORED, Mirror, MirrorMethods};
 pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
+pub use pool::{Check, Key, Pool};
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite, Step};
 pub use rules::{BodyEdit, Counted, KeptQuota, Lasting};
@@ -340,6 +342,8 @@ pub struct Route {
     pub pages: Option<Arc<Pages>>,
     /// What they see in place of all that it does, and when; `None`: nothing, never.
     pub maintenance: Option<Arc<Maintenance>>,
+    /// How it comes to its end; `None`: it does not.
+    pub lifecycle: Option<Arc<Lifecycle>>,
     /// What has to hold of its requests, which its router asks; `None`: nothing.
     pub when: Option<Arc<Condition>>,
 }
@@ -457,72 +461,6 @@ pub struct Redirect {
     pub path: Option<String>,
     /// The status: 301, 302, 303, 307 or 308.
     pub status: u16,
-}
-
-/// A pool and what the `hash` policy goes by.
-#[derive(Clone, Debug)]
-pub struct Pool {
-    /// What all workers share.
-    pub shared: Arc<upstream::Pool>,
-    /// The key; `None` where the policy needs none.
-    pub key: Option<Key>,
-    /// What TLS is done with in health checks; `None`: they are made in clear.
-    pub check_tls: Option<Arc<tls::Outbound>>,
-    /// How long the first checks may take of targets that nobody uses before; `None`: targets are taken for up.
-    pub unproven_for: Option<Duration>,
-}
-
-/// What the `hash` policy goes by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// The client's address.
-    ClientIp,
-    /// The normalised path.
-    Path,
-    /// A header's value.
-    Header(String),
-    /// A cookie's value.
-    Cookie(String),
-    /// A query parameter's value.
-    Query(String),
-}
-
-/// A health check of one target, or an agent that is asked beside it.
-#[derive(Debug)]
-pub struct Check {
-    /// Position of the pool.
-    pub pool: usize,
-    /// Position of the target in its pool.
-    pub target: usize,
-    /// How to check it.
-    pub spec: upstream::health::CheckSpec,
-    /// Whether it is an agent beside the checks.
-    pub beside: bool,
-    /// The targets that follow this one, as positions of a pool and in it.
-    pub followers: Vec<(usize, usize)>,
-}
-
-impl fmt::Display for Key {
-    /// As a configuration has it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Key::ClientIp => f.write_str("client-ip"),
-            Key::Path => f.write_str("path"),
-            Key::Header(name) => write!(f, "header:{name}"),
-            Key::Cookie(name) => write!(f, "cookie:{name}"),
-            Key::Query(name) => write!(f, "query:{name}"),
-        }
-    }
-}
-
-impl Key {
-    /// The hash of a client's address, which stands in for a key that a request does not have.
-    pub fn hash_ip(ip: IpAddr) -> u64 {
-        match ip {
-            IpAddr::V4(ip) => xxh3_64(&ip.octets()),
-            IpAddr::V6(ip) => xxh3_64(&ip.octets()),
-        }
-    }
 }
 
 impl Listener {

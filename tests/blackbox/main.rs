@@ -24,6 +24,7 @@ mod config;
 mod config_tests;
 mod counts;
 mod dashboard;
+mod deprecated;
 mod discovery;
 mod drivers;
 mod edits;

@@ -1,8 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    Buffer, Compression, ErrorPage, Files, Hedge, Maintenance, Mirror, RequestEdits, ResponseEdits, Retry, Rewrite,
-    RouteCache, RouteLimits, SecurityHeaders, SplitPool,
+    Buffer, Compression, Deprecated, ErrorPage, Files, Hedge, Maintenance, Mirror, RequestEdits, ResponseEdits, Retry,
+    Rewrite, RouteCache, RouteLimits, SecurityHeaders, SplitPool,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
@@ -59,6 +59,8 @@ pub struct Route {
     /// The version of the API that it serves, such as "v2": a label that the access log and analytics have. Absent: it has none.
     #[schemars(with = "Option<Name>")]
     pub version: Option<String>,
+    /// How it comes to its end: what its answers say of that, and what becomes of requests then. Absent: it does not.
+    pub deprecated: Option<Deprecated>,
     /// Its requests' class where they wait in the queue of a pool: lower ones are served first, as HAProxy's priority-class.
     #[schemars(range(min = -2047, max = 2047))]
     pub priority_class: i32,

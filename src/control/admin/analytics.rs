@@ -24,12 +24,22 @@ pub(super) async fn analytics(
     State(desk): State<Arc<Desk>>,
     Query(wanted): Query<WantedSums>,
 ) -> Result<Response, Problem> {
-    let question = question(&wanted).map_err(Problem::invalid)?;
+    let mut question = question(&wanted).map_err(Problem::invalid)?;
     let format = wanted.format.as_deref().unwrap_or("json");
     if !["json", "jsonl", "csv"].contains(&format) {
         return Err(Problem::invalid("`format` is \"json\", \"jsonl\" or \"csv\""));
     }
-    let config = &desk.report.present().plan.config;
+    let present = desk.report.present();
+    let of_deprecated = match wanted.deprecated.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::invalid("`deprecated` is \"true\" or \"false\"")),
+    };
+    if of_deprecated {
+        let deprecated = present.plan.routes.iter().filter(|route| route.lifecycle.is_some());
+        question.routes = Some(deprecated.map(|route| route.name.clone()).collect());
+    }
+    let config = &present.plan.config;
     if config.analytics.is_none() {
         return Err(Problem::new(StatusCode::CONFLICT, "nothing is summed up: add [analytics] to the configuration"));
     }
@@ -62,7 +72,7 @@ fn question(wanted: &WantedSums) -> Result<Question, String> {
     }
     let by = wanted.by.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|by| !by.is_empty());
     let by = by.map(str::parse).collect::<Result<Vec<_>, String>>()?;
-    Ok(Question { from, to, by, step: wanted.step.as_deref().map(str::parse).transpose()? })
+    Ok(Question { from, to, by, step: wanted.step.as_deref().map(str::parse).transpose()?, routes: None })
 }
 
 /// A moment in seconds since 1970: as that, as a date with its time, or as how long ago it was.
@@ -81,7 +91,7 @@ fn moment(key: &str, text: &str, now: u64) -> Result<u64, String> {
     })
 }
 
-fn shown(Row { group, sums }: Row) -> Sums {
+fn shown(Row { group, sums, last }: Row) -> Sums {
     let millis = |us: f64| (us / 1000.0 * 1000.0).round() / 1000.0;
     Sums {
         at: group.at,
@@ -97,6 +107,7 @@ fn shown(Row { group, sums }: Row) -> Sums {
         p50_ms: millis(sums.percentile_us(0.5)),
         p95_ms: millis(sums.percentile_us(0.95)),
         p99_ms: millis(sums.percentile_us(0.99)),
+        last,
     }
 }
 
@@ -126,7 +137,7 @@ fn csv(items: &[Sums], question: &Question) -> String {
         text += name;
         text.push(',');
     }
-    text += "requests,errors,bytes_in,bytes_out,latency_ms,p50_ms,p95_ms,p99_ms\r\n";
+    text += "requests,errors,bytes_in,bytes_out,latency_ms,p50_ms,p95_ms,p99_ms,last\r\n";
     for item in items {
         let fields = [
             item.at.map(|at| at.to_string()),
@@ -139,9 +150,12 @@ fn csv(items: &[Sums], question: &Question) -> String {
             text += &field;
             text.push(',');
         }
-        let Sums { requests, errors, bytes_in, bytes_out, latency_ms, p50_ms, p95_ms, p99_ms, .. } = item;
+        let Sums { requests, errors, bytes_in, bytes_out, latency_ms, p50_ms, p95_ms, p99_ms, last, .. } = item;
         // Writing to a text cannot fail.
-        let _ = write!(text, "{requests},{errors},{bytes_in},{bytes_out},{latency_ms},{p50_ms},{p95_ms},{p99_ms}\r\n");
+        let _ = write!(
+            text,
+            "{requests},{errors},{bytes_in},{bytes_out},{latency_ms},{p50_ms},{p95_ms},{p99_ms},{last}\r\n"
+        );
     }
     text
 }

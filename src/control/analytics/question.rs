@@ -1,6 +1,7 @@
 //! What can be asked of analytics, and rows of what is answered.
 
 use crate::observe::analytics::Sums;
+use std::collections::HashSet;
 use std::str::FromStr;
 
 /// By what sums are told apart.
@@ -38,6 +39,8 @@ pub struct Question {
     pub by: Vec<By>,
     /// The time that a row is about; `None`: all of it.
     pub step: Option<Step>,
+    /// The routes that are looked at; `None`: all of them.
+    pub routes: Option<HashSet<String>>,
 }
 
 /// What a row is about. What was not asked for is `None`.
@@ -62,9 +65,16 @@ pub struct Row {
     pub group: Group,
     /// Its sums.
     pub sums: Sums,
+    /// When the last time begins that something was summed up for, in seconds since 1970.
+    pub last: u64,
 }
 
 impl Question {
+    /// Whether it looks at a route.
+    pub(super) fn wants(&self, route: &str) -> bool {
+        self.routes.as_ref().is_none_or(|routes| routes.contains(route))
+    }
+
     /// Where something counts.
     pub(super) fn group(&self, at: u64, [consumer, route, version]: [&str; 3], status: u16) -> Group {
         let has = |by: By| self.by.contains(&by);

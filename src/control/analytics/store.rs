@@ -92,7 +92,7 @@ impl Store {
     /// What is asked for: at most `most` rows, else nothing.
     pub(super) fn read(&self, question: &Question, most: usize) -> Result<Option<Vec<Row>>, Failed> {
         let read = || -> rusqlite::Result<Option<Vec<Row>>> {
-            let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
+            let mut groups: BTreeMap<Group, (Sums, u64)> = BTreeMap::new();
             let mut found = self.0.prepare(
                 "SELECT at, consumer, route, version, status, requests, errors, latency_us, bytes_in, bytes_out, latencies
                  FROM sums JOIN series ON series.id = sums.series WHERE step IN (60, 3600, 86400) AND at >= ? AND at < ?",
@@ -101,14 +101,19 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let (at, status): (i64, u16) = (row.get(0)?, row.get(4)?);
                 let text = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_str()?));
+                if !question.wants(text(2)?) {
+                    continue;
+                }
                 let group = question.group(at.cast_unsigned(), [text(1)?, text(2)?, text(3)?], status);
                 if groups.len() >= most && !groups.contains_key(&group) {
                     return Ok(None);
                 }
                 let sums = sums_of(row, 5)?;
-                groups.entry(group).or_default().add(&sums);
+                let (own, last) = groups.entry(group).or_default();
+                own.add(&sums);
+                *last = at.cast_unsigned().max(*last);
             }
-            Ok(Some(groups.into_iter().map(|(group, sums)| Row { group, sums }).collect()))
+            Ok(Some(groups.into_iter().map(|(group, (sums, last))| Row { group, sums, last }).collect()))
         };
         read().map_err(|error| error.to_string())
     }

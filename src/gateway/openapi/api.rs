@@ -39,6 +39,8 @@ pub struct Operation {
     pub method: &'static str,
     /// What the description calls it.
     pub id: Option<Box<str>>,
+    /// Whether it says that nobody should use it any more.
+    pub is_deprecated: bool,
     /// Each with its place among the parameters of the path, where it is one of them.
     pub(super) parameters: Vec<(Parameter, Option<usize>)>,
     pub(super) body: Option<Body>,
@@ -167,7 +169,8 @@ fn item_of(
         let body =
             operation.get("requestBody").map(|body| body_of(body, &here, document, schemas, left_out)).transpose()?;
         let id = operation.get("operationId").and_then(Value::as_str).map(Into::into);
-        operations.push(Operation { method, id, parameters, body });
+        let is_deprecated = operation.get("deprecated").and_then(Value::as_bool).unwrap_or(false);
+        operations.push(Operation { method, id, is_deprecated, parameters, body });
     }
     let mut allow: Vec<&str> = operations.iter().map(|operation| operation.method).collect();
     if allow.contains(&"GET") && !allow.contains(&"HEAD") {

@@ -4,7 +4,7 @@
 
 use super::Apis;
 use crate::config::Fault;
-use crate::config::model::{Config, Respond, Route};
+use crate::config::model::{Config, Deprecated, DeprecatedOperations, Respond, Route};
 use crate::config::template::Template;
 use crate::gateway::openapi::{Api, Operation, portal};
 use crate::plan::compile::fault;
@@ -97,10 +97,12 @@ impl<'c> Unfolded<'c> {
                 if operation.method == "GET" && !has_head {
                     methods.push("HEAD".to_owned());
                 }
+                let holds = |of: &&Deprecated| of.operations == DeprecatedOperations::All || operation.is_deprecated;
                 let made = Route {
                     paths: vec![format!("={}{template}", api.base())],
                     methods,
                     from_openapi: None,
+                    deprecated: route.deprecated.as_ref().filter(holds).cloned(),
                     ..route.clone()
                 };
                 self.origins.insert(own.clone(), name.to_owned());

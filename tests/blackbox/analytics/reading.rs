@@ -54,7 +54,7 @@ fn who_still_calls_what_is_read_in_three_forms_and_as_a_table() {
     let (code, out, _) = ringway(&["analytics", "--admin", &at, "--by", "status", "--csv"]);
     assert_eq!(
         (code, out.lines().next()),
-        (Some(0), Some("status,requests,errors,bytes_in,bytes_out,latency_ms,p50_ms,p95_ms,p99_ms"))
+        (Some(0), Some("status,requests,errors,bytes_in,bytes_out,latency_ms,p50_ms,p95_ms,p99_ms,last"))
     );
 }
 
@@ -68,6 +68,7 @@ fn what_makes_no_sense_is_refused_and_without_analytics_there_is_nothing() {
         ("by=client", "`by`"),
         ("step=week", "`step`"),
         ("format=xml", "`format`"),
+        ("deprecated=yes", "`deprecated`"),
         ("from=5&to=4", "`from`"),
     ] {
         let problem = operator.told("GET", &format!("/v1/analytics?{query}"), "", 422);

@@ -18,6 +18,8 @@ pub struct WantedSums {
     pub step: Option<String>,
     /// "json", "jsonl" (a row on each line) or "csv". "json" unless it is said.
     pub format: Option<String>,
+    /// "true": only routes count that are deprecated now. "false" unless it is said.
+    pub deprecated: Option<String>,
 }
 
 /// What analytics have summed up.
@@ -65,4 +67,6 @@ pub struct Sums {
     pub p95_ms: f64,
     /// The same of 99 %.
     pub p99_ms: f64,
+    /// When the last minute begins in which there were any, or the hour or the day, where minutes are not kept any more.
+    pub last: u64,
 }

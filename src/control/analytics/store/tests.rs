@@ -25,7 +25,7 @@ fn at(second: u64, consumer: &str) -> Key {
 }
 
 fn asked(by: &[By], step: Option<Step>) -> Question {
-    Question { from: 0, to: NOON * 2, by: by.to_vec(), step }
+    Question { from: 0, to: NOON * 2, by: by.to_vec(), step, routes: None }
 }
 
 fn total(store: &Store) -> (u64, u64, usize) {
