@@ -11,16 +11,16 @@ fn files_are_a_routes_own_way_to_answer() {
     for (route, expected) in [
         (
             "paths = ['/']",
-            "1:9 route `r` does nothing; give it one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`",
+            "1:9 route `r` does nothing; give it one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal`",
         ),
         (
             "pool = 'site'\nrespond = { status = 200 }",
-            "3:1 route `r` has both `pool` and `respond`; a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`",
+            "3:1 route `r` has both `pool` and `respond`; a route has exactly one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal`",
         ),
         ("files = {}", "2:1 `routes.r.files` has no `root`; `root`: the folder"),
         (
             "files = { root = '/x' }\nrespond = { status = 200 }",
-            "3:1 route `r` has both `files` and `respond`; a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`",
+            "3:1 route `r` has both `files` and `respond`; a route has exactly one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal`",
         ),
         (
             "files = { root = '/x' }\nhost = 'target'",

@@ -238,7 +238,10 @@ fn complete(config: &mut Table) {
     named(&Value::Table(config.clone()), &mut pools, &mut rules, &mut routes);
     for (_, route) in table(config, "routes").iter_mut() {
         let route = route.as_table_mut().unwrap();
-        if !["pool", "split", "files", "respond", "redirect", "portal"].iter().any(|key| route.contains_key(*key)) {
+        if !["pool", "split", "aggregate", "files", "respond", "redirect", "portal"]
+            .iter()
+            .any(|key| route.contains_key(*key))
+        {
             route.insert("pool".into(), "elsewhere".into());
         }
     }

@@ -15,8 +15,8 @@ pub struct Times {
     pub received: u64,
 }
 
-/// What was found of an answer once and for all when it was stored or validated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was found of an answer once and for all when it was stored or validated; that of one which is not stored says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
     /// When it was received, in milliseconds of the wall clock since 1970.
     pub received: u64,

@@ -13,7 +13,7 @@ pub const HTTP_ONLY: [&str; 5] = ["redirect", "trusted_proxies", "forwarded", "u
 pub const STREAMS_ONLY: [&str; 6] = ["interface", "limits", "on_refuse", "tcp", "transparent", "v6only"];
 
 /// The keys of a route of which one says what becomes of a request.
-pub const OUTCOMES: [&str; 6] = ["pool", "split", "files", "respond", "redirect", "portal"];
+pub const OUTCOMES: [&str; 7] = ["pool", "split", "aggregate", "files", "respond", "redirect", "portal"];
 
 /// The keys of `discover` that say where targets are found.
 pub const SOURCES: [&str; 4] = ["dns", "srv", "file", "http"];

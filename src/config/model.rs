@@ -4,6 +4,7 @@
 //! all come from these types and their attributes. Names are identities: maps are ordered by name. What concerns several
 //! values (dangling names, duplicate binds) is checked by `sense`.
 
+mod aggregate;
 mod analytics;
 mod api;
 mod buffer;
@@ -41,6 +42,7 @@ mod translation;
 mod udp;
 
 pub use super::logs::{LogFormat, LogPath, LogStatus, SyslogTo};
+pub use aggregate::*;
 pub use analytics::*;
 pub use api::*;
 pub use buffer::*;

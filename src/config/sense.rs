@@ -1,6 +1,7 @@
 //! What single values cannot show: dangling names, the same bind twice, keys that exclude each other, things that do
 //! nothing. Works on what is left of a configuration with faults, and says nothing that one of these could have caused.
 
+mod aggregate;
 mod analytics;
 mod api;
 mod buffer;
@@ -253,6 +254,7 @@ impl Sense<'_> {
         split::check(self, route, &at);
         mirror::check(self, route, &at);
         lifecycle::check(self, route, &at);
+        aggregate::check(self, route, &at);
         if let Some(cache) = &route.cache {
             cache::route(self, cache, &at);
         }
@@ -305,12 +307,12 @@ impl Sense<'_> {
         match &set[..] {
             [] if self.is_complete(at.clone()) => self.fault(
                 Fault::new(at.clone(), format!("route `{name}` does nothing"))
-                    .help("give it one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`"),
+                    .help("give it one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal`"),
             ),
             [first, second, ..] => self.fault(
                 Fault::new(at.child(second), format!("route `{name}` has both `{first}` and `{second}`"))
                     .also(at.child(first), "the other one")
-                    .help("a route has exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal`"),
+                    .help("a route has exactly one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal`"),
             ),
             [only @ ("files" | "respond" | "redirect")] => {
                 for key in OF_TARGETS {

@@ -41,6 +41,7 @@ mod maintenance;
 mod mirrors;
 mod otlp;
 pub mod overrides;
+mod parts;
 mod passwords;
 mod present;
 mod privileges;

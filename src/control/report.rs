@@ -12,7 +12,7 @@ use super::present::{self, Present};
 use super::reload::{History, Told, now};
 use super::roster::Roster;
 use super::sticky;
-use super::{bans, guards, issuers, lifecycles, mirrors, queues, splits};
+use super::{bans, guards, issuers, lifecycles, mirrors, parts, queues, splits};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -287,6 +287,7 @@ impl AdminState for Report {
             splits: &splits::shown(&present.plan),
             mirrors: &mirrors::shown(&present.plan),
             lifecycles: &lifecycles::of(&present.plan),
+            parts: &parts::shown(&present.plan),
             bans: bans::figures(&self.bans),
             tarpits: &bans::tarpits(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),

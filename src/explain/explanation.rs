@@ -3,6 +3,7 @@
 use super::files::{self, Files};
 use super::notes;
 use super::onward::{self, Onward};
+use super::parts::{self, Aggregate};
 use super::passage::Passed;
 use super::request::Request;
 use crate::config::url::Url;
@@ -47,7 +48,7 @@ pub struct Explanation {
     pub consumer: Option<String>,
     /// What rules say, in the order in which they are asked.
     pub rules: Vec<RuleSeen>,
-    /// "forward", "files", "respond", "redirect", "refuse", or "passthrough".
+    /// "forward", "aggregate", "files", "respond", "redirect", "refuse", or "passthrough".
     pub outcome: &'static str,
     /// The status of an answer of Ringway's own.
     pub status: Option<u16>,
@@ -67,6 +68,8 @@ pub struct Explanation {
     pub files: Option<Files>,
     /// How it is forwarded; beside `files`, where there is no file.
     pub forward: Option<Onward>,
+    /// How it is put together of what several pools say.
+    pub aggregate: Option<Aggregate>,
     /// How TLS is passed on, before anybody sees a request.
     pub passthrough: Option<Passed>,
     /// What else is worth knowing, in sentences.
@@ -152,6 +155,7 @@ impl Explanation {
             body: None,
             files: None,
             forward: None,
+            aggregate: None,
             passthrough: None,
             notes: Vec::new(),
         }
@@ -167,10 +171,11 @@ pub(super) fn tell(
     course: &Course,
 ) -> Explanation {
     let (plan, reading) = (question.plan, course.reading.as_ref());
-    let (answer, onward, filed) = match &course.end {
-        End::Answer(answer) => (Some(answer), None, None),
-        End::Forward(onward) => (None, Some(&**onward), None),
-        End::Files(filed) => (None, filed.otherwise.as_deref(), Some(&**filed)),
+    let (answer, onward, filed, whole) = match &course.end {
+        End::Answer(answer) => (Some(answer), None, None, None),
+        End::Forward(onward) => (None, Some(&**onward), None, None),
+        End::Files(filed) => (None, filed.otherwise.as_deref(), Some(&**filed), None),
+        End::Aggregate(whole) => (None, None, None, Some(whole)),
     };
     let refusal = answer.and_then(|answer| answer.refusal);
     let respond = answer.and_then(|answer| answer.respond.as_ref());
@@ -190,6 +195,7 @@ pub(super) fn tell(
         rules: course.rules.iter().filter_map(|said| rule(plan, said)).collect(),
         outcome: match answer {
             None if filed.is_some() => "files",
+            None if whole.is_some() => "aggregate",
             None => "forward",
             Some(Answer { refusal: Some(_), .. }) => "refuse",
             Some(Answer { location: Some(_), .. }) => "redirect",
@@ -204,6 +210,7 @@ pub(super) fn tell(
         body: respond.map(|respond| respond.body.clone()),
         files: filed.map(files::tell),
         forward: onward.map(|onward| onward::tell(plan, question.text, onward)),
+        aggregate: whole.map(|whole| parts::tell(plan, &whole.text, whole)),
         notes: notes::all(url, question, course),
         ..Explanation::of(request, &question.listener.name, listener_why)
     }

@@ -18,6 +18,7 @@ mod listener;
 mod live;
 mod notes;
 mod onward;
+mod parts;
 mod passage;
 mod request;
 mod sticky;

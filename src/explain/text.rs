@@ -4,6 +4,7 @@
 use super::explanation::{Explanation, RouteSeen, RuleSeen};
 use super::files::Files;
 use super::onward::{Onward, Queue, Retries, Target};
+use super::parts::Aggregate;
 use super::passage::Passed;
 use super::request::shown;
 use crate::http::h1::reason_phrase;
@@ -30,6 +31,7 @@ pub fn render(explanation: &Explanation, colour: bool) -> String {
         (Some(forward), _) => page.forward(forward),
         (None, Some(passed)) => page.passed(passed),
         (None, None) if explanation.files.is_some() => {}
+        (None, None) if let Some(aggregate) = &explanation.aggregate => page.aggregate(aggregate),
         (None, None) => page.answer(explanation),
     }
     for (place, note) in explanation.notes.iter().enumerate() {
@@ -193,6 +195,14 @@ impl Page {
         if let Some(value) = &files.cache_control {
             self.row("", &shown(&format!("+ Cache-Control: {value}")));
         }
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) {
+        for (place, part) in aggregate.parts.iter().enumerate() {
+            let (asks, becomes) = part.told();
+            self.explained(if place == 0 { "parts" } else { "" }, Ink::Green, &asks, &becomes);
+        }
+        self.row("timeouts", &format!("{} for all parts", aggregate.timeout));
     }
 
     fn passed(&mut self, passed: &Passed) {

@@ -101,6 +101,9 @@ fn came(explanation: &Explanation) -> String {
     if let Some(files) = &explanation.files {
         return format!("a file is looked for: {}", files.place());
     }
+    if let Some(aggregate) = &explanation.aggregate {
+        return format!("the answer is put together of {} parts", aggregate.parts.len());
+    }
     match (forward, word, location) {
         (Some(forward), ..) => format!("the request is forwarded to pool `{}`", forward.pool),
         (_, Some(word), _) => format!("the request is refused with {status} ({word})"),

@@ -13,7 +13,7 @@ use super::request::{self, View};
 use crate::net::Peer;
 use crate::observe::reason::Reason;
 use crate::plan::path::{self, Verdict};
-use crate::plan::{Action, Forward, Http, Listener, Respond, Route, Site};
+use crate::plan::{Action, Aggregate, Forward, Http, Listener, Respond, Route, Site};
 use crate::tls::{Edge, Facts};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ pub(super) struct Decided<'a> {
 pub(super) enum Decision<'a> {
     Forward(&'a Arc<Forward>, Path),
     Files(&'a Arc<Site>, Path),
+    Aggregate(&'a Arc<Aggregate>, Path),
     Reply(Reply),
     /// What a browser that asks beforehand is answered, by which rule, and whether it may do what it asks for.
     Preflight(Reply, usize, bool),
@@ -130,6 +131,7 @@ pub(super) fn decide<'a>(
     let decision = match &found.action {
         Action::Forward(forward) => Decision::Forward(forward, path),
         Action::Files(site) => Decision::Files(site, path),
+        Action::Aggregate(whole) => Decision::Aggregate(whole, path),
         Action::Respond(respond) => Decision::Reply(Reply::monitored(respond, leaving)),
         // It is on no router.
         Action::Pass(_) => Decision::Reply(Reply::refusal(404, Reason::NoRoute)),

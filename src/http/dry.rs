@@ -3,6 +3,7 @@
 //! What always holds: nothing is sent, opened or counted. What a running process alone knows (which targets are up, what
 //! is in flight, challenges under way) is taken at its start: all up, nothing there.
 
+use super::aggregate;
 use super::body::Body;
 use super::cached;
 pub use super::cached::Lookup;
@@ -33,7 +34,7 @@ use crate::observe::reason::{Reason, Sticking};
 use crate::plan::Choice;
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
-use crate::plan::{Caching, Forward, Http, Listener, Plan, Respond, Site};
+use crate::plan::{Aggregate, Caching, Forward, Http, Listener, Plan, Respond, Site};
 use crate::tls::{Edge, Facts};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -149,6 +150,19 @@ pub enum End {
     Forward(Box<Onward>),
     /// A file is sent, if there is one.
     Files(Box<Files>),
+    /// It is put together of what several pools say.
+    Aggregate(Parts),
+}
+
+/// How the parts of an answer are asked for.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the answer is made of.
+    pub aggregate: Arc<Aggregate>,
+    /// The head by which parts are asked, as if a client had sent it.
+    pub text: Vec<u8>,
+    /// Each part, in their order: how it is forwarded, or what stands for it as it is not.
+    pub asked: Vec<Result<Box<Onward>, Answer>>,
 }
 
 /// Where a file is looked for.
@@ -265,6 +279,7 @@ pub fn run(question: &Question<'_>) -> Course {
             onward(question, &heads, member.unwrap_or(rule).clone(), path, &incoming, (client, route))
         }
         Decision::Files(site, path) => of_files(question, &heads, site.clone(), path, &incoming, (client, route)),
+        Decision::Aggregate(whole, path) => of_parts(question, &heads, whole.clone(), path, (client, route)),
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, rules: said, consumer, chosen, end }
@@ -305,7 +320,7 @@ fn read(question: &Question<'_>, heads: &mut Heads, client: SocketAddr, incoming
     let forms = if let Verdict::Ambiguous(forms) = verdict { forms } else { Forms::NONE };
     let refusal = match end {
         End::Answer(answer) => answer.refusal.map(|(reason, _)| reason),
-        End::Forward(_) | End::Files(_) => None,
+        End::Forward(_) | End::Files(_) | End::Aggregate(_) => None,
     };
     let session = handshake(question);
     let routed = !http.redirect_https && !incoming.final_hop && refusal != Some(Reason::Misdirected);
@@ -491,6 +506,35 @@ fn of_files(
             End::Answer(answer(question, heads, &Reply::refusal(status, reason)))
         }
     }
+}
+
+fn of_parts(
+    question: &Question<'_>,
+    heads: &Heads,
+    aggregate: Arc<Aggregate>,
+    path: Path,
+    seen_as: (SocketAddr, Option<usize>),
+) -> End {
+    if !aggregate::is_served(heads.request.method) {
+        return End::Answer(answer(question, heads, &Reply::refusal(405, Reason::Method)));
+    }
+    let mut text = Vec::new();
+    aggregate::write_question(&heads.request, question.text, &mut text);
+    let mut asked = Heads { path: heads.path.clone(), who: heads.who.clone(), ..Heads::default() };
+    let incoming = match parse(question.plan, &text, &mut asked) {
+        Ok(incoming) => incoming,
+        Err(reject) => return End::Answer(answer(question, heads, &Reply::reject(reject))),
+    };
+    let of_part = Question { text: &text, ..*question };
+    let each = aggregate.parts.iter().map(|part| {
+        match onward(&of_part, &asked, part.forward.clone(), path, &incoming, seen_as) {
+            End::Forward(onward) => Ok(onward),
+            End::Answer(answer) => Err(answer),
+            End::Files(_) | End::Aggregate(_) => Err(answer(question, heads, &Reply::bare(500))),
+        }
+    });
+    let asked = each.collect();
+    End::Aggregate(Parts { aggregate, text, asked })
 }
 
 fn answer(question: &Question<'_>, heads: &Heads, reply: &Reply) -> Answer {

@@ -3,6 +3,7 @@
 //! What always holds: every request that was understood gets exactly one answer or a closed connection, and is counted
 //! and logged exactly once, when the exchange is finished.
 
+use super::aggregate;
 use super::buffer::Backlog;
 use super::cached::{self, Quick, Room};
 use super::connection::{Connection, linger};
@@ -41,6 +42,9 @@ macro_rules! carry_out {
             Decision::Forward(forward, path) => (forward, path, $received),
             Decision::Reply(reply) | Decision::Preflight(reply, ..) => {
                 return $exchange.answer_with_body_unread(reply, $incoming, $received).await;
+            }
+            Decision::Aggregate(whole, path) => {
+                return Box::pin(aggregate::serve($exchange, whole, path, $incoming, $received)).await;
             }
             Decision::Files(site, path) => {
                 match Box::pin(files::serve($exchange, site, path, $incoming, $received)).await {
@@ -120,6 +124,8 @@ pub(super) struct Heads {
     pub(super) who: Who,
     /// What they have said.
     pub(super) ruled: Ruled,
+    /// Which parts of its answer are missing, and why.
+    pub(super) missing: String,
     /// Where the client belongs, if the pool is sticky.
     pub(super) sticky: Option<Stuck>,
     /// What is noted for a trace.
@@ -161,6 +167,7 @@ impl Heads {
         self.sticky = None;
         self.who.clear();
         self.ruled = Ruled::default();
+        self.missing.clear();
         self.trace.clear();
     }
 }
@@ -415,7 +422,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What comes after an answer, of which `received` has come. `unread`: some of the request has not been read.
-    async fn after(&mut self, unread: bool, received: Lease) -> Option<Lease> {
+    pub(super) async fn after(&mut self, unread: bool, received: Lease) -> Option<Lease> {
         if self.keep_alive {
             return Some(received);
         }

@@ -6,6 +6,7 @@
 //! May depend on `stream` (tunnels), `lane` and what is below it.
 
 mod aftermath;
+mod aggregate;
 mod answer;
 mod body;
 mod buffer;

@@ -344,6 +344,11 @@ impl Outcome {
         self.finished
     }
 
+    /// Why it ended otherwise than normally, in a word; empty for a normal end.
+    pub(super) fn why(&self) -> &'static str {
+        self.reason
+    }
+
     /// A try after a failed one succeeded: the end is normal after all.
     pub(super) fn recovered(&mut self) {
         (self.reason, self.termination) = ("", Termination::DONE);

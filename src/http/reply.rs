@@ -141,6 +141,16 @@ impl Reply {
         Self { failure: Some(failure), ..Self::bare(status) }
     }
 
+    /// An answer of which a part is missing, with a document that says which; `refusal`: why that was not asked for.
+    pub(super) fn incomplete(status: u16, refusal: Option<(Reason, &'static str)>, problem: Box<str>) -> Self {
+        Self { refusal, content: Content::Problem(Box::new((Box::default(), problem))), ..Self::bare(status) }
+    }
+
+    /// How the pool failed, if that is why.
+    pub(super) fn cause(&self) -> Option<Failure> {
+        self.failure
+    }
+
     /// The same, of which a call of gRPC is told by this status and in these words.
     pub(super) fn told_to_call(mut self, code: u32, what: &str) -> Self {
         let code = u8::try_from(code).unwrap_or(2);

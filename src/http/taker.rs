@@ -1,5 +1,6 @@
 //! Who takes an answer that goes to no client.
 
+use super::aggregate::Gather;
 use super::cached::Filler;
 use super::exchange::Exchange;
 use super::h1::Framing;
@@ -15,6 +16,8 @@ pub(super) enum Taker<'a> {
     Cache(&'a Filler),
     /// Nobody: it is compared at most.
     Mirror(&'a Reflection),
+    /// An answer that it is a part of.
+    Part(&'a Gather<'a>),
 }
 
 impl Taker<'_> {
@@ -23,6 +26,7 @@ impl Taker<'_> {
         match self {
             Self::Cache(filler) => filler.begin(exchange, text, framing),
             Self::Mirror(reflection) => reflection.begin(&exchange.heads.response, text),
+            Self::Part(gather) => gather.begin(&exchange.heads.response, text, framing),
         }
     }
 
@@ -31,6 +35,7 @@ impl Taker<'_> {
         match self {
             Self::Cache(filler) => filler.take(content).await,
             Self::Mirror(reflection) => reflection.take(&content),
+            Self::Part(gather) => gather.take(&content),
         }
     }
 
@@ -39,6 +44,7 @@ impl Taker<'_> {
         match self {
             Self::Cache(filler) => filler.end(trailers),
             Self::Mirror(reflection) => reflection.end(),
+            Self::Part(gather) => gather.end(),
         }
     }
 
@@ -47,6 +53,7 @@ impl Taker<'_> {
         match self {
             Self::Cache(filler) => filler.refused(reply, outcome),
             Self::Mirror(_) => {}
+            Self::Part(gather) => gather.refused(reply),
         }
     }
 }

@@ -45,6 +45,15 @@ pub(super) fn would_be(tracing: &Tracing, trusted: bool, head: &RequestHead, tex
     h1::Trace { parent: place.value(random.u64(1..)), keeps_state: place.parent != 0 }
 }
 
+/// Takes the place of a part of the answer of an exchange that has this one.
+pub(super) fn begin_part(connection: &Connection<'_>, heads: &mut Heads, of: Option<&trace::Context>) {
+    if let Some(of) = of {
+        let span_id = connection.lane.tracer.span_id();
+        let ids = trace::Ids { span_id, ..of.ids };
+        heads.trace.begin(trace::Context { ids, parent: of.ids.span_id, ..*of });
+    }
+}
+
 /// The same for an exchange that has answered without having understood its request.
 pub(super) fn settle(exchange: &mut Exchange<'_>) {
     if exchange.outcome.status != 0 && exchange.heads.trace.context().is_none() {
@@ -71,6 +80,8 @@ pub(super) struct Ended<'a> {
     pub(super) heads: &'a Heads,
     pub(super) text: &'a [u8],
     pub(super) started: Instant,
+    /// The part of an answer that it was asked for; empty: it is a client's own.
+    pub(super) part: &'a str,
 }
 
 impl Ended<'_> {
@@ -86,6 +97,7 @@ impl Ended<'_> {
             record,
             facts: trace,
             started: self.started,
+            part: self.part,
             // What stands for no route has parentheses, as no name has.
             routed: !record.route.starts_with('('),
             path: request.path.of(self.text),

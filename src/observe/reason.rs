@@ -37,10 +37,12 @@ macro_rules! words {
 }
 
 mod cached;
+mod gathered;
 mod passwords;
 mod termination;
 
 pub use cached::Cached;
+pub use gathered::Gathered;
 pub use passwords::PasswordCheck;
 pub use termination::{Cause, CookieAsked, CookieSet, Cookies, Phase, Termination};
 

@@ -1,6 +1,7 @@
 //! One page of metrics: the counters of all workers summed, with the names and units that docs/observability.md
 //! explains. Runs on control when a scrape comes in; workers notice nothing but the question for their histograms.
 
+mod aggregates;
 mod analytics;
 mod bans;
 mod caches;
@@ -18,6 +19,7 @@ mod rules;
 mod splits;
 mod sticky;
 
+pub use aggregates::Part;
 pub use bans::{Bans, Tarpit};
 pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
@@ -76,6 +78,8 @@ pub struct Scrape<'a> {
     pub mirrors: &'a [Mirror],
     /// The routes that are deprecated.
     pub lifecycles: &'a [Lifecycle],
+    /// The parts of answers that are put together.
+    pub parts: &'a [Part],
     /// The caches.
     pub caches: &'a [Cache],
     /// The pools that are sticky.
@@ -128,6 +132,7 @@ impl Scrape<'_> {
         self.write_queues(&mut page);
         self.write_splits(&mut page);
         self.write_mirrors(&mut page);
+        self.write_parts(&mut page);
         self.write_secure_pools(&mut page);
         self.write_sticky(&mut page);
         self.write_targets(&mut page);

@@ -2,6 +2,7 @@
 
 mod listener;
 
+use super::aggregate::{self, Aggregate};
 use super::alike::Alike;
 use super::apis::{Apis, Unfolded};
 use super::edits::Edits;
@@ -422,6 +423,40 @@ fn compile_route(
         faults.push(fault);
         None
     });
+    let forward_to = |route: &model::Route, pool: usize| Forward {
+        pool,
+        strip_prefix: route.strip_prefix.clone(),
+        host: match &route.host {
+            model::HostPolicy::Client => Host::Client,
+            model::HostPolicy::Target => Host::Target,
+            model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
+        },
+        retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
+        hedge: route.hedge.map(|hedge| hedge.after.0),
+        priority_class: route.priority_class,
+        edits: edits.clone(),
+        rewrite: Rewrite::compile(
+            route,
+            transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
+            secret.clone(),
+        ),
+        method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
+        bodies: bodies(&transforms),
+        buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+        buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+        buffer_disk: route.buffer.disk.map(|size| size.0),
+        scheme: route.rewrite.scheme.map(|scheme| match scheme {
+            model::RewriteScheme::Http => "http",
+            model::RewriteScheme::Https => "https",
+        }),
+        request_body: request_body(route, rules.body(route), limits),
+        cache: None,
+        compress: Compress::compile(&route.compress),
+        translate: translations.of(&route.translate),
+        split: None,
+        mirror: None,
+    };
+    let pool_of = |pool: &str| pools.get(pool).copied();
     let action = match (&route.pool, &route.respond, &route.redirect) {
         (Some(pool), ..) if route.passthrough => match pools.get(pool.as_str()) {
             Some(&pool) => Some(Action::Pass(pool)),
@@ -432,40 +467,7 @@ fn compile_route(
         },
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
             Some(&pool) => {
-                let forward = Forward {
-                    pool,
-                    strip_prefix: route.strip_prefix.clone(),
-                    host: match &route.host {
-                        model::HostPolicy::Client => Host::Client,
-                        model::HostPolicy::Target => Host::Target,
-                        model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
-                    },
-                    retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
-                    hedge: route.hedge.map(|hedge| hedge.after.0),
-                    priority_class: route.priority_class,
-                    edits: edits.clone(),
-                    rewrite: Rewrite::compile(
-                        route,
-                        transforms.iter().filter_map(|rule| rule.step.clone()).collect(),
-                        secret.clone(),
-                    ),
-                    method: transforms.iter().rev().find_map(|rule| rule.method.clone()),
-                    bodies: bodies(&transforms),
-                    buffer_request: route.buffer.request.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                    buffer_response: route.buffer.response.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                    buffer_disk: route.buffer.disk.map(|size| size.0),
-                    scheme: route.rewrite.scheme.map(|scheme| match scheme {
-                        model::RewriteScheme::Http => "http",
-                        model::RewriteScheme::Https => "https",
-                    }),
-                    request_body: request_body(route, rules.body(route), limits),
-                    cache,
-                    compress: Compress::compile(&route.compress),
-                    translate: translations.of(&route.translate),
-                    split: None,
-                    mirror: None,
-                };
-                let pool_of = |pool: &str| pools.get(pool).copied();
+                let forward = Forward { cache, ..forward_to(route, pool) };
                 let before = previous.and_then(|plan| plan.mirror(name)).map(|mirror| &**mirror);
                 let mirror = Mirror::compile((name, route), &forward, pool_of, workers, before);
                 let mirror = mirror.unwrap_or_else(|found| {
@@ -494,6 +496,24 @@ fn compile_route(
                 None
             }
         },
+        (None, None, None) if let Some(aggregate) = &route.aggregate => {
+            // What defaults say of one pool's path is nothing to several.
+            let plain = model::Route { rewrite: model::Rewrite::default(), ..route.clone() };
+            let common = aggregate::Common {
+                route,
+                base: forward_to(&plain, 0),
+                pool_of: &pool_of,
+                secret: secret.clone(),
+                before: previous.and_then(|plan| plan.aggregate(name)),
+            };
+            match Aggregate::compile(name, aggregate, &common) {
+                Ok(compiled) => Some(Action::Aggregate(Arc::new(compiled))),
+                Err(found) => {
+                    faults.extend(found);
+                    None
+                }
+            }
+        }
         (None, None, None) if let Some(files) = &route.files => {
             Some(Action::Files(Site::compile(files, route.strip_prefix.as_ref(), None)))
         }
@@ -513,7 +533,7 @@ fn compile_route(
         _ => {
             faults.push(fault(
                 &["routes", name],
-                "a route has one of `pool`, `split`, `files`, `respond`, `redirect` and `portal`",
+                "a route has one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect` and `portal`",
                 None,
             ));
             None

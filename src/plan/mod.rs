@@ -5,6 +5,7 @@
 //!
 //! May depend on `config`, `gateway`, `upstream`, `tls`, `translate`, `net` (addresses) and `observe` (the shape of the counters).
 
+mod aggregate;
 mod alike;
 mod apis;
 mod cache;
@@ -19,6 +20,7 @@ pub mod host;
 mod lifecycle;
 mod live;
 mod mirror;
+mod own;
 mod pages;
 mod passage;
 pub mod path;
@@ -44,7 +46,6 @@ use crate::gateway::{Aftermath, Chain, Cors, Tarpit};
 use crate::net::{self, Address};
 use crate::observe::counters::Shape;
 use crate::tls::{self, Edge, acme};
-use crate::upstream;
 use ipnet::IpNet;
 use path::Forms;
 use router::Router;
@@ -53,6 +54,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use aggregate::{Aggregate, Part};
 pub use cache::{Caching, Store};
 pub use compile::{compile, inherit, renew, succeed};
 pub use compress::{Breach, Compress, Effort, Tags, Whose};
@@ -61,6 +63,7 @@ pub use front::{Front, Headers};
 pub use guard::Guard;
 pub use lifecycle::{Lifecycle, Refused, Stage};
 pub use mirror::{MIRRORED, Mirror, MirrorMethods};
+pub use own::{Redirect, Respond};
 pub use pages::{Content, Maintenance, Page, Pages};
 pub use passage::Passages;
 pub use pool::{Check, Key, Pool};
@@ -214,6 +217,7 @@ impl Plan {
         match &self.routes[place].action {
             Action::Forward(forward) => Some(&forward.retry),
             Action::Files(site) => site.otherwise.as_ref().map(|forward| &forward.retry),
+            Action::Aggregate(aggregate) => aggregate.parts.first().map(|part| &part.forward.retry),
             _ => None,
         }
     }
@@ -353,6 +357,8 @@ pub struct Route {
 pub enum Action {
     /// Forwards to a pool.
     Forward(Arc<Forward>),
+    /// Puts together what several pools say.
+    Aggregate(Arc<Aggregate>),
     /// Sends files.
     Files(Arc<Site>),
     /// Answers by itself.
@@ -428,41 +434,6 @@ pub enum Host {
     Fixed(String),
 }
 
-/// An answer by the route itself.
-#[derive(Clone, Debug)]
-pub struct Respond {
-    /// The status.
-    pub status: u16,
-    /// The body.
-    pub body: String,
-    /// Its media type.
-    pub content_type: String,
-    /// Pools that must have a target that is up, or the answer is 503.
-    pub fail_if_down: Vec<Arc<upstream::Pool>>,
-}
-
-impl Respond {
-    /// An answer that depends on no pool.
-    pub fn new(status: u16, body: String, content_type: &str) -> Self {
-        Self { status, body, content_type: content_type.to_owned(), fail_if_down: Vec::new() }
-    }
-}
-
-/// Where a redirect points; what is `None` stays as the client sent it.
-#[derive(Clone, Debug)]
-pub struct Redirect {
-    /// The scheme.
-    pub scheme: Option<String>,
-    /// The host.
-    pub host: Option<String>,
-    /// The port; without it the scheme's own.
-    pub port: Option<u16>,
-    /// The path; with it the query goes too.
-    pub path: Option<String>,
-    /// The status: 301, 302, 303, 307 or 308.
-    pub status: u16,
-}
-
 impl Listener {
     /// Whether TLS for a host, in canonical form, is passed on and does not end here.
     pub fn passes(&self, host: &[u8]) -> bool {
@@ -484,13 +455,6 @@ impl Http {
     /// Whether forwarding headers from `peer` count.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
-    }
-}
-
-impl Respond {
-    /// To `OPTIONS` that ends here (RFC 9110 §7.6.2).
-    pub fn options() -> Self {
-        Self::new(200, String::new(), "text/plain")
     }
 }
 

@@ -18,10 +18,12 @@ pub struct Rewrite {
     pub secret: Vec<String>,
     /// Forms of a path that the route lets pass.
     pub allowed: Forms,
+    /// Whether of the steps that make a path only the first that applies is taken.
+    pub first_path: bool,
 }
 
 /// A change of path and query.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// Where anything is changed at all.
     pub pattern: Option<Regex>,
@@ -32,7 +34,7 @@ pub struct Step {
 }
 
 /// What becomes of a query.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Query {
     /// Parameters that pass; `None`: all.
     pub keep: Option<Vec<String>>,
@@ -63,25 +65,31 @@ impl Step {
     /// That of these keys; `None`: they change nothing.
     pub(super) fn compile(pattern: Option<&str>, path: Option<&Captured>, query: &QueryEdits) -> Option<Arc<Self>> {
         let changes_query = *query != QueryEdits::default();
-        if path.is_none() && !changes_query {
-            return None;
-        }
+        (path.is_some() || changes_query).then(|| {
+            Arc::new(Self {
+                // It was checked when it was read.
+                pattern: pattern.and_then(|pattern| Regex::new(pattern).ok()),
+                path: path.map(|path| path.0.clone()),
+                query: Query::compile(query),
+            })
+        })
+    }
+}
+
+impl Query {
+    /// That of these keys; `None`: they change nothing.
+    pub(super) fn compile(query: &QueryEdits) -> Option<Self> {
         let values = |map: &BTreeMap<String, Captured>| {
             map.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
         };
-        Some(Arc::new(Self {
-            // It was checked when it was read.
-            pattern: pattern.and_then(|pattern| Regex::new(pattern).ok()),
-            path: path.map(|path| path.0.clone()),
-            query: changes_query.then(|| Query {
-                keep: query.keep.clone(),
-                remove: query.remove.clone(),
-                rename: query.rename.clone().into_iter().collect(),
-                set: values(&query.set),
-                add: values(&query.add),
-                append: values(&query.append),
-            }),
-        }))
+        (*query != QueryEdits::default()).then(|| Self {
+            keep: query.keep.clone(),
+            remove: query.remove.clone(),
+            rename: query.rename.clone().into_iter().collect(),
+            set: values(&query.set),
+            add: values(&query.add),
+            append: values(&query.append),
+        })
     }
 }
 
@@ -99,7 +107,28 @@ impl Rewrite {
             add_prefix: prefix(add_prefix.as_deref()),
             secret,
             allowed: Forms::of_names(&route.allow_in_path),
+            first_path: false,
         }))
+    }
+}
+
+impl Rewrite {
+    /// That of a part of a route's answers, which takes these steps behind what rules do with the query; `before` has what those do.
+    pub(super) fn of_part(
+        before: Option<&Self>,
+        steps: Vec<Arc<Step>>,
+        secret: Vec<String>,
+        route: &model::Route,
+    ) -> Option<Arc<Self>> {
+        // Which path is asked for, the part says alone.
+        let of_query =
+            |step: &Arc<Step>| step.query.is_some().then(|| Arc::new(Step { path: None, ..Step::clone(step) }));
+        let before = before.into_iter().flat_map(|before| before.steps.iter().filter_map(of_query));
+        let steps: Vec<Arc<Step>> = before.chain(steps).collect();
+        let add_prefix = prefix(None);
+        let allowed = Forms::of_names(&route.allow_in_path);
+        let is_idle = steps.is_empty() && secret.is_empty();
+        (!is_idle).then(|| Arc::new(Self { steps, add_prefix, secret, allowed, first_path: true }))
     }
 }
 

@@ -13,6 +13,7 @@ mod support;
 
 mod actors;
 mod admin;
+mod aggregate;
 mod analytics;
 mod balance;
 mod behaviours;

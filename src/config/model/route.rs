@@ -1,8 +1,8 @@
 //! `[routes.NAME]`: which requests, and what becomes of them.
 
 use super::{
-    Buffer, Compression, Deprecated, ErrorPage, Files, Hedge, Maintenance, Mirror, RequestEdits, ResponseEdits, Retry,
-    Rewrite, RouteCache, RouteLimits, SecurityHeaders, SplitPool,
+    Aggregate, Buffer, Compression, Deprecated, ErrorPage, Files, Hedge, Maintenance, Mirror, RequestEdits,
+    ResponseEdits, Retry, Rewrite, RouteCache, RouteLimits, SecurityHeaders, SplitPool,
 };
 use crate::config::formats::{
     AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `[routes.NAME]`. Exactly one of `pool`, `split`, `files`, `respond`, `redirect`, `portal` is set; `files` may have a `pool` beside it.
+/// `[routes.NAME]`. Exactly one of `pool`, `split`, `aggregate`, `files`, `respond`, `redirect`, `portal` is set; `files` may have a `pool` beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
@@ -72,6 +72,8 @@ pub struct Route {
     /// What stays with one pool of `split`: "client-ip", "consumer", "header:NAME", "cookie:NAME", "query:NAME", "claim:NAME", or a
     /// template. What lacks it goes by the client's address. Absent: each request goes by chance.
     pub split_by: Option<LimitKey>,
+    /// One answer that is put together of what several pools say.
+    pub aggregate: Option<Aggregate>,
     /// Another pool that gets a copy of requests, whose answers nobody gets. Absent: none does.
     pub mirror: Option<Mirror>,
     /// Files of a folder, sent as they are.
@@ -132,7 +134,8 @@ impl Route {
     /// The pools that its requests go to.
     pub fn pools(&self) -> impl Iterator<Item = &String> {
         let mirror = self.mirror.iter().map(|mirror| &mirror.pool);
-        self.pool.iter().chain(self.split.iter().map(|part| &part.pool)).chain(mirror)
+        let parts = self.aggregate.iter().flat_map(|aggregate| aggregate.parts.iter().map(|part| &part.pool));
+        self.pool.iter().chain(self.split.iter().map(|part| &part.pool)).chain(parts).chain(mirror)
     }
 }
 

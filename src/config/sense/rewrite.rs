@@ -24,21 +24,29 @@ pub(super) fn url(
                 .help("add path = \"/users/{1}\", or remove it"),
         );
     }
-    let mut filled = vec![];
-    filled.extend(path.iter().map(|path| (at.child("path"), &path.0)));
-    filled.extend(query.values().map(|(edit, name, value)| (at.child("query").child(edit).child(name), &value.0)));
     let regex = pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()).filter(|_| sense.is_sound(at, "match"));
-    for (here, template) in &filled {
-        if sense.is_sound(at, "match") {
-            captures(sense, template, regex.as_ref(), (here, &at.child("match")));
+    if sense.is_sound(at, "match") {
+        for (here, template) in filled(path.as_ref(), query, at) {
+            captures(sense, template, regex.as_ref(), (&here, &at.child("match")));
         }
+    }
+    made(sense, path.as_ref(), query, at);
+}
+
+/// What is filled in of the table at `at`.
+fn filled<'r>(path: Option<&'r Captured>, query: &'r QueryEdits, at: &KeyPath) -> Vec<(KeyPath, &'r Template)> {
+    let of_path = path.map(|path| (at.child("path"), &path.0));
+    let of_query = query.values().map(|(edit, name, value)| (at.child("query").child(edit).child(name), &value.0));
+    of_path.into_iter().chain(of_query).collect()
+}
+
+/// Whether a path and a query can be made as the table at `at` says, whatever is captured.
+pub(super) fn made(sense: &mut Sense<'_>, path: Option<&Captured>, query: &QueryEdits, at: &KeyPath) {
+    for (here, template) in filled(path, query, at) {
         if template.needs_answer() {
             sense.fault(
-                Fault::new(
-                    here.clone(),
-                    format!("`{template}` is filled in from an answer, and a request goes before it"),
-                )
-                .help("take something of the request"),
+                Fault::new(here, format!("`{template}` is filled in from an answer, and a request goes before it"))
+                    .help("take something of the request"),
             );
         }
     }

@@ -81,6 +81,7 @@ pub(super) fn route(present: &Present, index: usize) -> view::Route {
     let names = written.map(|route| if route.passthrough { &route.sni } else { &route.hosts });
     let (action, pool) = match &route.action {
         Action::Forward(forward) => ("forward", Some(plan.pools[forward.pool].shared.name.clone())),
+        Action::Aggregate(_) => ("aggregate", None),
         Action::Files(site) => {
             ("files", site.otherwise.as_ref().map(|forward| plan.pools[forward.pool].shared.name.clone()))
         }

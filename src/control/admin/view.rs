@@ -159,7 +159,7 @@ pub struct Route {
     pub paths: Vec<String>,
     /// Methods; empty: every one.
     pub methods: Vec<String>,
-    /// "forward", "files", "respond", "redirect" or "passthrough".
+    /// "forward", "aggregate", "files", "respond", "redirect" or "passthrough".
     pub action: String,
     /// The pool that answers, if it forwards or passes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -83,6 +83,15 @@ pub(super) fn read(text: &[u8], bounds: Bounds) -> Result<Tree<'_>, (Fault, Opti
     }
 }
 
+/// Whether one JSON text is an object, if it is read at all.
+///
+/// # Errors
+/// Why it is not read.
+pub fn is_object(text: &[u8], bounds: Bounds) -> Result<bool, Fault> {
+    let tree = read(text, bounds).map_err(|(fault, _)| fault)?;
+    Ok(tree.is_object())
+}
+
 /// What has been read so far.
 struct Reading<'t> {
     tree: Tree<'t>,

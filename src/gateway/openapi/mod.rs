@@ -22,7 +22,7 @@ mod tree;
 
 pub use api::{Api, Operation};
 pub use awaited::Awaited;
-pub use json::{Bounds, Fault};
+pub use json::{Bounds, Fault, is_object};
 pub use paths::{Paths, Values};
 pub use rule::OpenApi;
 

@@ -61,6 +61,11 @@ impl<'t> Tree<'t> {
         Self { entries: Vec::with_capacity((bytes / 8).min(1 << 12)), sorted: Vec::new() }
     }
 
+    /// Whether the whole is an object.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.entries.first(), Some(Entry { what: What::Object(..), .. }))
+    }
+
     /// Adds a value, or a name; gives its place. What is within it comes next, and is ended by [`Self::end`].
     pub(super) fn add(&mut self, what: What<'t>) -> Result<u32, Amiss> {
         let at = u32::try_from(self.entries.len()).map_err(|_| Amiss::TooMany)?;

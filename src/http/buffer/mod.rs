@@ -32,18 +32,18 @@ pub(super) struct Charge {
 
 impl Charge {
     /// None yet, of a body that may hold `most`.
-    fn new(connection: &Connection<'_>, most: usize) -> Self {
+    pub(super) fn new(connection: &Connection<'_>, most: usize) -> Self {
         let Connection { era, lane, .. } = connection;
         let of_all = (era.plan.limits.buffers / era.plan.runtime.workers.max(1)) as u64;
         Self { bytes: 0, most, of_all, worker: lane.worker.clone() }
     }
 
     /// Whether `more` may be held as well.
-    fn has_room(&self, more: usize) -> bool {
+    pub(super) fn has_room(&self, more: usize) -> bool {
         self.bytes + more <= self.most && self.worker.buffered_bytes.get() + more as u64 <= self.of_all
     }
 
-    fn add(&mut self, bytes: usize) {
+    pub(super) fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.worker.buffered_bytes.add(bytes as u64);
     }
@@ -55,7 +55,7 @@ impl Charge {
     }
 
     /// What there is no room for goes on as it comes.
-    fn is_full(&self) {
+    pub(super) fn is_full(&self) {
         self.worker.buffers_full.inc();
     }
 }

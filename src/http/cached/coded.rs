@@ -24,8 +24,8 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(super) struct Recoder<'a> {
     pub(super) rule: &'a Compress,
-    pub(super) store: &'a Arc<Store>,
-    pub(super) key: Key,
+    /// Where the answer is stored, and under which key; `None`: it is not.
+    pub(super) store: Option<(&'a Arc<Store>, Key)>,
 }
 
 /// What a content goes through.
@@ -98,15 +98,15 @@ impl Recoder<'_> {
                 (whole != Some(false)).then(|| body.clone())
             });
             if !own || whole.is_some() {
-                if own {
-                    self.store.weigh(self.key);
+                if own && let Some((store, key)) = self.store {
+                    store.weigh(key);
                 }
                 return known.clone();
             }
         } else {
             body.slide(WINDOW);
         }
-        let again = kept.then(|| (self.store.clone(), self.key));
+        let again = self.store.filter(|_| kept).map(|(store, key)| (store.clone(), key));
         net::spawn("cache coding", code(entry.clone(), body.clone(), coder, again));
         Some(body)
     }

@@ -14,6 +14,7 @@ mod deliver;
 mod edited;
 mod fill;
 mod front;
+mod given;
 mod quick;
 mod shelf;
 mod view;
@@ -41,6 +42,7 @@ use coded::Recoder;
 use deliver::{Given, Sending, deliver};
 pub(super) use fill::Filler;
 use fill::Question;
+pub(super) use given::give;
 pub(super) use quick::{Quick, Room, quick};
 use quick::{Wanted, key_of};
 use shelf::Shelved;
@@ -524,7 +526,7 @@ impl Cached<'_, '_> {
         let compress = self.rule.compress.as_deref();
         let recoder = compress.map(|rule| {
             let key = key_of(self.exchange, caching, path);
-            Recoder { rule, store: &caching.store, key }
+            Recoder { rule, store: Some((&caching.store, key)) }
         });
         let bodies = self.rule.bodies.as_deref().filter(|_| self.rule.edits_answers());
         let given = Given { age, status: &said, edited, bodies, recoder, silence: self.silence() };

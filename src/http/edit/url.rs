@@ -51,6 +51,9 @@ pub(in crate::http) fn rewritten(
         if let Some(template) = &step.path {
             sent = sound(&filled(template, facts, captures.as_ref(), push_in_path), rewrite.allowed)?;
             seen = Cow::Owned(normal_of(&sent));
+            if rewrite.first_path {
+                break;
+            }
         }
     }
     if !rewrite.add_prefix.is_empty() {

@@ -149,7 +149,16 @@ impl Outcome {
         if place.sampled || slow || failed {
             let id = self.request_id();
             let record = Record { start_ns: self.wall(), ..self.record(context, heads, text, &id.0) };
-            trace::Ended { context, heads, text, started: self.started }.tell(&record, place.sampled || slow);
+            trace::Ended { context, heads, text, started: self.started, part: "" }.tell(&record, place.sampled || slow);
+        }
+    }
+
+    /// Tells of what was asked for in an exchange's place, as a part of its answer, if that is in the sample.
+    pub(in crate::http) fn tell_part(&mut self, context: &Context<'_>, heads: &Heads, text: &[u8], part: &str) {
+        if heads.trace.context().is_some_and(|place| place.sampled) {
+            self.times.total = nanos(self.started.elapsed());
+            let record = Record { start_ns: self.wall(), ..self.record(context, heads, text, b"") };
+            trace::Ended { context, heads, text, started: self.started, part }.tell(&record, true);
         }
     }
 
@@ -194,6 +203,7 @@ impl Outcome {
                 shadow_denied_by,
                 held_by,
                 version_label: context.version(self.route),
+                missing: &heads.missing,
                 consumer: heads.who.name().unwrap_or_default(),
                 cookies: heads
                     .sticky

@@ -45,6 +45,7 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
         text(b",\"denied_by\":\"", http.denied_by.as_bytes(), out);
         text(b",\"shadow_denied_by\":\"", http.shadow_denied_by.as_bytes(), out);
         text(b",\"held_by\":\"", http.held_by.as_bytes(), out);
+        text(b",\"missing\":\"", http.missing.as_bytes(), out);
         text(b",\"user_agent\":\"", http.user_agent, out);
         text(b",\"referer\":\"", http.referer, out);
         headers(b",\"headers\":{", shown.headers, Shown::request, (shown, record), out);

@@ -153,6 +153,8 @@ pub struct Http<'a> {
     pub held_by: &'a str,
     /// The version of the API that its route serves; empty where that says none.
     pub version_label: &'a str,
+    /// Which parts of its answer are missing, and why: `orders=timeout`; empty: none are.
+    pub missing: &'a str,
 }
 
 /// What a TLS handshake agreed on.
@@ -421,6 +423,7 @@ pub(super) mod tests {
                 shadow_denied_by: "",
                 held_by: "",
                 version_label: "",
+                missing: "",
             }),
             datagrams: None,
             tls: None,

@@ -78,6 +78,7 @@ fields! { enum {
     DeniedBy = "denied_by",
     ShadowDeniedBy = "shadow_denied_by",
     HeldBy = "held_by",
+    Missing = "missing",
     BytesIn = "bytes_in",
     BytesOut = "bytes_out",
     TlsVersion = "tls.version",
@@ -227,6 +228,7 @@ impl Field {
             Self::RequestId => http.map_or(&b""[..], |http| http.request_id),
             Self::DeniedBy => http.map_or(&b""[..], |http| http.denied_by.as_bytes()),
             Self::ShadowDeniedBy => http.map_or(&b""[..], |http| http.shadow_denied_by.as_bytes()),
+            Self::Missing => http.map_or(&b""[..], |http| http.missing.as_bytes()),
             Self::HeldBy => http.map_or(&b""[..], |http| http.held_by.as_bytes()),
             Self::Consumer => http.map_or(&b""[..], |http| http.consumer.as_bytes()),
             Self::Cache => http.map_or(&b""[..], |http| http.cache.as_bytes()),
@@ -280,7 +282,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 24, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 25, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 

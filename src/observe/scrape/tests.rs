@@ -59,6 +59,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         splits: &[],
         mirrors: &[],
         lifecycles: &[],
+        parts: &[],
         queues: &[Queue { pool: 0, waiting: 7, limit: None, targets: vec![None, Some(9)] }],
         secure_pools: &[SecurePool { pool: 0, ending: Some(("us.pem".into(), 60)) }],
         caches: &[Cache { unkept: vec![("private", 6)], ..Cache::default() }],

@@ -17,6 +17,8 @@ pub struct Exchange<'a> {
     pub facts: &'a Facts,
     /// When it began, as the facts count the time.
     pub started: Instant,
+    /// The part of an answer that it was asked for; empty: it is a client's own.
+    pub part: &'a str,
     /// Whether a route took it.
     pub routed: bool,
     /// The path as the client sent it, without the query.
@@ -89,7 +91,10 @@ impl Exchange<'_> {
     pub fn write(&self, out: &mut Vec<u8>) -> u32 {
         let (Some(context), Some(http)) = (self.facts.context(), &self.record.http) else { return 0 };
         let mut out = Writer::new(out);
-        self.write_server(&mut out, context, http);
+        match self.part {
+            "" => self.write_server(&mut out, context, http),
+            part => self.write_part(&mut out, context, part),
+        }
         let mut spans = 1;
         if let Some((at, took)) = self.facts.queue() {
             self.write_queue(&mut out, context, self.at(at), self.at(at + took));
@@ -156,6 +161,27 @@ impl Exchange<'_> {
             text(out, "ringway.reason", record.reason.as_bytes());
             text(out, "ringway.cache", http.cache.as_bytes());
             if self.status() >= 500 || self.is_failed() {
+                fail(out, record.reason, self.status());
+            }
+        });
+    }
+
+    /// What was asked for in a client's place.
+    fn write_part(&self, out: &mut Writer<'_>, context: &Context, part: &str) {
+        let record = self.record;
+        let frame = Frame {
+            id: context.ids.span_id,
+            parent: context.parent,
+            name: [b"part ", part.as_bytes(), b""],
+            kind: INTERNAL,
+            from: record.start_ns,
+            to: self.end(),
+        };
+        self.span(out, context, &frame, |out| {
+            text(out, "ringway.part", part.as_bytes());
+            text(out, "ringway.pool", record.pool.as_bytes());
+            text(out, "ringway.reason", record.reason.as_bytes());
+            if self.status() >= 400 || self.is_failed() {
                 fail(out, record.reason, self.status());
             }
         });

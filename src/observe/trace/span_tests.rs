@@ -33,7 +33,7 @@ fn exchange<'a>(
 ) -> Exchange<'a> {
     let peer = "10.0.1.2:33317".parse().unwrap();
     let (path, state) = (b"/index.html", b"a=b");
-    Exchange { record, facts, started, routed: true, path, scheme: "https", peer, state, target }
+    Exchange { record, facts, started, part: "", routed: true, path, scheme: "https", peer, state, target }
 }
 
 fn shown(span: &Span, key: &str) -> String {

@@ -34,7 +34,13 @@ fn rewrite(pattern: &str, path: &str, add_prefix: &str) -> Rewrite {
         path: Some(path).filter(|path| !path.is_empty()).map(template),
         query: None,
     };
-    Rewrite { steps: vec![Arc::new(step)], add_prefix: add_prefix.into(), secret: Vec::new(), allowed: Forms::NONE }
+    Rewrite {
+        steps: vec![Arc::new(step)],
+        add_prefix: add_prefix.into(),
+        secret: Vec::new(),
+        allowed: Forms::NONE,
+        first_path: false,
+    }
 }
 
 #[test]
