@@ -91,6 +91,13 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
         let result = tinted(&reload.result, tone, colour);
         text += &format!("last change {ago} ago by {}: {result}, plan {}\n", reload.by, reload.plan);
     }
+    if let Some(store) = &status.store {
+        let tone = if store.state == "up" { Tone::Good } else { Tone::Bad };
+        let (state, since) = (tinted(&store.state, tone, colour), span(now().saturating_sub(store.since)));
+        let seen = format!("{} of {} hosts", store.hosts.len(), store.expected);
+        let trouble = store.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble}"));
+        text += &format!("store {}  {state} for {since}  {seen}{trouble}\n", store.place);
+    }
     for (pool, queue) in pools.iter().filter_map(|pool| Some((pool, pool.queue.filter(|queue| queue.waiting > 0)?))) {
         let tone = if queue.waiting >= queue.length { Tone::Bad } else { Tone::Warn };
         text += &tinted(&format!("queue of {}: {} of {} wait\n", pool.name, queue.waiting, queue.length), tone, colour);
@@ -318,6 +325,7 @@ mod tests {
             bans: 0,
             log_level: "info".into(),
             analytics: false,
+            store: None,
             last_reload: None,
         };
         let expected = "\

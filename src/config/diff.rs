@@ -107,6 +107,7 @@ impl Differ<'_> {
 pub(super) fn is_secret(at: &KeyPath) -> bool {
     match at.keys() {
         [first, second, ..] if first == "tracing" && second == "headers" => true,
+        [first, second, third] if first == "store" && second == "redis" && third == "url" => true,
         [first, second, _, fourth, ..] if first == "analytics" && second == "hooks" && fourth == "headers" => true,
         [first, _, third, ..] if first == "consumers" && third == "keys" => true,
         [first, _, third, fourth, ..] => {

@@ -12,6 +12,7 @@ use super::patterns;
 use super::pointer;
 use super::protected;
 use super::rate::{ByteRate, Rate, RequestRate};
+use super::redis_url::{self, RedisUrl};
 use super::template::{Captured, Template};
 use super::units::{Factor, Invalid, Share, Size, Span};
 use super::url::Url;
@@ -164,6 +165,10 @@ formats! {
         |text, _| patterns::otlp_url(text);
     "plain-text" ["string"] mark PlainText, "a text", "write one line of text", |text, _| patterns::plain_text(text);
     "alpn" ["string"] mark AlpnProtocol, "a protocol's name", "write \"http/1.1\"", |text, _| patterns::alpn(text);
+    "redis-url" ["string"] type RedisUrl, "the URL of a server of Redis", "write \"redis://127.0.0.1:6379\"",
+        redis_url::based_on;
+    "store-prefix" ["string"] mark StorePrefix, "a prefix of keys", "a prefix has letters, digits, `-`, `_`, `.` and `:`, 64 at most",
+        |text, _| patterns::store_prefix(text).map(str::to_owned);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);
     "host-pattern" ["string"] mark HostPattern, "a host", "write \"www.example.com\" or \"*.example.com\"",

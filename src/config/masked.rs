@@ -33,6 +33,7 @@ fn header(line: &str) -> Option<&str> {
 fn is_secret(table: &str, line: &str) -> bool {
     let about = |word: &str| table.contains(word) || line.contains(word);
     (about("consumers") && !line.contains("consumers_file"))
+        || (about("redis") && line.contains("url"))
         || (about("headers") && (about("tracing") || about("health") || about("hooks")))
 }
 
@@ -103,6 +104,13 @@ mod tests {
         check("[tracing.headers]\nauthorization = 'b'\n", "auth", "authorization = ***");
         check("[pools.a]\nhealth = { headers = { a = 'b' } }\n", "health", "health = { headers = { a = *** } }");
         check("[routes.a]\nheaders = { a = 'b' }\n", "headers", "headers = { a = 'b' }");
+    }
+
+    #[test]
+    fn no_password_of_a_store_is_shown() {
+        check("[store.redis]\nurl = 'redis://:p@h'\nhosts = 2\n", "url", "url = **************");
+        check("[store.redis]\nurl = 'redis://:p@h'\nhosts = 2\n", "hosts", "hosts = 2");
+        check("[store]\nredis = { url = 'redis://:p@h' }\n", "redis", "redis = { url = ************** }");
     }
 
     #[test]

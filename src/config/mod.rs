@@ -23,6 +23,7 @@ pub mod pointer;
 mod protected;
 pub mod rate;
 mod read;
+pub mod redis_url;
 pub mod reference;
 mod report;
 pub mod schema;

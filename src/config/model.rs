@@ -35,6 +35,7 @@ mod security;
 mod sockets;
 mod split;
 mod sticky;
+mod store;
 mod test;
 mod tls;
 mod tracing;
@@ -73,6 +74,7 @@ pub use security::*;
 pub use sockets::*;
 pub use split::*;
 pub use sticky::*;
+pub use store::*;
 pub use test::*;
 pub use tls::*;
 pub use tracing::*;
@@ -107,6 +109,8 @@ pub struct Config {
     pub tracing: Option<Tracing>,
     /// Sums of requests by consumer, route, version and status, kept under `runtime.state_dir`. Absent: none.
     pub analytics: Option<Analytics>,
+    /// What several hosts share.
+    pub store: Stores,
     /// Who is asked for the names of targets.
     pub dns: Dns,
     /// What a client may send.

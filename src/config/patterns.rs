@@ -148,6 +148,16 @@ pub fn link_target(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// What names of keys in a store begin with.
+pub fn store_prefix(text: &str) -> Result<&str, Invalid> {
+    match text.bytes().find(|b| !(b.is_ascii_alphanumeric() || b"-_.:".contains(b))) {
+        _ if text.is_empty() => Err(Invalid::new("it is empty")),
+        _ if text.len() > 64 => Err(Invalid::new("it is longer than 64 bytes")),
+        Some(wrong) => Err(Invalid::new(format!("{} cannot be in it", shown(wrong)))),
+        None => Ok(text),
+    }
+}
+
 /// A line of text that is not empty.
 pub fn plain_text(text: &str) -> Result<String, Invalid> {
     match text.chars().any(char::is_control) {

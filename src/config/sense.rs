@@ -27,6 +27,7 @@ mod secure;
 mod sockets;
 mod split;
 pub(in crate::config) mod sticky;
+mod store;
 mod tracing;
 mod translation;
 mod udp;
@@ -75,6 +76,9 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     rule::all(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
+    }
+    if let Some(of) = &config.store.redis {
+        store::check(&mut sense, of);
     }
     if let Some(of) = &config.analytics {
         analytics::check(&mut sense, of);

@@ -270,7 +270,10 @@ impl<'a> Walker<'a> {
                     true => (String::new(), None),
                     false => (format!(": {}", invalid.what), near.or(invalid.help)),
                 };
-                let what = format!("{} is not {}{what}", self.written(node), format.noun);
+                let what = match is_secret(path) {
+                    true => format!("`{}` is not {}{what}", last_name(path), format.noun),
+                    false => format!("{} is not {}{what}", self.written(node), format.noun),
+                };
                 return self.fault(node, &node.at, what, Some(help.unwrap_or_else(|| format.help.into())), path);
             }
         };

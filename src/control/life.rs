@@ -24,6 +24,7 @@ use super::shelves;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
 use super::staging::StagedReload;
+use super::store::Link;
 use super::systemd::{self, Watchdog};
 use super::upgrade::{Origin, Risen, Rising};
 use super::{egress, limits};
@@ -68,6 +69,8 @@ pub(super) struct Control {
     pub(super) analytics: Analytics,
     /// Who gets records of exchanges.
     pub(super) hooks: Hooks,
+    /// The way to the server through which hosts share.
+    pub(super) store: Link,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -408,6 +411,7 @@ impl Control {
             return Err(format!("the listening sockets cannot be shared among the workers: {error}"));
         }
         self.present.store(present.clone());
+        self.store.follow(present.plan.sharing.as_ref());
         if let Some(tried) = tried {
             self.go_on_trying(tried);
         }

@@ -59,6 +59,7 @@ mod sockets;
 mod splits;
 mod staging;
 mod sticky;
+mod store;
 mod systemd;
 mod trial;
 mod upgrade;

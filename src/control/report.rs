@@ -12,6 +12,7 @@ use super::present::{self, Present};
 use super::reload::{History, Told, now};
 use super::roster::Roster;
 use super::sticky;
+use super::store::Link;
 use super::{bans, guards, issuers, lifecycles, mirrors, parts, queues, splits};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
@@ -43,6 +44,7 @@ pub struct Report {
     overrides: ArcSwap<Overrides>,
     roster: ArcSwap<Roster>,
     board: Arc<Board>,
+    store: Link,
     chronicle: Chronicle,
     /// What each listener listens on, by its position in the plan.
     addresses: ArcSwap<Vec<(usize, String)>>,
@@ -69,7 +71,7 @@ impl Report {
         file: Option<Arc<FileThread>>,
         loaded: Loaded,
         (overrides, roster): (Arc<Overrides>, Arc<Roster>),
-        board: Arc<Board>,
+        (board, store): (Arc<Board>, Link),
     ) -> Self {
         let addresses = crew.sockets().addresses(&present.load().plan);
         let reloads = Reloads::default();
@@ -84,6 +86,7 @@ impl Report {
             overrides: ArcSwap::new(overrides),
             roster: ArcSwap::new(roster),
             board,
+            store,
             chronicle: Chronicle::default(),
             addresses: ArcSwap::from_pointee(addresses),
             bans: crew.bans().clone(),
@@ -155,6 +158,11 @@ impl Report {
     /// What is found of targets.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// The way to the server through which hosts share.
+    pub fn store(&self) -> &Link {
+        &self.store
     }
 
     /// What has happened of late.
@@ -298,6 +306,7 @@ impl AdminState for Report {
             live: &live::shown(&present.plan, net::coarse_now()),
             discovered: &self.board.discovered(),
             issuers: &issuers::shown(&present.plan),
+            sharing: present.plan.sharing.is_some(),
             access_log: file.as_deref().map(FileThread::lines),
             tracing: present.plan.tracing.is_some(),
             compression: present.plan.compresses(),

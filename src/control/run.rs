@@ -27,6 +27,7 @@ use super::report::Report;
 use super::roster::Roster;
 use super::signals::Signals;
 use super::sockets::Sockets;
+use super::store::Link;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{
@@ -124,6 +125,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
     };
     control.quotas.keep(true).await;
+    control.store.leave().await;
     control.analytics.keep().await;
     control.hooks.close().await;
     control.traces.close().await;
@@ -177,6 +179,8 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     drop((sticky, counted));
     let keeper = quotas::begin(&present.plan, present.control.quotas.clone()).await;
     live::inherit(&present, &known);
+    let store = Link::new(present.control.store.clone());
+    store.follow(present.plan.sharing.as_ref());
     let (queue, spans) = trace::queue();
     let (sums, sheets) = analytics::queue();
     let (records, batches) = file::Queue::open(RECORDS);
@@ -201,8 +205,10 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     issuers.set([present.plan.clone()].into_iter());
     let reader = Reader::new(path, loaded, (overrides, roster), keep, board.clone());
     let laid = (reader.overrides().clone(), reader.roster().clone());
-    let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), laid, board);
+    let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), laid, (board, store.clone()));
     let report = Arc::new(report);
+    let serving = store.clone();
+    keep_up("the way to the store", move || serving.clone().serve());
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -241,6 +247,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         quotas,
         analytics,
         hooks,
+        store,
         look,
         again,
         past: Vec::new(),

@@ -19,7 +19,7 @@ use super::datagrams::{ListenerDatagrams, TargetDatagrams};
 use super::reason::{Class, Delivered, Failure, Flood, Handshake, Outcome, PasswordCheck, Reason, Retried, Sticking};
 use super::remark::Remarks;
 pub use cached::CacheSet;
-pub use control::{Analytics, CertificateFiles, ControlCounters, HookCounts, Passwords, Quotas};
+pub use control::{Analytics, CertificateFiles, ControlCounters, HookCounts, Passwords, Quotas, Store};
 use crossbeam::utils::CachePadded;
 pub use ruled::RuleSet;
 use std::collections::HashMap;

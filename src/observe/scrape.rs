@@ -18,6 +18,7 @@ mod reloads;
 mod rules;
 mod splits;
 mod sticky;
+mod store;
 
 pub use aggregates::Part;
 pub use bans::{Bans, Tarpit};
@@ -94,6 +95,8 @@ pub struct Scrape<'a> {
     pub issuers: &'a [super::issuers::Asked],
     /// What the file thread did with access log lines; `None` without an access log.
     pub access_log: Option<&'a Lines>,
+    /// Whether hosts share what they know.
+    pub sharing: bool,
     /// Whether spans are delivered somewhere.
     pub tracing: bool,
     /// Whether any route compresses.
@@ -142,6 +145,7 @@ impl Scrape<'_> {
         self.write_rules(&mut page);
         super::issuers::write(&mut page, self.issuers);
         self.write_live(&mut page);
+        self.write_store(&mut page);
         self.write_logs(&mut page);
         self.write_reloads(&mut page);
         self.write_process(&mut page);

@@ -13,6 +13,7 @@ use super::path::Forms;
 use super::rewrite::Rewrite;
 use super::router::Conditions;
 use super::rules::{Issuers, Rules, bodies};
+use super::sharing;
 use super::split::{self, Split};
 use super::sticky;
 use super::tracing;
@@ -81,6 +82,10 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     probes::follow(config, &mut pools);
     let tracing = compile_tracing(config, previous, &files).unwrap_or_else(|found| {
         faults.extend(found);
+        None
+    });
+    let sharing = sharing::follow(config, previous, &files).unwrap_or_else(|found| {
+        faults.push(found);
         None
     });
     let mut caches = cache::stores(config, previous);
@@ -202,6 +207,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
             temp_dir: config.runtime.temp_dir.as_path().into(),
         },
         tracing,
+        sharing,
         listeners,
         routes,
         pools,

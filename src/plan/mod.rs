@@ -31,6 +31,7 @@ mod rewrite;
 pub mod router;
 mod rules;
 mod security;
+mod sharing;
 mod site;
 mod sockets;
 mod split;
@@ -70,6 +71,7 @@ pub use pool::{Check, Key, Pool};
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite, Step};
 pub use rules::{BodyEdit, Counted, KeptQuota, Lasting};
+pub use sharing::Sharing;
 pub use site::Site;
 pub use sockets::SocketSetup;
 pub use split::{Choice, Split};
@@ -86,6 +88,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Which exchanges are told of as traces, and to whom; `None`: nothing is traced.
     pub tracing: Option<Arc<Tracing>>,
+    /// How hosts share what they know; `None`: this one has its own.
+    pub sharing: Option<Arc<Sharing>>,
     /// In the order of their names.
     pub listeners: Vec<Arc<Listener>>,
     /// In the order of their names.

@@ -65,6 +65,7 @@ mod reload;
 mod retries;
 mod retry_bodies;
 mod servers;
+mod several;
 mod split;
 mod sticky;
 mod supervisor;

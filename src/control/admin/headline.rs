@@ -78,6 +78,7 @@ pub(super) fn of(facts: &Facts) -> Headline {
     facts.splits.iter().for_each(|split| of_split(split, &mut items));
     facts.certificates.iter().for_each(|certificate| items.extend(of_certificate(certificate)));
     items.extend(facts.status.last_reload.as_ref().and_then(of_reload));
+    items.extend(facts.status.store.as_ref().and_then(of_store));
     of_process(facts, &mut items);
     items.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let worst = items.first();
@@ -173,6 +174,11 @@ fn target_told(target: &view::Target) -> String {
         _ => "not checked yet".to_owned(),
     };
     format!("{}: {why}", target.address)
+}
+
+fn of_store(store: &view::Store) -> Option<Finding> {
+    let text = "Redis is away: each host goes on with its last share".to_owned();
+    (store.state == "away").then(|| finding(Severity::Warn, "store", text, store.trouble.clone()))
 }
 
 fn of_split(split: &view::Split, items: &mut Vec<Finding>) {

@@ -10,6 +10,7 @@ use crate::control::certificates;
 use crate::control::present::Present;
 use crate::control::reload::now;
 use crate::control::report::Report;
+use crate::control::store::Host;
 use crate::net;
 use crate::observe::log;
 use crate::observe::process::Process;
@@ -83,8 +84,32 @@ pub(super) fn status_of(report: &Report, present: &Present) -> view::Status {
         bans: report.bans().len(),
         log_level: log::filter(),
         analytics: present.plan.config.analytics.is_some(),
+        store: store_of(report, present),
         last_reload: report.history().all().next_back().map(|told| (&**told).into()),
     }
+}
+
+fn store_of(report: &Report, present: &Present) -> Option<view::Store> {
+    let sharing = present.plan.sharing.as_ref()?;
+    let (standing, counts) = (report.store().standing(), &present.control.store);
+    let state = match standing.up {
+        Some(true) => "up",
+        Some(false) => "away",
+        None => "unknown",
+    };
+    let host = |host: &Host| view::StoreHost { id: host.id.clone(), name: host.name.clone() };
+    Some(view::Store {
+        place: sharing.url.to_string(),
+        state: state.to_owned(),
+        since: standing.since,
+        trouble: standing.trouble.clone(),
+        latency_us: counts.latency.get(),
+        calls: counts.calls.get(),
+        failures: counts.failures.get(),
+        id: report.store().id().to_owned(),
+        expected: sharing.hosts,
+        hosts: standing.hosts.iter().map(host).collect(),
+    })
 }
 
 pub(super) async fn plan(State(desk): From) -> Answer {

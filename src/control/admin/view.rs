@@ -13,6 +13,7 @@ mod rule;
 mod session;
 mod split;
 mod sticky;
+mod store;
 mod target;
 mod traffic;
 
@@ -33,6 +34,7 @@ pub use rule::Rule;
 pub use session::{NewSession, Session};
 pub use split::{PatchSplit, Split, SplitPool};
 pub use sticky::{Belonging, Forgot, Forgotten, Found, Noted, WhoseEntry};
+pub use store::{Store, StoreHost};
 pub use target::{Agent, Check, Ejection, PatchTarget, Target, Weight};
 pub use traffic::{Asked, Exchange, Exchanges, Latency, Moment, Moments, Took, Traffic};
 
@@ -74,6 +76,9 @@ pub struct Status {
     /// Whether requests are summed up, so that `/v1/analytics` has something to say.
     #[serde(default)]
     pub analytics: bool,
+    /// The server through which hosts share what they know; absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// The last reload or change of targets; absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reload: Option<Reload>,

@@ -19,6 +19,8 @@ pub struct ControlCounters {
     pub quotas: Arc<Quotas>,
     /// What became of what analytics have summed up.
     pub analytics: Arc<Analytics>,
+    /// What was asked of the server through which hosts share.
+    pub store: Arc<Store>,
     listeners: Box<[Arc<CertificateFiles>]>,
     pools: Box<[Arc<PoolHealth>]>,
     pool_files: Box<[Arc<CertificateFiles>]>,
@@ -75,6 +77,25 @@ pub struct HookCounts {
     pub waiting: Gauge,
 }
 
+/// What was asked of the server through which hosts share.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// Whether it answers.
+    pub up: Gauge,
+    /// Calls that were made.
+    pub calls: Counter,
+    /// Those that came to nothing.
+    pub failures: Counter,
+    /// Times that it was asked: several calls are made at once.
+    pub questions: Counter,
+    /// How long all of that took, in microseconds.
+    pub micros: Counter,
+    /// How long the last took, in microseconds.
+    pub latency: Gauge,
+    /// Hosts that share, this one included.
+    pub hosts: Gauge,
+}
+
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.
 #[derive(Debug, Default)]
 pub struct CertificateFiles {
@@ -101,6 +122,7 @@ impl ControlCounters {
             passwords: Arc::default(),
             quotas: Arc::default(),
             analytics: Arc::default(),
+            store: Arc::default(),
             listeners: zeroed(shape.listeners.len()),
             pools: zeroed(shape.pools.len()),
             pool_files: zeroed(shape.pools.len()),
@@ -122,6 +144,7 @@ impl ControlCounters {
             passwords: self.passwords.clone(),
             quotas: self.quotas.clone(),
             analytics: self.analytics.clone(),
+            store: self.store.clone(),
             listeners: taken_over(&last.listeners, &next.listeners, &self.listeners),
             pools: taken_over(&names(last), &names(next), &self.pools),
             pool_files: taken_over(&names(last), &names(next), &self.pool_files),

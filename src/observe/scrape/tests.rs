@@ -77,6 +77,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         discovered: &[],
         issuers: &[],
         access_log: Some(&Lines::default()),
+        sharing: true,
         tracing: true,
         compression: true,
         log_lines_dropped: 1,

@@ -1,0 +1,36 @@
+//! What makes no sense within `[store]`. What is in the files is seen when the plan is made.
+
+use super::Sense;
+use super::tracing::is_near;
+use crate::config::model::RedisStore;
+use crate::config::redis_url::RedisPlace;
+use crate::config::sources::{Fault, KeyPath};
+
+/// Looks at how hosts share what they know.
+pub(super) fn check(sense: &mut Sense<'_>, store: &RedisStore) {
+    let at = KeyPath::from(["store", "redis"]);
+    let secure = matches!(store.url.place, RedisPlace::Host { secure: true, .. });
+    if sense.has(&at, "ca") && !secure {
+        sense.fault(
+            Fault::new(at.child("ca"), "`ca` means nothing where the server is asked in clear")
+                .help("remove it, or write a `rediss://` URL"),
+        );
+    }
+    if sense.has(&at, "password_file") && store.url.password.is_some() {
+        sense.fault(
+            Fault::new(at.child("password_file"), "the password is given twice: here, and in `url`")
+                .help("remove it from `url`"),
+        );
+    }
+    let has_password = store.url.password.is_some() || store.password_file.is_some();
+    if let RedisPlace::Host { host, secure: false, .. } = &store.url.place
+        && has_password
+        && !is_near(&if host.contains(':') { format!("[{host}]") } else { host.clone() })
+    {
+        // Marked at its name, as the line has a secret in it.
+        sense.findings.warnings.push(
+            Fault::new(at.child("hosts"), "the password of `[store.redis]` goes to another host in clear")
+                .help("write a `rediss://` URL for `url`"),
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! What a user is told about a wrong `[store.redis]`, word for word.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod config_folder;
+
+use config_folder::{Folder, REST, brief, load};
+
+fn told(keys: &str) -> Vec<String> {
+    brief(&Folder::with(&[("ring.toml", &format!("[store.redis]\n{keys}\n{REST}"))]).faults())
+}
+
+#[test]
+fn each_fault_is_told_where_it_is_and_shows_no_password() {
+    let url = "url = 'redis://h'\n";
+    let cases: [(&str, &[&str]); 11] = [
+        (
+            "hosts = 2",
+            &[
+                "1:8 `store.redis` has no `url`; `url`: where it is: \"redis://127.0.0.1:6379\", \"rediss://\" over TLS, \"unix:/run/redis.sock\"",
+            ],
+        ),
+        (
+            "url = '127.0.0.1:6379'",
+            &[
+                "2:7 `url` is not the URL of a server of Redis: it begins with none of `redis://`, `rediss://` and `unix:`; write \"redis://127.0.0.1:6379\"",
+            ],
+        ),
+        (
+            "url = 'redis://:secret@h:x'",
+            &[
+                "2:7 `url` is not the URL of a server of Redis: its port must be 1 to 65535; write \"redis://127.0.0.1:6379\"",
+            ],
+        ),
+        (
+            "url = 'redis://h/x'",
+            &[
+                "2:7 `url` is not the URL of a server of Redis: what follows the host must be the number of a database; write \"redis://127.0.0.1:6379/0\"",
+            ],
+        ),
+        (
+            "url = 'redis://%z@h'",
+            &[
+                "2:7 `url` is not the URL of a server of Redis: it is not percent-encoded well; write %25 for a percent sign, %40 for an `@`",
+            ],
+        ),
+        (
+            &format!("{url}ca = 'ca.pem'"),
+            &["3:6 `ca` means nothing where the server is asked in clear; remove it, or write a `rediss://` URL"],
+        ),
+        (
+            "url = 'redis://:secret@h'\npassword_file = 'p'",
+            &["3:17 the password is given twice: here, and in `url`; remove it from `url`"],
+        ),
+        (&format!("{url}hosts = 0"), &["3:9 0 is out of range for `hosts`; it may be 1 to 1000"]),
+        (&format!("{url}timeout = '1m'"), &["3:11 '1m' is out of range for `timeout`; it may be 10ms to 10s"]),
+        (
+            &format!("{url}prefix = 'a b'"),
+            &[
+                "3:10 'a b' is not a prefix of keys: a blank cannot be in it; a prefix has letters, digits, `-`, `_`, `.` and `:`, 64 at most",
+            ],
+        ),
+        (
+            &format!("{url}pasword_file = 'x'"),
+            &["3:1 unknown key `pasword_file` in `store.redis`; did you mean `password_file`?"],
+        ),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(told(keys), *expected, "\n{keys}");
+    }
+}
+
+#[test]
+fn a_password_in_clear_to_another_host_is_warned_of_without_its_line() {
+    let warned = |url: &str| {
+        let text = format!("[store.redis]\nurl = '{url}'\nhosts = 2\n{REST}");
+        load(&text).warnings.to_string()
+    };
+    assert!(warned("redis://:secret@127.0.0.1").is_empty());
+    assert!(warned("rediss://:secret@redis.test").is_empty());
+    let told = warned("redis://:secret@redis.test");
+    assert!(told.contains("goes to another host in clear") && !told.contains("secret"), "{told}");
+}
