@@ -71,10 +71,12 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     );
     notes.extend(divided(question, course));
     notes.extend(mirrored(question, course));
-    if let Some(Action::Forward(rule)) =
-        course.route.and_then(|route| plan.routes.get(route)).map(|route| &route.action)
-        && let Some(bodies) = &rule.bodies
-    {
+    let bodies = course.route.and_then(|route| plan.routes.get(route)).and_then(|route| match &route.action {
+        Action::Forward(rule) => rule.bodies.as_ref(),
+        Action::Aggregate(whole) => whole.bodies.as_ref(),
+        _ => None,
+    });
+    if let Some(bodies) = bodies {
         for (whose, edits) in [("a request", &bodies.request), ("an answer", &bodies.response)] {
             let told: Vec<&str> = edits.iter().flat_map(|edit| &edit.told).map(String::as_str).collect();
             if !told.is_empty() {

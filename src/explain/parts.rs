@@ -64,6 +64,9 @@ impl Part {
         };
         let fails = match self.required {
             true => "without it there is no answer".to_owned(),
+            false if self.member.is_none() && self.default == "{}" => {
+                "where it fails, nothing stands for it".to_owned()
+            }
             false => format!("where it fails, {} stands for it", self.default),
         };
         (asks, format!("{becomes}; {fails}"))

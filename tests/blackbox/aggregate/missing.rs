@@ -1,6 +1,7 @@
 //! Parts that fail: what stands for them, what is said of it, and when there is no answer.
 
 use super::{config, json, says};
+use crate::support::proxy::Setup;
 use crate::support::target::refused;
 use crate::support::{Proxy, Target, client, eventually, h2};
 use std::fmt::Display;
@@ -137,6 +138,19 @@ fn what_is_merged_is_an_object_and_all_together_have_a_bound() {
     // Which of the two came first, nobody knows.
     assert!(missing == "list, a" || missing == "list, b", "{missing}");
     proxy.out.wait(&["\"missing\":\"list=no-object", "=too-large\""]);
+}
+
+#[test]
+fn what_is_held_of_parts_has_its_share_of_memory_and_gives_it_back() {
+    let (large, small) = (json("large", &format!("\"{}\"", "x".repeat(3000))), json("small", "1"));
+    let parts: [(&str, &dyn Display, &str); 2] = [("large", &large, ""), ("small", &small, "")];
+    let text = config("", "on_failure = \"partial\"", &parts) + "\n[limits]\nbuffers = \"2KiB\"\n[access_log]\n";
+    let proxy = Setup::new(text).workers(1).start();
+    let answer = proxy.get("/whole/7");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "{\"large\":null,\"small\":1}"));
+    proxy.out.wait(&["\"missing\":\"large=no-room\""]);
+    proxy.settles("ringway_aggregate_parts_total", &[("part", "large"), ("result", "no-room")], 1.0);
+    proxy.settles("ringway_worker_buffered_bytes", &[], 0.0);
 }
 
 #[test]
