@@ -4,7 +4,7 @@ use super::handover::GuardText;
 use crate::gateway::limits::{Clients, Record, Table};
 use crate::net::coarse_now;
 use crate::observe::scrape::{Guard, RuleKeys};
-use crate::plan::{Counted, Plan};
+use crate::plan::{Counted, KeptKeys, Keys, Plan};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 /// What stands in place of what makes a key, of nonces.
 const NONCES: &str = "nonces";
+/// The same, of requests that are carried out once.
+const ONCE: &str = "idempotency-keys";
 /// Keys that are handed over, of all listeners together, and as many of all rules.
 const MOST: usize = 200_000;
 
@@ -77,6 +79,16 @@ impl<R: Record + Send + Sync> Kept for Table<R> {
     }
 }
 
+impl Kept for Keys {
+    fn to_bytes(&self, now: Duration, most: usize) -> Vec<u8> {
+        Keys::to_bytes(self, now, most)
+    }
+
+    fn take_bytes(&self, bytes: &[u8], now: Duration) -> Option<usize> {
+        Keys::take_bytes(self, bytes, now)
+    }
+}
+
 impl Counts {
     /// That of `plan`.
     pub(super) fn of(plan: &Plan) -> Self {
@@ -92,7 +104,10 @@ impl Counts {
             .all_nonces()
             .iter()
             .map(|(rule, nonces)| (rule.clone(), NONCES.to_owned(), nonces.table().clone() as Arc<dyn Kept>));
-        Self { listeners: listeners.collect(), rules: rules.chain(nonces).collect() }
+        let keys = plan.lasting.all_keys().iter();
+        let keys =
+            keys.map(|KeptKeys { rule, keys, .. }| (rule.clone(), ONCE.to_owned(), keys.clone() as Arc<dyn Kept>));
+        Self { listeners: listeners.collect(), rules: rules.chain(nonces).chain(keys).collect() }
     }
 
     /// What another process is told of it, of listeners and of rules. Takes a while if that is much.

@@ -29,6 +29,7 @@ mod files;
 mod guards;
 mod handover;
 mod hooks;
+mod idempotency;
 mod issuers;
 mod keep;
 mod kept;

@@ -13,7 +13,7 @@ use super::reload::{History, Told, now};
 use super::roster::Roster;
 use super::sticky;
 use super::store::Link;
-use super::{bans, guards, issuers, lifecycles, mirrors, parts, queues, splits};
+use super::{bans, guards, idempotency, issuers, lifecycles, mirrors, parts, queues, splits};
 use crate::config::Loaded;
 use crate::lane::bans::Bans;
 use crate::net::{self, Post};
@@ -298,6 +298,7 @@ impl AdminState for Report {
             parts: &parts::shown(&present.plan),
             bans: bans::figures(&self.bans),
             tarpits: &bans::tarpits(&present.plan),
+            idempotency: &idempotency::shown(&present.plan),
             guards: &guards::of(&present.plan, net::coarse_now()),
             rule_keys: &guards::of_rules(&present.plan, net::coarse_now()),
             caches: &caches::of(&present.plan),

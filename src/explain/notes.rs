@@ -2,6 +2,7 @@
 //! what to change where it is refused.
 
 use super::lifecycle;
+use crate::config::model::{RuleKind, RuleMode};
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
@@ -69,6 +70,7 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     notes.extend(
         course.route.and_then(|route| plan.routes.get(route)).iter().flat_map(|route| lifecycle::tell(route, now())),
     );
+    notes.extend(carried_out_once(question, course));
     notes.extend(divided(question, course));
     notes.extend(mirrored(question, course));
     let bodies = course.route.and_then(|route| plan.routes.get(route)).and_then(|route| match &route.action {
@@ -90,6 +92,20 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
 /// Seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// What becomes of others with its Idempotency-Key.
+fn carried_out_once(question: &Question<'_>, course: &Course) -> Option<String> {
+    let End::Forward(_) = &course.end else { return None };
+    let written = question.plan.written(&question.plan.routes.get(course.route?)?.name)?;
+    written.rules.iter().find_map(|name| {
+        let rule = question.plan.config.rules.get(name).filter(|rule| rule.mode == RuleMode::Enforce)?;
+        let RuleKind::Idempotency(of) = &rule.kind else { return None };
+        let (methods, header, ttl) = (of.methods.join(" and "), &of.header, of.ttl);
+        Some(format!(
+            "rule `{name}`: of {methods} with the same {header} one is carried out, and its answer given to all for {ttl}"
+        ))
+    })
 }
 
 /// To which pool a request goes where they are divided.

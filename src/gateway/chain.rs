@@ -241,7 +241,8 @@ impl Chain {
                 Err(Halt::Ask(question)) => return Err(Stop::Asks(at, question)),
             },
         };
-        let awaits = who.bodies.iter().any(|awaited| awaited.rule == link.index);
+        let is_keyed = who.keyed.as_ref().is_some_and(|keyed| keyed.rule == link.index);
+        let awaits = is_keyed || who.bodies.iter().any(|awaited| awaited.rule == link.index);
         note(Note { rule: link.index, shadow: link.shadow, denial: denied.as_ref(), unclear: None, awaits });
         match denied.filter(|_| !link.shadow) {
             None => Ok(()),

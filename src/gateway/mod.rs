@@ -30,6 +30,7 @@ mod forward_auth;
 mod groups;
 mod guest;
 mod holds;
+pub mod idempotency;
 mod introspection;
 pub mod issuer;
 pub mod jwt;
@@ -78,6 +79,7 @@ pub use forward_auth::{ByHeader, ForwardAuth};
 pub use groups::Groups;
 pub use guest::Guest;
 pub use holds::Holds;
+pub use idempotency::Idempotency;
 pub use introspection::{Authority, Introspection};
 pub use meter::{Meter, Now};
 pub use mtls::Mtls;
@@ -225,6 +227,8 @@ pub struct Who {
     pub promised: Option<signature::Promised>,
     /// What its body has to be, as rules say.
     pub bodies: SmallVec<[openapi::Awaited; 1]>,
+    /// The key by which it is known again.
+    pub keyed: Option<Box<idempotency::Keyed>>,
 }
 
 impl Who {
@@ -243,8 +247,9 @@ impl Who {
     /// Forgets all of it. Where there is nothing, as of most requests, nothing is written.
     #[inline]
     pub fn clear(&mut self) {
-        let Self { consumer, tokens, told, limits, holds, promised, bodies } = self;
-        let is_any = consumer.is_some() || promised.is_some() || holds.is_any() || !bodies.is_empty();
+        let Self { consumer, tokens, told, limits, holds, promised, bodies, keyed } = self;
+        let is_any =
+            consumer.is_some() || promised.is_some() || holds.is_any() || !bodies.is_empty() || keyed.is_some();
         if is_any || !(tokens.is_empty() && told.is_empty() && limits.is_empty()) {
             *self = Self::default();
         }

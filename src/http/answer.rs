@@ -173,7 +173,7 @@ impl<'a> Answer<'a> {
                 if let Some(watch) = &mut exchange.watch {
                     watch.head(&exchange.heads.response, &held);
                 }
-                if let Some(taker) = exchange.taker {
+                if let Some(taker) = exchange.taker.filter(Taker::takes_all) {
                     // Rarer than an answer to a client.
                     return Box::pin(self.fill(exchange, taker, &answer, held)).await;
                 }

@@ -267,6 +267,11 @@ impl Body {
         Ok(None)
     }
 
+    /// Takes the framing off what has come of it in another way.
+    pub(super) fn unframe(&mut self, received: Lease) -> Result<Lease, BodyError> {
+        self.take(received)
+    }
+
     /// Takes the framing off `received`.
     fn take(&mut self, mut received: Lease) -> Result<Lease, BodyError> {
         match &mut self.state {

@@ -14,6 +14,7 @@ use super::forward;
 use super::grpc;
 use super::h1::{self, Asker, Incoming, Limits, Parsed, Scan};
 use super::head::{Method, RequestHead, ResponseHead, Version};
+use super::idempotent;
 use super::mirror::Watch;
 use super::outcome::{Context, Outcome};
 use super::reply::{Reply, owes_body};
@@ -63,6 +64,9 @@ macro_rules! carry_out {
             let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
             heads.request.fields.retain(|field| !is_part(field.name.of(text)));
         }
+        if $exchange.heads.who.keyed.is_some() {
+            return Box::pin(idempotent::serve($exchange, forward, path, $incoming, received)).await;
+        }
         match &forward.cache {
             None => forward::forward($exchange, forward, path, $incoming, received).await,
             Some(caching) => match cached::quick($exchange, forward, caching, path, $incoming) {
@@ -95,6 +99,8 @@ pub(super) struct Exchange<'a> {
     pub(super) continued: bool,
     /// Whether the target has as long as the client would wait, and no longer.
     pub(super) hurried: bool,
+    /// Whether it may be sent again whatever its method, as its target knows it by its key.
+    pub(super) again: bool,
     /// What is to be joined, once the exchange is over.
     pub(super) switched: Option<Box<Switched>>,
     /// What the client has still to take of an answer that its target has given.
@@ -186,6 +192,7 @@ impl<'a> Exchange<'a> {
             web: None,
             continued: false,
             hurried: false,
+            again: false,
             switched: None,
             backlog: None,
             busy: Some(connection.lane.enter()),
@@ -351,8 +358,10 @@ impl<'a> Exchange<'a> {
     /// Sends an answer of our own. `close` says that it is the last one on this connection.
     pub(super) async fn answer(&mut self, reply: Reply, close: bool) {
         let Connection { lane, http, .. } = self.connection;
-        if let Some(taker) = self.taker {
-            return taker.refused(&reply, &self.outcome);
+        if let Some(taker) = self.taker
+            && !taker.refused(&reply, &self.outcome)
+        {
+            return;
         }
         self.keep_alive &= !close && !self.connection.is_leaving();
         match reply.refusal {

@@ -149,7 +149,7 @@ pub(super) async fn forward(
 }
 
 /// Answers a request that goes no further, of which this has been read.
-async fn answer_instead(exchange: &mut Exchange<'_>, reply: Reply, body: Body) -> Option<Lease> {
+pub(super) async fn answer_instead(exchange: &mut Exchange<'_>, reply: Reply, body: Body) -> Option<Lease> {
     Box::pin(exchange.answer(reply, !body.is_ended())).await;
     if exchange.keep_alive && body.is_ended() {
         return Some(body.into_beyond());
@@ -293,7 +293,7 @@ impl<'e, 'a> Forwarding<'e, 'a> {
 
     /// Whether it may be sent again although a target may have seen it, if its body allows.
     fn may_be_sent_twice(&self) -> bool {
-        is_repeatable(self.rule, &self.exchange.heads.request, &self.exchange.text)
+        self.exchange.again || is_repeatable(self.rule, &self.exchange.heads.request, &self.exchange.text)
     }
 
     /// Whether its client belongs to one target and is to go to no other.

@@ -132,7 +132,8 @@ impl Forwarding<'_, '_> {
     pub(super) fn hedges_after(&self, twice: bool, target: usize) -> Option<Duration> {
         let alone = self.incoming.framing == Framing::None && !self.incoming.websocket;
         let belongs = || self.exchange.heads.sticky.is_some_and(|stuck| stuck.owner == Some(target));
-        let stays = || self.exchange.heads.translated.is_none();
+        // What has a key is never carried out twice at a time.
+        let stays = || self.exchange.heads.translated.is_none() && self.exchange.taker.is_none_or(|by| by.takes_all());
         self.rule.hedge.filter(|_| twice && alone && stays() && !belongs())
     }
 

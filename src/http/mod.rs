@@ -25,6 +25,7 @@ pub mod h1;
 mod h2;
 pub mod head;
 mod hedge;
+mod idempotent;
 mod json;
 mod kept;
 mod link;

@@ -3,6 +3,7 @@
 mod told;
 
 use super::connection::Connection;
+use super::idempotent;
 use super::trace::{Origin, Targets};
 use crate::cache::store::flight::Trail;
 use crate::lane::{Era, Lane};
@@ -68,6 +69,23 @@ impl<'a> Context<'a> {
     fn version(&self, route: usize) -> &'a str {
         self.era.plan.routes.get(route).map_or("", |route| &route.version)
     }
+}
+
+/// Whose exchange is carried out beside it.
+pub(super) struct Beside {
+    client: SocketAddr,
+    route: usize,
+    member: Option<usize>,
+    id: u64,
+}
+
+/// What an exchange came to that was carried out for another one.
+pub(super) struct CameTo {
+    trail: Trail,
+    places: Places,
+    reason: &'static str,
+    termination: Termination,
+    refusal: Option<Reason>,
 }
 
 /// What an exchange came to.
@@ -147,6 +165,42 @@ impl Outcome {
     /// That of an exchange about which all is said elsewhere.
     pub(super) fn told(connection: &Connection<'_>) -> Self {
         Self { finished: true, ..Self::begin(connection) }
+    }
+
+    /// Whose it is, for one that is carried out beside it.
+    pub(super) fn beside(&self) -> Beside {
+        let Self { client, route, member, id, .. } = *self;
+        Beside { client, route, member, id }
+    }
+
+    /// That of an exchange which is carried out beside another one, where all is said about it.
+    pub(super) fn of_beside(connection: &Connection<'_>, Beside { client, route, member, id }: Beside) -> Self {
+        Self { client, route, member, id, ..Self::told(connection) }
+    }
+
+    /// What it came to, for the one that it was carried out for.
+    pub(super) fn came_to(&self) -> CameTo {
+        let Self { places, reason, termination, refusal, .. } = *self;
+        CameTo { trail: self.trail(), places, reason, termination, refusal }
+    }
+
+    /// It comes to what another one has come to. What happened to its own client weighs more.
+    pub(super) fn comes_to(&mut self, CameTo { trail, places, reason, termination, refusal }: CameTo) {
+        self.follows(&trail);
+        self.places += places;
+        if self.reason.is_empty() || !reason.is_empty() {
+            (self.reason, self.termination, self.refusal) = (reason, termination, refusal);
+        }
+    }
+
+    /// The answer is one that was given before; `why` says how that came.
+    pub(super) fn given_again(&mut self, why: &'static str) {
+        self.end(why, Cause::Local, Phase::Request);
+    }
+
+    /// Whether something has gone wrong.
+    fn has_failed(&self) -> bool {
+        !self.reason.is_empty() && !idempotent::is_good(self.reason)
     }
 
     /// The id that ties a reply to its line in the log.

@@ -114,6 +114,7 @@ impl Exchange<'_> {
                 web: self.web,
                 continued: self.continued,
                 hurried: self.hurried,
+                again: self.again,
                 switched: None,
                 backlog: None,
                 busy: self.busy.take(),

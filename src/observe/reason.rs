@@ -104,6 +104,8 @@ words! {
         RateLimit = "rate-limit",
         /// A rule lets in no more requests at once (429).
         Concurrency = "concurrency",
+        /// An Idempotency-Key is missing, bad, or stands for a request that is not carried out now (400, 409, 413, 422, 503).
+        Idempotency = "idempotency",
         /// The route is in maintenance (503, or as configured).
         Maintenance = "maintenance",
         /// The route has come to its end (410, or as configured).

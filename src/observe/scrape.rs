@@ -8,6 +8,7 @@ mod caches;
 mod certificates;
 mod datagrams;
 mod guards;
+mod idempotency;
 mod lifecycles;
 mod live;
 mod mirrors;
@@ -26,6 +27,7 @@ pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::{Guard, RuleKeys};
+pub use idempotency::IdempotentRule;
 pub use lifecycles::Lifecycle;
 pub use live::{LivePool, LiveTarget};
 pub use mirrors::{Compared, Mirror};
@@ -67,6 +69,8 @@ pub struct Scrape<'a> {
     pub guards: &'a [Guard],
     /// The rules that count.
     pub rule_keys: &'a [RuleKeys],
+    /// The rules that have requests carried out once.
+    pub idempotency: &'a [IdempotentRule],
     /// Clients that are refused.
     pub bans: Bans,
     /// Rules that keep clients waiting.
@@ -143,6 +147,7 @@ impl Scrape<'_> {
         self.write_health(&mut page);
         self.write_caches(&mut page);
         self.write_rules(&mut page);
+        self.write_idempotency(&mut page);
         super::issuers::write(&mut page, self.issuers);
         self.write_live(&mut page);
         self.write_store(&mut page);

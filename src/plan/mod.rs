@@ -70,7 +70,7 @@ pub use passage::Passages;
 pub use pool::{Check, Key, Pool};
 pub use retry::{Conditions, Methods, Retry};
 pub use rewrite::{Back, Query, Rewrite, Step};
-pub use rules::{BodyEdit, Counted, KeptQuota, Lasting};
+pub use rules::{BodyEdit, Counted, KeptKeys, KeptQuota, Keys, Lasting};
 pub use sharing::Sharing;
 pub use site::Site;
 pub use sockets::SocketSetup;

@@ -53,6 +53,7 @@ fn a_page_sums_the_workers_and_parses_strictly() {
         latencies: &latencies,
         certificates: &[Certificates { listener: 1, count: 3, acme: true, ending: vec![("a\"b.pem".into(), -5)] }],
         tarpits: &[Tarpit { rule: 0, held: 2 }],
+        idempotency: &[],
         bans: Bans { by_operators: 1, by_rules: 2, lost: 3 },
         guards: &[Guard { listener: 1, clients: 4, evictions: 5, uncounted: 6, size: 1000 }],
         rule_keys: &[RuleKeys { rule: "limit".to_owned(), keys: 3, evictions: 2, size: 1000, open: Some(4) }],

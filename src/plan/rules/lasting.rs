@@ -1,5 +1,6 @@
 //! What rules know that outlives a plan.
 
+use super::idempotency::{KeptKeys, Keys};
 use crate::config::model::{Config, RuleKind};
 use crate::gateway::limits::InFlight;
 use crate::gateway::limits::flow::Shared;
@@ -24,6 +25,8 @@ pub struct Lasting {
     pub(super) nonces: Vec<(String, Nonces)>,
     /// How many are kept waiting, by the names of rules.
     pub(super) held: Vec<(String, Arc<AtomicU32>)>,
+    /// What is known of Idempotency-Keys.
+    pub(super) keys: Vec<KeptKeys>,
     /// What the keys of quotas are made with.
     seed: Arc<AtomicU64>,
 }
@@ -75,6 +78,7 @@ impl Lasting {
             flows: Vec::new(),
             nonces: Vec::new(),
             held: Vec::new(),
+            keys: Vec::new(),
             seed,
         }
     }
@@ -92,6 +96,21 @@ impl Lasting {
     /// How many a rule keeps waiting.
     pub(super) fn held(&self, rule: &str) -> Option<&Arc<AtomicU32>> {
         self.held.iter().find(|(name, _)| name == rule).map(|(_, held)| held)
+    }
+
+    /// What is known of Idempotency-Keys.
+    pub fn all_keys(&self) -> &[KeptKeys] {
+        &self.keys
+    }
+
+    /// What the rule at this place among all knows of keys.
+    pub fn keys_at(&self, rule: usize) -> Option<&Arc<Keys>> {
+        self.keys.iter().find(|kept| kept.index == rule).map(|kept| &kept.keys)
+    }
+
+    /// What the rule of this name knows of them.
+    pub(super) fn keys_named(&self, rule: &str) -> Option<&Arc<Keys>> {
+        self.keys.iter().find(|kept| kept.rule == rule).map(|kept| &kept.keys)
     }
 
     /// Its limits on requests under way.

@@ -17,6 +17,7 @@ mod counting;
 mod csrf;
 mod forward_auth;
 mod groups;
+mod idempotency;
 mod introspection;
 mod ip;
 mod issuers;
@@ -35,6 +36,7 @@ mod signature;
 mod transform;
 mod user_agent;
 
+pub use idempotency::{KeptKeys, Keys};
 pub(super) use issuers::Issuers;
 pub use lasting::{KeptFlight, KeptFlow, KeptQuota, Lasting};
 pub(super) use limit_key::count_key;
@@ -196,6 +198,7 @@ fn of(kind: &RuleKind) -> &dyn Compile {
         RuleKind::ForwardAuth(of) => of,
         RuleKind::Csrf(of) => of,
         RuleKind::Groups(of) => of,
+        RuleKind::Idempotency(of) => &**of,
         RuleKind::Introspection(of) => &**of,
         RuleKind::Ip(of) => of,
         RuleKind::Jwt(of) => &**of,

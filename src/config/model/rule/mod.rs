@@ -13,6 +13,7 @@ mod counting;
 mod csrf;
 mod forward_auth;
 mod groups;
+mod idempotency;
 mod introspection;
 mod ip;
 mod jwt;
@@ -41,6 +42,7 @@ pub use counting::Counting;
 pub use csrf::Csrf;
 pub use forward_auth::ForwardAuth;
 pub use groups::Groups;
+pub use idempotency::{Idempotency, WhenFull};
 pub use introspection::Introspection;
 pub use ip::Ip;
 pub use jwt::{Jwt, JwtAlgorithm, TokenType};
@@ -115,6 +117,8 @@ pub enum RuleKind {
     Csrf(Csrf),
     /// Lets in consumers by the groups that they are in.
     Groups(Groups),
+    /// Has requests with an Idempotency-Key carried out once.
+    Idempotency(Box<Idempotency>),
     /// Tells who asks by tokens that their issuer is asked about.
     Introspection(Box<Introspection>),
     /// Lets in clients by their addresses.

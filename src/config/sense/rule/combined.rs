@@ -36,6 +36,7 @@ pub(super) fn combined(sense: &mut Sense<'_>, name: &str, members: &[String], at
             || matches!(
                 rule.kind,
                 RuleKind::Concurrency(_)
+                    | RuleKind::Idempotency(_)
                     | RuleKind::OpenApi(_)
                     | RuleKind::Quota(_)
                     | RuleKind::RateLimit(_)

@@ -6,6 +6,7 @@ mod combined;
 mod cors;
 mod csrf;
 mod groups;
+mod idempotency;
 mod introspection;
 mod ip;
 mod jwt;
@@ -31,6 +32,7 @@ pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     let list = at.child("rules");
     named(sense, &route.rules, &list);
     mtls::route(sense, route, &list);
+    idempotency::route(sense, route, &list);
     let rules: Vec<&Rule> = route.rules.iter().filter_map(|name| sense.config.rules.get(name)).collect();
     let mut shared = route.rules.iter().enumerate().filter(|(_, name)| {
         sense
@@ -105,6 +107,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Csrf(of) => csrf::csrf(sense, of, &at),
             RuleKind::Groups(of) => groups::groups(sense, of, &at),
             RuleKind::ForwardAuth(_) | RuleKind::Opa(_) => {}
+            RuleKind::Idempotency(of) => idempotency::idempotency(sense, of, &at),
             RuleKind::OpenApi(of) => sense.dangling(&at.child("api"), "api", "apis", &of.api),
             RuleKind::Introspection(of) => introspection::introspection(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),

@@ -1,0 +1,133 @@
+//! A part of the keys, under a lock of its own.
+
+use super::{Ended, Flight, Kept, Print, Scope, Unkept};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A part of the keys.
+#[derive(Debug)]
+pub(super) struct Shard<W> {
+    pub(super) keys: HashMap<Scope, Entry<W>>,
+    /// Those that are settled, the oldest first; who is not what stands here any more is passed over.
+    settled: VecDeque<(u64, Scope)>,
+    /// Those of them whose answers take room.
+    heavy: VecDeque<(u64, Scope)>,
+}
+
+/// What is known of a key.
+#[derive(Debug)]
+pub(super) struct Entry<W> {
+    pub(super) print: Print,
+    pub(super) state: State<W>,
+}
+
+#[derive(Debug)]
+pub(super) enum State<W> {
+    /// Its request is under way; for how long it is known then.
+    Running(Arc<Flight<W>>, Duration),
+    /// It was carried out.
+    Settled(Settled),
+}
+
+/// What is known of a key whose request was carried out.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// When it is known no longer.
+    pub(super) until: Duration,
+    /// Its age among all.
+    pub(super) age: u64,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// An answer, and what it is charged with.
+    Answer(Arc<Kept>, usize),
+    /// That its answer is not there.
+    Unkept(Unkept),
+    /// That it came, in shadow mode: it was carried out without regard to its key.
+    Seen,
+}
+
+impl<W> Default for Shard<W> {
+    fn default() -> Self {
+        Self { keys: HashMap::new(), settled: VecDeque::new(), heavy: VecDeque::new() }
+    }
+}
+
+impl<W> Shard<W> {
+    /// What became of a key's request.
+    pub(super) fn settle(&mut self, scope: Scope, print: Print, settled: Settled) {
+        self.settled.push_back((settled.age, scope));
+        if matches!(settled.what, What::Answer(..)) {
+            self.heavy.push_back((settled.age, scope));
+        }
+        self.keys.insert(scope, Entry { print, state: State::Settled(settled) });
+    }
+
+    /// The oldest that is settled: its age, and until when it is known.
+    pub(super) fn oldest(&mut self) -> Option<(u64, Duration)> {
+        while let Some(&(age, scope)) = self.settled.front() {
+            match self.find(age, &scope) {
+                Some(settled) => return Some((age, settled.until)),
+                None => self.settled.pop_front(),
+            };
+        }
+        None
+    }
+
+    /// The age of the oldest answer that takes room.
+    pub(super) fn oldest_answer(&mut self) -> Option<u64> {
+        while let Some(&(age, scope)) = self.heavy.front() {
+            match self.find(age, &scope) {
+                Some(Settled { what: What::Answer(..), .. }) => return Some(age),
+                _ => self.heavy.pop_front(),
+            };
+        }
+        None
+    }
+
+    /// Forgets the oldest that is settled, if that is of this age. Returns what it was charged with.
+    pub(super) fn forget(&mut self, age: u64) -> Option<usize> {
+        let &(_, scope) = self.settled.front().filter(|(front, _)| *front == age)?;
+        self.find(age, &scope)?;
+        self.settled.pop_front();
+        match self.keys.remove(&scope)?.state {
+            State::Settled(Settled { what: What::Answer(_, charged), .. }) => Some(charged),
+            _ => Some(0),
+        }
+    }
+
+    /// Lets go of the oldest answer, if that is of this age; its key stays known. Returns what it was charged with.
+    pub(super) fn lighten(&mut self, age: u64) -> Option<usize> {
+        let &(_, scope) = self.heavy.front().filter(|(front, _)| *front == age)?;
+        self.heavy.pop_front();
+        let settled = self.find(age, &scope)?;
+        match std::mem::replace(&mut settled.what, What::Unkept(Unkept::Memory)) {
+            What::Answer(_, charged) => Some(charged),
+            other => {
+                settled.what = other;
+                None
+            }
+        }
+    }
+
+    fn find(&mut self, age: u64, scope: &Scope) -> Option<&mut Settled> {
+        match &mut self.keys.get_mut(scope)?.state {
+            State::Settled(settled) if settled.age == age => Some(settled),
+            _ => None,
+        }
+    }
+}
+
+impl What {
+    /// What those who wait are told.
+    pub(super) fn ended(&self) -> Ended {
+        match self {
+            Self::Answer(kept, _) => Ended::Answered(kept.clone()),
+            Self::Unkept(why) => Ended::Unkept(*why),
+            Self::Seen => Ended::Lost,
+        }
+    }
+}
