@@ -5,6 +5,7 @@ use crate::reload::{reload, rewrite};
 use crate::support::collector::{Collector, hex, parts as parts_of, shown};
 use crate::support::proxy::{Setup, ringway};
 use crate::support::target::refused;
+use crate::support::toml::http;
 use crate::support::{Proxy, Target, eventually};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -72,6 +73,28 @@ fn each_part_has_the_tries_of_its_pool_and_errors_their_page() {
         assert_eq!(proxy.get("/whole/7").text(), "{\"a\":1}");
     }
     assert_eq!(good.requests(), 10);
+}
+
+#[test]
+fn parts_come_by_http2_where_their_pool_speaks_it_and_are_missing_while_it_is_down() {
+    let (far, dead) = (json("far", "{\"n\":1.0}"), refused());
+    let behind = Proxy::start(http(&[&far]));
+    let parts: [(&str, &dyn Display, &str); 2] = [("far", &behind.web(), ""), ("dead", &dead, "required = false")];
+    let text = config("", "", &parts)
+        .replace("[pools.far]\n", "[pools.far]\nprotocol = \"h2\"\n")
+        .replace("[pools.dead]\n", "[pools.dead]\nhealth = { type = \"tcp\", interval = \"100ms\", fall = 1 }\n");
+    let proxy = Proxy::start(text.clone() + "[access_log]\n");
+    proxy.settles("ringway_target_up", &[("pool", "dead")], 0.0);
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        let answer = client.get("/whole/7");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "{\"far\":{\"n\":1.0},\"dead\":null}"));
+    }
+    proxy.out.wait(&["\"missing\":\"dead=no-target\""]);
+    assert!(proxy.metric("ringway_pool_h2_streams_total", &[("pool", "far")]) >= 3.0);
+    rewrite(&proxy, |text| text.replace("required = false", "required = true"));
+    reload(&proxy, "applied");
+    assert_eq!(client.get("/whole/7").status, 503);
 }
 
 #[test]
