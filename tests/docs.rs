@@ -277,6 +277,8 @@ fn named(value: &Value, pools: &mut BTreeSet<String>, rules: &mut BTreeSet<Strin
                 match key.as_str() {
                     "pool" | "fail_if_down" => pools.extend(texts(value)),
                     "rules" => rules.extend(texts(value)),
+                    // Of a stage.
+                    "pools" => pools.extend(value.as_table().into_iter().flatten().flat_map(|(_, pool)| texts(pool))),
                     "route" | "except_routes" => routes.extend(texts(value)),
                     "routes" => routes.extend(texts(value)),
                     _ => {}

@@ -19,7 +19,7 @@ mod zstd;
 
 pub use decoder::{Decoder, Step};
 pub use encoder::{Encoder, whole};
-pub use negotiate::{Choice, is_acceptable, negotiate};
+pub use negotiate::{Choice, is_acceptable, negotiate, weight};
 pub use shelf::{held, trim};
 pub use types::{Types, is_type_pattern};
 

@@ -77,8 +77,8 @@ impl Weights {
     }
 }
 
-/// The value of a parameter `q`, in thousandths. One that cannot be read counts as 0: nobody knows what was meant.
-fn weight(parameter: &[u8]) -> Option<u16> {
+/// The value of a parameter `q` (RFC 9110 §12.4.2), in thousandths; `None`: it is another parameter. One that cannot be read counts as 0: nobody knows what was meant.
+pub fn weight(parameter: &[u8]) -> Option<u16> {
     let (name, value) = parameter.split_at_checked(2)?;
     if !name.eq_ignore_ascii_case(b"q=") {
         return None;

@@ -171,6 +171,8 @@ formats! {
         |text, _| patterns::store_prefix(text).map(str::to_owned);
     "name" ["string"] mark Name, "a name", "a name has letters, digits, `-`, `_` and `.`, 64 at most",
         |text, _| patterns::name(text);
+    "route-name" ["string"] mark RouteName, "a route's name", "write \"orders\", or \"orders@dev\" for what it is at a stage",
+        |text, _| patterns::route_name(text);
     "host-pattern" ["string"] mark HostPattern, "a host", "write \"www.example.com\" or \"*.example.com\"",
         |text, _| patterns::host_pattern(text);
     "host-name" ["string"] mark HostName, "a host name", "write \"www.example.com\"",
@@ -271,7 +273,7 @@ impl JsonSchema for ExpectRoute {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "boolean" }, Name::json_schema(generator)] })
+        json_schema!({ "anyOf": [{ "type": "boolean" }, RouteName::json_schema(generator)] })
     }
 }
 

@@ -34,6 +34,7 @@ mod rule;
 mod security;
 mod sockets;
 mod split;
+mod stage;
 mod sticky;
 mod store;
 mod test;
@@ -73,6 +74,7 @@ pub use rule::*;
 pub use security::*;
 pub use sockets::*;
 pub use split::*;
+pub use stage::*;
 pub use sticky::*;
 pub use store::*;
 pub use test::*;
@@ -122,6 +124,9 @@ pub struct Config {
     /// path, longest prefix, regex; then method, headers, query.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub routes: BTreeMap<String, Route>,
+    /// What routes are served as, by name: those that name stages are there once for each, as ROUTE@STAGE.
+    #[schemars(extend("propertyNames" = { "format": "name" }))]
+    pub stages: BTreeMap<String, Stage>,
     /// Descriptions of APIs, by name.
     #[schemars(extend("propertyNames" = { "format": "name" }))]
     pub apis: BTreeMap<String, Api>,
@@ -176,6 +181,12 @@ impl Config {
     /// Whether a route passes TLS of a listener on.
     pub fn passes_on(&self, route: &Route, listener: &str) -> bool {
         route.passthrough && route.listeners.iter().any(|named| named == listener)
+    }
+
+    /// The pools that a route goes to, at whatever stage.
+    pub fn pools_of<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a String> {
+        let stages = || route.stages.iter().filter_map(|name| self.stages.get(name));
+        route.pools().flat_map(move |pool| std::iter::once(pool).chain(stages().map(move |stage| stage.pool(pool))))
     }
 
     /// Whether requests of a listener may take a route: one that it names, or by default those with TLS, or all if none has.

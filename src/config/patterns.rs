@@ -443,6 +443,14 @@ pub fn name(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// The name of a route, of one at a stage, or of one that was made of an operation there.
+pub fn route_name(text: &str) -> Result<String, Invalid> {
+    match text.split_once('@') {
+        Some((route, stage)) => name(route).and(name(stage)).map(|_| text.to_owned()),
+        None => name(text),
+    }
+}
+
 fn token(text: &str) -> Result<(), Invalid> {
     let wrong = |b: &u8| !(b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
     match text.as_bytes().iter().find(|b| wrong(b)) {

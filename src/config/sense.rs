@@ -26,6 +26,7 @@ mod rule;
 mod secure;
 mod sockets;
 mod split;
+mod stage;
 pub(in crate::config) mod sticky;
 mod store;
 mod tracing;
@@ -73,6 +74,7 @@ pub fn check(config: &Config, sources: &Sources, outcome: &Outcome) -> Findings 
     cache::folders(&mut sense);
     cache::unused(&mut sense);
     api::unused(&mut sense);
+    stage::all(&mut sense);
     rule::all(&mut sense);
     if let Some(of) = &config.tracing {
         tracing::check(&mut sense, of);
@@ -213,7 +215,10 @@ impl Sense<'_> {
             None => true,
             Some(route) => {
                 let sound = self.is_sound(&KeyPath::from(["routes", name]), "listeners");
-                !sound || self.config.is_on(route, listener)
+                let mut stages = route.stages.iter().filter_map(|stage| self.config.stages.get(stage));
+                !sound
+                    || self.config.is_on(route, listener)
+                    || stages.any(|stage| stage.listeners.iter().any(|named| named == listener))
             }
         })
     }
@@ -264,6 +269,7 @@ impl Sense<'_> {
         }
         rule::route(self, route, &at);
         api::route(self, route, &at);
+        stage::route(self, route, &at);
         if passage::check(self, name, route, &at) {
             return;
         }
@@ -424,7 +430,7 @@ impl Sense<'_> {
 
     fn unused_pools(&mut self) {
         let config = self.config;
-        let asked = config.routes.values().flat_map(|route| route.pools());
+        let asked = config.routes.values().flat_map(|route| config.pools_of(route));
         let watched = config.routes.values().filter_map(|route| route.respond.as_ref()).flat_map(|r| &r.fail_if_down);
         let listened = config.listeners.values().filter_map(|listener| listener.pool.as_ref());
         let used: BTreeSet<&String> = listened.chain(asked).chain(watched).collect();

@@ -92,8 +92,12 @@ pub(super) fn note_uses(stores: &mut [Store], routes: &[Route], fronted: bool) {
 /// Who a route asks, and how.
 fn origin(route: &model::Route, asks: &[u64]) -> u64 {
     let asked = (&route.pool, &route.strip_prefix, &route.host, &route.rewrite, &route.request, asks);
+    // What a route is chosen by that is in no key may be what the target answers by.
+    let by = (&route.headers, &route.accept, &route.content_type, &route.when);
+    let is_chosen = !(by.0.is_empty() && by.1.is_empty() && by.2.is_empty() && by.3.is_none());
     // It is made of texts and numbers alone.
-    xxh3_64(&serde_json::to_vec(&asked).unwrap_or_default())
+    let written = if is_chosen { serde_json::to_vec(&(asked, by)) } else { serde_json::to_vec(&asked) };
+    xxh3_64(&written.unwrap_or_default())
 }
 
 /// How a route uses one of the stores.

@@ -5,13 +5,12 @@ mod listener;
 use super::aggregate::{self, Aggregate};
 use super::alike::Alike;
 use super::apis::{Apis, Unfolded};
-use super::edits::Edits;
+use super::edits::{Edit, Edits};
 use super::files::Files;
 use super::live;
 use super::mirror::Mirror;
 use super::path::Forms;
 use super::rewrite::Rewrite;
-use super::router::Conditions;
 use super::rules::{Issuers, Rules, bodies};
 use super::sharing;
 use super::split::{self, Split};
@@ -21,7 +20,7 @@ use super::translation::Translations;
 use super::{
     Action, Compress, Forward, Host, Key, Lifecycle, Limits, Plan, Pool, Redirect, Respond, Retry, Route, Runtime, Site,
 };
-use super::{Store, cache, edge, front, pages, probes, sockets};
+use super::{Store, cache, edge, front, pages, probes, sockets, vary};
 use crate::config::model::{self, Config};
 use crate::config::{Fault, KeyPath};
 use crate::net;
@@ -101,17 +100,18 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     let mut routes = Vec::new();
     let mut conditions = Vec::new();
     let forwards = Alike::default();
-    for (name, route) in &config.routes {
+    let chosen_by = vary::compile(&unfolded, &mut faults);
+    for ((name, route), (mut condition, varies)) in config.routes.iter().zip(chosen_by) {
         let compiled = compile_route(
-            (unfolded.origin(name), route),
+            (unfolded.origin(name), name, route, varies),
             &rules,
             &config.limits,
             (&pool_index, &pools, &caches),
             (workers, previous),
             (&forwards, &translations),
         );
-        match compiled.and_then(|(compiled, condition)| Ok((pages::add(compiled, route, &files)?, condition))) {
-            Ok((mut route, mut condition)) => {
+        match compiled.and_then(|compiled| pages::add(compiled, route, &files)) {
+            Ok(mut route) => {
                 route.name.clone_from(name);
                 if let Some(when) = &mut condition.when {
                     when.route = routes.len();
@@ -396,19 +396,16 @@ fn compile_queue(pool: &model::Pool, before: Option<&Arc<upstream::Pool>>, worke
 }
 
 fn compile_route(
-    (name, route): (&str, &model::Route),
+    (name, own, route, varies): (&str, &str, &model::Route, Option<Edit>),
     rules: &Rules<'_>,
     limits: &model::Limits,
     (pools, built, caches): (&BTreeMap<&str, usize>, &[Pool], &[Store]),
     (workers, previous): (usize, Option<&Plan>),
     (forwards, translations): (&Alike<Forward>, &Translations),
-) -> Result<(Route, Conditions), Vec<Fault>> {
+) -> Result<Route, Vec<Fault>> {
     let mut faults = Vec::new();
     let (written, lead) = (route, split::lead(route));
     let route = &*lead;
-    let conditions = Conditions::compile(route).map_err(|found| {
-        faults.extend(found.into_iter().map(|found| fault(&["routes", name, found.key], found.message, found.help)));
-    });
     let told = rules.edits(route);
     let identified = rules.identify(route);
     let secret: Vec<String> = rules.secret_parameters(route).map(str::to_owned).collect();
@@ -418,7 +415,8 @@ fn compile_route(
         None
     });
     let transforms = rules.transforms(route);
-    let edits = Edits::compile(route, told, rules.answer_edits(route), &transforms).map(|edits| rules.shared(edits));
+    let edits =
+        Edits::compile(route, told, rules.answer_edits(route), &transforms, varies).map(|edits| rules.shared(edits));
     let asks: Vec<u64> = transforms.iter().map(|rule| rule.asks).collect();
     let cache = route
         .cache
@@ -437,7 +435,7 @@ fn compile_route(
             model::HostPolicy::Target => Host::Target,
             model::HostPolicy::Fixed(name) => Host::Fixed(name.clone()),
         },
-        retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(name))),
+        retry: Retry::new(&route.retry, workers, previous.and_then(|plan| plan.retry(own))),
         hedge: route.hedge.map(|hedge| hedge.after.0),
         priority_class: route.priority_class,
         edits: edits.clone(),
@@ -474,7 +472,7 @@ fn compile_route(
         (Some(pool), None, None) => match pools.get(pool.as_str()) {
             Some(&pool) => {
                 let forward = Forward { cache, ..forward_to(route, pool) };
-                let before = previous.and_then(|plan| plan.mirror(name)).map(|mirror| &**mirror);
+                let before = previous.and_then(|plan| plan.mirror(own)).map(|mirror| &**mirror);
                 let mirror = Mirror::compile((name, route), &forward, pool_of, workers, before);
                 let mirror = mirror.unwrap_or_else(|found| {
                     faults.extend(found);
@@ -489,7 +487,7 @@ fn compile_route(
                         of.map(|of| cache::compile(name, &route, of, caches, (identified, &secret, &asks)).ok());
                     Some(Forward { pool, cache: cache.flatten(), ..forward.clone() })
                 };
-                let before = previous.and_then(|plan| plan.split(name));
+                let before = previous.and_then(|plan| plan.split(own));
                 let split = Split::compile((name, written), as_for, workers, before).unwrap_or_else(|found| {
                     faults.extend(found);
                     None
@@ -510,7 +508,7 @@ fn compile_route(
                 base: forward_to(&plain, 0),
                 pool_of: &pool_of,
                 secret: secret.clone(),
-                before: previous.and_then(|plan| plan.aggregate(name)),
+                before: previous.and_then(|plan| plan.aggregate(own)),
             };
             match Aggregate::compile(name, aggregate, &common) {
                 Ok(compiled) => Some(Action::Aggregate(Arc::new(compiled))),
@@ -551,24 +549,21 @@ fn compile_route(
         }
         (action, _) => action,
     };
-    match (conditions, action) {
-        (Ok(conditions), Some(action)) if faults.is_empty() => Ok((
-            Route {
-                name: name.to_owned(),
-                version: route.version.clone().unwrap_or_default(),
-                action,
-                allowed: Forms::of_names(&route.allow_in_path),
-                rules: chain,
-                aftermath: rules.aftermath(&route.rules),
-                cors,
-                edits,
-                pages: None,
-                maintenance: None,
-                lifecycle: route.deprecated.as_ref().map(|of| Arc::new(Lifecycle::compile(of))),
-                when: None,
-            },
-            conditions,
-        )),
+    match action {
+        Some(action) if faults.is_empty() => Ok(Route {
+            name: name.to_owned(),
+            version: route.version.clone().unwrap_or_default(),
+            action,
+            allowed: Forms::of_names(&route.allow_in_path),
+            rules: chain,
+            aftermath: rules.aftermath(&route.rules),
+            cors,
+            edits,
+            pages: None,
+            maintenance: None,
+            lifecycle: route.deprecated.as_ref().map(|of| Arc::new(Lifecycle::compile(of))),
+            when: None,
+        }),
         _ => Err(faults),
     }
 }

@@ -47,6 +47,8 @@ pub enum Edit {
     Told(Box<str>),
     /// Those that tell of limits, in place of what an answer says of that.
     Limits(Arc<Told>),
+    /// These names beside those of `Vary`, unless they are there; they are in lower case.
+    Vary(Box<[Box<str>]>),
     /// This status in place of a target's.
     Status(u16),
     /// These, of an answer with one of these statuses.
@@ -54,12 +56,14 @@ pub enum Edit {
 }
 
 impl Edits {
-    /// Those of a route, behind what its rules change in requests and in answers; `None`: it changes nothing.
+    /// Those of a route, behind what its rules change in requests and in answers, and before what its answers vary on; `None`: it changes
+    /// nothing.
     pub(super) fn compile(
         route: &model::Route,
         told: Vec<Edit>,
         answered: Vec<Edit>,
         rules: &[Arc<Transformed>],
+        varies: Option<Edit>,
     ) -> Option<Arc<Self>> {
         let own = &route.response.headers;
         let mut response = route.security_headers.as_ref().map_or(Vec::new(), |headers| security::edits(headers, own));
@@ -67,6 +71,7 @@ impl Edits {
         response.extend(answered);
         response.extend(rules.iter().flat_map(|rule| rule.response.clone()));
         response.extend(compile(own));
+        response.extend(varies);
         let by_rules = rules.iter().flat_map(|rule| rule.request.clone());
         let request = told.into_iter().chain(by_rules).chain(compile(&route.request.headers)).collect();
         let moved = rules.iter().any(|rule| rule.step.as_ref().is_some_and(|step| step.path.is_some()));
@@ -95,6 +100,7 @@ impl Edit {
             Self::Claim(name, ..) => name,
             Self::Cors(_) => cors::LINES[0],
             Self::Limits(_) => Told::FIELDS[1],
+            Self::Vary(_) => "Vary",
             Self::Status(_) | Self::Within(..) => "",
         }
     }
@@ -114,6 +120,7 @@ impl fmt::Display for Edit {
             Self::Claim(name, _, at) => write!(f, "set {name}: the claim {at}"),
             Self::Limits(_) => f.write_str("set RateLimit"),
             Self::Cors(_) => f.write_str("set Access-Control-… for origins that may read it"),
+            Self::Vary(names) => write!(f, "vary on {}", names.join(", ")),
             Self::Status(status) => write!(f, "answer {status}"),
             Self::Within(statuses, edits) => {
                 write!(f, "of {statuses}: ")?;

@@ -39,6 +39,7 @@ mod sticky;
 mod tracing;
 mod translation;
 mod udp;
+mod vary;
 
 use crate::config::model::{Compression, Config};
 use crate::gateway::condition::Condition;

@@ -11,10 +11,14 @@
 //! May use `config` (compiling [`Conditions`]), `gateway` (conditions in CEL), [`super::path`] and [`super::host`]; no I/O.
 
 mod conditions;
+mod media;
+mod shared;
 mod table;
 mod why;
 
 pub use conditions::{Conditions, Fault, Match, PathPattern, When};
+pub use media::{Accepts, Media};
+pub use shared::settle;
 pub use why::{Condition, Standing};
 
 use super::host::HostPattern;

@@ -223,3 +223,22 @@ fn explain_says_how_a_route_stands() {
         parts.iter().for_each(|part| assert!(out.contains(part), "{part}: {out}"));
     }
 }
+
+#[test]
+fn of_an_api_those_operations_end_that_its_description_marks() {
+    let target = Target::echo("api");
+    let directory = Directory::new();
+    let description = r#"{"openapi":"3.0.3","paths":{"/new":{"get":{"operationId":"new"}},"/old":{"get":{"operationId":"old","deprecated":true}}}}"#;
+    let file = directory.write("api.json", description);
+    let route = |operations: &str| {
+        format!(
+            "[apis.shop]\nopenapi = {file:?}\n[routes.shop]\nfrom_openapi = \"shop\"\npool = \"site\"\n\
+             deprecated = {{ since = \"2026-01-01\", operations = \"{operations}\" }}\n"
+        )
+    };
+    for (operations, new) in [("marked", None), ("all", Some(DEPRECATION))] {
+        let proxy = start(&target, &route(operations));
+        assert_eq!(proxy.get("/old").field("deprecation").as_deref(), Some(DEPRECATION));
+        assert_eq!(proxy.get("/new").field("deprecation").as_deref(), new, "{operations}");
+    }
+}

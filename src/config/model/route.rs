@@ -37,7 +37,18 @@ pub struct Route {
     /// What headers must be, all of them: a value, "~regex", true for present, false for absent.
     #[schemars(extend("propertyNames" = { "format": "header-name" }))]
     pub headers: BTreeMap<String, ValueMatch>,
-    /// What query parameters must be, in the same forms.
+    /// What it is served as: names of `[stages]`. It is then there once for each, with what that says, as "NAME@STAGE". Empty: it is one
+    /// route.
+    #[schemars(with = "Vec<Name>")]
+    pub stages: Vec<String>,
+    /// Media types of which a client names one in Accept, "application/vnd.example.v2+json" or "application/json;version=2", and wants none of
+    /// the other routes' more. Empty: whatever it accepts.
+    #[schemars(with = "Vec<MediaType>")]
+    pub accept: Vec<String>,
+    /// Media types of which a body has one, in the same forms. Empty: any body, or none.
+    #[schemars(with = "Vec<MediaType>")]
+    pub content_type: Vec<String>,
+    /// What query parameters must be, in the forms of `headers`.
     pub query: BTreeMap<String, ValueMatch>,
     /// With `passthrough`, names that clients ask for by SNI: "db.example.com", or "*.example.com" for all names below. Empty: every
     /// name, or none.

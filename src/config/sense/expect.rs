@@ -1,6 +1,6 @@
 //! `[tests.NAME]`: what a test names must be there, and it must expect something.
 
-use super::{Sense, api};
+use super::{Sense, api, stage};
 use crate::config::model::{Config, Expect, ExpectRoute, Test};
 use crate::config::sources::{Fault, KeyPath};
 
@@ -33,7 +33,7 @@ pub(super) fn check(sense: &mut Sense<'_>, name: &str, test: &Test) {
     }
 }
 
-/// Whether it is a route that may be made of the description of an API.
+/// Whether it is a route that may be made of the description of an API, or for a stage.
 fn is_made(config: &Config, route: &ExpectRoute) -> bool {
-    matches!(route, ExpectRoute::Named(name) if api::may_make(config, name))
+    matches!(route, ExpectRoute::Named(name) if api::may_make(config, name) || stage::is_made(config, name))
 }

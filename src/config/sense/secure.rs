@@ -126,7 +126,7 @@ fn is_below_a_star(entry: &TlsByName, tls: &Tls) -> bool {
 fn serves_http(sense: &Sense<'_>, name: &str) -> bool {
     let is = |pool: &Option<String>| pool.as_deref() == Some(name);
     sense.config.listeners.values().any(|listener| listener.protocol == Protocol::Http && is(&listener.pool))
-        || sense.config.routes.values().any(|route| route.pools().any(|pool| pool == name))
+        || sense.config.routes.values().any(|route| sense.config.pools_of(route).any(|pool| pool == name))
 }
 
 /// Looks at the TLS of pool `name`, which stands at `at`.

@@ -125,7 +125,7 @@ fn without_streams(sense: &mut Sense<'_>, name: &str, at: &KeyPath, here: &KeyPa
     let config = sense.config;
     let of_streams = |listener: &Listener| listener.protocol != Protocol::Udp && listener.pool.as_deref() == Some(name);
     if config.listeners.values().any(of_streams)
-        || config.routes.values().any(|route| route.pools().any(|pool| pool == name))
+        || config.routes.values().any(|route| config.pools_of(route).any(|pool| pool == name))
         || !sense.is_complete([])
     {
         return;

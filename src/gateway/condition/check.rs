@@ -6,6 +6,7 @@ use super::kind::Kind;
 use super::near::nearest;
 use super::node::{Node, Presence};
 use super::syntax::{Binary, Expr, What};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// What a condition is checked against.
@@ -18,6 +19,8 @@ pub(super) struct Checker<'a> {
     pub(super) of_consumer: bool,
     /// Whether it asks for the path.
     pub(super) of_path: bool,
+    /// The names of headers that it asks for, in lower case.
+    pub(super) of_headers: BTreeSet<Box<[u8]>>,
 }
 
 /// A part that is ready, and the kind that it comes to.
@@ -121,7 +124,7 @@ impl Checker<'_> {
             }
         }
         if let Some(map) = self.map(of) {
-            return Ok((Node::Named(map, looked_up(map, field)), Kind::Text));
+            return Ok((Node::Named(map, self.looked_up(map, field)), Kind::Text));
         }
         match self.node(of)? {
             (node, Kind::Any) => Ok((Node::Member(Box::new(node), field.into()), Kind::Any)),
@@ -133,7 +136,7 @@ impl Checker<'_> {
         if let Some(map) = self.map(of) {
             let key = self.of_kind(key, &Kind::Text)?;
             let node = match key {
-                Node::Constant(name) => Node::Named(map, folded(map, name)),
+                Node::Constant(name) => Node::Named(map, self.folded(map, name)),
                 key => Node::NamedBy(map, Box::new(key)),
             };
             return Ok((node, Kind::Text));
@@ -260,7 +263,7 @@ impl Checker<'_> {
     fn is_in(&mut self, left: &Expr, right: &Expr) -> Made {
         if let Some(map) = self.map(right) {
             let what = match self.of_kind(left, &Kind::Text)? {
-                Node::Constant(name) => Presence::Named(map, folded(map, name)),
+                Node::Constant(name) => Presence::Named(map, self.folded(map, name)),
                 name => Presence::NamedBy(map, Box::new(name)),
             };
             return Ok((Node::Has(what), Kind::Bool));
@@ -313,13 +316,18 @@ impl Checker<'_> {
             Err(_) => Err(fault(format!("`{text}` is no IP address"))),
         }
     }
-}
 
-/// A name as it is looked up: those of headers know no case.
-fn folded(map: Named, name: Box<[u8]>) -> Box<[u8]> {
-    if map == Named::Header { name.to_ascii_lowercase().into() } else { name }
-}
+    /// A name as it is looked up: those of headers know no case.
+    fn folded(&mut self, map: Named, name: Box<[u8]>) -> Box<[u8]> {
+        if map != Named::Header {
+            return name;
+        }
+        let name: Box<[u8]> = name.to_ascii_lowercase().into();
+        self.of_headers.insert(name.clone());
+        name
+    }
 
-fn looked_up(map: Named, name: &str) -> Box<[u8]> {
-    folded(map, name.as_bytes().into())
+    fn looked_up(&mut self, map: Named, name: &str) -> Box<[u8]> {
+        self.folded(map, name.as_bytes().into())
+    }
 }

@@ -28,6 +28,7 @@ use check::Checker;
 use eval::Asking;
 use kind::Kind;
 use node::Node;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub struct Condition {
     expr: Expr,
     of_consumer: bool,
     of_path: bool,
+    of_headers: BTreeSet<Box<[u8]>>,
     /// When it was last told that nothing can be said, in seconds from 1 on; 0: never.
     warned: AtomicU64,
 }
@@ -86,7 +88,8 @@ impl Condition {
     /// What is wrong with it first.
     pub fn compile(text: &str, stage: Stage) -> Result<Self, Fault> {
         let expr = syntax::parse(text)?;
-        let mut checker = Checker { text, stage, items: Vec::new(), of_consumer: false, of_path: false };
+        let mut checker =
+            Checker { text, stage, items: Vec::new(), of_consumer: false, of_path: false, of_headers: BTreeSet::new() };
         let node = match checker.node(&expr)? {
             (node, Kind::Bool | Kind::Any) => node,
             (_, kind) => {
@@ -98,8 +101,8 @@ impl Condition {
                 });
             }
         };
-        let Checker { of_consumer, of_path, .. } = checker;
-        Ok(Self { text: text.into(), node, of_consumer, of_path, expr, warned: AtomicU64::new(0) })
+        let Checker { of_consumer, of_path, of_headers, .. } = checker;
+        Ok(Self { text: text.into(), node, of_consumer, of_path, of_headers, expr, warned: AtomicU64::new(0) })
     }
 
     /// Whether it holds.
@@ -118,6 +121,11 @@ impl Condition {
     /// Whether it asks for the path.
     pub fn names_path(&self) -> bool {
         self.of_path
+    }
+
+    /// The names of headers that it asks for by name, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.of_headers.iter().map(|name| &**name)
     }
 
     /// Whether whoever runs it should be warned now that it cannot say anything: once a minute. `now` is monotonic.

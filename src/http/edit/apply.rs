@@ -62,6 +62,7 @@ fn edit(edits: &[Edit], facts: &Facts<'_>, head: &mut Head<'_>, told: &mut Optio
                 Told::FIELDS.iter().for_each(|name| head.remove(name));
                 told.each(facts.limits, |name, value| head.say(name, value));
             }
+            Edit::Vary(names) => head.vary(names),
             Edit::Append(name, template) => {
                 let value = head.fill(template, facts);
                 head.append(name, value);
@@ -162,6 +163,20 @@ impl Head<'_> {
             self.say("Access-Control-Allow-Credentials", b"true");
         }
         self.say("Access-Control-Expose-Headers", cors.exposed());
+    }
+
+    /// Has the answer vary on these headers, too. One that varies on everything does so already.
+    fn vary(&mut self, names: &[Box<str>]) {
+        let Self { fields, text, .. } = self;
+        let said = fields.iter().filter(|field| field.name.of(text).eq_ignore_ascii_case(b"vary"));
+        let said = said.flat_map(|field| field.value.of(text).split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+        let is_there =
+            |name: &&str| said.clone().any(|said| said == b"*" || said.eq_ignore_ascii_case(name.as_bytes()));
+        let missing: Vec<&str> = names.iter().map(|name| &**name).filter(|name| !is_there(name)).collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            self.say("Vary", missing.as_bytes());
+        }
     }
 
     /// Tells what a token says, if it can be said in a line.

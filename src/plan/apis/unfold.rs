@@ -1,6 +1,6 @@
-//! Routes that are made of the description of an API: one for each operation, and those of its page.
+//! Routes that are made of others: one for each stage, of the description of an API one for each operation, and those of its page.
 //!
-//! What always holds: such a route is what it was made of says, but for its paths and its method, and has a name of its own.
+//! What always holds: such a route is what it was made of says, but for what a stage or an operation says otherwise, and has a name of its own.
 
 use super::Apis;
 use crate::config::Fault;
@@ -25,7 +25,11 @@ impl<'c> Unfolded<'c> {
     /// Makes the routes that descriptions say. What is at fault is added to `faults`.
     pub(in crate::plan) fn new(config: &'c Config, apis: &Apis, faults: &mut Vec<Fault>) -> Self {
         let mut unfolded = Self { config: Cow::Borrowed(config), origins: BTreeMap::new() };
-        for (name, route) in &config.routes {
+        unfolded.stage(config);
+        let is_made = |(_, route): &(&String, &Route)| route.portal.is_some() || route.from_openapi.is_some();
+        let made_of: Vec<(String, Route)> =
+            unfolded.config.routes.iter().filter(is_made).map(|(name, route)| (name.clone(), route.clone())).collect();
+        for (name, route) in &made_of {
             if let Some(api) = &route.portal {
                 unfolded.config.to_mut().routes.remove(name);
                 if let Some(api) = apis.of(api) {
@@ -39,11 +43,24 @@ impl<'c> Unfolded<'c> {
             let Some(api) = apis.of(api) else { continue };
             if api.paths().all(|(_, operations)| operations.is_empty()) {
                 let what = "the description of its API has no operation, so that it takes no request";
-                faults.push(fault(&["routes", name, "from_openapi"], what, None));
+                faults.push(fault(&["routes", unfolded.origin(name), "from_openapi"], what, None));
             }
             unfolded.add(name, route, api);
         }
         unfolded
+    }
+
+    /// Makes the routes that are served as stages.
+    fn stage(&mut self, config: &Config) {
+        for (name, route) in config.routes.iter().filter(|(_, route)| !route.stages.is_empty()) {
+            self.config.to_mut().routes.remove(name);
+            // One that is not there has been told of.
+            for (stage, of) in route.stages.iter().filter_map(|stage| config.stages.get_key_value(stage)) {
+                let own = format!("{name}@{stage}");
+                self.origins.insert(own.clone(), name.clone());
+                self.config.to_mut().routes.insert(own, of.of(route));
+            }
+        }
     }
 
     /// What a route was made of: a name of the configuration.
@@ -81,7 +98,7 @@ impl<'c> Unfolded<'c> {
                 }
             }
             let own = format!("{name}{end}");
-            self.origins.insert(own.clone(), name.to_owned());
+            self.origins.insert(own.clone(), self.origin(name).to_owned());
             self.config.to_mut().routes.insert(own, made);
         }
     }
@@ -105,7 +122,7 @@ impl<'c> Unfolded<'c> {
                     deprecated: route.deprecated.as_ref().filter(holds).cloned(),
                     ..route.clone()
                 };
-                self.origins.insert(own.clone(), name.to_owned());
+                self.origins.insert(own.clone(), self.origin(name).to_owned());
                 self.config.to_mut().routes.insert(own, made);
             }
         }

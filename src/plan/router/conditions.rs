@@ -1,6 +1,7 @@
 //! What a route says of the requests that it takes.
 
 use super::Request;
+use super::media::{Accepts, Media};
 use crate::config::model::{Route, ValueMatch};
 use crate::gateway::condition::{self, Condition, Stage};
 use crate::gateway::openapi::Paths;
@@ -28,6 +29,10 @@ pub struct Conditions {
     pub methods: Vec<Box<[u8]>>,
     /// Header conditions by lower-case name.
     pub headers: Vec<(Box<str>, Match)>,
+    /// Media types of which the client accepts one.
+    pub accept: Option<Accepts>,
+    /// Media types of which the body has one.
+    pub content_type: Vec<Media>,
     /// Query conditions by name, percent-decoded.
     pub query: Vec<(Box<str>, Match)>,
     /// Networks of clients.
@@ -87,7 +92,7 @@ pub enum Match {
 /// What is wrong with a key of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The key: "hosts", "paths", "methods", "headers", "query", "when" or "allow_in_path".
+    /// The key: "hosts", "paths", "methods", "headers", "accept", "content_type", "query", "when" or "allow_in_path".
     pub key: &'static str,
     /// What is wrong.
     pub message: String,
@@ -119,6 +124,10 @@ impl Conditions {
         let paths = collect.all(&route.paths, |text| PathPattern::compile(text, allowed));
         let methods = collect.all(&route.methods, |text| compile_method(text));
         let headers = collect.all(&route.headers, |(name, value)| compile_header(name, value));
+        let media = |key| move |text: &String| compile_media(key, text);
+        let types = collect.all(&route.accept, media("accept"));
+        let accept = (!route.accept.is_empty()).then(|| Accepts { types, rivals: Vec::new() });
+        let content_type = collect.all(&route.content_type, media("content_type"));
         let query = collect.all(&route.query, |(name, value)| {
             Ok((name.as_str().into(), Match::compile(value).map_err(|error| regex_fault("query", name, &error))?))
         });
@@ -131,7 +140,20 @@ impl Conditions {
         match faults.is_empty() {
             true => {
                 let priority = route.priority;
-                Ok(Conditions { hosts, paths, methods, headers, query, client_ip, when, priority, allowed })
+                let conditions = Conditions {
+                    hosts,
+                    paths,
+                    methods,
+                    headers,
+                    accept,
+                    content_type,
+                    query,
+                    client_ip,
+                    when,
+                    priority,
+                    allowed,
+                };
+                Ok(conditions)
             }
             false => Err(faults),
         }
@@ -139,7 +161,24 @@ impl Conditions {
 
     pub(super) fn rank(&self) -> Rank {
         let clients = !self.client_ip.is_empty();
-        (!self.methods.is_empty(), self.headers.len(), self.query.len(), clients, self.when.is_some())
+        (!self.methods.is_empty(), self.header_conditions(), self.query.len(), clients, self.when.is_some())
+    }
+
+    /// How many conditions there are on headers.
+    pub(super) fn header_conditions(&self) -> usize {
+        self.headers.len() + usize::from(self.accept.is_some()) + usize::from(!self.content_type.is_empty())
+    }
+
+    /// The names of the headers that it asks for, in lower case.
+    pub fn header_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.headers.iter().map(|(name, _)| name.to_string()).collect();
+        names.extend(self.accept.as_ref().map(|_| "accept".to_owned()));
+        names.extend((!self.content_type.is_empty()).then(|| "content-type".to_owned()));
+        let by_when = self.when.iter().flat_map(|when| when.condition.header_names());
+        names.extend(by_when.map(|name| String::from_utf8_lossy(name).into_owned()));
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Whether there is no condition beyond host and path.
@@ -155,8 +194,15 @@ impl Conditions {
                 self.client_ip.iter().any(|network| network.contains(&client))
             })
             && self.headers.iter().all(|(name, wanted)| wanted.holds(request.header(name)))
+            && self.accept.as_ref().is_none_or(|accepts| accepts.hold(request.header("accept")))
+            && (self.content_type.is_empty() || self.is_of_its_type(request))
             && self.query.iter().all(|(name, wanted)| wanted.holds(parameters(request.query(), name)))
             && self.when.as_ref().is_none_or(|when| request.meets(when, request.path()) == Ok(true))
+    }
+
+    /// Whether the body has one of the types.
+    pub(super) fn is_of_its_type(&self, request: &impl Request) -> bool {
+        request.header("content-type").any(|written| self.content_type.iter().any(|media| media.is(written)))
     }
 
     /// Whether one request could meet both, host and path aside. Two values of one header are taken to exclude each
@@ -177,6 +223,10 @@ impl Conditions {
             && clients
             && conditions
             && compatible(&self.headers, &other.headers)
+            && self.accept.as_ref().zip(other.accept.as_ref()).is_none_or(|(one, two)| meet(&one.types, &two.types))
+            && (self.content_type.is_empty()
+                || other.content_type.is_empty()
+                || meet(&self.content_type, &other.content_type))
             && compatible(&self.query, &other.query)
     }
 }
@@ -278,6 +328,11 @@ impl Match {
 
 fn compatible(one: &[(Box<str>, Match)], two: &[(Box<str>, Match)]) -> bool {
     !one.iter().any(|(name, wanted)| two.iter().any(|(other, unlike)| name == other && wanted.excludes(unlike)))
+}
+
+/// Whether they have a type in common.
+fn meet(one: &[Media], two: &[Media]) -> bool {
+    one.iter().any(|media| two.iter().any(|other| media.is_same(other)))
 }
 
 /// A query parameter's name or value, decoded.
@@ -389,6 +444,11 @@ fn compile_method(text: &str) -> Result<Box<[u8]>, Fault> {
         return Err(fault("methods", format!("methods are case-sensitive: no client sends {text:?}"), Some(&help)));
     }
     Ok(text.as_bytes().into())
+}
+
+fn compile_media(key: &'static str, text: &str) -> Result<Media, Fault> {
+    let help = "write a type with its parameters: \"application/vnd.example.v2+json\", \"application/json;version=2\"";
+    Media::compile(text).map_err(|what| fault(key, what, Some(help)))
 }
 
 fn compile_header(name: &str, value: &ValueMatch) -> Result<(Box<str>, Match), Fault> {

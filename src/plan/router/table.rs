@@ -153,7 +153,7 @@ fn ordered(one: usize, other: usize) -> (usize, usize) {
 }
 
 /// Whether no path can match both regexes because each fixes how a path begins. Says `false` when in doubt.
-fn disjoint_prefixes(one: &str, other: &str) -> bool {
+pub(super) fn disjoint_prefixes(one: &str, other: &str) -> bool {
     let (one, other) = (fixed_prefix(one), fixed_prefix(other));
     !one.starts_with(other) && !other.starts_with(one)
 }

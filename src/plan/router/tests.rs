@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 mod properties;
+mod vary;
 mod when;
 mod why;
 

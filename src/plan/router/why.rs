@@ -4,6 +4,7 @@
 //! headers, query, client, condition; what goes before what is compared as [`Router::find`] looks for it.
 
 use super::conditions::{Conditions, Match, PathPattern, parameters};
+use super::media::Media;
 use super::{Request, Router};
 use crate::plan::host::HostPattern;
 use std::cmp::Ordering;
@@ -67,7 +68,7 @@ struct Fit<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub(super) enum Kind {
     Every,
     Regex,
     Part,
@@ -129,6 +130,21 @@ impl Conditions {
                 return Some((Condition::Header, told));
             }
         }
+        let named = |name: &'static str, noun: &str, types: &[Media]| {
+            let value = request.header(name).next();
+            let wanted: Vec<String> = types.iter().map(|media| format!("`{media}`")).collect();
+            let told = match value {
+                None => format!("header {name} is absent"),
+                Some(value) => format!("header {name} is `{}`, which {noun} {}", shown(value), list(&wanted)),
+            };
+            Some((Condition::Header, told))
+        };
+        if let Some(accepts) = self.accept.as_ref().filter(|accepts| !accepts.hold(request.header("accept"))) {
+            return named("accept", "does not name, or wants less,", &accepts.types);
+        }
+        if !self.content_type.is_empty() && !self.is_of_its_type(request) {
+            return named("content-type", "is not", &self.content_type);
+        }
         for (name, wanted) in &self.query {
             if !wanted.holds(parameters(request.query(), name)) {
                 let value = parameters(request.query(), name).next();
@@ -184,7 +200,7 @@ impl Conditions {
         };
         let given = [
             (usize::from(!self.methods.is_empty()), usize::from(!other.methods.is_empty()), "method condition"),
-            (self.headers.len(), other.headers.len(), "header condition"),
+            (self.header_conditions(), other.header_conditions(), "header condition"),
             (self.query.len(), other.query.len(), "query condition"),
             (usize::from(!self.client_ip.is_empty()), usize::from(!other.client_ip.is_empty()), "client condition"),
             (usize::from(self.when.is_some()), usize::from(other.when.is_some()), "`when`"),
@@ -220,6 +236,11 @@ impl Conditions {
                 Match::Exact(_) => format!("{kind} {name} is {wanted}"),
             }));
         }
+        let types = |types: &[Media]| list(&types.iter().map(|media| format!("`{media}`")).collect::<Vec<_>>());
+        told.extend(self.accept.as_ref().map(|accepts| format!("header accept names {}", types(&accepts.types))));
+        if !self.content_type.is_empty() {
+            told.push(format!("header content-type is {}", types(&self.content_type)));
+        }
         let client = request.client_ip().to_canonical();
         let network = self.client_ip.iter().find(|network| network.contains(&client));
         told.extend(network.map(|network| format!("client within {network}")));
@@ -231,14 +252,14 @@ impl Conditions {
     }
 }
 
-fn host_kind(pattern: &HostPattern) -> (Kind, usize) {
+pub(super) fn host_kind(pattern: &HostPattern) -> (Kind, usize) {
     match pattern {
         HostPattern::Exact(_) => (Kind::Exact, 0),
         HostPattern::Wildcard(suffix) => (Kind::Part, suffix.len()),
     }
 }
 
-fn path_kind(pattern: &PathPattern) -> (Kind, usize) {
+pub(super) fn path_kind(pattern: &PathPattern) -> (Kind, usize) {
     match pattern {
         PathPattern::Exact(_) => (Kind::Exact, 0),
         PathPattern::Template(_) => (Kind::Template, 0),

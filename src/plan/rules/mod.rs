@@ -550,7 +550,8 @@ mod tests {
             Rules::compile(&config, &files, &Apis::default(), (None, Issuers::new(Vec::new())), &mut faults);
         let of = |name: &str| {
             let route = model::Route { rules: vec![name.to_owned()], ..model::Route::default() };
-            let edits = Edits::compile(&route, rules.edits(&route), Vec::new(), &[]).map(|edits| rules.shared(edits));
+            let edits =
+                Edits::compile(&route, rules.edits(&route), Vec::new(), &[], None).map(|edits| rules.shared(edits));
             (rules.chain("r", &route).unwrap().unwrap(), edits.unwrap())
         };
         let (one, two, other) = (of("key"), of("key"), of("other"));

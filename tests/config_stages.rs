@@ -1,0 +1,45 @@
+//! What a user is told about stages, word for word.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod config_folder;
+
+use config_folder::{Folder, REST, brief, load};
+
+#[test]
+fn what_makes_no_sense_of_stages_is_told() {
+    for (text, expected) in [
+        (
+            "[stages.dev]\nprefix = '/dev'\n[routes.r]\npool = 'site'\nstages = ['dev', 'deb']\n",
+            &["5:18 no stage is named `deb`; did you mean `dev`?"][..],
+        ),
+        (
+            "[stages.dev]\nprefix = '/dev'\n[routes.r]\npool = 'site'\nstages = ['dev', 'dev']\n",
+            &["5:18 stage `dev` is there twice; remove one of them"],
+        ),
+        (
+            "[stages.dev]\npools = { sit = 'site', site = 'sit' }\n[routes.r]\npool = 'site'\nstages = ['dev']\n",
+            &["2:17 no pool is named `sit`; did you mean `site`?", "2:32 no pool is named `sit`; did you mean `site`?"],
+        ),
+        (
+            "[stages.dev]\nprefix = '/dev'\n[routes.r]\npool = 'site'\npaths = ['~x$']\nstages = ['dev']\n",
+            &[
+                "6:11 a regex of this route does not begin with `^/`, and stage `dev` has a prefix; let the regex begin with `^/`, or tell the stages apart by `hosts`",
+            ],
+        ),
+        (
+            "[stages.dev]\nprefix = '/dev'\n[apis.a]\nopenapi = 'a.json'\n[routes.r]\npool = 'site'\nfrom_openapi = 'a'\nstages = ['dev']\n",
+            &[
+                "8:11 this route goes by the paths of an API, which have no prefix as stage `dev` has; tell the stages apart by `hosts`",
+            ],
+        ),
+    ] {
+        let told = brief(&Folder::with(&[("ring.toml", &format!("{text}{REST}"))]).faults());
+        assert_eq!(told, expected, "\n{text}");
+    }
+    let warned = load(&format!("[stages.dev]\nprefix = '/dev'\n{REST}"));
+    assert!(warned.warnings.to_string().contains("nothing is served as stage `dev`"), "{}", warned.warnings);
+    let good = "[stages.dev]\nhosts = ['dev.test']\npools = { site = 'spare' }\n[routes.r]\npool = 'site'\nstages = ['dev']\n\
+                [pools.spare]\ntargets = ['127.0.0.1:2']\n";
+    assert_eq!(load(&format!("{good}{REST}")).warnings.to_string(), "", "a pool of a stage is used");
+}
