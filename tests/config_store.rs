@@ -81,3 +81,17 @@ fn a_password_in_clear_to_another_host_is_warned_of_without_its_line() {
     let told = warned("redis://:secret@redis.test");
     assert!(told.contains("goes to another host in clear") && !told.contains("secret"), "{told}");
 }
+
+#[test]
+fn a_limit_that_hosts_share_needs_a_store() {
+    let rule = "[rules.often]\ntype = 'rate-limit'\nrate = '1/s'\nscope = 'cluster'\n";
+    assert_eq!(
+        brief(&Folder::with(&[("ring.toml", &format!("{rule}{REST}"))]).faults()),
+        [
+            "4:9 there is nothing through which hosts could share a limit; add [store.redis] with its url and hosts, or write scope = \"process\""
+        ]
+    );
+    let faults = |text: &str| Folder::with(&[("ring.toml", text)]).faults();
+    let bad = faults(&format!("[store.redis]\nurl = 'h'\n{rule}{REST}"));
+    assert!(!bad.contains("nothing through which"), "the fault of the store says it all: {bad}");
+}

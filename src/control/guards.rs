@@ -1,9 +1,10 @@
 //! What metrics and the next process are told of listeners that count clients, and of rules that count requests.
 
 use super::handover::GuardText;
+use crate::gateway::limits::shares::UNIT;
 use crate::gateway::limits::{Clients, Record, Table};
 use crate::net::coarse_now;
-use crate::observe::scrape::{Guard, RuleKeys};
+use crate::observe::scrape::{Guard, RuleKeys, SharedKeys};
 use crate::plan::{Counted, KeptKeys, Keys, Plan};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -41,10 +42,18 @@ pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
             size: table.size(),
             evictions: table.evictions(),
             open: None,
+            shared: None,
         }
     }
     let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let rates = plan.counted.iter().map(|counted| of(&counted.rule, counted.limiter.table(), now));
+    let rates = plan.counted.iter().map(|counted| {
+        let shared = counted.limiter.shares().map(|shares| SharedKeys {
+            share: f64::from(shares.base()) / f64::from(UNIT),
+            divided: shares.divided(),
+            passed_over: shares.passed_over(),
+        });
+        RuleKeys { shared, ..of(&counted.rule, counted.limiter.table(), now) }
+    });
     let flights = plan.lasting.flights().iter().map(|kept| {
         let open = Some(kept.flight.open());
         RuleKeys { open, ..of(&kept.rule, kept.flight.table(), now) }

@@ -65,6 +65,9 @@ pub struct Letter {
     /// How often requests came, by rules that limit that.
     #[serde(default)]
     pub rules: Vec<GuardText>,
+    /// What this host has of limits that hosts share.
+    #[serde(default)]
+    pub parts: Option<String>,
     /// What is known of issuers of tokens.
     #[serde(default)]
     pub issuers: Vec<IssuerText>,

@@ -20,6 +20,7 @@ use super::present::{Present, Shared};
 use super::quotas::Quotas;
 use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
+use super::shares::Parts;
 use super::shelves;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
@@ -71,6 +72,8 @@ pub(super) struct Control {
     pub(super) hooks: Hooks,
     /// The way to the server through which hosts share.
     pub(super) store: Link,
+    /// What shares limits through it.
+    pub(super) parts: Parts,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -245,7 +248,12 @@ impl Control {
             self.to_upgrade = true;
         } else {
             let operators = self.operators();
-            match self.origin.call(&self.present.load(), self.crew.sockets(), operators, self.quotas.keep(false)) {
+            let (quotas, parts) = (self.quotas.keep(false), self.parts.hand_over());
+            let kept = async move {
+                quotas.await;
+                parts.await
+            };
+            match self.origin.call(&self.present.load(), self.crew.sockets(), operators, kept) {
                 Ok(rising) => self.rising = Some(rising),
                 Err(why) => self.upgrade_failed(&why),
             }
@@ -254,6 +262,7 @@ impl Control {
 
     fn upgrade_failed(&mut self, why: &str) {
         self.report.reloads().upgrades_failed.inc();
+        self.parts.go_on();
         // The new process may have been told to end, and have ended what it was to take over.
         self.crew.sockets().revive();
         self.crew.sockets().tune(&self.present.load().plan);

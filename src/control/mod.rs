@@ -54,6 +54,7 @@ mod report;
 pub mod roster;
 mod run;
 pub mod secrets;
+mod shares;
 mod shelves;
 mod signals;
 mod sockets;

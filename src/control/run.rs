@@ -31,8 +31,8 @@ use super::store::Link;
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{
-    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, mirrors, shelves, splits,
-    sticky,
+    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, mirrors, shares, shelves,
+    splits, sticky,
 };
 use crate::config::Loaded;
 use crate::net::{self, Slot};
@@ -125,6 +125,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
     };
     control.quotas.keep(true).await;
+    control.parts.leave().await;
     control.store.leave().await;
     control.analytics.keep().await;
     control.hooks.close().await;
@@ -153,6 +154,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         sticky,
         guards: counted,
         rules,
+        parts: handed,
         issuers: known_issuers,
         number,
         elders,
@@ -181,6 +183,10 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     live::inherit(&present, &known);
     let store = Link::new(present.control.store.clone());
     store.follow(present.plan.sharing.as_ref());
+    let serving = store.clone();
+    keep_up("the way to the store", move || serving.clone().serve());
+    let shared = Arc::new(ArcSwap::new(present.clone()));
+    let parts = shares::begin(store.clone(), shared.clone(), handed.as_deref()).await;
     let (queue, spans) = trace::queue();
     let (sums, sheets) = analytics::queue();
     let (records, batches) = file::Queue::open(RECORDS);
@@ -191,7 +197,6 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     issuers::ask_first(&present.plan).await;
     let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums, records))
         .map_err(|error| format!("cannot start the workers: {error}"))?;
-    let shared = Arc::new(ArcSwap::new(present.clone()));
     let quotas = Quotas::serve(keeper, shared.clone());
     let mut hooks = Hooks::serve(batches, present.control.analytics.clone());
     hooks.follow(present.plan.config.analytics.as_ref());
@@ -207,8 +212,6 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let laid = (reader.overrides().clone(), reader.roster().clone());
     let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), laid, (board, store.clone()));
     let report = Arc::new(report);
-    let serving = store.clone();
-    keep_up("the way to the store", move || serving.clone().serve());
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -248,6 +251,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         analytics,
         hooks,
         store,
+        parts,
         look,
         again,
         past: Vec::new(),
@@ -276,6 +280,8 @@ struct Heritage {
     sticky: Vec<TableText>,
     guards: Vec<GuardText>,
     rules: Vec<GuardText>,
+    /// What the process before had of limits that hosts share.
+    parts: Option<String>,
     issuers: Vec<IssuerText>,
     /// The number of its first plan.
     number: u64,
@@ -288,7 +294,7 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, live, bans, sticky, guards, rules, issuers, elders) = Default::default();
+            let (admin, targets, live, bans, sticky, guards, rules, parts, issuers, elders) = Default::default();
             return Self {
                 sockets,
                 admin,
@@ -298,6 +304,7 @@ impl Heritage {
                 sticky,
                 guards,
                 rules,
+                parts,
                 issuers,
                 number: 1,
                 elders,
@@ -318,6 +325,7 @@ impl Heritage {
             sticky: letter.sticky,
             guards: letter.guards,
             rules: letter.rules,
+            parts: letter.parts,
             issuers: letter.issuers,
             number: letter.plan + 1,
             elders: letter.elders,

@@ -48,13 +48,14 @@ impl Origin {
         Self { program, arguments: arguments.collect(), elders }
     }
 
-    /// Starts the new process and hands over to it, once what is to be `kept` on the disk for it is there.
+    /// Starts the new process and hands over to it, once what is to be `kept` on the disk for it is there, which
+    /// says what this host has of limits that hosts share.
     pub(super) fn call(
         &self,
         present: &Present,
         sockets: &Sockets,
         operators: Operators,
-        kept: impl Future<Output = ()> + Send + 'static,
+        kept: impl Future<Output = Option<String>> + Send + 'static,
     ) -> Result<Rising, String> {
         let failed = |error: std::io::Error| format!("what is listened on cannot be handed over: {error}");
         let (doors, mut descriptors) = sockets.hand_over().map_err(failed)?;
@@ -89,7 +90,7 @@ impl Origin {
         tracing::info!(pid = child.id(), program, "upgrade: a new process is started");
         Ok(Box::pin(async move {
             let mut child = child;
-            kept.await;
+            letter.parts = kept.await;
             let handed = tokio::task::spawn_blocking(move || {
                 // What is noted last goes along, and control need not wait for it.
                 letter.sticky = tables.hand_over();

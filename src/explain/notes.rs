@@ -56,6 +56,14 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
     if let Some(line) = http.hsts.strip_suffix(b"\r\n") {
         notes.push(format!("the answer gets {}", String::from_utf8_lossy(line)));
     }
+    let asked = course.rules.iter().filter_map(|said| plan.shape.rules.get(said.rule));
+    for name in asked {
+        if plan.counted.iter().any(|counted| counted.rule == *name && counted.limiter.shares().is_some()) {
+            notes.push(format!(
+                "rule `{name}` counts for all hosts of [store.redis]: each lets in by the part that it has"
+            ));
+        }
+    }
     if let Some(edits) = course.route.and_then(|route| plan.routes.get(route)?.edits.as_deref()) {
         if edits.back.is_some() {
             notes.push(

@@ -66,6 +66,12 @@ impl several::Counts for Meter {
         }
     }
 
+    fn denied(&self, key: u64) {
+        if let Self::Rate(of) = self {
+            several::Counts::denied(of, key);
+        }
+    }
+
     fn give_back(&self, key: u64, taken: &Taken, now: Now) {
         match (self, taken) {
             (Self::Rate(of), Taken::Rate(one)) => several::Counts::give_back(of, key, one, now.running),

@@ -26,7 +26,7 @@ pub use bans::{Bans, Tarpit};
 pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
-pub use guards::{Guard, RuleKeys};
+pub use guards::{Guard, RuleKeys, SharedKeys};
 pub use idempotency::IdempotentRule;
 pub use lifecycles::Lifecycle;
 pub use live::{LivePool, LiveTarget};

@@ -15,7 +15,6 @@ mod line;
 mod link;
 mod standing;
 
-#[expect(unused_imports, reason = "what rules count over all hosts is asked with these")]
 pub(super) use call::{Away, Call, Script};
 pub(super) use link::Link;
 pub(super) use standing::Host;

@@ -86,6 +86,25 @@ impl Allowance {
         }
     }
 
+    /// The part of it that a host has, `share` of `unit`, rounded down; `None`: nothing.
+    pub(super) fn part(&self, share: u32, unit: u32) -> Option<Self> {
+        if share >= unit {
+            return Some(*self);
+        }
+        match self {
+            Self::Pace(pace) => (share > 0).then(|| Self::Pace(pace.part(share, unit))),
+            Self::Window(Window { limit, span }) => {
+                let limit = limit * u64::from(share) / u64::from(unit);
+                (limit > 0).then_some(Self::Window(Window { limit, span: *span }))
+            }
+        }
+    }
+
+    /// What is said to a key that may do nothing.
+    pub(super) fn nothing(&self) -> Decision {
+        Decision { allowed: false, limit: self.quota(), remaining: 0, more: 1, reset: self.seconds() }
+    }
+
     /// How many requests fit into an allowance of which nothing is taken: the burst, or a window's limit.
     pub fn quota(&self) -> u64 {
         match self {
@@ -100,7 +119,7 @@ impl Allowance {
     }
 
     /// Nanoseconds for each request: of several limits the slowest is reached first by who keeps asking.
-    pub(super) fn slowness(&self) -> u64 {
+    pub fn slowness(&self) -> u64 {
         match self {
             Self::Pace(pace) => pace.interval(),
             Self::Window(window) => window.span.length() / window.limit,

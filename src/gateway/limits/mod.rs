@@ -19,6 +19,7 @@ pub mod limit;
 pub mod open;
 mod pace;
 pub mod several;
+pub mod shares;
 mod sync;
 mod table;
 mod window;
@@ -30,6 +31,7 @@ pub use limit::Limiter;
 pub use open::{Clients, Full, Held};
 pub use pace::Pace;
 pub use several::decide_all;
+pub use shares::Shares;
 pub(crate) use table::Place;
 pub use table::{Record, Table, bytes};
 

@@ -18,6 +18,13 @@ impl Pace {
         Self { interval, ahead: interval.saturating_mul(u64::from(burst.saturating_sub(1))) }
     }
 
+    /// The part of it that a host has: as many as `share` of `unit`, and of the burst, too, but one at least.
+    pub(super) fn part(self, share: u32, unit: u32) -> Self {
+        let interval = (u128::from(self.interval) * u128::from(unit)).div_ceil(u128::from(share.max(1)));
+        let interval = u64::try_from(interval).unwrap_or(u64::MAX);
+        Self { interval, ahead: self.recovery().saturating_sub(interval) }
+    }
+
     /// Ticks between two.
     pub(super) fn interval(self) -> u64 {
         self.interval

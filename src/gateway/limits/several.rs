@@ -23,6 +23,9 @@ pub trait Counts {
     /// What a request of `key` would be told now, which is not counted.
     fn look(&self, key: u64, now: Self::Now) -> Decision;
 
+    /// A request was denied, as [`Self::look`] has said.
+    fn denied(&self, _key: u64) {}
+
     /// Gives back what a request took.
     fn give_back(&self, key: u64, taken: &Self::Taken, now: Self::Now);
 
@@ -40,6 +43,10 @@ impl Counts for Limiter {
 
     fn look(&self, key: u64, now: Duration) -> Decision {
         self.look_at(key, Table::<Calls>::ticks(now))
+    }
+
+    fn denied(&self, key: u64) {
+        Limiter::denied(self, key);
     }
 
     fn give_back(&self, key: u64, taken: &Taken, _now: Duration) {
@@ -63,6 +70,8 @@ pub fn decide_all<C: Counts>(asked: &[(&C, u64)], now: C::Now) -> Decisions {
     let look = || asked.iter().map(|(limiter, key)| limiter.look(*key, now)).collect::<Decisions>();
     let mut said = look();
     if said.iter().any(|decision| !decision.allowed) {
+        let denying = asked.iter().zip(&said).filter(|(_, decision)| !decision.allowed);
+        denying.for_each(|((limiter, key), _)| limiter.denied(*key));
         return said;
     }
     let mut order: SmallVec<[usize; 4]> = (0..asked.len()).collect();

@@ -30,6 +30,19 @@ pub struct RuleKeys {
     pub evictions: u64,
     /// Requests that are under way, if it counts those.
     pub open: Option<u64>,
+    /// What it shares with other hosts, if it does.
+    pub shared: Option<SharedKeys>,
+}
+
+/// The parts that this host has of a limit that hosts share.
+#[derive(Clone, Debug)]
+pub struct SharedKeys {
+    /// Of each key that is not divided in another way, at most 1.
+    pub share: f64,
+    /// Keys that are.
+    pub divided: usize,
+    /// How often there was no room for one.
+    pub passed_over: u64,
 }
 
 impl Scrape<'_> {
@@ -50,6 +63,24 @@ impl Scrape<'_> {
             let counting = self.rule_keys.iter().filter_map(|of| Some((&of.rule, of.open?)));
             counting.for_each(|(rule, count)| open.sample(&[("rule", rule)], count));
         }
+        self.write_shares(page);
+    }
+
+    /// Nothing where no limit is shared.
+    fn write_shares(&self, page: &mut Page) {
+        let shared: Vec<_> = self.rule_keys.iter().filter_map(|of| Some((&of.rule, of.shared.as_ref()?))).collect();
+        if shared.is_empty() {
+            return;
+        }
+        let help =
+            "The part that this host has of a limit that hosts share, of each key that is not divided in another way.";
+        let mut share = page.gauge("ringway_rule_share", help);
+        shared.iter().for_each(|(rule, of)| share.sample(&[("rule", rule)], of.share));
+        let mut divided = page.gauge("ringway_rule_divided_keys", "Keys that hosts divide by where requests come.");
+        shared.iter().for_each(|(rule, of)| divided.sample(&[("rule", rule)], of.divided));
+        let help = "Times that a key was to be divided and there was no room: each host keeps its even part of it.";
+        let mut passed = page.counter("ringway_rule_undivided_total", help);
+        shared.iter().for_each(|(rule, of)| passed.sample(&[("rule", rule)], of.passed_over));
     }
 
     /// Nothing where clients are not counted.

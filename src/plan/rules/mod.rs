@@ -144,6 +144,8 @@ struct Here<'r> {
     before: Option<&'r Lasting>,
     issuers: &'r mut Issuers,
     faults: &'r mut Vec<Fault>,
+    /// Whether there is no plan before.
+    is_first: bool,
     /// What was counted under the plan before.
     previous: &'r [Counted],
     /// Those that are compiled already.
@@ -253,6 +255,7 @@ impl<'a> Rules<'a> {
                     before,
                     issuers: &mut issuers,
                     faults,
+                    is_first: before.is_none(),
                     previous,
                     known: &known,
                 };

@@ -51,7 +51,7 @@ pub use oidc::Oidc;
 pub use opa::Opa;
 pub use openapi::OpenApi;
 pub use quota::{Quota, QuotaPeriod};
-pub use rate_limit::{LimitAlgorithm, LimitHeaders, RateLimit};
+pub use rate_limit::{LimitAlgorithm, LimitHeaders, LimitScope, RateLimit};
 pub use request_size::RequestSize;
 pub use server::{AuthServer, WhenAway};
 pub use signature::Signature;

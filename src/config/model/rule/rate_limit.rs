@@ -20,6 +20,9 @@ pub struct RateLimit {
     /// How they are counted.
     #[serde(default)]
     pub algorithm: LimitAlgorithm,
+    /// Who counts together.
+    #[serde(default)]
+    pub scope: LimitScope,
     /// Which clients, and how many.
     #[serde(flatten)]
     pub counting: Counting,
@@ -37,6 +40,18 @@ pub enum LimitAlgorithm {
     Gcra,
     /// So many in any time as long as that of the rate, whenever they come.
     SlidingWindow,
+}
+
+/// Who counts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitScope {
+    /// All workers of this process.
+    #[default]
+    Process,
+    /// All hosts that share through `[store.redis]`: the limit is one for all of them. Each has a part of it, which goes to where requests come,
+    /// so that none waits for the server.
+    Cluster,
 }
 
 /// What clients are told of a limit.

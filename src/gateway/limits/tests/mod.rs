@@ -6,4 +6,5 @@ mod keep;
 mod limit;
 mod model;
 mod open;
+mod shares;
 mod threads;
