@@ -106,9 +106,11 @@ fn now() -> u64 {
 fn carried_out_once(question: &Question<'_>, course: &Course) -> Option<String> {
     let End::Forward(_) = &course.end else { return None };
     let written = question.plan.written(&question.plan.routes.get(course.route?)?.name)?;
+    let method = question.text.split(|byte| *byte == b' ').next()?;
     written.rules.iter().find_map(|name| {
         let rule = question.plan.config.rules.get(name).filter(|rule| rule.mode == RuleMode::Enforce)?;
         let RuleKind::Idempotency(of) = &rule.kind else { return None };
+        of.methods.iter().find(|known| known.as_bytes() == method)?;
         let (methods, header, ttl) = (of.methods.join(" and "), &of.header, of.ttl);
         Some(format!(
             "rule `{name}`: of {methods} with the same {header} one is carried out, and its answer given to all for {ttl}"

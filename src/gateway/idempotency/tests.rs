@@ -252,7 +252,11 @@ fn threads_that_race_for_a_key_carry_it_out_once() {
                                 }
                             }
                             Claim::Replay(_) => return,
-                            Claim::Wait(flight) => while flight.ended().is_none() {},
+                            Claim::Wait(flight) => {
+                                while flight.ended().is_none() {
+                                    thread::yield_now();
+                                }
+                            }
                             other => panic!("{other:?}"),
                         }
                     }
