@@ -25,7 +25,7 @@ pub fn settle(all: &mut [Conditions], on: &[usize], vary: &mut [BTreeSet<String>
     for &route in on {
         for (other, names) in names.iter().filter(|(other, _)| *other != route) {
             let (this, before) = (&all[route], &all[*other]);
-            if !vary[route].is_superset(&names.iter().cloned().collect()) && before.goes_before_some_of(this) {
+            if !names.iter().all(|name| vary[route].contains(name)) && before.goes_before_some_of(this) {
                 vary[route].extend(names.iter().cloned());
             }
         }
