@@ -71,6 +71,17 @@ fn each_fault_is_told_where_it_is_and_shows_no_password() {
 }
 
 #[test]
+fn keys_that_are_not_shared_are_told_of() {
+    let listener = "[listeners.web.tls]\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]\n";
+    let warned = |more: &str| {
+        let text = format!("[store.redis]\nurl = 'redis://127.0.0.1'\n{more}\n{REST}{listener}");
+        load(&text).warnings.to_string()
+    };
+    assert!(warned("").contains("hosts do not share the keys of TLS tickets, as they have no secret for it"));
+    assert!(warned("secret_file = 's'").is_empty());
+}
+
+#[test]
 fn a_password_in_clear_to_another_host_is_warned_of_without_its_line() {
     let warned = |url: &str| {
         let text = format!("[store.redis]\nurl = '{url}'\nhosts = 2\n{REST}");

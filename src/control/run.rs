@@ -27,7 +27,7 @@ use super::report::Report;
 use super::roster::Roster;
 use super::signals::Signals;
 use super::sockets::Sockets;
-use super::store::Link;
+use super::store::{self, Link};
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{
@@ -212,6 +212,10 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let laid = (reader.overrides().clone(), reader.roster().clone());
     let report = Report::new(shared.clone(), &mut crew, file, reader.loaded().clone(), laid, (board, store.clone()));
     let report = Arc::new(report);
+    let (way, bans) = (store.clone(), crew.bans().clone());
+    keep_up("the sharing of bans", move || store::bans::share(way.clone(), bans.clone()));
+    let (way, sealed) = (store.clone(), shared.clone());
+    keep_up("the sharing of tickets' keys", move || store::tickets::share(way.clone(), sealed.clone()));
     let mut checks = Checks::new(fastrand::u64(..), present.control.check_lateness.clone());
     checks.set(checks::wanted(&present, !targets.is_empty()));
     let (look, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

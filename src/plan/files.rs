@@ -95,9 +95,13 @@ fn named(config: &Config) -> impl Iterator<Item = (KeyPath, &Path)> {
             .filter_map(|(key, path)| Some((KeyPath::from(["tracing", key]), path?)))
     });
     let store = config.store.redis.iter().flat_map(|store| {
-        [("password_file", store.password_file.as_deref()), ("ca", store.ca.as_deref())]
-            .into_iter()
-            .filter_map(|(key, path)| Some((KeyPath::from(["store", "redis", key]), path?)))
+        [
+            ("password_file", store.password_file.as_deref()),
+            ("secret_file", store.secret_file.as_deref()),
+            ("ca", store.ca.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, path)| Some((KeyPath::from(["store", "redis", key]), path?)))
     });
     let keys = config.consumers.iter().filter_map(|(name, consumer)| {
         Some((KeyPath::from(["consumers", name, "keys_file"]), consumer.keys_file.as_deref()?))

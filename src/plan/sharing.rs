@@ -7,6 +7,9 @@ use crate::config::Fault;
 use crate::config::model::{Config, RedisStore, Secret};
 use crate::config::redis_url::{RedisPlace, RedisUrl};
 use crate::tls;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,8 @@ pub struct Sharing {
     pub password: Option<Secret>,
     /// What TLS is spoken with; `None`: it is spoken to in clear.
     pub tls: Option<Arc<ClientConfig>>,
+    /// What keys are sealed with that hosts share; `None`: they share none.
+    pub secret: Option<Secret>,
     /// What names of keys begin with.
     pub prefix: String,
     /// How many hosts share.
@@ -57,6 +62,7 @@ fn compile(store: &RedisStore, files: &Files) -> Result<Sharing, Fault> {
             Some(text.to_owned())
         }
     };
+    let secret = secret(store, files)?;
     let secure = matches!(store.url.place, RedisPlace::Host { secure: true, .. });
     let tls = secure.then(|| tls::acme::client(store.ca.as_deref())).transpose().map_err(|what| {
         let key = if store.ca.is_some() { "ca" } else { "url" };
@@ -67,9 +73,40 @@ fn compile(store: &RedisStore, files: &Files) -> Result<Sharing, Fault> {
         password: password.map(Secret),
         url: RedisUrl { password: None, ..store.url.clone() },
         tls: tls.map(Arc::new),
+        secret: secret.map(Secret),
         prefix: store.prefix.clone(),
         hosts: store.hosts,
         timeout: store.timeout.0,
         interval: store.interval.0,
     })
+}
+
+/// The secret that keys are sealed with and derived from.
+fn secret(store: &RedisStore, files: &Files) -> Result<Option<String>, Fault> {
+    if store.secret_file.is_none() {
+        return Ok(None);
+    }
+    let at = key_path(&["store", "redis", "secret_file"]);
+    let text = files.content(&at).map_err(|why| Fault::new(at.clone(), why))?;
+    let text = std::str::from_utf8(text).map_err(|_| Fault::new(at.clone(), "the file is no text"))?;
+    let text = text.trim_end_matches(['\n', '\r']);
+    match text.len() {
+        SHORTEST.. => Ok(Some(text.to_owned())),
+        length => Err(Fault::new(at, format!("the secret has {length} bytes, and needs {SHORTEST}"))
+            .help("make one by: openssl rand -hex 32")),
+    }
+}
+
+/// The fewest bytes of a secret.
+const SHORTEST: usize = 32;
+
+/// The secret of something that all hosts have alike, derived from the one that they share; `None`: they share none.
+pub(super) fn derived(config: &Config, files: &Files, purpose: &str) -> Option<String> {
+    let secret = secret(config.store.redis.as_ref()?, files).ok()??;
+    let salt = Salt::new(HKDF_SHA256, b"ringway store 1");
+    let info = [purpose.as_bytes()];
+    let extracted = salt.extract(secret.as_bytes());
+    let mut key = [0; 32];
+    extracted.expand(&info, HKDF_SHA256).ok()?.fill(&mut key).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(key))
 }

@@ -63,6 +63,8 @@ struct Keys {
     sealing: usize,
     since: Instant,
     stamp: Option<Stamp>,
+    /// Whether other hosts have them, too, and say when others follow.
+    shared: bool,
 }
 
 /// What keys are derived from. Never shown.
@@ -96,7 +98,7 @@ impl Rings {
             let secrets = secrets.filter(|secrets| kept.sealing < secrets.len())?;
             let lifetime = Duration::from_millis(kept.lifetime_ms);
             let since = Instant::now().checked_sub(Duration::from_millis(kept.age_ms)).unwrap_or_else(Instant::now);
-            let keys = Keys { secrets, sealing: kept.sealing, since, stamp: None };
+            let keys = Keys { secrets, sealing: kept.sealing, since, stamp: None, shared: false };
             Some(((None, lifetime), Arc::new(Ring { file: None, lifetime, keys: ArcSwap::from_pointee(keys) })))
         };
         Self { open: HashMap::new(), before: kept.into_iter().filter_map(ring).collect() }
@@ -105,16 +107,12 @@ impl Rings {
     /// What another process needs to open the tickets of this one. Those whose keys are in files are not in it.
     pub fn hand_over(&self) -> Vec<KeptRing> {
         let own = self.open.values().filter(|ring| ring.file.is_none());
-        own.map(|ring| {
-            let keys = ring.keys.load();
-            KeptRing {
-                lifetime_ms: millis(ring.lifetime),
-                age_ms: millis(keys.since.elapsed()),
-                secrets: keys.secrets.iter().map(|secret| STANDARD.encode(&secret.0)).collect(),
-                sealing: keys.sealing,
-            }
-        })
-        .collect()
+        own.map(|ring| ring.keep()).collect()
+    }
+
+    /// Those whose keys are the process's own, so that other hosts may share them.
+    pub fn own(&self) -> impl Iterator<Item = &Arc<Ring>> {
+        self.open.values().filter(|ring| ring.file.is_none() && !ring.lifetime.is_zero())
     }
 
     /// The ring for a listener's tickets.
@@ -128,7 +126,7 @@ impl Rings {
         }
         let keys = match &spec.keys_file {
             Some(path) => read(path)?,
-            None => Keys { secrets: vec![fresh()?], sealing: 0, since: Instant::now(), stamp: None },
+            None => Keys { secrets: vec![fresh()?], sealing: 0, since: Instant::now(), stamp: None, shared: false },
         };
         let ring = Ring { file: spec.keys_file.clone(), lifetime: spec.lifetime, keys: ArcSwap::from_pointee(keys) };
         Ok(self.open.entry(key).or_insert(Arc::new(ring)).clone())
@@ -136,16 +134,60 @@ impl Rings {
 }
 
 impl Ring {
+    /// How long a ticket is good for.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    fn keep(&self) -> KeptRing {
+        let keys = self.keys.load();
+        KeptRing {
+            lifetime_ms: millis(self.lifetime),
+            age_ms: millis(keys.since.elapsed()),
+            secrets: keys.secrets.iter().map(|secret| STANDARD.encode(&secret.0)).collect(),
+            sealing: keys.sealing,
+        }
+    }
+
+    /// Keys for all hosts: what seals here is opened everywhere, and a key that is to seal next is known ahead of that. With `before`, those that follow
+    /// it: what was to seal next does.
+    pub fn propose(&self, before: Option<&KeptRing>) -> Result<KeptRing, Fault> {
+        let kept = before.map(|before| (before.secrets.last(), before.secrets.get(before.sealing)));
+        let encode = |secret: &Secret| STANDARD.encode(&secret.0);
+        let keys = self.keys.load();
+        let (sealing, old) = match kept {
+            Some((Some(next), sealing)) => (next.clone(), sealing.cloned()),
+            _ => (keys.secrets.get(keys.sealing).map(encode).unwrap_or_default(), None),
+        };
+        let next = encode(&fresh()?);
+        let at = usize::from(old.is_some());
+        let secrets = old.into_iter().chain([sealing, next]).collect();
+        Ok(KeptRing { lifetime_ms: millis(self.lifetime), age_ms: 0, secrets, sealing: at })
+    }
+
+    /// Goes by keys that hosts share. What this one has sealed before is still opened. Returns whether they can be used.
+    pub fn share(&self, kept: &KeptRing, age: Duration) -> bool {
+        let secrets: Option<Vec<Secret>> = kept.secrets.iter().map(|text| Secret::decode(text)).collect();
+        let Some(mut secrets) = secrets.filter(|secrets| kept.sealing < secrets.len()) else { return false };
+        let keys = self.keys.load();
+        let own = keys.secrets.get(keys.sealing).filter(|own| secrets.iter().all(|secret| secret.0 != own.0));
+        secrets.extend(own.cloned());
+        let since = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        self.keys.store(Arc::new(Keys { secrets, sealing: kept.sealing, since, stamp: None, shared: true }));
+        true
+    }
+
     /// Replaces the keys where it is time to, or their file has changed. Returns whether it did.
     pub fn turn(&self) -> Result<bool, Fault> {
         let keys = self.keys.load();
         let next = match &self.file {
             Some(path) if Stamp::of(path) != keys.stamp => read(path)?,
-            None if keys.since.elapsed() >= self.lifetime.max(SHORTEST) => {
+            // Those that are shared are followed by what hosts agree on, unless nothing is heard of that.
+            None if keys.since.elapsed() >= self.lifetime.max(SHORTEST) * if keys.shared { 2 } else { 1 } => {
                 // What the old one has sealed is still opened for as long as it was good for.
                 let old = keys.secrets.get(keys.sealing).cloned();
                 let secrets = std::iter::once(fresh()?).chain(old).collect();
-                Keys { secrets, sealing: 0, since: Instant::now(), stamp: None }
+                Keys { secrets, sealing: 0, since: Instant::now(), stamp: None, shared: false }
             }
             _ => return Ok(false),
         };
@@ -303,7 +345,7 @@ fn read(path: &std::path::Path) -> Result<Keys, Fault> {
     let Some(last) = secrets.len().checked_sub(1) else {
         return Err(Fault::new(at, format!("`{}` holds no key", path.display()), help));
     };
-    Ok(Keys { secrets, sealing: last.saturating_sub(1), since: Instant::now(), stamp })
+    Ok(Keys { secrets, sealing: last.saturating_sub(1), since: Instant::now(), stamp, shared: false })
 }
 
 fn millis(span: Duration) -> u64 {
@@ -351,7 +393,7 @@ mod tests {
             let keys = ring.keys.load_full();
             let since = keys.since.checked_sub(Duration::from_secs(61)).unwrap();
             let secrets = keys.secrets.clone();
-            ring.keys.store(Arc::new(Keys { secrets, sealing: keys.sealing, since, stamp: None }));
+            ring.keys.store(Arc::new(Keys { secrets, sealing: keys.sealing, since, stamp: None, shared: false }));
         };
         assert_eq!(ring.turn(), Ok(false), "not before its time");
         let ticket = ticketer.encrypt(b"1").unwrap();

@@ -26,6 +26,11 @@ pub struct RedisStore {
     #[serde(default)]
     #[schemars(with = "Option<FilePath>")]
     pub password_file: Option<PathBuf>,
+    /// A file with a secret of 32 bytes or more, the same on all hosts: with it they share the keys of TLS tickets, which stand in the server sealed,
+    /// and those of logins by OIDC. Absent: each host has its own.
+    #[serde(default)]
+    #[schemars(with = "Option<FilePath>")]
+    pub secret_file: Option<PathBuf>,
     /// A PEM file with what the server's certificate is checked by. Absent: what the system trusts.
     #[serde(default)]
     #[schemars(with = "Option<FilePath>")]

@@ -2,7 +2,7 @@
 
 use super::Sense;
 use super::tracing::is_near;
-use crate::config::model::RedisStore;
+use crate::config::model::{RedisStore, RuleKind};
 use crate::config::redis_url::RedisPlace;
 use crate::config::sources::{Fault, KeyPath};
 
@@ -20,6 +20,21 @@ pub(super) fn check(sense: &mut Sense<'_>, store: &RedisStore) {
         sense.fault(
             Fault::new(at.child("password_file"), "the password is given twice: here, and in `url`")
                 .help("remove it from `url`"),
+        );
+    }
+    let config = sense.config;
+    let has_tickets = config.listeners.values().filter_map(|listener| listener.tls.as_ref());
+    let has_tickets = has_tickets.map(|tls| &tls.tickets).any(|tickets| tickets.keys_file.is_none());
+    let has_logins = config.rules.values().any(|rule| matches!(&rule.kind, RuleKind::Oidc(of) if of.own_secret));
+    if !sense.has(&at, "secret_file") && (has_tickets || has_logins) {
+        let what = match (has_tickets, has_logins) {
+            (true, false) => "TLS tickets",
+            (false, _) => "logins by OIDC",
+            _ => "TLS tickets and of logins by OIDC",
+        };
+        sense.findings.warnings.push(
+            Fault::new(at.clone(), format!("hosts do not share the keys of {what}, as they have no secret for it"))
+                .help("add secret_file = \"ringway.secret\", made by: openssl rand -hex 32"),
         );
     }
     let has_password = store.url.password.is_some() || store.password_file.is_some();

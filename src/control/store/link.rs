@@ -37,7 +37,7 @@ const GONE: Duration = Duration::from_secs(10);
 /// Between a connection that ended and the next, at first; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// At last.
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a connection must have held for the next to be opened soon.
 const HELD: Duration = Duration::from_secs(5);
 

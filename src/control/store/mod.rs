@@ -9,11 +9,13 @@
 //!
 //! [`Link`] is the whole of it for others: [`Link::ask`] for one question, [`Link::ask_all`] for several, [`Link::key`] for the names of keys.
 
+pub(super) mod bans;
 mod call;
 mod dial;
 mod line;
 mod link;
 mod standing;
+pub(super) mod tickets;
 
 pub(super) use call::{Away, Call, Script};
 pub(super) use link::Link;

@@ -7,6 +7,7 @@ use crate::gateway::issuer::{self, Wanted};
 use crate::gateway::jwt::{Algorithm, Policy};
 use crate::gateway::{self, Paths, Place, Provider};
 use crate::plan::compile::key_path;
+use crate::plan::sharing;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +20,13 @@ impl Compile for Oidc {
         let at = key_path(&["rules", here.name, "secret_file"]);
         let is_there = self.own_secret().is_none() || here.files.content(&at).is_ok();
         // Control makes and keeps it before anything runs: who but looks at a configuration has no use for it.
-        let secret = if is_there { here.secret("secret_file") } else { passing() };
+        let derived = self.own_secret().and_then(|_| sharing::derived(here.config, here.files, "oidc"));
+        let secret = match derived {
+            // Hosts that share a secret know each other's browsers.
+            Some(derived) => Some(derived),
+            None if is_there => here.secret("secret_file"),
+            None => passing(),
+        };
         let client_secret = self.client_secret_file.as_ref().map(|_| here.secret("client_secret_file"));
         let tls = here.client(&self.issuer, self.ca.as_deref());
         let (Some(secret), Some(tls)) = (secret, tls) else { return Does::default() };

@@ -1,6 +1,8 @@
 //! Several hosts that share what they know through a real server of Redis: what becomes of it while the server is there, away, slow, or
 //! empty after a crash. Each host is a process.
 
+mod bans;
+mod keys;
 mod limits;
 mod link;
 
