@@ -107,10 +107,11 @@ impl Ledger {
         }
         if role == Role::Surplus && self.sharing() < hosts {
             role = Role::Least;
-        } else if role == Role::Least && self.settled && call.role == Role::Least && call.known == self.version {
-            role = Role::Even;
-        } else if role == Role::Least && !self.settled && clock >= terms.patience() * 3 {
-            role = Role::Even;
+        } else if role == Role::Least {
+            let knows_all = self.settled && call.role == Role::Least && call.known == self.version;
+            if knows_all || !self.settled && clock >= terms.patience() * 3 {
+                role = Role::Even;
+            }
         }
         if let Some(me) = self.members.get_mut(&call.id) {
             me.role = role;
@@ -213,8 +214,8 @@ impl Ledger {
         entry.shares.retain(|id, _| is_there(id));
         entry.asked.retain(|id, _| is_there(id));
         if lost > 0 || is_news {
-            if entry.recovery > 0 {
-                let back = (self.clock - entry.since).min(1_000_000_000) * u64::from(FULL) / entry.recovery;
+            let passed = (self.clock - entry.since).min(1_000_000_000) * u64::from(FULL);
+            if let Some(back) = passed.checked_div(entry.recovery) {
                 entry.debt = entry.debt.saturating_sub(u32::try_from(back).unwrap_or(u32::MAX));
             }
             entry.since = self.clock;
@@ -240,9 +241,8 @@ impl Ledger {
     fn wish(&self, call: &Call, entry: &Entry, id: &str) -> (u32, bool) {
         let (terms, total) = (call.terms, entry.asked.values().sum::<u64>());
         let (least, even) = (terms.least(), terms.even());
-        if total > 0 {
-            let spread = u64::from(UNIT - terms.hosts * least);
-            let part = spread * entry.asked.get(id).copied().unwrap_or(0) / total;
+        let spread = u64::from(UNIT - terms.hosts * least);
+        if let Some(part) = (spread * entry.asked.get(id).copied().unwrap_or(0)).checked_div(total) {
             (least + u32::try_from(part).unwrap_or(0), false)
         } else if self.clock - entry.time >= IDLE {
             let is_even = self.members.get(id).is_some_and(|one| one.role == Role::Even);

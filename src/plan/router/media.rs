@@ -10,9 +10,12 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     essence: Box<[u8]>,
-    parameters: Box<[(Box<[u8]>, Box<[u8]>)]>,
+    parameters: Box<[Parameter]>,
     text: Box<str>,
 }
+
+/// A name and a value, in lower case.
+type Parameter = (Box<[u8]>, Box<[u8]>);
 
 /// Types of which one must be named, and those that other routes name for the same.
 #[derive(Clone, Debug, Default)]
