@@ -30,6 +30,7 @@ fn of(KeptKeys { rule, keys, .. }: &KeptKeys) -> IdempotentRule {
             ("stored", &figures.stored),
             ("too-large", &figures.too_large),
             ("no-room", &figures.no_room),
+            ("broken", &figures.broken),
             ("freed", &figures.freed),
         ]),
         evicted: counts(&[("answer", &figures.evicted_answers), ("key", &figures.evicted_keys)]),

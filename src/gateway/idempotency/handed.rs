@@ -104,6 +104,7 @@ impl Told {
             Err(Unkept::TooLarge) => out.push(2),
             Err(Unkept::Memory) => out.push(3),
             Err(Unkept::Elsewhere) => out.push(4),
+            Err(Unkept::Broken) => out.push(5),
         }
     }
 
@@ -119,6 +120,7 @@ impl Told {
             2 => Err(Unkept::TooLarge),
             3 => Err(Unkept::Memory),
             4 => Err(Unkept::Elsewhere),
+            5 => Err(Unkept::Broken),
             _ => return None,
         };
         Some(Self { age: 0, scope, print, until, what })

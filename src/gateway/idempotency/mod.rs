@@ -79,6 +79,8 @@ pub enum Unkept {
     Memory,
     /// It was under way in the process before.
     Elsewhere,
+    /// It had begun, and broke off.
+    Broken,
 }
 
 impl Kept {

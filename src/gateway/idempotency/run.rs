@@ -51,7 +51,11 @@ impl<W: Call> Run<W> {
     /// It was carried out, and its answer is not kept: until then it is not carried out again.
     pub fn spend(mut self, why: Unkept, until: Duration) {
         let figures = &self.store.figures;
-        let counted = if why == Unkept::TooLarge { &figures.too_large } else { &figures.no_room };
+        let counted = match why {
+            Unkept::TooLarge => &figures.too_large,
+            Unkept::Broken => &figures.broken,
+            Unkept::Memory | Unkept::Elsewhere => &figures.no_room,
+        };
         counted.fetch_add(1, Relaxed);
         self.settle(What::Unkept(why), until);
     }

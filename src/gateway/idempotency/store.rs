@@ -65,6 +65,8 @@ pub struct Figures {
     pub too_large: AtomicU64,
     /// Answers that found no room.
     pub no_room: AtomicU64,
+    /// And one whose answer broke off.
+    pub broken: AtomicU64,
     /// Answers that gave way to others before their time.
     pub evicted_answers: AtomicU64,
     /// Keys that did.

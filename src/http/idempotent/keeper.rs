@@ -28,6 +28,8 @@ pub(in crate::http) struct Keeper {
     method: Method,
     ttl: Duration,
     max_body: usize,
+    /// Whether the target knows keys itself.
+    is_known_there: bool,
     /// Whether the answer is one of ours, and not the target's.
     is_ours: Cell<bool>,
     /// Whether nobody sends any more.
@@ -109,6 +111,7 @@ impl Keeper {
             method,
             ttl: terms.ttl,
             max_body: terms.max_body,
+            is_known_there: terms.retry,
             is_ours: Cell::new(false),
             is_shut: Cell::new(false),
             reader: RefCell::default(),
@@ -177,15 +180,18 @@ impl Keeper {
         self.over();
     }
 
-    /// No more comes. What has not come to its end by now is no answer.
+    /// No more comes. What has not come to its end by now is no answer; where it had begun, its request was carried out.
     pub(super) fn over(&self) {
-        let run = {
+        let (run, status) = {
             let mut state = self.state.borrow_mut();
             state.is_over = true;
-            state.run.take()
+            (state.run.take(), state.head.as_ref().map(|head| head.status))
         };
-        // Its key is free again.
-        drop(run);
+        match (run, status.is_some_and(|status| self.counts(status)) && !self.is_known_there) {
+            (Some(run), true) => run.spend(Unkept::Broken, coarse_now().saturating_add(self.ttl)),
+            // Its key is free again.
+            (run, _) => drop(run),
+        }
         wake(&self.reader);
     }
 
@@ -483,7 +489,6 @@ mod tests {
         for (ours, text) in [
             (false, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
             (true, "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"),
-            (false, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"),
             (false, "HTTP/1.1 500 No\r\nContent-Length: 50\r\n\r\n0123456789ab"),
             (false, ""),
         ] {
@@ -496,6 +501,25 @@ mod tests {
             assert!(matches!(claim(&keys), Claim::Own(_)), "{text}");
             assert_eq!(keys.bytes(), 0);
         }
+    }
+
+    #[test]
+    fn what_breaks_off_was_carried_out() {
+        let (keeper, keys) = begun();
+        push(&keeper, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").unwrap();
+        keeper.over();
+        assert!(matches!(claim(&keys), Claim::Unkept(Unkept::Broken)));
+        assert_eq!((read(&keeper), keys.bytes()), ("head;ab;broken".to_owned(), 0));
+    }
+
+    #[test]
+    fn what_breaks_off_at_a_target_that_knows_keys_is_free() {
+        let keys = Arc::<Keys>::default();
+        let Claim::Own(run) = claim(&keys) else { panic!("it is the first") };
+        let keeper = Keeper::new(run, &Terms { retry: true, ..TERMS }, Method::Post);
+        push(&keeper, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").unwrap();
+        keeper.over();
+        assert!(matches!(claim(&keys), Claim::Own(_)));
     }
 
     #[test]

@@ -286,13 +286,23 @@ fn what_came_to_no_answer_leaves_the_key_free() {
     }
     let target = counting(&open());
     let proxy = start(&target, "[\"once\"]", "");
-    let mut client = proxy.client();
-    client.send(text("/v1/breaks", "k", &[], "body"));
-    assert!(client.response_to("POST").is_err(), "it is not made to look complete");
-    assert_eq!(post(&proxy, "/v1/breaks", "k", &[], "body").text(), "number 2");
     target.kill();
     assert_eq!(post(&proxy, "/v1/x", "l", &[], "body").status, 502);
     proxy.out.wait(&["\"reason\":\"connect\"", "\"status\":502"]);
+}
+
+#[test]
+fn what_breaks_off_once_it_has_begun_is_not_carried_out_again_unless_the_target_knows_keys() {
+    for (more, status) in [("", 409), ("retry = true", 201)] {
+        let target = counting(&open());
+        let proxy = start(&target, "[\"once\"]", more);
+        let mut client = proxy.client();
+        client.send(text("/v1/breaks", "k", &[], "body"));
+        assert!(client.response_to("POST").is_err(), "it is not made to look complete");
+        assert_eq!(post(&proxy, "/v1/breaks", "k", &[], "body").status, status, "{more}");
+        let broken = proxy.metric("ringway_idempotency_answers_total", &[("result", "broken")]);
+        assert_eq!(broken, f64::from(u8::from(status == 409)), "{more}");
+    }
 }
 
 #[test]
