@@ -71,7 +71,7 @@ fn each_fault_is_told_where_it_is_and_shows_no_password() {
 }
 
 #[test]
-fn keys_that_are_not_shared_are_told_of() {
+fn keys_that_are_not_shared_and_rules_that_have_nothing_to_share_by_are_told_of() {
     let listener = "[listeners.web.tls]\ncertificates = [{ cert = 'a.pem', key = 'a.key' }]\n";
     let warned = |more: &str| {
         let text = format!("[store.redis]\nurl = 'redis://127.0.0.1'\n{more}\n{REST}{listener}");
@@ -79,6 +79,14 @@ fn keys_that_are_not_shared_are_told_of() {
     };
     assert!(warned("").contains("hosts do not share the keys of TLS tickets, as they have no secret for it"));
     assert!(warned("secret_file = 's'").is_empty());
+    let rule = "[rules.q]\ntype = 'quota'\nlimit = 5\nperiod = 'day'\nscope = 'cluster'\n";
+    let told = brief(&Folder::with(&[("ring.toml", &format!("{rule}{REST}"))]).faults());
+    assert_eq!(
+        told,
+        [
+            "5:9 hosts have nothing through which they could share what they count; add [store.redis] with url = \"redis://127.0.0.1:6379\", or write scope = \"process\""
+        ]
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::live::{self, Overseer};
 use super::logs::{self, Opened};
 use super::otlp::Traces;
 use super::present::{Present, Shared};
-use super::quotas::Quotas;
+use super::quotas::{Quotas, SharedQuotas};
 use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
 use super::shares::Parts;
@@ -66,6 +66,8 @@ pub(super) struct Control {
     pub(super) traces: Traces,
     /// What quotas have counted.
     pub(super) quotas: Quotas,
+    /// What this host may admit of those that several share.
+    pub(super) shared_quotas: SharedQuotas,
     /// What is summed up of exchanges.
     pub(super) analytics: Analytics,
     /// Who gets records of exchanges.

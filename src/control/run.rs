@@ -21,7 +21,7 @@ use super::otlp::Traces;
 use super::overrides::Overrides;
 use super::present::Present;
 use super::privileges::Privileges;
-use super::quotas::{self, Quotas};
+use super::quotas::{self, Quotas, SharedQuotas};
 use super::reload::Reader;
 use super::report::Report;
 use super::roster::Roster;
@@ -126,6 +126,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
     };
     control.quotas.keep(true).await;
     control.parts.leave().await;
+    control.shared_quotas.leave().await;
     control.store.leave().await;
     control.analytics.keep().await;
     control.hooks.close().await;
@@ -198,6 +199,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums, records))
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let quotas = Quotas::serve(keeper, shared.clone());
+    let shared_quotas = SharedQuotas::serve(store.clone(), shared.clone());
     let mut hooks = Hooks::serve(batches, present.control.analytics.clone());
     hooks.follow(present.plan.config.analytics.as_ref());
     let analytics = Analytics::serve(sheets, shared.clone());
@@ -252,6 +254,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         issuers,
         traces,
         quotas,
+        shared_quotas,
         analytics,
         hooks,
         store,

@@ -7,6 +7,7 @@ use crate::config::Fault;
 use crate::config::model::{Config, RedisStore, Secret};
 use crate::config::redis_url::{RedisPlace, RedisUrl};
 use crate::tls;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -79,6 +80,20 @@ fn compile(store: &RedisStore, files: &Files) -> Result<Sharing, Fault> {
         timeout: store.timeout.0,
         interval: store.interval.0,
     })
+}
+
+/// What hashes of keys are made with that hosts tell each other of: the same on all of them, and hard to guess where there is a password.
+pub(super) fn seed(config: &Config, files: &Files) -> u64 {
+    let Some(store) = &config.store.redis else { return 0 };
+    let file = files.content(&key_path(&["store", "redis", "password_file"])).unwrap_or_default();
+    let password = store.url.password.as_deref().unwrap_or_default();
+    let mut text = b"ringway keys 1\0".to_vec();
+    for part in [store.prefix.as_bytes(), password.as_bytes(), file] {
+        text.extend_from_slice(part);
+        text.push(0);
+    }
+    let hash = digest(&SHA256, &text);
+    hash.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The secret that keys are sealed with and derived from.

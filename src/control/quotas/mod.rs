@@ -5,7 +5,10 @@
 //! because its disk is full or another holds it, quotas count in memory, which is told by the log and by metrics, and all of it is
 //! written once it can be. The database is opened when the first quota is there.
 
+mod shared;
 mod store;
+
+pub(super) use shared::SharedQuotas;
 
 use super::present::Shared;
 use crate::gateway::quota::{Draft, Ledger, Quota};

@@ -10,6 +10,7 @@ use crate::plan::Sharing;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use redis::{FromRedisValue, Value, from_redis_value};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -25,6 +26,8 @@ struct Inner {
     line: ArcSwapOption<Line>,
     standing: ArcSwap<Standing>,
     counts: Arc<Counts>,
+    /// How often a server has begun to answer.
+    comings: AtomicU64,
 }
 
 /// Says that this host is there.
@@ -52,6 +55,7 @@ impl Link {
             line: ArcSwapOption::empty(),
             standing: ArcSwap::default(),
             counts,
+            comings: AtomicU64::new(0),
         }))
     }
 
@@ -78,6 +82,11 @@ impl Link {
     /// Whether the server answers.
     pub fn is_up(&self) -> bool {
         self.0.line.load().is_some()
+    }
+
+    /// How often a server has begun to answer: with each time it may have become another, or one that has forgotten the last things told.
+    pub fn comings(&self) -> u64 {
+        self.0.comings.load(Ordering::Relaxed)
     }
 
     /// How it stands.
@@ -212,6 +221,7 @@ impl Link {
                 return why;
             }
             if self.0.line.load().is_none() {
+                self.0.comings.fetch_add(1, Ordering::Relaxed);
                 self.0.line.store(Some(line.clone()));
                 self.is_back();
             }

@@ -12,12 +12,17 @@
 mod calendar;
 mod count;
 mod ledger;
+mod row;
+mod share;
 mod spend;
 
 pub use calendar::{Calendar, Period, Window};
 pub use count::Used;
 pub use ledger::{Draft, Ledger, Line};
+pub use share::{Change, Peers, Share, Turn, blind, patience, stranger};
 pub use spend::{MOST, Quota, Taken};
 
+#[cfg(test)]
+mod share_tests;
 #[cfg(test)]
 mod tests;

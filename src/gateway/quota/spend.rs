@@ -5,6 +5,7 @@ use super::count::{GREATEST, Seen, Used, exactly, seen};
 use crate::gateway::limits::several::Counts;
 use crate::gateway::limits::{Decision, Place, Table};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A limit on the requests of a period, and what is counted of its keys. Plans that follow each other share that.
@@ -13,6 +14,8 @@ pub struct Quota {
     limit: u64,
     calendar: Arc<Calendar>,
     table: Arc<Table<Used>>,
+    /// What counts of a key of which nothing is known, where hosts share the quota: all but what this one may admit blindly.
+    floor: Arc<AtomicU64>,
 }
 
 /// What a request took, so that it can be given back.
@@ -35,7 +38,7 @@ impl Quota {
         }
         let calendar = Arc::new(calendar);
         let table = Arc::new(Table::with(Used::new(calendar.clone()), size));
-        Self { limit, calendar, table }
+        Self { limit, calendar, table, floor: Arc::default() }
     }
 
     /// How many a key may make.
@@ -57,6 +60,53 @@ impl Quota {
     pub fn decide(&self, key: u64, now: Duration) -> Decision {
         let (Ok((_, decision)) | Err(decision)) = self.take(key, now);
         decision
+    }
+
+    /// Of a key of which nothing is known so many may be admitted.
+    pub fn set_blind(&self, most: u64) {
+        self.floor.store(self.limit.saturating_sub(most), Ordering::Relaxed);
+    }
+
+    /// What counts of a key.
+    fn seen(&self, rest: u64, window: Window) -> Seen {
+        match seen(rest, window) {
+            nothing @ Seen { count: 0, .. } => nothing.and(self.floor.load(Ordering::Relaxed)),
+            seen => seen,
+        }
+    }
+
+    /// Has a key of which nothing is known have no more to admit. False: something is.
+    pub(super) fn fill(&self, key: u64, window: Window, now: Duration) -> bool {
+        let next = |rest| match seen(rest, window) {
+            seen if seen.is_of(window) && seen.count == 0 => Ok((seen.and(self.limit).rest(), ())),
+            _ => Err(()),
+        };
+        matches!(self.table.change(key, now.as_secs(), next), Ok(Some(_)))
+    }
+
+    /// Takes of what a key may still have, at most so many, and says how many.
+    pub(super) fn withhold(&self, key: u64, most: u64, window: Window, now: Duration) -> u64 {
+        let next = |rest| {
+            let seen = seen(rest, window);
+            let taken = self.limit.saturating_sub(seen.count).min(most);
+            match seen.is_of(window) && seen.count > 0 && taken > 0 {
+                true => Ok((seen.and(taken).rest(), taken)),
+                false => Err(()),
+            }
+        };
+        self.table.change(key, now.as_secs(), next).ok().flatten().map_or(0, |(_, taken)| taken)
+    }
+
+    /// Lets a key of which something is known have so many more. False: nothing is.
+    pub(super) fn release(&self, key: u64, more: u64, window: Window, now: Duration) -> bool {
+        let next = |rest| {
+            let seen = seen(rest, window);
+            match seen.is_of(window) && seen.count > more {
+                true => Ok((seen.less(more).rest(), ())),
+                false => Err(()),
+            }
+        };
+        matches!(self.table.change(key, now.as_secs(), next), Ok(Some(_)))
     }
 
     /// Counts so many more of a key in a window, that were admitted elsewhere or before.
@@ -102,7 +152,7 @@ impl Counts for Quota {
     fn take(&self, key: u64, now: Duration) -> Result<(Taken, Decision), Decision> {
         let window = self.calendar.window(now);
         let next = |rest| {
-            let seen = seen(rest, window);
+            let seen = self.seen(rest, window);
             match seen.count < self.limit {
                 true => Ok((seen.and(1).rest(), seen.and(1))),
                 false => Err(self.say(false, seen, window, now)),
@@ -111,13 +161,13 @@ impl Counts for Quota {
         match self.table.change(key, now.as_secs(), next)? {
             Some((place, seen)) => Ok((Taken { place, seen }, self.say(true, seen, window, now))),
             // Others were faster again and again.
-            None => Err(self.say(false, seen(self.table.look(key), window), window, now)),
+            None => Err(self.say(false, self.seen(self.table.look(key), window), window, now)),
         }
     }
 
     fn look(&self, key: u64, now: Duration) -> Decision {
         let window = self.calendar.window(now);
-        let seen = seen(self.table.look(key), window);
+        let seen = self.seen(self.table.look(key), window);
         self.say(seen.count < self.limit, seen, window, now)
     }
 

@@ -17,6 +17,8 @@ pub struct Lasting {
     pub(in crate::plan) passwords: Option<Arc<Known>>,
     /// What its quotas have counted.
     pub(in crate::plan) quotas: Vec<KeptQuota>,
+    /// Those that are counted over all hosts.
+    pub(super) shared_quotas: Vec<KeptQuota>,
     /// What its limits on requests under way count.
     pub(super) flights: Vec<KeptFlight>,
     /// What is slowed down together.
@@ -74,6 +76,7 @@ impl Lasting {
         Self {
             passwords,
             quotas: Vec::new(),
+            shared_quotas: Vec::new(),
             flights: Vec::new(),
             flows: Vec::new(),
             nonces: Vec::new(),
@@ -121,6 +124,11 @@ impl Lasting {
     /// Those whose counts are to outlive the process.
     pub fn quotas(&self) -> &[KeptQuota] {
         &self.quotas
+    }
+
+    /// Quotas that are counted over all hosts: what is kept of them, the store has.
+    pub fn shared_quotas(&self) -> &[KeptQuota] {
+        &self.shared_quotas
     }
 
     /// What the keys of quotas are made with: to be set before anything is counted, and the same for all processes that count on.

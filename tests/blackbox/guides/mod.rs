@@ -9,6 +9,7 @@ mod https;
 mod kubernetes_api;
 mod mail;
 mod postgresql;
+mod several_hosts;
 mod sni;
 mod websocket;
 
@@ -18,7 +19,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The pages that have a test of what they promise.
-const PAGES: [&str; 8] = ["api", "blue-green", "https", "kubernetes-api", "mail", "postgresql", "sni", "websocket"];
+const PAGES: [&str; 9] =
+    ["api", "blue-green", "https", "kubernetes-api", "mail", "postgresql", "several-hosts", "sni", "websocket"];
 
 /// A page's configuration, with places of the test's own.
 struct Guide {
@@ -80,6 +82,7 @@ fn make_files(config: &str, directory: &Directory) {
             Some("pem") if quoted.contains("ca") => authority.pem(),
             Some("pem") => pair.cert.clone(),
             Some("key") => pair.key.clone(),
+            Some("secret") => "s".repeat(48),
             Some("json") => "{\"keys\": []}".to_owned(),
             _ => continue,
         };

@@ -5,6 +5,7 @@ mod bans;
 mod keys;
 mod limits;
 mod link;
+mod quotas;
 
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::servers::Server;

@@ -1,7 +1,7 @@
 //! Rules of type quota.
 
-use super::LimitHeaders;
 use super::counting::{Counting, client_ip};
+use super::{LimitHeaders, LimitScope};
 use crate::config::limit_key::LimitKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ pub struct Quota {
     /// What requests are counted by.
     #[serde(default = "client_ip")]
     pub key: LimitKey,
+    /// Who counts together.
+    #[serde(default)]
+    pub scope: LimitScope,
     /// Which clients, and how many.
     #[serde(flatten)]
     pub counting: Counting,

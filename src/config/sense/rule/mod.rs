@@ -16,6 +16,7 @@ mod oidc;
 mod plans;
 mod rate_limit;
 mod realm;
+mod scope;
 mod signature;
 mod transform;
 mod user_agent;
@@ -112,7 +113,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             RuleKind::Introspection(of) => introspection::introspection(sense, of, &at),
             RuleKind::Ip(_) => ip::ip(sense, name, at),
             RuleKind::Jwt(of) => jwt::jwt(sense, name, of, &at),
-            RuleKind::Quota(_) => {}
+            RuleKind::Quota(of) => scope::scope(sense, of.scope, &at),
             RuleKind::Mtls(of) => realm::realm(sense, &of.realm, &at),
             RuleKind::Oidc(of) => oidc::oidc(sense, of, &at),
             RuleKind::RateLimit(of) => rate_limit::rate_limit(sense, of, &at),
