@@ -194,11 +194,14 @@ impl Proxy {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory in bytes, without pages of its binary: which of those are there is not its doing.
     pub fn resident(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+        let of = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+        };
+        of("RssAnon:") + of("RssShmem:")
     }
 
     /// How many descriptors it has open.
