@@ -60,9 +60,7 @@ macro_rules! carry_out {
         };
         if forward.edits_answers() {
             // A part of a body cannot be edited, and would show what is to be removed.
-            let Exchange { heads, text, .. } = &mut *$exchange;
-            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
-            heads.request.fields.retain(|field| !is_part(field.name.of(text)));
+            $exchange.heads.request.asks_for_all(&$exchange.text);
         }
         if $exchange.heads.who.keyed.is_some() {
             return Box::pin(idempotent::serve($exchange, forward, path, $incoming, received)).await;

@@ -4,13 +4,14 @@
 //! (RFC 9112 §9.3.1). What a try held of its target is given back before another one is chosen.
 
 use super::answer::{Broken, Passed};
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::buffer;
 use super::connection::Connection;
 use super::edit;
 use super::exchange::Exchange;
 use super::h1::{Framing, Incoming};
 use super::head::TargetForm;
+use super::intake;
 use super::kept::Kept;
 use super::link::{Leased, Link};
 use super::mirror;
@@ -25,7 +26,7 @@ use super::translated;
 use super::tries::{Lost, Next, Tries, Way, has_target, is_granted, is_repeatable};
 use crate::lane::InFlight;
 use crate::net::{self, Either, Lease, race};
-use crate::observe::reason::{Failure, Reason};
+use crate::observe::reason::Failure;
 use crate::plan::{self, Rewrite, path};
 use crate::tls::{Channel, Converted};
 use crate::upstream::{Ask, Attempt, Local, Protocol, Tried};
@@ -54,16 +55,10 @@ pub(super) async fn forward(
     {
         return Box::pin(exchange.answer_with_body_unread(reply, incoming, received)).await;
     }
-    let limit = rule.body_limit(&era.plan.limits);
-    let mut body = match Body::new(incoming.framing, received, limit) {
+    let mut body = match intake::begin(exchange, rule, incoming, received) {
         Ok(body) => body,
-        Err(error) => {
-            exchange.answer(refusal_of(&error), true).await;
-            exchange.linger().await;
-            return None;
-        }
+        Err(error) => return intake::refuse(exchange, &error).await,
     };
-    exchange.outcome.bytes_in += body.first().len() as u64;
     let seen = Seen::of(exchange);
     // What is looked at of a body is what its client has sent, and not what becomes of it.
     let edited = match seen {
@@ -579,16 +574,5 @@ impl<'e, 'a> Forwarding<'e, 'a> {
             _ => link.end(),
         }
         Ok(None)
-    }
-}
-
-/// The answer to a body that could not be read.
-pub(super) fn refusal_of(error: &BodyError) -> Reply {
-    match error {
-        BodyError::Malformed(word) => Reply::bad_body(word),
-        BodyError::Truncated => Reply::refusal(400, Reason::BadFraming),
-        BodyError::TooLarge => Reply::refusal(413, Reason::BodyTooLarge),
-        BodyError::Io(_) => Reply::refusal(408, Reason::BodyTimeout),
-        BodyError::Unreadable => Reply::refusal(500, Reason::Buffer),
     }
 }

@@ -361,6 +361,12 @@ impl RequestHead {
         *self = Self { fields, ..Self::default() };
     }
 
+    /// Asks for all of a content, and not for a part of it.
+    pub fn asks_for_all(&mut self, text: &[u8]) {
+        let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
+        self.fields.retain(|field| !is_part(field.name.of(text)));
+    }
+
     /// The first field of that kind.
     pub fn find(&self, kind: Name) -> Option<&Field> {
         self.fields.iter().find(|field| field.kind == kind)

@@ -4,42 +4,32 @@
 //! for it nor fails with it; one request makes one copy, however often it is tried. Of what a copy brings back no more is read than a bound says, and
 //! none of it goes anywhere but into a comparison.
 
+use super::apart::{Apart, Silent, read_again};
 use super::body::{Body, Tap};
-use super::connection::{Connection, PeerText, keep_heads, take_heads};
+use super::connection::{keep_heads, take_heads};
 use super::exchange::Exchange;
 use super::forward::{self, Path};
-use super::h1::{self, Framing, Incoming, Limits, Parsed, Scan};
+use super::h1::{Framing, Incoming};
 use super::head::{RequestHead, ResponseHead};
 use super::outcome::Outcome;
 use super::taker::Taker;
 use crate::gateway::Who;
-use crate::lane::{Era, Gate, Lane, Ticket};
-use crate::net::{self, Lease, Peer};
-use crate::plan::{Mirror, MirrorMethods, Protocol};
-use crate::tls::{Channel, Facts, Multiplexed};
+use crate::net::{self, Lease};
+use crate::plan::{Mirror, MirrorMethods};
+use crate::tls::Channel;
 use crate::upstream::mirror::{Fate, Missed, Pair, Room, Rules, Told};
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// A copy that waits for the body of its request.
 struct Departure {
     mirror: Arc<Mirror>,
     room: Option<Room>,
-    lane: Rc<Lane>,
-    gate: Rc<Gate>,
-    era: Rc<Era>,
-    /// The listener's position in the plan.
-    listener: usize,
+    apart: Apart,
     route: usize,
-    peer: Peer,
-    peer_text: PeerText,
     client: SocketAddr,
-    port: u16,
     path: Path,
     who: Who,
     /// The normal path, where the raw one is not.
@@ -118,15 +108,9 @@ pub(super) fn begin(
     let departure = Departure {
         mirror: mirror.clone(),
         room: Some(room),
-        lane: connection.lane.clone(),
-        gate: connection.gate.clone(),
-        era: connection.era.clone(),
-        listener: connection.listener.index,
+        apart: Apart::of(connection),
         route: outcome.route,
-        peer: connection.peer,
-        peer_text: connection.peer_text.clone(),
         client: outcome.client,
-        port: connection.port,
         path,
         who: heads.who.clone(),
         normal: if path.plain { Vec::new() } else { heads.path.clone() },
@@ -207,13 +191,9 @@ impl Departure {
 
     /// Returns whether it came to an end in time.
     async fn ask(&mut self, reflection: &Reflection) -> bool {
-        let Some(listener) = self.era.plan.listeners.get(self.listener) else { return true };
-        let Protocol::Http(http) = &listener.protocol else { return true };
+        let Some(connection) = self.apart.connection(Channel::Multiplexed(&Nobody)) else { return true };
         let mut heads = take_heads();
-        let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
-        let parsed = h1::parse_request(&self.text, &limits, &mut Scan::default(), &mut heads.request);
-        // It was read once before.
-        let Ok(Parsed::Complete(mut incoming)) = parsed else {
+        let Some(mut incoming) = read_again(&self.text, &mut heads.request) else {
             keep_heads(heads);
             return true;
         };
@@ -222,23 +202,9 @@ impl Departure {
             incoming.framing = Framing::Length(self.body.len() as u64);
         }
         if self.mirror.forward.edits_answers() {
-            let text = &self.text;
-            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
-            heads.request.fields.retain(|field| !is_part(field.name.of(text)));
+            heads.request.asks_for_all(&self.text);
         }
         (heads.path, heads.who) = (std::mem::take(&mut self.normal), std::mem::take(&mut self.who));
-        let connection = Connection {
-            lane: &self.lane,
-            gate: &self.gate,
-            era: &self.era,
-            listener,
-            http,
-            client: Channel::Multiplexed(&Nobody),
-            peer: self.peer,
-            peer_text: &self.peer_text,
-            port: self.port,
-            ticket: Ticket::NONE,
-        };
         let mut body = Lease::with_room(self.body.len());
         body.buffer().extend_from_slice(&std::mem::take(&mut self.body));
         let mut exchange = Exchange::begin(connection, &mut heads);
@@ -330,42 +296,7 @@ impl Drop for Meeting {
     }
 }
 
-/// The client of a copy: it says nothing, stays, and gets nothing.
+/// The client of a copy, who gets nothing.
 struct Nobody;
 
-impl Multiplexed for Nobody {
-    fn facts(&self) -> Option<&Facts> {
-        None
-    }
-
-    fn is_cut(&self) -> bool {
-        false
-    }
-
-    fn set_deadline(&self, _: Option<Duration>) {}
-
-    fn poll_wait(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn take(&self) -> Option<Lease> {
-        None
-    }
-
-    fn poll_closed(&self, _: &mut Context<'_>) -> Poll<bool> {
-        Poll::Pending
-    }
-
-    fn push(&self, text: &mut Lease) -> io::Result<bool> {
-        text.advance(text.len());
-        Ok(true)
-    }
-
-    fn poll_room(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn shutdown(&self) {}
-
-    fn reset(&self) {}
-}
+impl Silent for Nobody {}

@@ -8,6 +8,7 @@
 mod aftermath;
 mod aggregate;
 mod answer;
+mod apart;
 mod body;
 mod buffer;
 mod cached;
@@ -26,6 +27,7 @@ mod h2;
 pub mod head;
 mod hedge;
 mod idempotent;
+mod intake;
 mod json;
 mod kept;
 mod link;

@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::exchange::Exchange;
-use super::forward::refusal_of;
+use super::intake::refusal_of;
 use super::reply::Reply;
 use crate::gateway::Denial;
 use crate::gateway::openapi::Awaited;

@@ -161,26 +161,16 @@ fn compile_part(
         pass_status: part.pass_status.clone(),
         counts: before.map(|before| before.counts.clone()).unwrap_or_default(),
         forward: Arc::new(Forward {
-            pool,
-            strip_prefix: None,
+            host: base.host.clone(),
+            retry: base.retry.clone(),
+            hedge: base.hedge.clone(),
+            priority_class: base.priority_class,
             edits: base
                 .edits
                 .as_ref()
                 .map(|edits| Arc::new(Edits { request: edits.request.clone(), response: Vec::new(), back: None })),
             rewrite,
-            method: None,
-            bodies: None,
-            scheme: None,
-            buffer_request: None,
-            buffer_response: None,
-            buffer_disk: None,
-            request_body: None,
-            cache: None,
-            compress: None,
-            translate: None,
-            split: None,
-            mirror: None,
-            ..base.clone()
+            ..Forward::to(pool)
         }),
     })
 }

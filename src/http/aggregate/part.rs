@@ -5,11 +5,12 @@
 
 use crate::gateway::Who;
 use crate::gateway::openapi::{Fault, is_object};
+use crate::http::apart::{Silent, read_again};
 use crate::http::buffer::Charge;
 use crate::http::connection::{Connection, keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
-use crate::http::h1::{self, Framing, Limits, Parsed, Scan};
+use crate::http::h1::Framing;
 use crate::http::head::{Name, RequestHead, ResponseHead};
 use crate::http::json::{codings, is_json};
 use crate::http::outcome::{self, Outcome};
@@ -21,12 +22,9 @@ use crate::net::{self, Lease, breathe};
 use crate::observe::reason::{Failure, Gathered, Reason};
 use crate::observe::trace;
 use crate::plan::{Aggregate, Part};
-use crate::tls::{Channel, Facts, Multiplexed};
+use crate::tls::Channel;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// What is asked of all parts.
 pub(super) struct Question<'a> {
@@ -132,16 +130,11 @@ impl<'a> Gather<'a> {
     pub(super) async fn ask(&self, question: &Question<'_>) {
         let Question { connection, route, client, path, who, trace, normal, text } = question;
         let mut heads = take_heads();
-        let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
-        // It was read once before, and lines were added that are in form.
-        let Ok(Parsed::Complete(incoming)) = h1::parse_request(text, &limits, &mut Scan::default(), &mut heads.request)
-        else {
-            return keep_heads(heads);
-        };
+        let Some(incoming) = read_again(text, &mut heads.request) else { return keep_heads(heads) };
         (heads.path, heads.who) = (normal.clone(), who.clone());
         begin_part(connection, &mut heads, trace.as_ref());
-        let silent = Silent(connection.client);
-        let connection = Connection { client: Channel::Multiplexed(&silent), ticket: Ticket::NONE, ..*connection };
+        let whole = Whole(connection.client);
+        let connection = Connection { client: Channel::Multiplexed(&whole), ticket: Ticket::NONE, ..*connection };
         let mut exchange = Exchange::begin(connection, &mut heads);
         // It is under way for as long as what it is a part of.
         exchange.busy = None;
@@ -350,42 +343,11 @@ fn stays(kind: Name, name: &[u8]) -> bool {
     !ends_here && !OTHERWISE.iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 
-/// The client of a part: the one that the whole is for, but that it says nothing, and that answers do not go there.
-struct Silent<'a>(Channel<'a>);
+/// In the place of the client that the whole is for: answers to parts do not go there.
+struct Whole<'a>(Channel<'a>);
 
-impl Multiplexed for Silent<'_> {
-    fn facts(&self) -> Option<&Facts> {
-        self.0.facts()
+impl Silent for Whole<'_> {
+    fn client(&self) -> Option<Channel<'_>> {
+        Some(self.0)
     }
-
-    fn is_cut(&self) -> bool {
-        self.0.is_cut()
-    }
-
-    fn set_deadline(&self, _: Option<Duration>) {}
-
-    fn poll_wait(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn take(&self) -> Option<Lease> {
-        None
-    }
-
-    fn poll_closed(&self, _: &mut Context<'_>) -> Poll<bool> {
-        Poll::Pending
-    }
-
-    fn push(&self, text: &mut Lease) -> io::Result<bool> {
-        text.advance(text.len());
-        Ok(true)
-    }
-
-    fn poll_room(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn shutdown(&self) {}
-
-    fn reset(&self) {}
 }

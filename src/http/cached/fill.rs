@@ -15,36 +15,26 @@ use crate::cache::store::{Incoming, Key, pieces::Pieces, purge::Purged};
 use crate::cache::{self, Fields, Freshness, Lines, Method, Request, Response, Tags, Times, Vary};
 use crate::cache::{etag, key, validation};
 use crate::gateway::Who;
-use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
+use crate::http::apart::{Apart, Silent, read_again};
+use crate::http::connection::{keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
-use crate::http::h1::{self, Framing, Limits, Parsed, Scan};
+use crate::http::h1::Framing;
 use crate::http::head::Name;
 use crate::http::outcome::Outcome;
 use crate::http::reply::Reply;
 use crate::http::taker::Taker;
-use crate::lane::{Era, Gate, Lane, Ticket};
-use crate::net::{self, Lease, Peer, coarse_now};
+use crate::net::{self, Lease, coarse_now};
 use crate::observe::reason::Failure;
-use crate::plan::{self, Caching, Protocol};
-use crate::tls::{Channel, Facts, Multiplexed};
+use crate::plan::{self, Caching};
+use crate::tls::Channel;
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 /// What is to be asked, by whose settings, and for whom.
 pub(super) struct Question {
-    pub(super) lane: Rc<Lane>,
-    pub(super) gate: Rc<Gate>,
-    pub(super) era: Rc<Era>,
-    /// The listener's position in the plan.
-    pub(super) listener: usize,
-    pub(super) peer: Peer,
-    pub(super) peer_text: PeerText,
-    pub(super) port: u16,
+    pub(super) apart: Apart,
     pub(super) rule: Arc<plan::Forward>,
     pub(super) path: Path,
     pub(super) who: Who,
@@ -134,28 +124,11 @@ impl Filler {
     }
 
     async fn run(&self, question: Question) {
-        let Question { lane, gate, era, peer, peer_text, port, rule, path, who, normal, text, .. } = question;
-        let Some(listener) = era.plan.listeners.get(question.listener) else { return };
-        let Protocol::Http(http) = &listener.protocol else { return };
+        let Question { apart, rule, path, who, normal, text } = question;
+        let Some(connection) = apart.connection(Channel::Multiplexed(self)) else { return };
         let mut heads = take_heads();
-        let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
-        let parsed = h1::parse_request(&text, &limits, &mut Scan::default(), &mut heads.request);
-        // It was read once before, and conditions were written that are in form.
-        let Ok(Parsed::Complete(incoming)) = parsed else { return keep_heads(heads) };
+        let Some(incoming) = read_again(&text, &mut heads.request) else { return keep_heads(heads) };
         (heads.path, heads.who) = (normal, who);
-        let client = Channel::Multiplexed(self);
-        let connection = Connection {
-            lane: &lane,
-            gate: &gate,
-            era: &era,
-            listener,
-            http,
-            client,
-            peer,
-            peer_text: &peer_text,
-            port,
-            ticket: Ticket::NONE,
-        };
         self.sent.set(wall());
         let mut exchange = Exchange::begin(connection, &mut heads);
         (exchange.text, exchange.outcome) = (text, Outcome::told(&connection));
@@ -548,41 +521,9 @@ impl Drop for Filler {
     }
 }
 
-/// The client whose place it takes: it says nothing, stays, and takes interim answers alone, as final ones go elsewhere.
-impl Multiplexed for Filler {
-    fn facts(&self) -> Option<&Facts> {
-        None
-    }
-
-    fn is_cut(&self) -> bool {
-        false
-    }
-
-    fn set_deadline(&self, _: Option<Duration>) {}
-
-    fn poll_wait(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn take(&self) -> Option<Lease> {
-        None
-    }
-
-    fn poll_closed(&self, _: &mut Context<'_>) -> Poll<bool> {
-        Poll::Pending
-    }
-
-    fn push(&self, text: &mut Lease) -> io::Result<bool> {
+/// Final answers go elsewhere: what its client would hear of are interim ones.
+impl Silent for Filler {
+    fn hears(&self, text: &Lease) {
         self.flight.tell(text);
-        text.advance(text.len());
-        Ok(true)
     }
-
-    fn poll_room(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn shutdown(&self) {}
-
-    fn reset(&self) {}
 }

@@ -20,6 +20,7 @@ mod shelf;
 mod view;
 mod would;
 
+use super::apart::Apart;
 use super::exchange::Exchange;
 use super::forward::{self, Path};
 use super::h1::{Framing, Incoming};
@@ -391,13 +392,7 @@ impl Cached<'_, '_> {
         let mut question = Lease::with_room(text.len() + 512);
         ask::write(&heads.request, text, &self.caching.key, with, question.buffer());
         Question {
-            lane: connection.lane.clone(),
-            gate: connection.gate.clone(),
-            era: connection.era.clone(),
-            listener: connection.listener.index,
-            peer: connection.peer,
-            peer_text: connection.peer_text.clone(),
-            port: connection.port,
+            apart: Apart::of(connection),
             rule: self.rule.clone(),
             path: self.path,
             who: heads.who.clone(),

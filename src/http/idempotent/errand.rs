@@ -4,18 +4,17 @@
 
 use super::keeper::Keeper;
 use crate::gateway::Who;
+use crate::http::apart::{Apart, read_again};
 use crate::http::buffer::Held;
-use crate::http::connection::{Connection, PeerText, keep_heads, take_heads};
+use crate::http::connection::{keep_heads, take_heads};
 use crate::http::exchange::Exchange;
 use crate::http::forward::{self, Path};
-use crate::http::h1::{self, Limits, Parsed, Scan};
 use crate::http::head::Version;
 use crate::http::outcome::{Beside, Outcome};
 use crate::http::taker::Taker;
-use crate::lane::{Era, Gate, Lane, Ticket};
-use crate::net::{self, Lease, Peer};
+use crate::net::{self, Lease};
 use crate::observe::trace::Facts;
-use crate::plan::{self, Protocol};
+use crate::plan;
 use crate::tls::Channel;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,14 +22,7 @@ use std::sync::Arc;
 /// A request on its way.
 pub(super) struct Errand {
     keeper: Keeping,
-    lane: Rc<Lane>,
-    gate: Rc<Gate>,
-    era: Rc<Era>,
-    /// The listener's position in the plan.
-    listener: usize,
-    peer: Peer,
-    peer_text: PeerText,
-    port: u16,
+    apart: Apart,
     rule: Arc<plan::Forward>,
     path: Path,
     /// Who asks. What rules hold of the request goes along: it is under way for as long as this is.
@@ -69,13 +61,7 @@ impl Errand {
         who.holds = std::mem::take(&mut heads.who.holds);
         Self {
             keeper: Keeping(keeper.clone()),
-            lane: connection.lane.clone(),
-            gate: connection.gate.clone(),
-            era: connection.era.clone(),
-            listener: connection.listener.index,
-            peer: connection.peer,
-            peer_text: connection.peer_text.clone(),
-            port: connection.port,
+            apart: Apart::of(connection),
             rule: rule.clone(),
             path,
             who,
@@ -94,36 +80,18 @@ impl Errand {
     }
 
     async fn run(self, again: bool) {
-        let Self { keeper, lane, gate, era, peer, peer_text, port, rule, path, text, content, held, .. } = self;
-        let Some(listener) = era.plan.listeners.get(self.listener) else { return };
-        let Protocol::Http(http) = &listener.protocol else { return };
+        let Self { keeper, apart, rule, path, text, content, held, .. } = self;
+        let Some(connection) = apart.connection(Channel::Multiplexed(&*keeper.0)) else { return };
         let mut heads = take_heads();
-        let limits = Limits { head: usize::MAX, fields: h1::MAX_FIELDS };
-        // It was read once before.
-        let parsed = h1::parse_request(&text, &limits, &mut Scan::default(), &mut heads.request);
-        if !matches!(parsed, Ok(Parsed::Complete(_))) {
+        if read_again(&text, &mut heads.request).is_none() {
             return keep_heads(heads);
         }
         // What comes in chunks has an end for us, whatever its client can do.
         heads.request.version = Version::Http11;
         if rule.edits_answers() {
-            let is_part = |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
-            heads.request.fields.retain(|field| !is_part(field.name.of(&text)));
+            heads.request.asks_for_all(&text);
         }
         (heads.path, heads.who, heads.trace) = (self.normal, self.who, self.trace);
-        let client = Channel::Multiplexed(&*keeper.0);
-        let connection = Connection {
-            lane: &lane,
-            gate: &gate,
-            era: &era,
-            listener,
-            http,
-            client,
-            peer,
-            peer_text: &peer_text,
-            port,
-            ticket: Ticket::NONE,
-        };
         let mut exchange = Exchange::begin(connection, &mut heads);
         (exchange.text, exchange.outcome) = (text, Outcome::of_beside(&connection, self.beside));
         (exchange.keep_alive, exchange.again) = (true, again);

@@ -12,8 +12,9 @@ mod keeper;
 use super::body::Body;
 use super::buffer::{self, Held};
 use super::exchange::Exchange;
-use super::forward::{self, Path, answer_instead, refusal_of};
+use super::forward::{self, Path, answer_instead};
 use super::h1::{Framing, Incoming};
+use super::intake;
 use super::reply::Reply;
 use super::seen::Seen;
 use crate::gateway::idempotency::{Claim, Ended, Figures, Flight, Kept, Keyed, Print, Refused, Seen as Shown, refused};
@@ -51,16 +52,10 @@ pub(super) async fn serve(
     let (Some(keyed), Some(keys)) = (keyed, keys.cloned()) else {
         return forward::forward(exchange, rule, path, incoming, received).await;
     };
-    let limit = rule.body_limit(&exchange.connection.era.plan.limits);
-    let mut body = match Body::new(incoming.framing, received, limit) {
+    let mut body = match intake::begin(exchange, rule, incoming, received) {
         Ok(body) => body,
-        Err(error) => {
-            exchange.answer(refusal_of(&error), true).await;
-            exchange.linger().await;
-            return None;
-        }
+        Err(error) => return intake::refuse(exchange, &error).await,
     };
-    exchange.outcome.bytes_in += body.first().len() as u64;
     let most = keyed.terms.max_request_body;
     let (mut held, content) = match buffer::whole(exchange, incoming, &mut body, most).await {
         Ok(whole) => whole,
