@@ -175,6 +175,11 @@ pub trait Request {
         self.authority().into()
     }
 
+    /// Whether it is a call of gRPC, whose body has no end before its answer begins.
+    fn is_call(&self) -> bool {
+        false
+    }
+
     /// What the TLS handshake told; `None`: it came in clear.
     fn secure(&self) -> Option<Secure<'_>> {
         None

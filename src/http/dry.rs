@@ -13,10 +13,11 @@ use super::decide::{self, Decided, Decision, Setting};
 use super::edit;
 use super::exchange::Heads;
 use super::files;
-use super::forward::{self, Path};
+use super::forward::Path;
 use super::grpc;
 use super::h1::{self, Framing, Incoming, Limits, Parsed, Reject, Scan};
 use super::head::{Method, TargetForm};
+use super::intake;
 use super::onward::{Leaving, onward_path, stripped};
 use super::outcome::RequestId;
 use super::reply::Reply;
@@ -259,7 +260,8 @@ pub fn run(question: &Question<'_>) -> Course {
     let refused = route.map(|route| &plan.routes[route]).and_then(|route| {
         let rules = route.rules.as_deref()?;
         let Heads { request, path, who, .. } = &mut heads;
-        let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
+        let is_call = question.multiplexed && grpc::asks(request, text);
+        let sent = Sent { head: request, text, normal: path, instead: None, listener, session, is_call };
         rules::would(rules, (route, client.ip()), sent, who, |judgement| said.push(judgement)).err()
     });
     let consumer = heads.who.name().map(str::to_owned);
@@ -271,7 +273,8 @@ pub fn run(question: &Question<'_>) -> Course {
         Decision::Forward(rule, path) => {
             let member = rule.split.as_ref().and_then(|split| {
                 let Heads { request, path, who, .. } = &heads;
-                let sent = Sent { head: request, text, normal: path, instead: None, listener, session };
+                let is_call = question.multiplexed && grpc::asks(request, text);
+                let sent = Sent { head: request, text, normal: path, instead: None, listener, session, is_call };
                 let name = route.map_or("", |route| plan.routes[route].name.as_str());
                 chosen = Some(rules::choose(split, (name, client.ip()), &sent, who));
                 split.forward(chosen?.0)
@@ -356,7 +359,7 @@ fn onward(
     let Question { plan, listener, http, text, peer, port, .. } = *question;
     let limit = rule.body_limit(&plan.limits);
     if let Err(error) = Body::new(incoming.framing, Lease::empty(), limit) {
-        return End::Answer(answer(question, heads, &forward::refusal_of(&error)));
+        return End::Answer(answer(question, heads, &intake::refusal_of(&error)));
     }
     let Heads { request, path: normal, .. } = heads;
     let pool = &plan.pools[rule.pool];

@@ -60,7 +60,9 @@ impl router::Request for View<'_> {
 
     fn meets(&self, when: &router::When, path: &[u8]) -> Result<bool, condition::Error> {
         let Self { head, text, instead, listener, session, .. } = *self;
-        let sent = Sent { head, text, normal: path, instead, listener, session };
+        // Conditions of routes do not ask for it.
+        let is_call = false;
+        let sent = Sent { head, text, normal: path, instead, listener, session, is_call };
         let about = About { client: self.client, route: "", request: &sent, who: &Who::default(), path: None };
         when.condition.holds(&about).inspect_err(|error| self.unclear.set(Some((when.route, *error))))
     }

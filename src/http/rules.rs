@@ -49,6 +49,8 @@ pub(super) struct Sent<'a> {
     pub(super) listener: &'a Listener,
     /// What the handshake agreed on; `None` in clear.
     pub(super) session: Option<&'a Facts>,
+    /// Whether it is a call of gRPC.
+    pub(super) is_call: bool,
 }
 
 /// Questions that rules may ask of one request.
@@ -61,6 +63,10 @@ impl gateway::Request for Sent<'_> {
 
     fn scheme(&self) -> &str {
         self.listener.scheme()
+    }
+
+    fn is_call(&self) -> bool {
+        self.is_call
     }
 
     fn authority(&self) -> &[u8] {
@@ -243,7 +249,8 @@ impl<'a> Exchange<'a> {
     pub(super) fn member<'s>(&mut self, split: &'s Split) -> Option<&'s Arc<plan::Forward>> {
         let Heads { request, path, who, .. } = &*self.heads;
         let (listener, session) = (self.connection.listener, self.connection.client.facts());
-        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
+        let is_call = self.grpc;
+        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session, is_call };
         let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
         let (client, now, clock, tokens) =
             (self.outcome.client.ip(), coarse_now(), clock(), &self.connection.lane.tokens);
@@ -304,7 +311,8 @@ impl<'a> Exchange<'a> {
         let client = self.outcome.client.ip();
         let Heads { request, path, who, ruled, .. } = &mut *self.heads;
         let (listener, session) = (self.connection.listener, self.connection.client.facts());
-        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session };
+        let is_call = self.grpc;
+        let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session, is_call };
         let route = self.connection.era.plan.routes.get(self.outcome.route);
         let readings = &readings(chain, route.map_or(Forms::NONE, |route| route.allowed), &sent);
         let route = route.map_or("", |route| &route.name);

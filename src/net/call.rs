@@ -25,13 +25,49 @@ thread_local! {
     static WAITING: RefCell<Slab<Waker>> = const { RefCell::new(Slab::new()) };
 }
 
+/// Who can be called.
+pub trait Call {
+    /// Calls; from any thread.
+    fn call(&self);
+
+    /// Whether anybody still waits for it.
+    fn is_awaited(&self) -> bool;
+}
+
+/// Those who wait for the same. It has room for twice as many as do, however many have left.
+#[derive(Debug)]
+pub struct Callers<C = Caller>(Vec<C>);
+
+impl<C> Default for Callers<C> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<C: Call> Callers<C> {
+    /// One more.
+    pub fn push(&mut self, caller: C) {
+        const FEW: usize = 8;
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(C::is_awaited);
+            self.0.reserve(self.0.len().max(FEW));
+        }
+        self.0.push(caller);
+    }
+
+    /// Calls all.
+    pub fn call(self) {
+        self.0.iter().for_each(C::call);
+    }
+}
+
 /// Who calls; any thread may hold it.
-pub struct Caller(Arc<Call>);
+pub struct Caller(Arc<Line>);
 
 /// Who is called: a future that is done once it was. Dropped, it leaves nothing behind.
-pub struct Callee(Arc<Call>);
+pub struct Callee(Arc<Line>);
 
-struct Call {
+struct Line {
     called: AtomicBool,
     /// The callee's place among those that wait on its worker.
     place: usize,
@@ -56,8 +92,8 @@ pub fn call() -> io::Result<(Caller, Callee)> {
         None => hang()?,
     };
     let place = WAITING.with_borrow_mut(|waiting| waiting.insert(Waker::noop().clone()));
-    let call = Arc::new(Call { called: AtomicBool::new(false), place, bell });
-    Ok((Caller(call.clone()), Callee(call)))
+    let line = Arc::new(Line { called: AtomicBool::new(false), place, bell });
+    Ok((Caller(line.clone()), Callee(line)))
 }
 
 impl fmt::Debug for Caller {
@@ -75,7 +111,7 @@ impl fmt::Debug for Callee {
 impl Caller {
     /// Calls. A second time it does nothing.
     pub fn call(&self) {
-        let Call { called, place, bell } = &*self.0;
+        let Line { called, place, bell } = &*self.0;
         if called.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -90,6 +126,16 @@ impl Caller {
         if !bell.rung.swap(true, Ordering::AcqRel) {
             bell.event.ring();
         }
+    }
+}
+
+impl Call for Caller {
+    fn call(&self) {
+        Caller::call(self);
+    }
+
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 
@@ -171,6 +217,33 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    struct Counted(Arc<AtomicUsize>);
+
+    impl super::Call for Counted {
+        fn call(&self) {
+            self.0.fetch_add(1, super::Ordering::SeqCst);
+        }
+
+        fn is_awaited(&self) -> bool {
+            super::Arc::strong_count(&self.0) > 1
+        }
+    }
+
+    #[test]
+    fn who_has_left_takes_no_room_among_those_who_wait() {
+        let mut callers = super::Callers::default();
+        let stays = Arc::new(AtomicUsize::new(0));
+        for _ in 0..3 {
+            callers.push(Counted(stays.clone()));
+            (0..10_000).for_each(|_| callers.push(Counted(Arc::default())));
+        }
+        assert!(callers.0.capacity() <= 32, "{}", callers.0.capacity());
+        callers.call();
+        assert_eq!(stays.load(super::Ordering::SeqCst), 3);
+    }
+
     use super::super::runtime::{Backend, Driver, enter, probe};
     use super::super::timeout;
     use super::*;

@@ -40,7 +40,7 @@ mod timer;
 mod user;
 mod watch;
 
-pub use call::{Callee, Caller, call};
+pub use call::{Call, Callee, Caller, Callers, call};
 pub use clock::{coarse_now, now};
 pub use confine::confine;
 pub use connect::{Prepared, connect};

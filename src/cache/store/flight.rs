@@ -5,7 +5,7 @@
 use super::entry::Entry;
 use crate::cache::Why;
 use crate::cache::short::Short;
-use crate::net::{Callee, Caller, call};
+use crate::net::{Callee, Callers, call};
 use crate::observe::access::Times;
 use crate::observe::reason::Failure;
 use std::io;
@@ -32,7 +32,7 @@ pub struct Since {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    callers: Vec<Caller>,
+    callers: Callers,
     interim: Vec<Arc<[u8]>>,
 }
 
@@ -97,8 +97,8 @@ impl Flight {
     pub fn conclude(&self, verdict: Verdict) {
         // Before the list is taken: who comes later sees it.
         let _ = self.verdict.set(verdict);
-        let waiting = std::mem::take(&mut self.waiting.lock().callers);
-        waiting.iter().for_each(Caller::call);
+        let callers = std::mem::take(&mut self.waiting.lock().callers);
+        callers.call();
     }
 
     /// An interim answer has come: the text of its head.
@@ -107,7 +107,7 @@ impl Flight {
         waiting.interim.push(interim.into());
         let callers = std::mem::take(&mut waiting.callers);
         drop(waiting);
-        callers.iter().for_each(Caller::call);
+        callers.call();
     }
 
     /// The interim answer at a place.

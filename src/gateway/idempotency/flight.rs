@@ -5,19 +5,14 @@
 #![expect(clippy::disallowed_types, reason = "held for a push or a take, by nobody over I/O")]
 
 use super::{Kept, Unkept};
+use crate::net::{Call, Callers};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Who is called when it is over.
-pub trait Call {
-    /// Calls; from any thread.
-    fn call(&self);
-}
 
 /// A request that is under way.
 #[derive(Debug)]
 pub struct Flight<W> {
     ended: OnceLock<Ended>,
-    waiting: Mutex<Vec<W>>,
+    waiting: Mutex<Callers<W>>,
 }
 
 /// How a request ended.
@@ -58,6 +53,6 @@ impl<W: Call> Flight<W> {
     pub(super) fn end(&self, ended: Ended) {
         let _ = self.ended.set(ended);
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.iter().for_each(Call::call);
+        waiting.call();
     }
 }

@@ -4,7 +4,8 @@
 //! still under way there the answer never comes here: its key is spent.
 
 use super::shard::{Entry, Settled, State, What};
-use super::{Call, Kept, Print, Scope, Store, Unkept};
+use super::{Kept, Print, Scope, Store, Unkept};
+use crate::net::Call;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use flight::{Call, Ended, Flight};
+pub use flight::{Ended, Flight};
 pub use problem::{Refused, refused};
 pub use rule::{Idempotency, Whose};
 pub use run::Run;

@@ -3,7 +3,7 @@
 use super::key::{self, Said};
 use super::problem::{Refused, refused};
 use super::{Keyed, Scope, Terms};
-use crate::gateway::{Asked, CountKey, Halt, Phase, Request, Rule, Who};
+use crate::gateway::{Asked, CountKey, Halt, Phase, Rule, Who};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ pub struct Idempotency {
 /// By what it is told whose a key is.
 #[derive(Debug)]
 pub enum Whose {
-    /// Who asks; where nobody is known, by what the request shows to its target: `Authorization` and `Cookie`.
+    /// Who asks; where nobody is known, by what the request shows to its target: `Authorization`, `Cookie`, `X-Api-Key`, what rules have the target
+    /// told, and the client's certificate.
     Asker,
     /// This.
     By(CountKey),
@@ -42,7 +43,7 @@ impl Rule for Idempotency {
 
     fn decide(&self, asked: &Asked<'_>, who: &mut Who) -> Result<(), Halt> {
         let request = asked.request;
-        if !self.methods.iter().any(|method| **method == *request.method()) || is_call(request) {
+        if !self.methods.iter().any(|method| **method == *request.method()) || request.is_call() {
             return Ok(());
         }
         let key = match key::read(request, &self.header) {
@@ -58,15 +59,6 @@ impl Rule for Idempotency {
         }
         Ok(())
     }
-}
-
-/// Whether it is a call of gRPC, whose body has no end before the answer begins.
-fn is_call(request: &dyn Request) -> bool {
-    let mut is_call = false;
-    request.each("content-type", &mut |value| {
-        is_call |= value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
-    });
-    is_call
 }
 
 impl Idempotency {
@@ -92,6 +84,14 @@ impl Idempotency {
                     (None, None) => {
                         request.each("authorization", &mut |value| parts.add(b'a', value));
                         request.each("cookie", &mut |value| parts.add(b'k', value));
+                        request.each("x-api-key", &mut |value| parts.add(b'x', value));
+                        for (name, value) in &who.told {
+                            parts.add(b't', name.as_bytes());
+                            parts.add(b'v', value);
+                        }
+                        if let Some(certificate) = request.secure().and_then(|secure| secure.certificate) {
+                            parts.add(b'f', certificate.fingerprint.as_bytes());
+                        }
                         // A token that is about nobody may be anybody's.
                         if !who.tokens.is_empty() {
                             parts.add(b'n', asked.client.to_canonical().to_string().as_bytes());

@@ -4,7 +4,8 @@
 //! with the answer.
 
 use super::shard::What;
-use super::{Bounds, Call, Ended, Flight, Kept, Print, Scope, Store, Unkept};
+use super::{Bounds, Ended, Flight, Kept, Print, Scope, Store, Unkept};
+use crate::net::Call;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

@@ -93,7 +93,10 @@ impl<W> Shard<W> {
         let &(_, scope) = self.settled.front().filter(|(front, _)| *front == age)?;
         self.find(age, &scope)?;
         self.settled.pop_front();
-        match self.keys.remove(&scope)?.state {
+        let forgotten = self.keys.remove(&scope)?;
+        // Its place among those whose answers take room.
+        self.oldest_answer();
+        match forgotten.state {
             State::Settled(Settled { what: What::Answer(_, charged), .. }) => Some(charged),
             _ => Some(0),
         }
@@ -129,5 +132,25 @@ impl What {
             Self::Unkept(why) => Ended::Unkept(*why),
             Self::Seen => Ended::Lost,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_takes_no_room() {
+        let mut shard = Shard::<()>::default();
+        for age in 0..1000u64 {
+            let mut scope = Scope::default();
+            scope[..8].copy_from_slice(&age.to_le_bytes());
+            let kept = Arc::new(Kept { head: Box::default(), has_content: false, body: Box::default() });
+            shard.settle(scope, [0; 32], Settled { until: Duration::ZERO, age, what: What::Answer(kept, 1) });
+            if let Some(old) = age.checked_sub(10) {
+                assert_eq!(shard.forget(old), Some(1));
+            }
+        }
+        assert_eq!((shard.keys.len(), shard.settled.len(), shard.heavy.len()), (10, 10, 10));
     }
 }

@@ -8,7 +8,8 @@
 
 use super::run::Run;
 use super::shard::{Entry, Settled, Shard, State, What};
-use super::{Call, Flight, Kept, Print, Scope, Terms, Unkept};
+use super::{Flight, Kept, Print, Scope, Terms, Unkept};
+use crate::net::Call;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};

@@ -1,6 +1,7 @@
 //! Keys driven by hand, and by many threads at once.
 
 use super::*;
+use crate::net::Call;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -19,6 +20,10 @@ struct Calls(Arc<AtomicUsize>);
 impl Call for Calls {
     fn call(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn is_awaited(&self) -> bool {
+        true
     }
 }
 

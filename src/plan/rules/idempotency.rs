@@ -4,7 +4,7 @@ use super::limit_key::count_key;
 use super::{Compile, Does, Here};
 use crate::config::model::{self, WhenFull};
 use crate::config::units::Size;
-use crate::gateway::idempotency::{Bounds, Call, Idempotency, Store, Terms, Whose};
+use crate::gateway::idempotency::{Bounds, Idempotency, Store, Terms, Whose};
 use crate::net::Caller;
 use std::sync::Arc;
 
@@ -20,12 +20,6 @@ pub struct KeptKeys {
     pub index: usize,
     /// The keys.
     pub keys: Arc<Keys>,
-}
-
-impl Call for Caller {
-    fn call(&self) {
-        Caller::call(self);
-    }
 }
 
 /// Bits of addresses that make a client, of IPv4 and of IPv6, where keys are told by that.

@@ -23,7 +23,8 @@ pub struct Idempotency {
     #[schemars(with = "HeaderName")]
     pub header: String,
     /// Whose a key is: two requests have the same key only if this is the same of both. Absent: who asks; where no rule of the route finds that
-    /// out, what the request shows to its target, `Authorization` and `Cookie`.
+    /// out, what the request shows to its target: `Authorization`, `Cookie`, `X-Api-Key`, the client's certificate and what rules have the target told.
+    /// Name it where clients prove themselves otherwise.
     pub by: Option<LimitKey>,
     /// For how long an answer is given again.
     #[serde(default = "one_day")]
