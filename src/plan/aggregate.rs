@@ -163,7 +163,7 @@ fn compile_part(
         forward: Arc::new(Forward {
             host: base.host.clone(),
             retry: base.retry.clone(),
-            hedge: base.hedge.clone(),
+            hedge: base.hedge,
             priority_class: base.priority_class,
             edits: base
                 .edits
