@@ -120,6 +120,51 @@ impl Bans {
         all
     }
 
+    /// Those bans that are wanted, at most so many, in no order.
+    pub fn some(&self, most: usize, mut wanted: impl FnMut(&IpNet, &Arc<Ban>) -> bool) -> Vec<(IpNet, Arc<Ban>)> {
+        let set = self.set.load();
+        let all = set.shards.iter().flat_map(|shard| shard.iter()).filter(|(net, ban)| wanted(net, ban));
+        all.take(most).map(|(net, ban)| (*net, ban.clone())).collect()
+    }
+
+    /// The ban of an address or a range itself.
+    pub fn get(&self, net: &IpNet) -> Option<Arc<Ban>> {
+        let net = net.trunc();
+        self.set.load().shards[place(&net)].get(&net).cloned()
+    }
+
+    /// Bans each of these, changes its ban, or takes it back, all at once. Says of each whether that was done: there may be no room for a ban, and
+    /// none to take back.
+    pub fn change_all(&self, changes: &[(IpNet, Option<Arc<Ban>>)]) -> Vec<bool> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut set = Set::clone(&self.set.load());
+        let mut len = self.len();
+        let change = |(net, ban): &(IpNet, Option<Arc<Ban>>)| {
+            let net = net.trunc();
+            let is_known = set.shards[place(&net)].contains_key(&net);
+            match ban {
+                Some(_) if !is_known && len >= MOST => return false,
+                Some(ban) => {
+                    len += usize::from(!is_known);
+                    set.insert(net, ban.clone());
+                }
+                None if !is_known => return false,
+                None => {
+                    len -= 1;
+                    set.drop_all(&[net]);
+                }
+            }
+            true
+        };
+        let changed: Vec<bool> = changes.iter().map(change).collect();
+        if changed.contains(&true) {
+            self.put(set);
+        }
+        changed
+    }
+
     /// Bans an address or a range, or changes its ban. False: there is no room for more. For control alone, as all changes.
     pub fn add(&self, net: IpNet, ban: Ban) -> bool {
         let net = net.trunc();
@@ -210,9 +255,10 @@ impl Set {
     }
 
     /// In place of what is said of the same. `net` has no bits behind its prefix.
-    fn insert(&mut self, net: IpNet, ban: Ban) {
+    fn insert(&mut self, net: IpNet, ban: impl Into<Arc<Ban>>) {
+        let ban = ban.into();
         self.by_rules += usize::from(ban.rule.is_some());
-        match Arc::make_mut(&mut self.shards[place(&net)]).insert(net, Arc::new(ban)) {
+        match Arc::make_mut(&mut self.shards[place(&net)]).insert(net, ban) {
             Some(before) => self.by_rules -= usize::from(before.rule.is_some()),
             None => self.lengths[kind(&net)].count(net.prefix_len(), true),
         }

@@ -9,7 +9,7 @@ use crate::lane::bans::{Ban, Bans};
 use crate::net;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(500);
 /// Changes that are told or heard at a time.
 const MOST: usize = 1000;
+/// What was lifted, and is kept until it is told.
+const MOST_LIFTED: usize = 100_000;
+/// The longest that a ban is told or heard to hold, in milliseconds: it is added to times, and no number of another host's is too large for that.
+const LONGEST: u64 = 1 << 50;
 /// Clients that the log names of what was heard at a time.
 const NAMED: usize = 10;
 
@@ -34,7 +38,7 @@ struct Book {
     /// The revision of the bans that was looked at last, if nothing was left to tell.
     looked: Option<u64>,
     /// What was lifted before the server began anew, and it was not told of: another host may put it back.
-    lifted: Vec<IpNet>,
+    lifted: HashSet<IpNet>,
 }
 
 /// A change that is told.
@@ -67,29 +71,31 @@ struct Heard {
 impl Book {
     /// For a server that has begun anew: of what was agreed on, what was lifted since is to be told.
     fn anew(&self, bans: &Bans, now: Duration) -> Self {
-        let told = self.changes(&bans.all(), now);
-        let lifted = told.into_iter().filter(|told| told.ban.is_none()).map(|told| told.client);
-        Self { lifted: lifted.chain(self.lifted.iter().copied()).take(MOST).collect(), ..Self::default() }
+        Self { lifted: self.untold(bans, now).take(MOST_LIFTED).collect(), ..Self::default() }
     }
 
-    /// What has changed here since the last time: at most so many.
-    fn changes(&self, all: &[(IpNet, Arc<Ban>)], now: Duration) -> Vec<Told> {
-        let is_news = |(client, ban): &&(IpNet, Arc<Ban>)| self.agreed.get(client).is_none_or(|agreed| agreed != ban);
+    /// What does not stand any more, and the server is not told of.
+    fn untold(&self, bans: &Bans, now: Duration) -> impl Iterator<Item = IpNet> {
+        let lifted = self.agreed.iter().filter(move |(_, ban)| !is_over(ban, now)).map(|(client, _)| *client);
+        let before = self.lifted.iter().filter(|client| !self.agreed.contains_key(client)).copied();
+        lifted.chain(before).filter(|client| bans.get(client).is_none())
+    }
+
+    /// What has changed here since the last time: at most so many. What was lifted comes first, as others may put it back.
+    fn changes(&self, bans: &Bans, now: Duration) -> Vec<Told> {
+        let lifted = self.untold(bans, now).map(|client| Told { client, what: "lift", ban: None });
+        let mut told: Vec<Told> = lifted.take(MOST).collect();
         let what = if self.is_begun { "ban" } else { "again" };
-        let new =
-            all.iter().filter(is_news).map(|(client, ban)| Told { client: *client, what, ban: Some(ban.clone()) });
-        let stands: std::collections::HashSet<IpNet> = all.iter().map(|(client, _)| *client).collect();
-        let lifted = self.agreed.iter().filter(|(client, ban)| !stands.contains(client) && !is_over(ban, now));
-        let lifted = lifted.map(|(client, _)| Told { client: *client, what: "lift", ban: None });
-        let before = self.lifted.iter().filter(|client| !stands.contains(client));
-        let before = before.map(|client| Told { client: *client, what: "lift", ban: None });
-        new.chain(lifted).chain(before).take(MOST).collect()
+        let is_news = |client: &IpNet, ban: &Arc<Ban>| self.agreed.get(client).is_none_or(|agreed| agreed != ban);
+        let new = bans.some(MOST - told.len(), is_news);
+        told.extend(new.into_iter().map(|(client, ban)| Told { client, what, ban: Some(ban) }));
+        told
     }
 
     /// That these were told.
     fn told(&mut self, told: Vec<Told>) {
-        self.lifted.clear();
         for Told { client, ban, .. } in told {
+            self.lifted.remove(&client);
             match ban {
                 Some(ban) => drop(self.agreed.insert(client, ban)),
                 None => drop(self.agreed.remove(&client)),
@@ -105,32 +111,44 @@ impl Book {
         server: f64,
         now: Duration,
     ) -> (Vec<IpNet>, Vec<IpNet>) {
-        let (mut banned, mut lifted) = (Vec::new(), Vec::new());
-        let all: HashMap<IpNet, Arc<Ban>> = bans.all().into_iter().collect();
+        let nothing_is_left = self.looked == Some(bans.revision());
+        let mut changes: Vec<(IpNet, Option<Arc<Ban>>)> = Vec::new();
         for (client, heard) in heard {
-            let known = all.get(&client);
+            let known = bans.get(&client);
             if heard.lifted {
                 self.agreed.remove(&client);
-                if known.is_some() && bans.remove(&client) {
-                    lifted.push(client);
-                }
+                self.lifted.remove(&client);
+                changes.extend(known.map(|_| (client, None)));
                 continue;
             }
-            let left = (heard.ends >= 0.0).then(|| Duration::from_secs_f64((heard.ends - server).max(0.0) / 1000.0));
-            let until = left.map(|left| now.saturating_add(left));
+            let left = ((heard.ends - server).max(0.0) as u64).min(LONGEST);
+            let until = (heard.ends >= 0.0).then(|| now.saturating_add(Duration::from_millis(left)));
             let rule = Some(heard.rule).filter(|rule| !rule.is_empty()).map(Arc::from);
             let ban = Ban { until, rule, reason: heard.reason.into() };
-            // What this host has told comes back: its end is a few milliseconds off.
-            let is_own = known.is_some_and(|known| is_alike(known, &ban));
-            let ban = match known.filter(|_| is_own) {
-                Some(known) => known.clone(),
-                None if is_over(&ban, now) || !bans.add(client, ban.clone()) => continue,
-                None => {
+            match known {
+                // What this host has told comes back: its end is a few milliseconds off.
+                Some(known) if is_alike(&known, &ban) => drop(self.agreed.insert(client, known)),
+                _ if is_over(&ban, now) => {}
+                // It was lifted here, which the server is told next.
+                None if self.lifted.contains(&client) => {}
+                None if self.agreed.get(&client).is_some_and(|agreed| is_alike(agreed, &ban)) => {}
+                _ => changes.push((client, Some(Arc::new(ban)))),
+            }
+        }
+        let (mut banned, mut lifted) = (Vec::new(), Vec::new());
+        let changed = bans.change_all(&changes);
+        for ((client, ban), _) in changes.into_iter().zip(changed).filter(|(_, is_changed)| *is_changed) {
+            match ban {
+                Some(ban) => {
+                    self.agreed.insert(client, ban);
                     banned.push(client);
-                    Arc::new(ban)
                 }
-            };
-            self.agreed.insert(client, ban);
+                None => lifted.push(client),
+            }
+        }
+        if nothing_is_left {
+            // What is new by this is agreed on.
+            self.looked = Some(bans.revision());
         }
         (banned, lifted)
     }
@@ -175,13 +193,13 @@ async fn turn(link: &Link, bans: &Bans, book: &mut Book) -> Result<bool, Away> {
     let (now, revision) = (net::coarse_now(), bans.revision());
     let told = match book.looked == Some(revision) && book.is_begun {
         true => Vec::new(),
-        false => book.changes(&bans.all(), now),
+        false => book.changes(bans, now),
     };
     let mut call = Call::new(&SCRIPT).key(link.key("bans")).key(link.key("bans:until"));
     call = call.key(link.key("bans:changes")).key(link.key("bans:number")).arg(book.heard).arg(MOST);
     for Told { client, what, ban } in &told {
         let left = ban.as_ref().and_then(|ban| ban.left(now));
-        let left = left.map_or(-1, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX).min(1 << 50));
+        let left = left.map_or(-1, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX).min(LONGEST as i64));
         let (rule, reason) = ban.as_ref().map_or(("", ""), |ban| (ban.rule.as_deref().unwrap_or(""), &*ban.reason));
         let text = serde_json::to_string(&Text { left, rule, reason }).map_err(|error| Away(error.to_string()))?;
         call = call.arg(client.to_string()).arg(*what).arg(text);
@@ -197,7 +215,9 @@ async fn turn(link: &Link, bans: &Bans, book: &mut Book) -> Result<bool, Away> {
     }
     // Whatever is said of them by now is heard right behind.
     book.told(told);
-    let read = |(client, text): (String, String)| Some((client.parse().ok()?, serde_json::from_str(&text).ok()?));
+    let read = |(client, text): (String, String)| {
+        Some((client.parse::<IpNet>().ok()?.trunc(), serde_json::from_str(&text).ok()?))
+    };
     let (banned, lifted) = book.hear(bans, answer.into_iter().filter_map(read).collect(), server, now);
     (book.heard, book.is_begun) = (reached, true);
     for client in banned.iter().take(NAMED) {
@@ -236,18 +256,18 @@ mod tests {
         let (bans, mut book) = (Bans::default(), Book::default());
         bans.add(net("10.0.0.1/32"), ban(None, None));
         bans.add(net("10.0.0.2/32"), ban(Some(200), Some("r")));
-        let told = book.changes(&bans.all(), NOW);
+        let told = book.changes(&bans, NOW);
         assert_eq!(told.iter().map(|told| told.what).collect::<Vec<_>>(), ["again", "again"]);
         book.told(told);
         book.is_begun = true;
-        assert!(book.changes(&bans.all(), NOW).is_empty());
+        assert!(book.changes(&bans, NOW).is_empty());
         bans.add(net("10.0.0.2/32"), ban(Some(300), Some("r")));
         bans.remove(&net("10.0.0.1/32"));
-        let told = book.changes(&bans.all(), NOW);
-        assert_eq!(told.iter().map(|told| told.what).collect::<Vec<_>>(), ["ban", "lift"]);
+        let told = book.changes(&bans, NOW);
+        assert_eq!(told.iter().map(|told| told.what).collect::<Vec<_>>(), ["lift", "ban"]);
         book.told(told);
         bans.sweep(Duration::from_secs(301));
-        assert!(book.changes(&bans.all(), Duration::from_secs(301)).is_empty(), "what is over is over everywhere");
+        assert!(book.changes(&bans, Duration::from_secs(301)).is_empty(), "what is over is over everywhere");
     }
 
     #[test]
@@ -257,28 +277,84 @@ mod tests {
         let (banned, lifted) = book.hear(&bans, said, 1000.0, NOW);
         assert_eq!((banned.len(), lifted.len(), bans.len()), (2, 0, 2));
         assert_eq!(bans.all()[1].1.until, Some(Duration::from_secs(160)));
-        assert!(book.changes(&bans.all(), NOW).is_empty());
+        assert!(book.changes(&bans, NOW).is_empty());
         // It comes again, a little off: nothing changes.
         let revision = bans.revision();
         book.hear(&bans, vec![(net("10.0.0.2/32"), heard(61_100.0, false))], 1000.0, NOW);
         assert_eq!(bans.revision(), revision);
+        book.looked = Some(bans.revision());
         let (_, lifted) = book.hear(&bans, vec![(net("10.0.0.1/32"), heard(0.0, true))], 1000.0, NOW);
+        assert_eq!(book.looked, Some(bans.revision()), "nobody looks through all bans for what came from the others");
         assert_eq!((lifted.len(), bans.len()), (1, 1));
-        assert!(book.changes(&bans.all(), NOW).is_empty());
+        assert!(book.changes(&bans, NOW).is_empty());
     }
 
     #[test]
     fn a_server_that_has_lost_its_data_is_told_all_again() {
         let (bans, mut book) = (Bans::default(), Book { is_begun: true, ..Book::default() });
         bans.add(net("10.0.0.0/8"), ban(None, None));
-        let told = book.changes(&bans.all(), NOW);
+        let told = book.changes(&bans, NOW);
         book.told(told);
         bans.add(net("10.0.0.9/32"), ban(None, None));
-        let told = book.changes(&bans.all(), NOW);
+        let told = book.changes(&bans, NOW);
         book.told(told);
         bans.remove(&net("10.0.0.9/32"));
         book = book.anew(&bans, NOW);
-        let told = book.changes(&bans.all(), NOW);
-        assert_eq!(told.iter().map(|told| told.what).collect::<Vec<_>>(), ["again", "lift"]);
+        let told = book.changes(&bans, NOW);
+        assert_eq!(told.iter().map(|told| told.what).collect::<Vec<_>>(), ["lift", "again"]);
+    }
+
+    #[test]
+    fn no_end_is_too_far_off() {
+        let (bans, mut book) = (Bans::default(), Book { is_begun: true, ..Book::default() });
+        book.hear(&bans, vec![(net("10.0.0.1/32"), heard(1e300, false))], 1000.0, NOW);
+        book.hear(&bans, vec![(net("10.0.0.2/32"), heard(5000.0, false))], f64::NAN, NOW);
+        assert_eq!(bans.len(), 1, "what cannot be reckoned with is over");
+        let until = bans.get(&net("10.0.0.1/32")).unwrap().until.unwrap();
+        assert_eq!(until, NOW + Duration::from_millis(LONGEST));
+        assert!(bans.to_text(NOW).is_ok(), "another process can be told");
+    }
+
+    #[test]
+    fn what_was_lifted_is_told_though_much_is_to_be_put_back() {
+        let (bans, mut book) = (Bans::default(), Book { is_begun: true, ..Book::default() });
+        let client = |n: u32| IpNet::from(std::net::IpAddr::from(std::net::Ipv4Addr::from(n)));
+        let all: Vec<_> = (0..3000).map(|n| (client(n), Some(Arc::new(ban(None, None))))).collect();
+        bans.change_all(&all);
+        for _ in 0..3 {
+            let told = book.changes(&bans, NOW);
+            book.told(told);
+        }
+        let gone: Vec<_> = (0..1200).map(|n| (client(n), None)).collect();
+        bans.change_all(&gone);
+        book = book.anew(&bans, NOW);
+        // Another host puts back what is not told yet.
+        let told = book.changes(&bans, NOW);
+        book.told(told);
+        let back = (0..1200).map(|n| (client(n), heard(-1.0, !book.lifted.contains(&client(n))))).collect();
+        book.hear(&bans, back, 1000.0, NOW);
+        let (mut lifts, mut bans_told) = (1000, 0);
+        loop {
+            let told = book.changes(&bans, NOW);
+            if told.is_empty() {
+                break;
+            }
+            lifts += told.iter().filter(|told| told.ban.is_none()).count();
+            bans_told += told.iter().filter(|told| told.ban.is_some()).count();
+            book.told(told);
+        }
+        assert_eq!((lifts, bans_told, bans.len()), (1200, 1800, 1800));
+    }
+
+    #[test]
+    fn what_is_lifted_while_its_ban_is_on_the_way_stays_so() {
+        let (bans, mut book) = (Bans::default(), Book { is_begun: true, ..Book::default() });
+        bans.add(net("10.0.0.1/32"), ban(None, None));
+        let told = book.changes(&bans, NOW);
+        bans.remove(&net("10.0.0.1/32"));
+        book.told(told);
+        book.hear(&bans, vec![(net("10.0.0.1/32"), heard(-1.0, false))], 1000.0, NOW);
+        assert!(bans.is_empty());
+        assert_eq!(book.changes(&bans, NOW).len(), 1, "it is told");
     }
 }
