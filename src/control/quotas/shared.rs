@@ -3,14 +3,16 @@
 //! What always holds: what is decided stands in [`Share`]; here is the clock, the store and its answers. Nobody waits for it but who ends.
 
 use super::now;
+use crate::control::keep_up;
 use crate::control::present::Shared;
 use crate::control::store::{Away, Call, Link, Script};
 use crate::gateway::quota::{Change, Peers, Quota, Share, Turn, Window, blind, patience, stranger};
 use crate::plan::KeptQuota;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -30,6 +32,8 @@ struct Book {
     lapsed: bool,
     peers: Peers,
     low: HashSet<u64>,
+    /// Whether there was no room for the row of a key, which the log is told once in a period; and whether it was.
+    is_full: [bool; 2],
     /// The last call for what others do not need that was heard.
     cursor: u64,
     /// What the store had when it was reached; empty: it has begun anew.
@@ -51,6 +55,8 @@ static LEAVE: Script = Script::new(include_str!("leave.lua"));
 
 /// Rows that are told of at a time.
 const MOST: usize = 1000;
+/// Rows that the store has room for, for each key that a host counts.
+const ROWS_OF_KEYS: usize = 2;
 /// How often a row is told of at a turn, if others are faster.
 const ROUNDS: usize = 3;
 /// How long a store that has begun anew gives nothing, so that all have put back what they know, and others wait for a host, if all is as fast as
@@ -67,7 +73,10 @@ impl SharedQuotas {
     /// Begins.
     pub(in crate::control) fn serve(link: Link, shared: Shared) -> Self {
         let (sender, asks) = mpsc::channel(1);
-        tokio::spawn(serve(link, shared, asks));
+        let (asks, fell) = (Arc::new(Mutex::new(asks)), AtomicBool::new(false));
+        keep_up("the sharing of quotas", move || {
+            serve(link.clone(), shared.clone(), asks.clone(), fell.swap(true, Ordering::Relaxed))
+        });
         Self(sender)
     }
 
@@ -84,8 +93,15 @@ impl SharedQuotas {
     }
 }
 
-async fn serve(link: Link, shared: Shared, mut asks: mpsc::Receiver<oneshot::Sender<()>>) {
-    let mut books = Books::new();
+/// `fell`: whether another has ended without a word.
+async fn serve(link: Link, shared: Shared, asks: Arc<Mutex<mpsc::Receiver<oneshot::Sender<()>>>>, fell: bool) {
+    let (mut books, mut asks) = (Books::new(), asks.lock().await);
+    if fell {
+        // Nobody else would see that what was given is spent no more when its time is over.
+        let now = now();
+        follow(&mut books, shared.load().plan.lasting.shared_quotas());
+        books.values_mut().for_each(|book| book.take_over(now));
+    }
     loop {
         let pause = link.sharing().map_or(Duration::from_secs(1), |sharing| sharing.interval);
         let ends = tokio::select! {
@@ -103,6 +119,13 @@ async fn serve(link: Link, shared: Shared, mut asks: mpsc::Receiver<oneshot::Sen
                 true => book.end(&link, &name).await,
                 false => book.turn(&link, &name).await,
             };
+            if book.is_full == [true, false] {
+                tracing::warn!(
+                    rule,
+                    "redis has no room for more keys of a quota in this period: of others each host lets in what it may by itself"
+                );
+                book.is_full[1] = true;
+            }
             if let Err(Away(why)) = told {
                 tracing::debug!(rule, why, "what is shared of a quota is not told");
             }
@@ -138,12 +161,21 @@ impl Book {
             lapsed: false,
             peers: Peers::default(),
             low: HashSet::new(),
+            is_full: [false; 2],
             cursor: 0,
             epoch: String::new(),
             may_take: false,
             comings: None,
             resumed: None,
         }
+    }
+
+    /// Goes on where another has ended without a word: first nothing is spent any more of what was given.
+    fn take_over(&mut self, now: Duration) {
+        self.share = Share::again();
+        self.share.begin(self.quota.calendar().window(now));
+        self.share.lapse(&self.quota, now);
+        self.lapsed = true;
     }
 
     /// Tells and hears what there is.
@@ -153,7 +185,7 @@ impl Book {
         let (hosts, limit) = (u64::from(link.hosts()), self.quota.limit());
         if self.share.is_new(window) {
             self.share.begin(window);
-            (self.cursor, self.low) = (0, HashSet::new());
+            (self.cursor, self.low, self.is_full) = (0, HashSet::new(), [false; 2]);
         }
         let is_late = self.reached.is_none_or(|at| at.elapsed() > patience(self.quota.calendar().period()));
         self.share.see_blindly(&self.quota, if is_late { stranger(limit, hosts) } else { blind(limit, hosts) }, now);
@@ -189,6 +221,10 @@ impl Book {
             let mut next = Turn::default();
             for (change, answer) in turn.changes.into_iter().zip(answers) {
                 match answer.strip_prefix('~') {
+                    None if answer == "!" => {
+                        self.share.shut(&change);
+                        self.is_full[0] = true;
+                    }
                     None => self.share.written(&self.quota, change, now),
                     Some(row) => {
                         let known = (change.key, row.to_owned());
@@ -240,6 +276,7 @@ impl Book {
         let mut call = Call::new(&EXCHANGE).key(link.key("epoch")).key(link.key("quota:hosts")).key(rows.as_str());
         call = call.key(format!("{rows}:low")).key(format!("{rows}:number"));
         call = call.arg(&epoch).arg(link.id()).arg(millis(left)).arg(self.cursor).arg(low.len());
+        call = call.arg(self.quota.table().size().saturating_mul(ROWS_OF_KEYS));
         for key in low {
             call = call.arg(format!("{key:x}"));
         }

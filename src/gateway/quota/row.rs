@@ -22,6 +22,9 @@ pub struct Entry {
 /// Hosts in a row. More have no room: theirs is what is left of those that are gone.
 const MOST: usize = 4096;
 
+/// The most that an entry says, far above what any quota has: sums of a few do not overflow, whatever stands in the store.
+const MOST_SPENT: u64 = 1 << 48;
+
 /// What may be missing of a count because requests were given back.
 pub const GIVEN_BACK: u64 = 8;
 
@@ -31,8 +34,9 @@ impl Row {
         let entry = |part: &str| {
             let mut words = part.split(' ');
             let host = u64::from_str_radix(words.next()?, 16).ok()?;
-            let (spent, given) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-            Some(Entry { host, spent, given: u64::max(given, spent) })
+            let mut number = || Some(words.next()?.parse::<u64>().ok()?.min(MOST_SPENT));
+            let (spent, given) = (number()?, number()?);
+            Some(Entry { host, spent, given: given.max(spent) })
         };
         Self(text.split(';').filter_map(entry).take(MOST).collect())
     }
@@ -113,5 +117,14 @@ mod tests {
             "b 1 9;d 60 60;a 3 3"
         );
         assert_eq!(Row::parse(""), Row::default());
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let row = Row::parse(&format!("a {0} {0};b 1 {0};c 1 99999999999999999999", u64::MAX));
+        assert_eq!(row.of(0xa).map(|entry| entry.spent + GIVEN_BACK), Some(MOST_SPENT + GIVEN_BACK));
+        assert_eq!(row.of(0xb).map(|entry| entry.given), Some(MOST_SPENT));
+        assert_eq!(row.of(0xc), None);
+        let _ = row.clone().or(&row);
     }
 }

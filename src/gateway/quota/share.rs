@@ -27,6 +27,9 @@ pub struct Share {
     turn: u64,
     /// What was free for keys of which nothing is known: now, and at the turn before.
     blind: [u64; 2],
+    /// Whether something that was spent may have been told to nobody, and is not known here any more: then all that this host was given counts as spent
+    /// of a key that is met again.
+    forgot: bool,
 }
 
 /// What is known of a key.
@@ -50,6 +53,8 @@ struct Held {
     spent_at: u64,
     /// Whether its row was read.
     is_met: bool,
+    /// Whether the store has no room for its row.
+    is_shut: bool,
 }
 
 /// Who shares.
@@ -95,6 +100,8 @@ const AHEAD: u64 = 20;
 const IDLE: u64 = 10;
 /// Turns after which a key that has nothing here is told of again, as it may be asked for.
 const PATIENT: u64 = 3;
+/// Turns after which the store is asked again whether it has room for a key.
+const SHUT: u64 = 100;
 
 /// For how long a host spends what it has when it does not reach the store: a quarter of the period, an hour at most.
 pub fn patience(period: Period) -> Duration {
@@ -112,6 +119,11 @@ pub fn stranger(limit: u64, hosts: u64) -> u64 {
 }
 
 impl Share {
+    /// What goes on where another has ended without a word: of what the quota counts it is not known what was told.
+    pub fn again() -> Self {
+        Self { forgot: true, ..Self::default() }
+    }
+
     /// What may be admitted of keys of which nothing is known, from now on.
     pub fn see_blindly(&mut self, quota: &Quota, most: u64, now: Duration) {
         let most = most.min(quota.limit());
@@ -130,8 +142,16 @@ impl Share {
 
     /// Begins a period.
     pub fn begin(&mut self, window: Window) {
+        // Nothing was told of a new period.
+        self.forgot &= self.window.is_none();
         self.window = Some(window);
         self.held.clear();
+    }
+
+    /// Of how many keys something is held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// What the store was told may be lost, as it has begun anew or comes back from a former state: all is told again.
@@ -186,10 +206,23 @@ impl Share {
             }
             held.seen = self.turn;
         }
-        for held in self.held.values_mut().filter(|held| held.seen != self.turn) {
+        // Clients choose keys: of no more that gave way is there anything to tell than the quota counts.
+        let (turn, mut room) = (self.turn, quota.table().size());
+        self.held.retain(|_, held| {
+            if held.seen == turn {
+                return true;
+            }
             // It gave way: nobody spends what was given.
             (held.given, held.pace) = (held.spent, 0);
-        }
+            let is_nothing = held.told.is_none() && held.spent == 0 && held.text.is_empty();
+            if is_nothing || held.told == Some((held.spent, held.spent)) {
+                return false;
+            }
+            let is_kept = room > 0;
+            self.forgot |= !is_kept;
+            room = room.saturating_sub(1);
+            is_kept
+        });
     }
 
     /// What is to be told: at most so many rows. `low`: of what others want what is not needed. `may_take`: whether anything may be taken.
@@ -213,7 +246,8 @@ impl Share {
             // Nobody knows whether somebody asks for what is not there.
             let is_due = has > 0 || !held.is_idle(self.turn) || key.wrapping_add(self.turn) % PATIENT == 0;
             let wants = held.seen == self.turn && is_due && has < (held.pace * AHEAD / 2).max(1) && !is_over();
-            if !is_told || wants || low.contains(&key) {
+            let is_open = !held.is_shut || key.wrapping_add(self.turn) % SHUT == 0;
+            if is_open && (!is_told || wants || low.contains(&key)) {
                 keys.push((has > 0, key));
             }
         }
@@ -238,7 +272,7 @@ impl Share {
         let row = Row::parse(&held.text);
         if !held.is_met && !held.text.is_empty() {
             held.is_met = true;
-            held.base = row.of(peers.me).map_or(0, |own| own.spent);
+            held.base = row.of(peers.me).map_or(0, |own| if self.forgot { own.given } else { own.spent });
         }
         let is_gone = |host| peers.is_gone(host, period);
         let spent = held.base + held.spent;
@@ -280,11 +314,18 @@ impl Share {
     /// That a row was changed: what was taken may be spent.
     pub fn written(&mut self, quota: &Quota, change: Change, now: Duration) {
         let Some((window, held)) = self.window.zip(self.held.get_mut(&change.key)) else { return };
-        (held.text, held.is_met) = (change.new, true);
+        (held.text, held.is_met, held.is_shut) = (change.new, true, false);
         held.told = Some((change.spent, change.given));
         let more = change.given.saturating_sub(held.given);
         if more > 0 && quota.release(change.key, more, window, now) {
             held.given += more;
+        }
+    }
+
+    /// That the store has no room for one more row: what there is of the key is what each may admit blindly.
+    pub fn shut(&mut self, change: &Change) {
+        if let Some(held) = self.held.get_mut(&change.key) {
+            held.is_shut = true;
         }
     }
 
@@ -301,7 +342,7 @@ impl Share {
             let before = Row::parse(&held.text);
             let merged = Row::parse(&text).or(&before);
             // What is compared is what stands there; what is written has what others have told before, too.
-            held.text = text;
+            (held.text, held.is_shut) = (text, false);
             let is_lost = merged.to_string() != held.text;
             self.tell(quota, key, (peers, low), may_take, (&mut turn, now));
             if is_lost {

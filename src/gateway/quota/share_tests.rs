@@ -67,6 +67,14 @@ impl Host {
         }
     }
 
+    /// What it knows of its share is lost, and not what it counts.
+    fn fall(&mut self, now: Duration) {
+        self.share = Share::again();
+        self.share.begin(self.quota.calendar().window(now));
+        self.share.lapse(&self.quota, now);
+        (self.reached, self.cursor) = (None, 0);
+    }
+
     fn spend(&mut self, now: Duration, random: &mut fastrand::Rng) {
         for key in 0..KEYS {
             for _ in 0..random.u64(0..=self.pace[key as usize]) {
@@ -147,6 +155,8 @@ struct Faults {
     cuts: bool,
     deaths: bool,
     losses: bool,
+    /// What shares ends without a word, and begins again.
+    falls: bool,
 }
 
 /// Returns what was admitted of each key.
@@ -181,6 +191,9 @@ fn simulate(seed: u64, limit: u64, period: Period, turns: u32, faults: &Faults) 
             if chance(&mut random, faults.cuts) {
                 hosts[at].cut = now + Duration::from_millis(random.u64(100..60_000));
             }
+            if chance(&mut random, faults.falls) {
+                hosts[at].fall(now);
+            }
             if chance(&mut random, faults.deaths) && hosts.len() < count as usize + 2 && !hosts[at].dead {
                 hosts[at].dead = true;
                 let id = hosts.len() as u64 + 1;
@@ -200,7 +213,7 @@ fn simulate(seed: u64, limit: u64, period: Period, turns: u32, faults: &Faults) 
 
 #[test]
 fn all_of_a_quota_is_admitted_and_no_more_while_the_store_is_there() {
-    let faults = Faults { down: false, cuts: false, deaths: false, losses: false };
+    let faults = Faults { down: false, cuts: false, deaths: false, losses: false, falls: false };
     for seed in 0..60 {
         let limit = [20, 100, 1000, 5000][seed as usize % 4];
         let mut random = fastrand::Rng::with_seed(seed);
@@ -225,8 +238,9 @@ fn all_of_a_quota_is_admitted_and_no_more_while_the_store_is_there() {
 #[test]
 fn no_more_than_a_quota_is_admitted_whatever_fails() {
     for seed in 0..120 {
-        let faults =
-            Faults { down: true, cuts: seed % 2 == 0, deaths: seed % 3 == 0, losses: seed % 3 != 0 && seed % 5 == 0 };
+        let losses = seed % 3 != 0 && seed % 5 == 0;
+        let falls = seed % 7 == 0 && !losses;
+        let faults = Faults { down: true, cuts: seed % 2 == 0, deaths: seed % 3 == 0, losses, falls };
         let limit = [100, 1000, 5000][seed as usize % 3];
         let admitted = simulate(seed, limit, Period::Day, 4000, &faults);
         for admitted in admitted {
@@ -255,4 +269,73 @@ fn what_a_dead_host_was_given_goes_to_the_others() {
     let admitted: u64 = hosts.iter().map(|host| host.admitted.values().sum::<u64>()).sum();
     assert!((950..=1000).contains(&admitted), "{admitted}");
     assert!(hosts[0].admitted.values().sum::<u64>() > 20);
+}
+
+#[test]
+fn what_was_given_is_not_spent_twice_where_it_is_not_known_what_was_told() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let (limit, period) = (1000, Period::Day);
+    let mut store = Store { epoch: 1, begun: NOON - SLACK * 2, ..Store::default() };
+    let mut hosts = [Host::new(1, limit, period, &mut random), Host::new(2, limit, period, &mut random)];
+    for host in &mut hosts {
+        host.pace = [5, 0, 0];
+    }
+    for turn in 0..2000 {
+        let now = NOON + TURN * turn;
+        for host in &mut hosts {
+            host.spend(now, &mut random);
+            if turn % 40 == 39 {
+                // It has spent since it told of it last.
+                host.fall(now);
+                let before = host.admitted.get(&1).copied();
+                host.spend(now, &mut random);
+                assert_eq!(host.admitted.get(&1).copied(), before, "nothing is spent before the store is heard");
+            }
+            host.exchange(&mut store, 2, now, false);
+        }
+    }
+    let admitted: u64 = hosts.iter().map(|host| host.admitted.values().sum::<u64>()).sum();
+    // What it does not know to be left counts as spent.
+    assert!((300..=limit).contains(&admitted), "{admitted}");
+}
+
+#[test]
+fn keys_that_clients_choose_are_not_held_without_end() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut store = Store { epoch: 1, begun: NOON - SLACK * 2, ..Store::default() };
+    let mut host = Host::new(1, 100, Period::Day, &mut random);
+    let size = host.quota.table().size();
+    let mut most = 0;
+    for turn in 0..400 {
+        let now = NOON + TURN * turn;
+        // For some time nothing can be told.
+        store.is_down = (100..200).contains(&turn);
+        for _ in 0..100 {
+            host.quota.decide(random.u64(1..), now);
+        }
+        host.exchange(&mut store, 2, now, false);
+        most = most.max(host.share.held());
+    }
+    assert!(most <= size * 3, "{most} of {size}");
+    assert!(store.rows.len() > size * 10, "{}", store.rows.len());
+}
+
+#[test]
+fn a_key_for_which_the_store_has_no_room_is_told_of_seldom_and_no_more_is_admitted_than_blindly() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut host = Host::new(1, 100, Period::Day, &mut random);
+    let window = host.quota.calendar().window(NOON);
+    let peers = Peers { me: 1, hosts: 2, slack: SLACK, absent: SLACK * 3, ..Peers::default() };
+    host.share.begin(window);
+    let (mut admitted, mut told) = (0, 0);
+    for turn in 0..300 {
+        let now = NOON + TURN * turn;
+        host.share.see_blindly(&host.quota, blind(100, 2), now);
+        admitted += u64::from(host.quota.decide(7, now).allowed);
+        let turn = host.share.turn(&host.quota, (&peers, &HashSet::new()), (true, 1000), now);
+        told += turn.changes.len();
+        turn.changes.iter().for_each(|change| host.share.shut(change));
+    }
+    assert_eq!(admitted, blind(100, 2));
+    assert!((2..=4).contains(&told), "{told}");
 }

@@ -15,7 +15,7 @@ const LIMIT: usize = 400;
 fn host(target: &Target, server: &Server) -> Proxy {
     let rule = format!(
         "\n[routes.api]\npaths = [\"/v1/\"]\npool = \"site\"\nrules = [\"daily\"]\n[rules.daily]\ntype = \"quota\"\nlimit = {LIMIT}\n\
-         period = \"day\"\nkey = \"header:x-who\"\nscope = \"cluster\"\n"
+         period = \"day\"\nkey = \"header:x-who\"\nscope = \"cluster\"\nsize = 1000\n"
     );
     Setup::new(http(&[target]) + &rule + &store(server, "")).start()
 }
@@ -148,4 +148,33 @@ fn a_host_that_leaves_gives_back_what_it_had_and_one_that_comes_knows_what_was_u
     know_each_other(&[&one, &late]);
     let more = ask_all(&[&late], "ann", 0, 0);
     assert!(admitted + more <= LIMIT * 105 / 100, "{admitted} and {more} of {LIMIT}");
+}
+
+#[test]
+fn a_server_holds_no_more_keys_than_there_is_room_for_and_each_host_admits_its_least_of_others() {
+    let (server, target) = (Server::redis(&[]), Target::echo("a"));
+    let (one, two) = (host(&target, &server), host(&target, &server));
+    let hosts = [&one, &two];
+    know_each_other(&hosts);
+    let mut admitted = ask_all(&hosts, "ann", 0, 4);
+    let mut rows = None;
+    eventually("her row is there", || {
+        let names: Vec<String> = redis(&server, &["KEYS", "*quota:daily:*"]);
+        rows = names.into_iter().find(|name| redis::<String>(&server, &["TYPE", name]) == "hash");
+        rows.is_some()
+    });
+    let rows = rows.unwrap();
+    let fields: Vec<String> = (0..2000).map(|n| format!("{n:x}")).collect();
+    let mut words = vec!["HSET", &rows];
+    fields.iter().for_each(|field| words.extend([field, "1 1 1"]));
+    let _: usize = redis(&server, &words);
+    // What a host may admit of a key of which it knows nothing: of two hosts a quarter each.
+    let least = LIMIT / 4 * 2;
+    let strangers = ask_all(&hosts, "bob", 0, least * 95 / 100);
+    assert!(strangers <= least, "{strangers}");
+    eventually("the log says so", || hosts.iter().any(|host| host.log.contains(&["no room for more keys of a quota"])));
+    admitted = ask_all(&hosts, "ann", admitted, LIMIT * 95 / 100);
+    assert!(admitted <= LIMIT, "{admitted} of {LIMIT}");
+    let held: usize = redis(&server, &["HLEN", &rows]);
+    assert_eq!(held, 2001, "no row was added");
 }
