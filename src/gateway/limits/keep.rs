@@ -41,14 +41,13 @@ impl<R: Record> Table<R> {
     }
 
     /// Takes up what [`Self::to_bytes`] of another process of this host has written, before anything is counted here. Returns how many keys
-    /// those were; `None` if it is in another form, of which nothing is taken.
+    /// those were; `None` if it is in another form, or of keys that are hashed otherwise: then nothing is taken.
     pub fn take_bytes(&self, bytes: &[u8], now: Duration) -> Option<usize> {
         let (seed, entries) = bytes.strip_prefix(self.record.form().as_bytes())?.split_first_chunk::<8>()?;
         let (entries, rest) = entries.as_chunks::<ENTRY>();
-        if !rest.is_empty() {
+        if !rest.is_empty() || !self.take_seed(u64::from_le_bytes(*seed)) {
             return None;
         }
-        self.set_seed(u64::from_le_bytes(*seed));
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
         let now = Self::ticks(now);
         let mut taken = 0;

@@ -17,6 +17,8 @@ pub struct Table<R> {
     size: usize,
     /// Keeps keys from being found that share a slot. It changes only before anything is counted.
     seed: AtomicU64,
+    /// Whether others say what that is.
+    is_told: AtomicBool,
     evictions: AtomicU64,
     uncounted: AtomicU64,
 }
@@ -76,6 +78,7 @@ impl<R: Record> Table<R> {
             buckets: (0..buckets(size)).map(|_| Bucket::default()).collect(),
             size,
             seed: AtomicU64::new(seed()),
+            is_told: AtomicBool::new(false),
             evictions: AtomicU64::new(0),
             uncounted: AtomicU64::new(0),
         }
@@ -87,8 +90,19 @@ impl<R: Record> Table<R> {
         self.seed.load(Ordering::Relaxed)
     }
 
+    /// Has its keys be hashed with that, as others do with whom they are counted, and with nothing else from now on.
     pub(crate) fn set_seed(&self, seed: u64) {
         self.seed.store(seed, Ordering::Relaxed);
+        self.is_told.store(true, Ordering::Relaxed);
+    }
+
+    /// Has its keys be hashed as another process did. False: they are hashed otherwise.
+    pub(super) fn take_seed(&self, seed: u64) -> bool {
+        if self.is_told.load(Ordering::Relaxed) {
+            return self.seed() == seed;
+        }
+        self.seed.store(seed, Ordering::Relaxed);
+        true
     }
 
     /// How many keys it is for.

@@ -32,19 +32,20 @@ impl Compile for model::Quota {
         let under = format!("{} in {zone} by {}", self.period.word(), std::mem::take(&mut counting.under));
         let same = |kept: &&KeptQuota| kept.rule == here.name && kept.under == under;
         let is_shared = self.scope == LimitScope::Cluster;
+        let seed = match is_shared {
+            // All hosts know keys by the same numbers.
+            true => sharing::seed(here.config, here.files),
+            false => here.lasting.seed().load(Ordering::Relaxed),
+        };
+        let shared_goes_on = |kept: &&KeptQuota| kept.quota.limit() == self.limit && kept.quota.table().seed() == seed;
         let kept = |before: &'_ Lasting| match is_shared {
-            // What this host may admit is counted from the limit down: with another limit it is asked for anew.
-            true => before.shared_quotas().iter().find(same).filter(|kept| kept.quota.limit() == self.limit).cloned(),
+            // What this host may admit is counted from the limit down: with another limit, or other numbers of keys, it is asked for anew.
+            true => before.shared_quotas().iter().find(same).filter(shared_goes_on).cloned(),
             false => before.quotas().iter().find(same).cloned(),
         };
         let before = here.before.and_then(kept);
         let quota = Quota::new(self.limit, calendar, self.counting.size, before.as_ref().map(|kept| &kept.quota));
         if before.is_none_or(|before| !Arc::ptr_eq(before.quota.table(), quota.table())) {
-            let seed = match is_shared {
-                // All hosts know keys by the same numbers.
-                true => sharing::seed(here.config, here.files),
-                false => here.lasting.seed().load(Ordering::Relaxed),
-            };
             quota.table().set_seed(seed);
             if is_shared {
                 // Until the others are heard of.

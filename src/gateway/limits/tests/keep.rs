@@ -56,3 +56,15 @@ fn the_form_is_what_other_versions_know() {
     let known = [b"clients 1\n", &table.seed().to_le_bytes()[..], &7_u64.to_le_bytes(), &due.to_le_bytes()].concat();
     assert_eq!(table.to_bytes(NOW, 10), known);
 }
+
+#[test]
+fn what_is_hashed_otherwise_than_others_do_is_not_taken() {
+    let old = Arc::new(Clients::new(1000));
+    enters(&old, 7, NOW);
+    let bytes = old.to_bytes(NOW, 10);
+    let new = Arc::new(Clients::new(1000));
+    new.set_seed(old.seed() ^ 1);
+    assert_eq!((new.take_bytes(&bytes, NOW), new.seed(), new.len(NOW)), (None, old.seed() ^ 1, 0));
+    new.set_seed(old.seed());
+    assert_eq!(new.take_bytes(&bytes, NOW), Some(1));
+}
