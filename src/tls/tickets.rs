@@ -68,7 +68,7 @@ struct Keys {
 }
 
 /// What keys are derived from. Never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Secret(Arc<[u8]>);
 
 /// The fewest bytes of a secret.
@@ -165,16 +165,20 @@ impl Ring {
         Ok(KeptRing { lifetime_ms: millis(self.lifetime), age_ms: 0, secrets, sealing: at })
     }
 
-    /// Goes by keys that hosts share. What this one has sealed before is still opened. Returns whether they can be used.
-    pub fn share(&self, kept: &KeptRing, age: Duration) -> bool {
+    /// Goes by keys that hosts share. What this one has sealed before is still opened. Returns whether it went by others until now; `None`: they cannot
+    /// be used.
+    pub fn share(&self, kept: &KeptRing, age: Duration) -> Option<bool> {
         let secrets: Option<Vec<Secret>> = kept.secrets.iter().map(|text| Secret::decode(text)).collect();
-        let Some(mut secrets) = secrets.filter(|secrets| kept.sealing < secrets.len()) else { return false };
+        let mut secrets = secrets.filter(|secrets| kept.sealing < secrets.len())?;
         let keys = self.keys.load();
+        if keys.shared && keys.sealing == kept.sealing && keys.secrets.starts_with(&secrets) {
+            return Some(false);
+        }
         let own = keys.secrets.get(keys.sealing).filter(|own| secrets.iter().all(|secret| secret.0 != own.0));
         secrets.extend(own.cloned());
         let since = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         self.keys.store(Arc::new(Keys { secrets, sealing: kept.sealing, since, stamp: None, shared: true }));
-        true
+        Some(true)
     }
 
     /// Replaces the keys where it is time to, or their file has changed. Returns whether it did.
@@ -404,6 +408,25 @@ mod tests {
         age();
         assert_eq!(ring.turn(), Ok(true));
         assert!(ticketer.decrypt(&ticket).is_none());
+    }
+
+    #[test]
+    fn keys_that_hosts_share_are_taken_once_and_again_after_this_one_has_made_its_own() {
+        let (ring, other) = (ring(&mut Rings::default(), 60), ring(&mut Rings::default(), 60));
+        let shared = other.propose(None).unwrap();
+        assert_eq!(ring.share(&shared, Duration::ZERO), Some(true));
+        assert_eq!(ring.share(&shared, Duration::from_secs(1)), Some(false));
+        assert_eq!(ring.turn(), Ok(false));
+        // Nothing was heard for long.
+        let keys = ring.keys.load_full();
+        let since = keys.since.checked_sub(Duration::from_secs(121)).unwrap();
+        let secrets = keys.secrets.clone();
+        ring.keys.store(Arc::new(Keys { secrets, sealing: keys.sealing, since, stamp: None, shared: true }));
+        assert_eq!(ring.turn(), Ok(true));
+        let ticket = ring.ticketer("web", &OPEN).encrypt(b"1").unwrap();
+        assert_eq!(ring.share(&shared, Duration::ZERO), Some(true), "it has gone by its own meanwhile");
+        assert!(ring.ticketer("web", &OPEN).decrypt(&ticket).is_some());
+        assert_eq!(ring.share(&KeptRing { sealing: 9, ..shared }, Duration::ZERO), None);
     }
 
     #[test]

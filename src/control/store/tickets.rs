@@ -10,12 +10,10 @@ use crate::control::present::Shared;
 use crate::plan::Sharing;
 use crate::tls::{KeptRing, Ring};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// How often it is looked for other keys.
@@ -35,7 +33,6 @@ struct Text {
 
 /// Keeps keys as those of the other hosts, for as long as the process lives.
 pub async fn share(link: Link, shared: Shared) {
-    let mut known: HashMap<u128, String> = HashMap::new();
     let mut told = false;
     loop {
         tokio::time::sleep(EVERY).await;
@@ -43,8 +40,7 @@ pub async fn share(link: Link, shared: Shared) {
         let Some(seal) = Seal::of(&sharing) else { continue };
         let plan = shared.load().plan.clone();
         for ring in plan.rings.own() {
-            let before = known.entry(ring.lifetime().as_millis()).or_default();
-            match turn(&link, &seal, ring, before).await {
+            match turn(&link, &seal, ring).await {
                 Ok(()) => told = false,
                 Err(Away(why)) if link.is_up() && !told => {
                     tracing::warn!(why, "the keys of TLS tickets that hosts share are of no use here");
@@ -56,8 +52,8 @@ pub async fn share(link: Link, shared: Shared) {
     }
 }
 
-/// Looks once. `known`: what stood there last, as this host goes by it.
-async fn turn(link: &Link, seal: &Seal, ring: &Ring, known: &mut String) -> Result<(), Away> {
+/// Looks once.
+async fn turn(link: &Link, seal: &Seal, ring: &Ring) -> Result<(), Away> {
     let name = link.key(&format!("tickets:{}", ring.lifetime().as_millis()));
     let lifetime = ring.lifetime().max(SHORTEST);
     let ask = |old: &str, new: &str| {
@@ -77,14 +73,11 @@ async fn turn(link: &Link, seal: &Seal, ring: &Ring, known: &mut String) -> Resu
         (found, _) = ask(&found, &new).await?;
         open = Some(seal.open(&name, &found)?);
     }
-    if found != *known
-        && let Some(text) = open
-    {
-        if !ring.share(&text.keys, age(&text)) {
-            return Err(Away("they cannot be used".to_owned()));
-        }
-        *known = found;
-        tracing::info!("the keys of TLS tickets are those that hosts share");
+    let Some(text) = open else { return Ok(()) };
+    match ring.share(&text.keys, age(&text)) {
+        None => return Err(Away("they cannot be used".to_owned())),
+        Some(false) => {}
+        Some(true) => tracing::info!("the keys of TLS tickets are those that hosts share"),
     }
     Ok(())
 }
@@ -95,11 +88,11 @@ struct Seal(LessSafeKey);
 impl Seal {
     /// By the secret that hosts share; `None`: they share none.
     fn of(sharing: &Sharing) -> Option<Self> {
-        let secret = sharing.secret.as_ref()?;
-        let extracted = Salt::new(HKDF_SHA256, b"ringway store 1").extract(secret.0.as_bytes());
-        let mut key = [0; 32];
-        extracted.expand(&[&b"tickets"[..]], HKDF_SHA256).ok()?.fill(&mut key).ok()?;
-        Some(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).ok()?)))
+        Self::by(&sharing.key("tickets")?)
+    }
+
+    fn by(key: &[u8; 32]) -> Option<Self> {
+        Some(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?)))
     }
 
     fn close(&self, name: &str, text: &Text) -> Result<String, Away> {
@@ -127,11 +120,8 @@ mod tests {
     use super::*;
     use crate::tls::{Rings, TicketSpec};
 
-    fn seal(secret: &str) -> Seal {
-        let extracted = Salt::new(HKDF_SHA256, b"").extract(secret.as_bytes());
-        let mut key = [0; 32];
-        extracted.expand(&[&b"x"[..]], HKDF_SHA256).unwrap().fill(&mut key).unwrap();
-        Seal(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).unwrap()))
+    fn seal(secret: u8) -> Seal {
+        Seal::by(&[secret; 32]).unwrap()
     }
 
     #[test]
@@ -139,11 +129,11 @@ mod tests {
         let spec = TicketSpec { lifetime: Duration::from_secs(60), keys_file: None };
         let ring = Rings::default().open(&spec).unwrap();
         let text = Text { made: 7, keys: ring.propose(None).unwrap() };
-        let sealed = seal("a").close("k", &text).unwrap();
-        assert_eq!(seal("a").open("k", &sealed).unwrap().made, 7);
-        assert!(seal("b").open("k", &sealed).is_err());
-        assert!(seal("a").open("l", &sealed).is_err());
-        assert_ne!(seal("a").close("k", &text).unwrap(), sealed, "no nonce comes twice");
-        assert!(ring.share(&seal("a").open("k", &sealed).unwrap().keys, Duration::ZERO));
+        let sealed = seal(b'a').close("k", &text).unwrap();
+        assert_eq!(seal(b'a').open("k", &sealed).unwrap().made, 7);
+        assert!(seal(b'b').open("k", &sealed).is_err());
+        assert!(seal(b'a').open("l", &sealed).is_err());
+        assert_ne!(seal(b'a').close("k", &text).unwrap(), sealed, "no nonce comes twice");
+        assert_eq!(ring.share(&seal(b'a').open("k", &sealed).unwrap().keys, Duration::ZERO), Some(true));
     }
 }
