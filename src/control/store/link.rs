@@ -203,8 +203,7 @@ impl Link {
         if begun.elapsed() >= HELD {
             *pause = FIRST_PAUSE;
         }
-        // So that hosts do not all come at once.
-        sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+        sleep(shortened(*pause, fastrand::f64())).await;
         *pause = (*pause * 2).min(LAST_PAUSE);
     }
 
@@ -290,5 +289,23 @@ impl Link {
         let Some(line) = self.0.line.load_full() else { return };
         let _ = self.announce(&line, true).await;
         self.follow(None);
+    }
+}
+
+/// A pause, by chance less, so that hosts do not all come at once. `chance`: from 0 to 1. It is no longer: others reckon with that, and papers say so.
+fn shortened(pause: Duration, chance: f64) -> Duration {
+    pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_tried_again_after_two_seconds_at_most() {
+        for chance in [0.0, 0.5, 0.999, 1.0] {
+            let pause = shortened(LAST_PAUSE, chance);
+            assert!(pause >= LAST_PAUSE / 2 && pause <= Duration::from_secs(2), "{pause:?}");
+        }
     }
 }
