@@ -79,6 +79,9 @@ fn keys_that_are_not_shared_and_rules_that_have_nothing_to_share_by_are_told_of(
     };
     assert!(warned("").contains("hosts do not share the keys of TLS tickets, as they have no secret for it"));
     assert!(warned("secret_file = 's'").is_empty());
+    let none = format!("{listener}[listeners.web.tls.tickets]\nlifetime = '0s'\n");
+    let none = load(&format!("[store.redis]\nurl = 'redis://127.0.0.1'\n{REST}{none}")).warnings.to_string();
+    assert!(none.is_empty(), "no tickets are made: {none}");
     let rule = "[rules.q]\ntype = 'quota'\nlimit = 5\nperiod = 'day'\nscope = 'cluster'\n";
     let told = brief(&Folder::with(&[("ring.toml", &format!("{rule}{REST}"))]).faults());
     assert_eq!(

@@ -178,7 +178,7 @@ impl Control {
     /// Accepts again, as before.
     async fn come_back(&mut self) {
         let present = self.present.load_full();
-        self.parts.go_on();
+        self.shared_limits.go_on();
         systemd::main_process(std::process::id());
         self.crew.sockets().revive();
         if let Err(error) = self.crew.resume(present.clone(), limits::max_connections(&present.plan)) {

@@ -67,7 +67,7 @@ pub struct Letter {
     pub rules: Vec<GuardText>,
     /// What this host has of limits that hosts share.
     #[serde(default)]
-    pub parts: Option<String>,
+    pub limits: Option<String>,
     /// What is known of issuers of tokens.
     #[serde(default)]
     pub issuers: Vec<IssuerText>,

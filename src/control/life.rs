@@ -20,7 +20,7 @@ use super::present::{Present, Shared};
 use super::quotas::{Quotas, SharedQuotas};
 use super::reload::{Prepared, Reader, Renewed, Result as Reloaded, Told, now};
 use super::report::Report;
-use super::shares::Parts;
+use super::shares::SharedLimits;
 use super::shelves;
 use super::signals::Signals;
 use super::sockets::{BindError, Bound};
@@ -75,7 +75,7 @@ pub(super) struct Control {
     /// The way to the server through which hosts share.
     pub(super) store: Link,
     /// What shares limits through it.
-    pub(super) parts: Parts,
+    pub(super) shared_limits: SharedLimits,
     /// Makes the certificate files be looked at now.
     pub(super) look: Arc<Notify>,
     /// Has authorities that failed be asked again now.
@@ -250,10 +250,10 @@ impl Control {
             self.to_upgrade = true;
         } else {
             let operators = self.operators();
-            let (quotas, parts) = (self.quotas.keep(false), self.parts.hand_over());
+            let (quotas, limits) = (self.quotas.keep(false), self.shared_limits.hand_over());
             let kept = async move {
                 quotas.await;
-                parts.await
+                limits.await
             };
             match self.origin.call(&self.present.load(), self.crew.sockets(), operators, kept) {
                 Ok(rising) => self.rising = Some(rising),
@@ -264,7 +264,7 @@ impl Control {
 
     fn upgrade_failed(&mut self, why: &str) {
         self.report.reloads().upgrades_failed.inc();
-        self.parts.go_on();
+        self.shared_limits.go_on();
         // The new process may have been told to end, and have ended what it was to take over.
         self.crew.sockets().revive();
         self.crew.sockets().tune(&self.present.load().plan);

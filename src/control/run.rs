@@ -125,7 +125,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
         }
     };
     control.quotas.keep(true).await;
-    control.parts.leave().await;
+    control.shared_limits.leave().await;
     control.shared_quotas.leave().await;
     control.store.leave().await;
     control.analytics.keep().await;
@@ -155,7 +155,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         sticky,
         guards: counted,
         rules,
-        parts: handed,
+        limits: handed,
         issuers: known_issuers,
         number,
         elders,
@@ -187,7 +187,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let serving = store.clone();
     keep_up("the way to the store", move || serving.clone().serve());
     let shared = Arc::new(ArcSwap::new(present.clone()));
-    let parts = shares::begin(store.clone(), shared.clone(), handed.as_deref()).await;
+    let shared_limits = shares::begin(store.clone(), shared.clone(), handed.as_deref()).await;
     let (queue, spans) = trace::queue();
     let (sums, sheets) = analytics::queue();
     let (records, batches) = file::Queue::open(RECORDS);
@@ -258,7 +258,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         analytics,
         hooks,
         store,
-        parts,
+        shared_limits,
         look,
         again,
         past: Vec::new(),
@@ -288,7 +288,7 @@ struct Heritage {
     guards: Vec<GuardText>,
     rules: Vec<GuardText>,
     /// What the process before had of limits that hosts share.
-    parts: Option<String>,
+    limits: Option<String>,
     issuers: Vec<IssuerText>,
     /// The number of its first plan.
     number: u64,
@@ -301,7 +301,7 @@ impl Heritage {
         let workers = plan.runtime.workers;
         let Some(inheritance) = inheritance else {
             let sockets = Sockets::activate(workers, plan, systemd::sockets());
-            let (admin, targets, live, bans, sticky, guards, rules, parts, issuers, elders) = Default::default();
+            let (admin, targets, live, bans, sticky, guards, rules, limits, issuers, elders) = Default::default();
             return Self {
                 sockets,
                 admin,
@@ -311,7 +311,7 @@ impl Heritage {
                 sticky,
                 guards,
                 rules,
-                parts,
+                limits,
                 issuers,
                 number: 1,
                 elders,
@@ -332,7 +332,7 @@ impl Heritage {
             sticky: letter.sticky,
             guards: letter.guards,
             rules: letter.rules,
-            parts: letter.parts,
+            limits: letter.limits,
             issuers: letter.issuers,
             number: letter.plan + 1,
             elders: letter.elders,

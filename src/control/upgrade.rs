@@ -90,7 +90,7 @@ impl Origin {
         tracing::info!(pid = child.id(), program, "upgrade: a new process is started");
         Ok(Box::pin(async move {
             let mut child = child;
-            letter.parts = kept.await;
+            letter.limits = kept.await;
             let handed = tokio::task::spawn_blocking(move || {
                 // What is noted last goes along, and control need not wait for it.
                 letter.sticky = tables.hand_over();

@@ -39,7 +39,8 @@ pub struct RedisStore {
     #[serde(default = "ringway")]
     #[schemars(with = "StorePrefix")]
     pub prefix: String,
-    /// How many hosts share. While the server is away, a host counts on its part of what is left and no more: one of so many.
+    /// How many hosts share. An even part of a limit is one of so many, and hosts beyond that let in nothing by it. Of a quota a host counts on one of
+    /// twice so many of what is left while the server is away, or of twice as many as were heard of last, if those are more.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 1000))]
     pub hosts: u32,

@@ -24,7 +24,8 @@ pub(super) fn check(sense: &mut Sense<'_>, store: &RedisStore) {
     }
     let config = sense.config;
     let has_tickets = config.listeners.values().filter_map(|listener| listener.tls.as_ref());
-    let has_tickets = has_tickets.map(|tls| &tls.tickets).any(|tickets| tickets.keys_file.is_none());
+    let has_tickets =
+        has_tickets.map(|tls| &tls.tickets).any(|tickets| tickets.keys_file.is_none() && !tickets.lifetime.0.is_zero());
     let has_logins = config.rules.values().any(|rule| matches!(&rule.kind, RuleKind::Oidc(of) if of.own_secret));
     if !sense.has(&at, "secret_file") && (has_tickets || has_logins) {
         let what = match (has_tickets, has_logins) {

@@ -207,8 +207,9 @@ impl Reply {
                     Some(Told {
                         key: Key::parse(key)?,
                         gone: gone == "1",
-                        share: share.parse().ok()?,
-                        wish: wish.parse().ok()?,
+                        // No host has more than all, whatever stands there.
+                        share: share.parse::<u32>().ok()?.min(UNIT),
+                        wish: wish.parse::<u32>().ok()?.min(UNIT),
                         debt: debt.parse().ok()?,
                     })
                 });
@@ -223,5 +224,20 @@ impl Reply {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_more_than_all() {
+        let key = "0".repeat(32);
+        let words = ["done", "l", "1", "e", "1", "a,b", &key, "0", "4294967295", "4294967295", "4294967295"];
+        let words = words.map(str::to_owned);
+        let Some(Reply::Done(done)) = Reply::parse(&words) else { panic!("it is understood") };
+        assert_eq!(done.told.iter().map(|told| (told.share, told.wish)).collect::<Vec<_>>(), [(UNIT, UNIT)]);
+        assert_eq!(Reply::parse(&words[..9]), None);
     }
 }

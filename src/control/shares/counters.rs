@@ -5,13 +5,15 @@ use super::host::{Buckets, Host};
 use crate::gateway::limits::Limiter;
 use crate::plan::Plan;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The limits, by hashes of what they are.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// Whose they are: its place is nobody else's for as long as this is kept.
+    plan: Weak<Plan>,
     limits: HashMap<u64, Limiter>,
     /// What is to be changed of which keys are divided, by their rules: the part, or nothing.
     changes: HashMap<u64, HashMap<u64, Option<u32>>>,
@@ -40,8 +42,13 @@ impl Counters {
         !self.limits.is_empty()
     }
 
-    /// Goes by those of a plan. Those that are new are told what this host has of each key; nothing of any, where there is no host.
-    pub(super) fn follow(&mut self, plan: &Plan, host: Option<&Host>) {
+    /// Goes by those of a plan. Those that are new are told what this host has of each key; nothing of any, where there is no host. Says whether it is
+    /// another plan than before.
+    pub(super) fn follow(&mut self, plan: &Arc<Plan>, host: Option<&Host>) -> bool {
+        if self.plan.as_ptr() == Arc::as_ptr(plan) {
+            return false;
+        }
+        self.plan = Arc::downgrade(plan);
         let shared = plan.counted.iter().filter_map(|counted| {
             counted.limiter.shares()?;
             Some((rule(&counted.rule, &counted.under), counted.limiter.clone()))
@@ -58,6 +65,7 @@ impl Counters {
             }
         }
         self.limits = limits;
+        true
     }
 
     /// Begins anew, with what a host has.

@@ -51,7 +51,7 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// How control reaches what shares limits.
 #[derive(Debug)]
-pub(super) struct Parts(mpsc::Sender<Ask>);
+pub(super) struct SharedLimits(mpsc::Sender<Ask>);
 
 /// What control asks.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ enum State {
 
 /// Begins to share the limits of the plans in force, and waits until it is known what others have of them, unless the server is away. `handed`: what the
 /// process before has handed over.
-pub(super) async fn begin(link: Link, present: Shared, handed: Option<&str>) -> Parts {
+pub(super) async fn begin(link: Link, present: Shared, handed: Option<&str>) -> SharedLimits {
     let kept = Arc::new(Mutex::new(handed.and_then(|text| match serde_json::from_str(text) {
         Ok(kept) => Some(kept),
         Err(error) => {
@@ -130,10 +130,10 @@ pub(super) async fn begin(link: Link, present: Shared, handed: Option<&str>) -> 
         // Whoever cannot be told begins with the least.
         let _ = timeout(FIRST, is_ready.wait_for(|&is_ready| is_ready)).await;
     }
-    Parts(sender)
+    SharedLimits(sender)
 }
 
-impl Parts {
+impl SharedLimits {
     /// Gives up what this host has, as the process ends; not if another has taken over.
     pub(super) async fn leave(&self) {
         let (done, waits) = oneshot::channel();
@@ -203,11 +203,11 @@ impl Keeper {
         let plan = self.present.load().plan.clone();
         self.counters.follow(&plan, self.host.as_ref().map(|(_, host)| host));
         let sharing = plan.sharing.clone().filter(|_| self.counters.is_any());
-        let is_same = match (&self.host, &sharing) {
-            (Some((old, _)), Some(new)) => is_same(old, new),
+        let goes_on = match (&mut self.host, &sharing) {
+            (Some((old, _)), Some(new)) => goes_on(old, new),
             (old, new) => old.is_none() && new.is_none(),
         };
-        if !is_same {
+        if !goes_on {
             self.leave().await;
             if let Some(sharing) = sharing {
                 let terms = Terms { hosts: sharing.hosts, forget: millis(forget(&sharing)) };
@@ -341,9 +341,14 @@ fn forget(sharing: &Sharing) -> Duration {
     (10 * (sharing.interval + sharing.timeout)).max(Duration::from_secs(10))
 }
 
-/// Whether these share with the same others, in the same way.
-fn is_same(one: &Sharing, other: &Sharing) -> bool {
-    one.hosts == other.hosts && one.url == other.url && one.prefix == other.prefix && forget(one) == forget(other)
+/// Goes by `new` from now on, where that is to share with the same others by the same terms; what else it says may change at any time.
+fn goes_on(old: &mut Arc<Sharing>, new: &Arc<Sharing>) -> bool {
+    let is_same =
+        old.hosts == new.hosts && old.url == new.url && old.prefix == new.prefix && forget(old) == forget(new);
+    if is_same && !Arc::ptr_eq(old, new) {
+        *old = new.clone();
+    }
+    is_same
 }
 
 fn new_name() -> String {
@@ -352,4 +357,32 @@ fn new_name() -> String {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_changes_how_often_is_told_without_a_new_beginning() {
+        let sharing = |hosts: u32, millis: u64| {
+            Arc::new(Sharing {
+                url: "redis://127.0.0.1".parse().unwrap(),
+                user: None,
+                password: None,
+                tls: None,
+                secret: None,
+                prefix: "ringway".to_owned(),
+                hosts,
+                timeout: Duration::from_millis(500),
+                interval: Duration::from_millis(millis),
+            })
+        };
+        let mut present = sharing(2, 100);
+        assert!(goes_on(&mut present, &sharing(2, 50)));
+        assert_eq!(present.interval, Duration::from_millis(50));
+        assert!(!goes_on(&mut present, &sharing(3, 50)), "by other terms it begins anew");
+        assert!(!goes_on(&mut present, &sharing(2, 10_000)), "nobody is forgotten before it has said anything");
+        assert_eq!((present.hosts, present.interval), (2, Duration::from_millis(50)));
+    }
 }

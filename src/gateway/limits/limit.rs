@@ -113,14 +113,14 @@ impl Limiter {
         let (share, is_divided) = shares.ask(key);
         let Some(part) = self.allowance.part(share, UNIT) else {
             if !is_divided {
-                shares.is_short(key);
+                shares.note_short(key);
             }
             return Err(self.allowance.nothing());
         };
         let mut said = self.take_by(&part, key, now);
         let (Ok((_, decision)) | Err(decision)) = &mut said;
         if !is_divided && is_short(decision) {
-            shares.is_short(key);
+            shares.note_short(key);
         }
         decision.limit = self.allowance.quota();
         said
@@ -156,7 +156,7 @@ impl Limiter {
         if let Some(shares) = &self.shares
             && let (_, false) = shares.ask(key)
         {
-            shares.is_short(key);
+            shares.note_short(key);
         }
     }
 

@@ -84,7 +84,7 @@ impl Shares {
     }
 
     /// The part is short of a key that is not divided yet.
-    pub(super) fn is_short(&self, key: u64) {
+    pub(super) fn note_short(&self, key: u64) {
         if self.last.swap(key, Ordering::Relaxed) != key && self.short.push(key).is_err() {
             self.pass_over();
         }

@@ -108,3 +108,16 @@ fn keys_that_are_short_are_told_once_and_what_is_divided_is_counted() {
     shares.change([], [7]);
     assert_eq!((shares.divided(), shares.of(7)), (0, UNIT / 2));
 }
+
+#[test]
+fn parts_of_any_pace_are_rounded_to_the_side_of_less() {
+    for (count, hours) in [(1, 24 * 365), (1, 8), (1, 7), (3, 1), (1_000_000, 1), (72_000_000, 1)] {
+        let time = Duration::from_secs(3600 * hours);
+        let whole = Allowance::pace(count, time, 1).unwrap();
+        for share in [1, 7, UNIT / 3, UNIT - 1] {
+            let exact = (time.as_nanos().div_ceil(u128::from(count)) * u128::from(UNIT)).div_ceil(u128::from(share));
+            let part = whole.part(share, UNIT).unwrap();
+            assert_eq!(u128::from(part.slowness()), exact.min(u128::from(u64::MAX)), "{count} in {hours} h, {share}");
+        }
+    }
+}
