@@ -28,6 +28,12 @@ fn what_makes_no_sense_of_stages_is_told() {
             ],
         ),
         (
+            "[stages.dev]\nprefix = '/dev'\n[routes.r]\npool = 'site'\npaths = ['/v1/', '/x/']\nstrip_prefix = '/v1'\nstages = ['dev']\n",
+            &[
+                "7:11 not all paths of this route begin with its `strip_prefix`, and stage `dev` has a prefix; make a route of its own of the paths that begin otherwise, or tell the stages apart by `hosts`",
+            ],
+        ),
+        (
             "[stages.dev]\nprefix = '/dev'\n[apis.a]\nopenapi = 'a.json'\n[routes.r]\npool = 'site'\nfrom_openapi = 'a'\nstages = ['dev']\n",
             &[
                 "8:11 this route goes by the paths of an API, which have no prefix as stage `dev` has; tell the stages apart by `hosts`",

@@ -11,7 +11,7 @@ const STAGES: &str = "[stages.prod]\nhosts = [\"api.test\"]\n\
                       [stages.dev]\nhosts = [\"staging.test\"]\nprefix = \"/dev\"\npools = { orders = \"orders-dev\" }\n";
 
 const ROUTES: &str = "[routes.orders]\npaths = [\"/v1/orders/\"]\nstrip_prefix = \"/v1\"\nstages = [\"dev\", \"staging\", \"prod\"]\npool = \"orders\"\n\
-                      [routes.hello]\npaths = [\"=/hello\", \"~^/hello/[0-9]+$\"]\nstages = [\"dev\", \"prod\"]\nrespond = { status = 200, body = \"hello\" }\n\
+                      [routes.hello]\npaths = [\"=/hello\", \"~^/hello/[0-9]+$|/ho$\"]\nstages = [\"dev\", \"prod\"]\nrespond = { status = 200, body = \"hello\" }\n\
                       [routes.plain]\npaths = [\"/plain/\"]\npool = \"orders\"\n";
 
 fn config(prod: &Target, staging: &Target, dev: &Target) -> String {
@@ -56,9 +56,15 @@ fn each_stage_has_its_hosts_its_prefix_and_its_pools() {
         ("api.test", "/hello/12", "hello"),
         ("staging.test", "/dev/hello", "hello"),
         ("staging.test", "/dev/hello/12", "hello"),
+        ("staging.test", "/dev/ho", "hello"),
     ] {
         assert_eq!(ask(&mut client, host, path, &prod).1, text, "{host}{path}");
     }
+    assert_eq!(
+        ask(&mut client, "staging.test", "/ho", &prod).1,
+        "prod",
+        "no alternative of a regex is without the prefix"
+    );
     let line = proxy.out.wait(&["/dev/v1/orders/3"]);
     assert!(line.contains("\"route\":\"orders@dev\""), "{line}");
     assert!(proxy.metric("ringway_route_requests_total", &[("route", "orders@staging")]) >= 1.0);

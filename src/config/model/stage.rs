@@ -65,8 +65,8 @@ fn below(prefix: &str, path: &str) -> String {
         return format!("={prefix}{path}");
     }
     match path.strip_prefix("~^/") {
-        // What stands in a prefix is to be taken to the letter.
-        Some(rest) => format!("~^{}/{rest}", regex::escape(prefix)),
+        // What stands in a prefix is to be taken to the letter, and before each of the regex's alternatives.
+        Some(rest) => format!("~^{}(?:/{rest})", regex::escape(prefix)),
         None if path.starts_with('~') => path.to_owned(),
         None => format!("{prefix}{path}"),
     }
@@ -84,17 +84,18 @@ mod tests {
             pools: BTreeMap::from([("api".to_owned(), "api-dev".to_owned())]),
             ..Stage::default()
         };
-        let paths = ["/v1/", "=/x", "=/x/{id}", "~^/y[0-9]+$", "~x"].map(str::to_owned).to_vec();
+        let paths = ["/v1/", "=/x", "=/x/{id}", "~^/y[0-9]+$", "~^/a|/b", "~x"].map(str::to_owned).to_vec();
         let route = Route { paths, pool: Some("api".to_owned()), stages: vec!["dev".to_owned()], ..Route::default() };
         let staged = stage.of(&route);
-        assert_eq!(staged.paths, ["/dev.1/v1/", "=/dev.1/x", "=/dev.1/x/{id}", r"~^/dev\.1/y[0-9]+$", "~x"]);
+        assert_eq!(
+            staged.paths,
+            ["/dev.1/v1/", "=/dev.1/x", "=/dev.1/x/{id}", r"~^/dev\.1(?:/y[0-9]+$)", r"~^/dev\.1(?:/a|/b)", "~x"]
+        );
         assert_eq!((staged.strip_prefix.as_deref(), staged.pool.as_deref()), (Some("/dev.1"), Some("api-dev")));
         assert!(staged.hosts == ["dev.example.com"] && staged.stages.is_empty());
-        let route = Route { strip_prefix: Some("/v1".to_owned()), paths: Vec::new(), ..route };
-        let staged = stage.of(&route);
-        assert_eq!(
-            (staged.strip_prefix.as_deref(), &staged.paths[..]),
-            (Some("/dev.1/v1"), &["/dev.1/".to_owned()][..])
-        );
+        let route = Route { strip_prefix: Some("/v1".to_owned()), ..route };
+        assert_eq!(stage.of(&route).strip_prefix.as_deref(), Some("/dev.1/v1"));
+        let route = Route { paths: Vec::new(), ..route };
+        assert_eq!(stage.of(&route).paths, ["/dev.1/"]);
     }
 }

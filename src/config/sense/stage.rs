@@ -1,6 +1,6 @@
 //! What makes no sense of stages, and of routes that are served as several.
 
-use super::Sense;
+use super::{Sense, starts_with};
 use crate::config::model::{Config, Route, RuleKind};
 use crate::config::sources::{Fault, KeyPath};
 use std::collections::BTreeSet;
@@ -52,6 +52,19 @@ pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
                 .help("let the regex begin with `^/`, or tell the stages apart by `hosts`"),
             );
         }
+        // Both prefixes are cut at once, and only where both are there.
+        if let Some(own) = &route.strip_prefix
+            && sense.is_sound(at, "paths")
+            && (route.paths.is_empty() || !route.paths.iter().all(|path| is_below(path, own)))
+        {
+            let what =
+                format!("not all paths of this route begin with its `strip_prefix`, and stage `{name}` has a prefix");
+            sense.fault(
+                Fault::new(here.clone(), what)
+                    .also(at.child("strip_prefix"), "what is cut from the others together with that")
+                    .help("make a route of its own of the paths that begin otherwise, or tell the stages apart by `hosts`"),
+            );
+        }
         if route.aggregate.iter().flat_map(|aggregate| &aggregate.parts).any(|part| part.path.is_none()) {
             sense.fault(
                 Fault::new(
@@ -77,6 +90,35 @@ pub(super) fn route(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
     }
 }
 
+/// Whether all that a path pattern takes is below a prefix. A regex is if it begins with that and has no other alternative.
+fn is_below(pattern: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    let Some(regex) = pattern.strip_prefix('~') else { return starts_with(pattern, prefix) };
+    let literal = regex::escape(prefix);
+    let begins = |with: &str| regex.strip_prefix('^')?.strip_prefix(with)?.strip_prefix('/');
+    // What may be repeated may also be left off.
+    let rest = begins(&literal).or_else(|| begins(prefix)).filter(|rest| !rest.starts_with(['?', '*', '{']));
+    rest.is_some_and(|rest| !has_alternatives(rest))
+}
+
+/// Whether a regex has a `|` that is in no group.
+fn has_alternatives(regex: &str) -> bool {
+    let (mut groups, mut classes, mut escaped) = (0_u32, 0_u32, false);
+    regex.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'[' => classes += 1,
+            b']' => classes = classes.saturating_sub(1),
+            b'(' if classes == 0 => groups += 1,
+            b')' if classes == 0 => groups = groups.saturating_sub(1),
+            b'|' => return groups == 0 && classes == 0,
+            _ => {}
+        }
+        false
+    })
+}
+
 /// Whether a route, or a rule of it, goes by the paths that a description has.
 fn of_api(config: &Config, route: &Route) -> bool {
     let is_of_api =
@@ -90,4 +132,30 @@ pub(super) fn is_made(config: &Config, name: &str) -> bool {
     let is_stage =
         |stage: &String| rest.strip_prefix(stage.as_str()).is_some_and(|end| end.is_empty() || end.starts_with('.'));
     config.routes.get(route).is_some_and(|of| of.stages.iter().any(is_stage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_below_a_prefix_only_if_all_that_it_takes_is() {
+        for (pattern, is) in [
+            ("/v.1/", true),
+            ("=/v.1", true),
+            ("=/v.1/{id}", true),
+            ("/v.1x/", false),
+            ("/", false),
+            (r"~^/v\.1/x|y", false),
+            (r"~^/v\.1/(x|y)[|)]\|$", true),
+            ("~^/v.1/x", true),
+            ("~^/v.1/?x", false),
+            ("~^/v.1", false),
+            ("~^/x", false),
+            ("~/v.1/", false),
+        ] {
+            assert_eq!(is_below(pattern, "/v.1/"), is, "{pattern}");
+        }
+        assert!(is_below("~^/x", "/") && is_below("/x/", "/"));
+    }
 }
