@@ -330,9 +330,9 @@ fn compatible(one: &[(Box<str>, Match)], two: &[(Box<str>, Match)]) -> bool {
     !one.iter().any(|(name, wanted)| two.iter().any(|(other, unlike)| name == other && wanted.excludes(unlike)))
 }
 
-/// Whether they have a type in common.
+/// Whether something may be of a type of each.
 fn meet(one: &[Media], two: &[Media]) -> bool {
-    one.iter().any(|media| two.iter().any(|other| media.is_same(other)))
+    one.iter().any(|media| two.iter().any(|other| media.meets(other)))
 }
 
 /// A query parameter's name or value, decoded.

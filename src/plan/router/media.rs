@@ -10,6 +10,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     essence: Box<[u8]>,
+    /// In order, each once.
     parameters: Box<[Parameter]>,
     text: Box<str>,
 }
@@ -26,6 +27,9 @@ pub struct Accepts {
     pub rivals: Vec<Media>,
 }
 
+/// The parameter that says how text is written.
+const CHARSET: &[u8] = b"charset";
+
 /// The weight of what has none (RFC 9110 §12.4.2).
 const WHOLE: u16 = 1000;
 
@@ -40,7 +44,7 @@ impl Media {
         if essence.contains(&b'*') {
             return Err(format!("`{text}` is a range of types"));
         }
-        let mut parameters = Vec::new();
+        let mut parameters: Vec<Parameter> = Vec::new();
         for part in parts {
             let (name, value) = parameter(part).ok_or_else(|| format!("`{text}` has a parameter without a value"))?;
             if name.eq_ignore_ascii_case(b"q") {
@@ -49,17 +53,20 @@ impl Media {
             let value: Vec<u8> = unquoted(value).map(|byte| byte.to_ascii_lowercase()).collect();
             parameters.push((name.to_ascii_lowercase().into(), value.into()));
         }
+        parameters.sort_unstable();
+        parameters.dedup();
         Ok(Self { essence: essence.into(), parameters: parameters.into(), text: text.into() })
     }
 
     /// How much a client wants this type by what it has written of one, in thousandths; `None`: that is another type.
     fn weight(&self, written: &[u8]) -> Option<u16> {
-        let mut parts = parts(written, b';').map(<[u8]>::trim_ascii);
-        if !parts.next()?.eq_ignore_ascii_case(&self.essence) {
+        let mut written = parts(written, b';').map(<[u8]>::trim_ascii);
+        if !written.next()?.eq_ignore_ascii_case(&self.essence) {
             return None;
         }
-        let (mut weighs, mut met) = (WHOLE, 0);
-        for part in parts.filter(|part| !part.is_empty()) {
+        let written = written.filter(|part| !part.is_empty());
+        let mut weighs = WHOLE;
+        for part in written.clone() {
             if let Some(said) = weight(part) {
                 weighs = said;
                 continue;
@@ -68,22 +75,34 @@ impl Media {
             match self.parameters.iter().find(|(wanted, _)| wanted.eq_ignore_ascii_case(name)) {
                 Some((_, wanted)) => {
                     let is_same = unquoted(value).map(|byte| byte.to_ascii_lowercase()).eq(wanted.iter().copied());
-                    met += usize::from(is_same);
                     if !is_same {
                         return None;
                     }
                 }
                 // It says how text is written and not which.
-                None if name.eq_ignore_ascii_case(b"charset") => {}
+                None if name.eq_ignore_ascii_case(CHARSET) => {}
                 None => return None,
             }
         }
-        (met == self.parameters.len()).then_some(weighs)
+        // What was said of one may have been said twice, and of another not at all.
+        let is_named = |wanted: &[u8]| {
+            written.clone().any(|part| parameter(part).is_some_and(|(name, _)| name.eq_ignore_ascii_case(wanted)))
+        };
+        self.parameters.iter().all(|(wanted, _)| is_named(wanted)).then_some(weighs)
     }
 
     /// Whether another is the same type.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.is(other.text.as_bytes())
+        self.essence == other.essence && self.parameters == other.parameters
+    }
+
+    /// Whether something may be of both types: the charset says how text is written to who does not ask for it.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let says_charset = |media: &Self| media.parameters.iter().any(|(name, _)| **name == *CHARSET);
+        let both = says_charset(self) && says_charset(other);
+        let wanted = |(name, _): &&Parameter| both || **name != *CHARSET;
+        self.essence == other.essence
+            && self.parameters.iter().filter(wanted).eq(other.parameters.iter().filter(wanted))
     }
 
     /// Whether a body of a type that is written so has it.
@@ -132,7 +151,7 @@ fn unquoted(value: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// What stands between signs that are in no quotes.
-fn parts(text: &[u8], sign: u8) -> impl Iterator<Item = &[u8]> {
+fn parts(text: &[u8], sign: u8) -> impl Iterator<Item = &[u8]> + Clone {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -179,6 +198,32 @@ mod tests {
             assert_eq!(wanted.weight(written.as_bytes()), weight, "{written}");
         }
         assert!(!media("application/json").is(b"application/json;version=2"), "another version is another type");
+    }
+
+    #[test]
+    fn each_parameter_that_is_wanted_has_to_be_there_however_often_another_is() {
+        let wanted = media("a/b;v=2;p=1");
+        for (written, is) in
+            [("a/b;v=2;v=2", false), ("a/b;p=1;v=2", true), ("a/b;v=2;p=1;v=2", true), ("a/b;v=2;v=3;p=1", false)]
+        {
+            assert_eq!(wanted.is(written.as_bytes()), is, "{written}");
+        }
+    }
+
+    #[test]
+    fn types_are_the_same_or_meet_in_whatever_order_they_are_looked_at() {
+        for (one, two, same, meet) in [
+            ("a/b;v=2;p=1", "A/B; p=1; V=\"2\"", true, true),
+            ("a/b", "a/b;charset=utf-8", false, true),
+            ("a/b;v=1", "a/b;charset=utf-8", false, false),
+            ("a/b;charset=x", "a/b;charset=utf-8", false, false),
+            ("a/b", "a/c", false, false),
+            ("a/b", "a/b;v=1", false, false),
+        ] {
+            for (one, two) in [(media(one), media(two)), (media(two), media(one))] {
+                assert_eq!((one.is_same(&two), one.meets(&two)), (same, meet), "{one} {two}");
+            }
+        }
     }
 
     #[test]
