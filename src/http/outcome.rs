@@ -3,7 +3,6 @@
 mod told;
 
 use super::connection::Connection;
-use super::idempotent;
 use super::trace::{Origin, Targets};
 use crate::cache::store::flight::Trail;
 use crate::lane::{Era, Lane};
@@ -128,6 +127,8 @@ pub(super) struct Outcome {
     finished: bool,
     /// What a cache did for it, where its route has one.
     cached: Option<Cached>,
+    /// How it came to the answer of another request with its key; empty: it has none.
+    shared: &'static str,
     /// The head of the answer as the client got it, where lines of the log show headers of it.
     answer: Vec<u8>,
 }
@@ -158,6 +159,7 @@ impl Outcome {
             is_local: peer.local,
             finished: false,
             cached: None,
+            shared: "",
             answer: Vec::new(),
         }
     }
@@ -193,14 +195,10 @@ impl Outcome {
         }
     }
 
-    /// The answer is one that was given before; `why` says how that came.
-    pub(super) fn given_again(&mut self, why: &'static str) {
-        self.end(why, Cause::Local, Phase::Request);
-    }
-
-    /// Whether something has gone wrong.
-    fn has_failed(&self) -> bool {
-        !self.reason.is_empty() && !idempotent::is_good(self.reason)
+    /// The answer is one that another request was given; `how` says how that came.
+    pub(super) fn given_again(&mut self, how: &'static str) {
+        self.shared = how;
+        self.end("", Cause::Local, Phase::Request);
     }
 
     /// The id that ties a reply to its line in the log.

@@ -5,9 +5,11 @@
 
 use super::body::Body;
 use super::exchange::Exchange;
+use super::idempotent;
 use super::intake::refusal_of;
 use super::reply::Reply;
 use crate::gateway::Denial;
+use crate::gateway::idempotency::Keyed;
 use crate::gateway::openapi::Awaited;
 use crate::gateway::signature::Promised;
 use crate::net::breathe;
@@ -20,26 +22,34 @@ pub(super) struct Seen {
     promised: Option<Promised>,
     /// As rules say.
     awaited: SmallVec<[Awaited; 1]>,
+    /// What its key is, where that binds nobody.
+    keyed: Option<Box<Keyed>>,
 }
 
-/// Bytes that are read before others have their turn.
-const PIECE: usize = 64 << 10;
+/// Of what is longer others have their turn before it is read. It is read at one go: how long that takes has its bound in how much rules
+/// take of a body.
+const LONG: usize = 64 << 10;
 
 impl Seen {
     /// What the rules of a request's route have left to be looked at; `None`: nothing.
     #[inline]
     pub(super) fn of(exchange: &mut Exchange<'_>) -> Option<Self> {
         let who = &mut exchange.heads.who;
-        if who.promised.is_none() && who.bodies.is_empty() {
+        if who.promised.is_none() && who.bodies.is_empty() && who.keyed.is_none() {
             return None;
         }
-        Some(Self { promised: who.promised.take(), awaited: std::mem::take(&mut who.bodies) })
+        let keyed = who.keyed.take().filter(|keyed| keyed.shadow);
+        Some(Self { promised: who.promised.take(), awaited: std::mem::take(&mut who.bodies), keyed })
     }
 
     /// Bytes that are taken to look at them.
     pub(super) fn most(&self) -> usize {
         let awaited = self.awaited.iter().map(|awaited| awaited.most);
-        awaited.chain(self.promised.as_ref().map(|promised| promised.most)).max().unwrap_or(0)
+        let others = [
+            self.promised.as_ref().map(|promised| promised.most),
+            self.keyed.as_ref().map(|keyed| keyed.terms.max_request_body),
+        ];
+        awaited.chain(others.into_iter().flatten()).max().unwrap_or(0)
     }
 
     /// Looks at what was taken.
@@ -50,16 +60,26 @@ impl Seen {
         if let Some(promised) = &self.promised {
             keeps(promised, body).await?;
         }
-        if self.awaited.is_empty() {
-            return Ok(());
+        if !self.awaited.is_empty() {
+            self.fits(exchange, body).await?;
         }
+        if let Some(keyed) = &self.keyed {
+            // What is on the disk is more than is taken of one with a key, or there was no room for it.
+            let content = (body.is_ended() && !body.is_aside()).then(|| body.first());
+            idempotent::shown(exchange, keyed, content).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a body is as rules say.
+    async fn fits(&self, exchange: &mut Exchange<'_>, body: &mut Body) -> Result<(), Reply> {
         let aside = match body.is_aside() {
             true => Some(whole(body).await?),
             false => None,
         };
         for awaited in &self.awaited {
             let content = aside.as_deref().unwrap_or(body.first());
-            if content.len() > PIECE {
+            if content.len() > LONG {
                 breathe().await;
             }
             let checked = match body.is_ended() {

@@ -43,10 +43,10 @@ impl<W: Call> Run<W> {
     }
 
     /// This is its answer, which is given again until then.
-    pub fn store(mut self, kept: Kept, until: Duration) {
+    pub fn store(mut self, kept: Arc<Kept>, until: Duration) {
         self.store.figures.stored.fetch_add(1, Relaxed);
         let charged = std::mem::take(&mut self.charged);
-        self.settle(What::Answer(Arc::new(kept), charged), until);
+        self.settle(What::Answer(kept, charged), until);
     }
 
     /// It was carried out, and its answer is not kept: until then it is not carried out again.
@@ -62,8 +62,8 @@ impl<W: Call> Run<W> {
     }
 
     /// This is its answer, which is for those alone who wait for it: the key is free again.
-    pub fn share(mut self, kept: Kept) {
-        self.end(Ended::Answered(Arc::new(kept)));
+    pub fn share(mut self, kept: Arc<Kept>) {
+        self.end(Ended::Answered(kept));
     }
 
     fn settle(&mut self, what: What, until: Duration) {

@@ -67,8 +67,8 @@ fn own(store: &Keys, key: usize, now: Duration) -> Run<Calls> {
     }
 }
 
-fn kept(body: &str) -> Kept {
-    Kept { head: Box::default(), has_content: true, body: body.as_bytes().into() }
+fn kept(body: &str) -> Arc<Kept> {
+    Arc::new(Kept { head: Box::default(), has_content: true, body: body.as_bytes().into() })
 }
 
 /// An answer of `key` that is stored.
@@ -108,7 +108,7 @@ fn who_comes_meanwhile_waits_and_is_called_once() {
     assert!(flight.wait(calls.clone()) && flight.wait(calls.clone()) && flight.ended().is_none());
     run.store(kept("a"), NOW + HOUR);
     assert_eq!(calls.0.load(Ordering::SeqCst), 2);
-    assert_eq!(flight.ended(), Some(&Ended::Answered(Arc::new(kept("a")))));
+    assert_eq!(flight.ended(), Some(&Ended::Answered(kept("a"))));
     assert!(!flight.wait(calls), "it is over");
 }
 
@@ -123,7 +123,7 @@ fn what_came_to_no_answer_that_counts_leaves_its_key_free() {
     let run = own(&store, 1, NOW);
     let Claim::Wait(flight) = claim(&store, 1, NOW) else { panic!("it is under way") };
     run.share(kept("503"));
-    assert_eq!(flight.ended(), Some(&Ended::Answered(Arc::new(kept("503")))));
+    assert_eq!(flight.ended(), Some(&Ended::Answered(kept("503"))));
     drop(own(&store, 1, NOW));
 }
 

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -47,7 +48,9 @@ struct State {
     /// Takes the framing off what comes behind that.
     body: Option<Body>,
     content: Vec<u8>,
-    /// How much of that its reader has got.
+    /// The answer once all of it is held, which has the content from then on.
+    kept: Option<Arc<Kept>>,
+    /// How much of the content its reader has got.
     read: usize,
     /// Whether all of it is held.
     is_whole: bool,
@@ -99,6 +102,7 @@ impl Keeper {
             head: None,
             body: None,
             content: Vec::new(),
+            kept: None,
             read: 0,
             is_whole: true,
             is_ended: false,
@@ -269,8 +273,12 @@ impl Keeper {
         state.is_ended = true;
         let Some(run) = state.run.take() else { return };
         let Some(Head { text, status, has_content }) = state.head.as_ref().filter(|_| state.is_whole) else { return };
-        let kept = Kept { head: marked(text), has_content: *has_content, body: state.content.as_slice().into() };
-        match self.counts(*status) {
+        let (head, has_content, status) = (marked(text), *has_content, *status);
+        // What its reader has not got yet is read where it is stored, so that it is there once.
+        let body = std::mem::take(&mut state.content).into();
+        let kept = Arc::new(Kept { head, has_content, body });
+        state.kept = Some(kept.clone());
+        match self.counts(status) {
             true => run.store(kept, coarse_now().saturating_add(self.ttl)),
             false => run.share(kept),
         }
@@ -279,14 +287,19 @@ impl Keeper {
 
 impl State {
     fn has_step(&self) -> bool {
-        !self.steps.is_empty() || self.read < self.content.len() || self.is_ended || self.is_over
+        !self.steps.is_empty() || self.read < self.content().len() || self.is_ended || self.is_over
+    }
+
+    /// The content as far as it is held.
+    fn content(&self) -> &[u8] {
+        self.kept.as_ref().map_or(&self.content[..], |kept| &kept.body[..])
     }
 
     fn next_step(&mut self) -> Option<Step> {
         if let Some(step) = self.steps.pop_front() {
             return Some(step);
         }
-        let left = &self.content[self.read..];
+        let left = &self.content()[self.read..];
         if !left.is_empty() {
             let count = left.len().min(PIECE);
             let mut piece = Lease::with_room(count);
@@ -399,7 +412,6 @@ mod tests {
     use super::*;
     use crate::gateway::idempotency::{Bounds, Claim};
     use crate::plan::Keys;
-    use std::sync::Arc;
 
     const TERMS: Terms = Terms {
         ttl: Duration::from_secs(60),
@@ -452,6 +464,7 @@ mod tests {
         let Claim::Replay(kept) = claim(&keys) else { panic!("it is stored") };
         assert_eq!(&*kept.body, b"abcde");
         assert_eq!(&*kept.head, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nIdempotency-Replayed: true\r\n\r\n");
+        assert_eq!(keeper.state.borrow().content.capacity(), 0, "it is held once, although not all of it is read");
         assert_eq!(read(&keeper), "cde;end");
     }
 

@@ -30,14 +30,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PIECE: usize = 64 << 10;
 
 /// What the log says of a request that got a stored answer.
-const REPLAYED: &str = "idempotency-replayed";
+const REPLAYED: &str = "replayed";
 /// And of one that got the answer of another that it waited for.
-const COLLAPSED: &str = "idempotency-collapsed";
-
-/// Whether a reason of the log says that a request was answered as it should be.
-pub(super) fn is_good(reason: &str) -> bool {
-    matches!(reason, REPLAYED | COLLAPSED)
-}
+const COLLAPSED: &str = "collapsed";
 
 /// Serves a request that names a key. Returns what was received beyond it if the client's connection goes on.
 pub(super) async fn serve(
@@ -48,6 +43,14 @@ pub(super) async fn serve(
     received: Lease,
 ) -> Option<Lease> {
     let keyed = exchange.heads.who.keyed.take().filter(|_| !incoming.websocket && !exchange.grpc);
+    let keyed = match keyed {
+        // What would become of it is found out where bodies are looked at, which holds back none of them.
+        Some(keyed) if keyed.shadow => {
+            exchange.heads.who.keyed = Some(keyed);
+            None
+        }
+        keyed => keyed,
+    };
     let keys = keyed.as_ref().and_then(|keyed| exchange.connection.era.plan.lasting.keys_at(keyed.rule));
     let (Some(keyed), Some(keys)) = (keyed, keys.cloned()) else {
         return forward::forward(exchange, rule, path, incoming, received).await;
@@ -75,9 +78,6 @@ pub(super) async fn serve(
         return answer_instead(exchange, reply, body).await;
     }
     let print = print_of(exchange, body.first()).await;
-    if keyed.shadow {
-        return shown(exchange, &keys, (&keyed, print), (rule, path), (&held, body)).await;
-    }
     let mut keyed = Asked { exchange, keys, keyed, print };
     let refused = keyed.answer(rule, path, held, &mut body).await.err();
     match refused {
@@ -92,22 +92,18 @@ pub(super) async fn serve(
     }
 }
 
-/// In shadow mode: what would become of it is counted, and it goes on as any other.
-async fn shown(
-    exchange: &mut Exchange<'_>,
-    keys: &Keys,
-    (keyed, print): (&Keyed, Print),
-    (rule, path): (&plan::Forward, Path),
-    (held, mut body): (&Held, Body),
-) -> Option<Lease> {
+/// In shadow mode: what would become of a request with this content is counted; `None`: that is more than is taken of one. It goes on as any
+/// other.
+pub(super) async fn shown(exchange: &mut Exchange<'_>, keyed: &Keyed, content: Option<&[u8]>) {
+    let Some(keys) = exchange.connection.era.plan.lasting.keys_at(keyed.rule) else { return };
+    let Some(content) = content.filter(|content| content.len() <= keyed.terms.max_request_body) else {
+        return exchange.count_shadowed(keyed.rule);
+    };
+    let print = print_of(exchange, content).await;
     match keys.look(keyed.scope, print, &keyed.terms, coarse_now()) {
         Shown::Mismatch => exchange.count_shadowed(keyed.rule),
         Shown::First | Shown::Again => exchange.count_body(keyed.rule, true),
     }
-    let content = body.take_first();
-    // It is counted where it goes on.
-    exchange.outcome.bytes_in -= content.len() as u64;
-    forward::forward(exchange, rule, path, &held.incoming, content).await.map(|_| body.into_beyond())
 }
 
 /// What tells a request from another with its key: its query and its content. Method and path are part of what the key is known by.
@@ -190,9 +186,9 @@ impl Asked<'_, '_> {
         Err(self.refuse(why))
     }
 
-    async fn give(&mut self, kept: &Kept, why: &'static str) -> Result<(), Reply> {
+    async fn give(&mut self, kept: &Arc<Kept>, how: &'static str) -> Result<(), Reply> {
         self.exchange.count_body(self.keyed.rule, true);
-        give::give(self.exchange, kept, why).await;
+        give::give(self.exchange, kept, how).await;
         Ok(())
     }
 

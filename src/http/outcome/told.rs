@@ -43,7 +43,7 @@ impl Outcome {
         self.member.inspect(|member| self.count_member(context, *member, total));
         self.times.total = total;
         if let Some(slow) = era.plan.runtime.slow
-            && (total > slow || self.status >= 500 || self.has_failed())
+            && (total > slow || self.status >= 500 || !self.reason.is_empty())
         {
             self.remark(slow, context, heads, text);
         }
@@ -113,7 +113,7 @@ impl Outcome {
             route: names.route,
             status: Some(self.status),
             total: self.times.total,
-            failed: self.has_failed(),
+            failed: !self.reason.is_empty(),
         };
         if log.wants(&gist) {
             let id = self.request_id();
@@ -145,7 +145,7 @@ impl Outcome {
         let Some(place) = heads.trace.context() else { return };
         // A tunnel lasts for as long as both sides like.
         let slow = self.status != 101 && rules.is_slow(self.times.total);
-        let failed = self.status >= 500 || self.status < 400 && self.has_failed();
+        let failed = self.status >= 500 || self.status < 400 && !self.reason.is_empty();
         if place.sampled || slow || failed {
             let id = self.request_id();
             let record = Record { start_ns: self.wall(), ..self.record(context, heads, text, &id.0) };
@@ -199,6 +199,7 @@ impl Outcome {
                 request_id: id,
                 trace: heads.trace.context().map(|place| place.ids),
                 cache: self.cached.map_or("", Cached::result),
+                idempotency: self.shared,
                 denied_by,
                 shadow_denied_by,
                 held_by,

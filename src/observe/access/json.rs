@@ -41,6 +41,7 @@ pub fn write(record: &Record<'_>, shown: &mut Shown<'_>, stamp: &Stamp, out: &mu
         }
         integer(b",\"body_bytes_out\":", http.body_out, out);
         text(b",\"cache\":\"", http.cache.as_bytes(), out);
+        text(b",\"idempotency\":\"", http.idempotency.as_bytes(), out);
         text(b",\"consumer\":\"", http.consumer.as_bytes(), out);
         text(b",\"denied_by\":\"", http.denied_by.as_bytes(), out);
         text(b",\"shadow_denied_by\":\"", http.shadow_denied_by.as_bytes(), out);
@@ -189,9 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cache_did_is_one_word() {
-        let http = super::super::Http { cache: "stale", ..http().http.unwrap() };
-        assert_eq!(read(&super::Record { http: Some(http), ..self::http() })["cache"], "stale");
+    fn what_a_cache_or_a_key_did_is_one_word() {
+        let http = super::super::Http { cache: "stale", idempotency: "replayed", ..http().http.unwrap() };
+        let value = read(&super::Record { http: Some(http), ..self::http() });
+        assert_eq!((&value["cache"], &value["idempotency"]), (&"stale".into(), &"replayed".into()));
     }
 
     #[test]

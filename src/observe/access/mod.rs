@@ -143,6 +143,8 @@ pub struct Http<'a> {
     pub cookies: Cookies,
     /// What a cache did for it: a word of [`super::reason::Cached::result`]; empty where its route has none.
     pub cache: &'static str,
+    /// How it came to the answer of another request with its Idempotency-Key: `replayed` or `collapsed`; empty: it did not.
+    pub idempotency: &'static str,
     /// The consumer that asks; empty where no rule has found one.
     pub consumer: &'a str,
     /// The rule that refused it; empty where none did.
@@ -418,6 +420,7 @@ pub(super) mod tests {
                 trace: None,
                 cookies: Cookies::default(),
                 cache: "",
+                idempotency: "",
                 consumer: "",
                 denied_by: "",
                 shadow_denied_by: "",

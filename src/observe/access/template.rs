@@ -74,6 +74,7 @@ fields! { enum {
     Status = "status",
     BodyBytesOut = "body_bytes_out",
     Cache = "cache",
+    Idempotency = "idempotency",
     Consumer = "consumer.name",
     DeniedBy = "denied_by",
     ShadowDeniedBy = "shadow_denied_by",
@@ -231,6 +232,7 @@ impl Field {
             Self::Missing => http.map_or(&b""[..], |http| http.missing.as_bytes()),
             Self::HeldBy => http.map_or(&b""[..], |http| http.held_by.as_bytes()),
             Self::Consumer => http.map_or(&b""[..], |http| http.consumer.as_bytes()),
+            Self::Idempotency => http.map_or(&b""[..], |http| http.idempotency.as_bytes()),
             Self::Cache => http.map_or(&b""[..], |http| http.cache.as_bytes()),
             Self::Method => http.map_or(&b""[..], |http| http.method),
             Self::Uri => http.map_or(&b""[..], |http| http.target),
@@ -282,7 +284,7 @@ mod tests {
         let all: Vec<String> = FIELDS.iter().map(|name| format!("{{{name}}}")).collect();
         let bare = Record { client: None, pool: "", target: "", reason: "", listener: "", ..tcp() };
         let line = shown(&all.join(" "), &bare);
-        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 25, "{line}");
+        assert_eq!(line.trim_end().split(' ').filter(|value| *value == "-").count(), 26, "{line}");
         assert_eq!(shown("{request.headers.x}{response.headers.x}", &tcp()), "--\n");
     }
 

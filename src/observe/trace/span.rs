@@ -160,6 +160,7 @@ impl Exchange<'_> {
             text(out, "ringway.request_id", http.request_id);
             text(out, "ringway.reason", record.reason.as_bytes());
             text(out, "ringway.cache", http.cache.as_bytes());
+            text(out, "ringway.idempotency", http.idempotency.as_bytes());
             if self.status() >= 500 || self.is_failed() {
                 fail(out, record.reason, self.status());
             }

@@ -10,6 +10,10 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
+
+/// More than what sockets take of an answer that nobody reads.
+const HUGE: usize = 15 << 20;
 
 /// Whether a target's answers may come.
 type Gate = Arc<AtomicBool>;
@@ -43,6 +47,10 @@ fn counting(gate: &Gate) -> Target {
                 }
                 "large" => {
                     peer.reply(200, &[], &vec![b'x'; 3_000_000]);
+                    continue;
+                }
+                "huge" => {
+                    peer.reply(200, &[], &vec![b'x'; HUGE]);
                     continue;
                 }
                 "chunked" => {
@@ -110,7 +118,8 @@ fn what_is_sent_again_gets_the_answer_of_the_first() {
     assert_eq!(target.requests(), 1);
     assert_eq!(target.last().field("idempotency-key").as_deref(), Some("k"), "the target is told");
     assert_eq!([requests(&proxy, "executed"), requests(&proxy, "replayed")], [1.0, 1.0]);
-    proxy.out.wait(&["\"reason\":\"idempotency-replayed\"", "\"status\":201"]);
+    let line = proxy.out.wait(&["\"idempotency\":\"replayed\"", "\"status\":201"]);
+    assert!(line.contains("\"termination\":\"LR") && !line.contains("\"reason\""), "{line}");
     assert_eq!(post(&proxy, "/v1/x", "l", &[], "body").text(), "number 2", "another key");
     assert_eq!(post(&proxy, "/v1/y", "k", &[], "body").text(), "number 3", "another path");
     assert_eq!(proxy.client().post("/v1/x", b"body").text(), "number 4", "no key");
@@ -396,6 +405,57 @@ fn in_shadow_mode_all_are_carried_out_and_what_would_be_refused_is_counted() {
     let mut client = proxy.client();
     client.send(text("/v1/x", "m", &[], "body") + &request("GET", "/v1/x", &[]));
     assert_eq!([client.response().text(), client.response().text()], ["number 6", "number 7"]);
+}
+
+#[test]
+fn in_shadow_mode_bodies_that_would_be_too_large_reach_the_target() {
+    let target = counting(&open());
+    let proxy = start(&target, "[\"once\"]", "mode = \"shadow\"");
+    let body = "x".repeat(3 << 20);
+    let chunked = request("POST", "/v1/x", &["Idempotency-Key: k", "Transfer-Encoding: chunked"])
+        + &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let small = text("/v1/x", "k", &[], "body");
+    let mut client = proxy.client();
+    for (number, sent) in [text("/v1/x", "k", &[], &body), chunked, small].into_iter().enumerate() {
+        client.send(sent);
+        assert_eq!(client.response().text(), format!("number {}", number + 1));
+        assert_eq!(target.last().body.len(), if number < 2 { body.len() } else { 4 });
+    }
+    for (result, count) in [("shadow-denied", 2.0), ("passed", 1.0)] {
+        proxy.settles("ringway_rule_requests_total", &[("rule", "once"), ("result", result)], count);
+    }
+}
+
+#[test]
+fn clients_that_take_little_of_what_is_given_again_hold_no_copies_of_it() {
+    let target = counting(&open());
+    let proxy = start(&target, "[\"once\"]", "max_body = \"16MiB\"");
+    assert_eq!(post(&proxy, "/v1/huge", "k", &[], "body").body.len(), HUGE);
+    let before = proxy.resident();
+    let mut clients: Vec<Client> = (0..8).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(text("/v1/huge", "k", &[], "body")));
+    for client in &mut clients {
+        eventually("the first bytes are there", || {
+            client.buffer.len() > 1000 || client.fill(Duration::from_secs(1)).is_ok()
+        });
+    }
+    let grown = proxy.resident().saturating_sub(before);
+    assert!(grown < 3 * HUGE, "{grown} bytes more for {} clients", clients.len());
+    for mut client in clients {
+        assert_eq!(client.response().body.len(), HUGE);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_within_what_is_given_again_is_said_to_have_left() {
+    let target = counting(&open());
+    let proxy = start(&target, "[\"once\"]", "max_body = \"16MiB\"");
+    assert_eq!(post(&proxy, "/v1/huge", "k", &[], "body").body.len(), HUGE);
+    let mut client = proxy.client();
+    client.send(text("/v1/huge", "k", &[], "body"));
+    eventually("it is given again", || requests(&proxy, "replayed") == 1.0);
+    drop(client);
+    proxy.out.wait(&["\"reason\":\"client-abort\"", "\"idempotency\":\"replayed\"", "\"termination\":\"CD"]);
 }
 
 #[test]
