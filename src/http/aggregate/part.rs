@@ -92,8 +92,9 @@ pub(super) struct Lack {
 
 /// Bytes of an answer of no use that are read so that its connection can be used again.
 const READ: usize = 64 << 10;
-/// Bytes that are read as JSON before others have their turn.
-const PIECE: usize = 64 << 10;
+/// Of what is longer others have their turn before it is read as JSON. It is read at one go: how long that takes has its bound in how
+/// much is taken of a part.
+const LONG: usize = 64 << 10;
 
 impl Lack {
     fn of(what: Gathered, word: impl Into<Cow<'static, str>>) -> Self {
@@ -185,7 +186,7 @@ impl<'a> Gather<'a> {
         if !matches!(self.state.borrow().stage, Stage::Whole) {
             return;
         }
-        if self.state.borrow().content.len() > PIECE {
+        if self.state.borrow().content.len() > LONG {
             breathe().await;
         }
         let mut state = self.state.borrow_mut();

@@ -28,14 +28,15 @@ pub(in crate::http) async fn give(
     let recoder = compress.map(|rule| Recoder { rule, store: None });
     let given = Given { age: None, status: b"", edited, bodies, recoder, silence: SILENCE };
     // All of it is here, so that nothing of it can be lost on the way.
-    deliver(exchange, &entry(head, &content), &given).await;
+    let entry = entry(head, content);
+    deliver(exchange, &entry, &given).await;
 }
 
 /// For how long nothing may come of what is coded on its way.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// What is stored nowhere.
-fn entry(head: Vec<u8>, content: &[u8]) -> Arc<Entry> {
+/// What is stored nowhere. It has a copy of the content, which goes once that is made.
+fn entry(head: Vec<u8>, content: Vec<u8>) -> Arc<Entry> {
     Arc::new(Entry {
         status: 200,
         head: head.into(),
@@ -48,7 +49,7 @@ fn entry(head: Vec<u8>, content: &[u8]) -> Arc<Entry> {
         stamp: 0.into(),
         received: (coarse_now(), 0),
         length: Some(content.len() as u64),
-        body: Arc::new(Body::of(content)),
+        body: Arc::new(Body::of(&content)),
         parts: None,
         coded: Default::default(),
     })

@@ -1,11 +1,13 @@
 //! What is put together where nothing fails.
 
 use super::{config, json, says};
-use crate::support::{PATIENCE, Proxy, Target, h2, within};
+use crate::support::proxy::Setup;
+use crate::support::{PATIENCE, Proxy, Target, eventually, h2, within};
 use ::http::Method;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[test]
 fn parts_stand_in_the_order_of_the_configuration_with_their_own_bytes() {
@@ -133,6 +135,31 @@ fn head_gives_the_headers_alone_and_connections_go_on() {
     let head = h2.ask(h2::request(Method::HEAD, "/whole/7"), b"").unwrap();
     assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
     assert_eq!(head.fields["content-length"], whole.len().to_string().as_str());
+}
+
+#[test]
+fn the_whole_is_held_once_for_clients_that_take_little_of_it() {
+    // More than what sockets take of an answer that nobody reads.
+    const LARGE: usize = 15 << 20;
+    const CLIENTS: usize = 4;
+    let large = json("large", &format!("\"{}\"", "x".repeat(LARGE)));
+    let parts: [(&str, &dyn std::fmt::Display, &str); 1] = [("large", &large, "")];
+    let keys = "max_body = \"16MiB\"\nmax_total = \"16MiB\"";
+    let text = config("", keys, &parts) + "\n[limits]\nbuffers = \"1GiB\"\n";
+    // What is given back is to be seen at once.
+    let proxy = Setup::new(text).env("MIMALLOC_PURGE_DELAY", "0").start();
+    let before = proxy.resident();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| proxy.client()).collect();
+    clients.iter_mut().for_each(|client| client.send("GET /whole/7 HTTP/1.1\r\nHost: site.test\r\n\r\n"));
+    for client in &mut clients {
+        eventually("the first bytes are there", || {
+            client.buffer.len() > 1000 || client.fill(Duration::from_secs(1)).is_ok()
+        });
+    }
+    eventually("nothing of it is held twice", || proxy.resident().saturating_sub(before) < CLIENTS * LARGE * 3 / 2);
+    for mut client in clients {
+        assert_eq!(client.response().body.len(), LARGE + "{\"large\":\"\"}".len());
+    }
 }
 
 #[test]
