@@ -4,11 +4,11 @@ use super::ask::{Asked, Line, Trouble};
 use super::table::{Cell, Table, Tone, colour, span, tinted};
 use crate::control::admin::view::{self, Page};
 use crate::control::overrides::{Row, State, Until};
+use crate::observe::wall;
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 /// What is wanted of it.
 #[derive(Args)]
@@ -87,13 +87,13 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
     text += &format!("{open}  {working}  {overridden}  bans {bans}  log {log_level}\n");
     if let Some(reload) = &status.last_reload {
         let tone = if matches!(reload.result.as_str(), "failed" | "rolled-back") { Tone::Bad } else { Tone::Plain };
-        let ago = span(now().saturating_sub(reload.at));
+        let ago = span(wall::now().saturating_sub(reload.at));
         let result = tinted(&reload.result, tone, colour);
         text += &format!("last change {ago} ago by {}: {result}, plan {}\n", reload.by, reload.plan);
     }
     if let Some(store) = &status.store {
         let tone = if store.state == "up" { Tone::Good } else { Tone::Bad };
-        let (state, since) = (tinted(&store.state, tone, colour), span(now().saturating_sub(store.since)));
+        let (state, since) = (tinted(&store.state, tone, colour), span(wall::now().saturating_sub(store.since)));
         let seen = format!("{} of {} hosts", store.hosts.len(), store.expected);
         let trouble = store.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble}"));
         text += &format!("store {}  {state} for {since}  {seen}{trouble}\n", store.place);
@@ -258,11 +258,6 @@ fn differences(rows: &[Row], colour: bool) -> String {
         text += &format!("{sign} {pool} {target} {what}: {from}{to}{until}{effect}\n");
     }
     text
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@
 use super::present::{Present, Shared};
 use crate::observe::counters::{CertificateFiles, ControlCounters};
 use crate::observe::scrape::{Certificates, SecurePool};
+use crate::observe::wall;
 use crate::plan::Plan;
 use crate::tls::{Expiry, Fault, Outbound, Place, Refreshed};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -157,7 +158,7 @@ pub(super) fn of_pools(plan: &Plan) -> Vec<SecurePool> {
 
 /// A certificate's file, and the seconds that are left to it.
 fn left(end: Expiry) -> (String, i64) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = wall::now();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     (end.file.display().to_string(), end.not_after.saturating_sub(now))
 }

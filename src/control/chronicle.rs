@@ -4,12 +4,12 @@
 //! somebody looks, and each ten seconds otherwise, a few at a time; all that is kept here has a bound.
 
 use super::present::Present;
-use super::reload::now;
 use super::report::Report;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::latency::{Kind, Series};
 use crate::observe::reason::Class;
 use crate::observe::remark::{self, Remark};
+use crate::observe::wall::now;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

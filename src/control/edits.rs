@@ -9,10 +9,11 @@ use super::handover::Operators;
 use super::keep::Keep;
 use super::life::{Control, Step};
 use super::overrides::{Key, Overrides};
-use super::reload::{Renewed, Result as Outcome, Told, now};
+use super::reload::{Renewed, Result as Outcome, Told};
 use super::staging::StagedReload;
 use crate::config::model::SplitPool;
 use crate::net;
+use crate::observe::wall::now;
 use std::sync::Arc;
 
 /// Overrides that could be put into force: kept, if they are to last.

@@ -6,10 +6,11 @@
 use super::command::{Asker, Command, Enrol, Enrolled, Enrolling, Job, Refused};
 use super::kept;
 use super::life::{Control, Step};
-use super::reload::{Renewed, Result as Outcome, Told, now};
+use super::reload::{Renewed, Result as Outcome, Told};
 use super::roster::Roster;
 use super::staging::StagedReload;
 use crate::config::diff::Change;
+use crate::observe::wall::now;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

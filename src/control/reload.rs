@@ -14,13 +14,14 @@ use super::secrets;
 use crate::config::diff::{self, Change};
 use crate::config::model::Config;
 use crate::config::{self, Fault, KeyPath, Listed, Loaded};
+use crate::observe::wall;
 use crate::plan::{self, Plan};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How a plan is tried out before it is put into force.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -351,7 +352,7 @@ impl Told {
     /// A reload that came to nothing.
     pub fn failed(by: Asker, plan: u64, diagnostics: String) -> Self {
         let (changes, deferred) = (Vec::new(), Vec::new());
-        Self { at: now(), by, result: Result::Failed, plan, changes, deferred, diagnostics }
+        Self { at: wall::now(), by, result: Result::Failed, plan, changes, deferred, diagnostics }
     }
 }
 
@@ -391,9 +392,4 @@ impl fmt::Display for Told {
         }
         Ok(())
     }
-}
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }

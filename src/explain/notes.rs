@@ -6,9 +6,9 @@ use crate::config::model::{RuleKind, RuleMode};
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
+use crate::observe::wall;
 use crate::plan::{Action, Choice, MirrorMethods};
 use crate::tls::Demand;
-use std::time::SystemTime;
 
 /// Where authorities ask for the answers to their challenges (RFC 8555 §8.3).
 const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
@@ -76,7 +76,11 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         }
     }
     notes.extend(
-        course.route.and_then(|route| plan.routes.get(route)).iter().flat_map(|route| lifecycle::tell(route, now())),
+        course
+            .route
+            .and_then(|route| plan.routes.get(route))
+            .iter()
+            .flat_map(|route| lifecycle::tell(route, wall::now())),
     );
     notes.extend(carried_out_once(question, course));
     notes.extend(divided(question, course));
@@ -95,11 +99,6 @@ pub(super) fn all(url: &Url, question: &Question<'_>, course: &Course) -> Vec<St
         }
     }
     notes
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// What becomes of others with its Idempotency-Key.

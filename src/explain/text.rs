@@ -7,7 +7,7 @@ use super::onward::{Onward, Queue, Retries, Target};
 use super::parts::Aggregate;
 use super::passage::Passed;
 use super::request::shown;
-use crate::http::h1::reason_phrase;
+use crate::observe::status::reason_phrase;
 
 /// How many routes are shown that did not take a request; `--json` has all.
 const ROUTES: usize = 20;

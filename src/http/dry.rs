@@ -32,6 +32,7 @@ use crate::gateway::Note;
 use crate::net::{Lease, Peer};
 use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
+use crate::observe::wall;
 use crate::plan::Choice;
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::router::Standing;
@@ -250,7 +251,7 @@ pub fn run(question: &Question<'_>) -> Course {
         options: &options,
         peer: question.peer,
         leaving: false,
-        clock: rules::clock,
+        clock: wall::now,
         chance: || 1.0,
     };
     let is_misdirected = |edge: &Edge, host: &[u8]| edge.parts(host, question.name);

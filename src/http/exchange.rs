@@ -30,6 +30,7 @@ use crate::lane::Busy;
 use crate::net::Lease;
 use crate::observe::reason::Reason;
 use crate::observe::trace::Facts;
+use crate::observe::wall;
 use crate::plan::host;
 use crate::tls::Edge;
 use crate::translate::web::Form as Web;
@@ -318,7 +319,7 @@ impl<'a> Exchange<'a> {
         let Connection { lane, era, listener, http, client, peer, .. } = self.connection;
         let leaving = self.connection.is_leaving();
         let session = client.facts();
-        let (routes, options, clock, chance) = (&era.plan.routes[..], &lane.options, rules::clock, fastrand::f64);
+        let (routes, options, clock, chance) = (&era.plan.routes[..], &lane.options, wall::now, fastrand::f64);
         let setting = Setting { routes, listener, http, session, options, peer, leaving, clock, chance };
         let is_misdirected = |edge: &Edge, host: &[u8]| edge.is_misdirected(host, || client.facts());
         let decided = decide::decide(&setting, self.heads, &self.text, incoming.final_hop, is_misdirected);

@@ -17,6 +17,7 @@ use crate::gateway::{
 use crate::net::coarse_now;
 use crate::observe::counters::Shape;
 use crate::observe::reason::Reason;
+use crate::observe::wall;
 use crate::plan::path::{self, Forms, Verdict};
 use crate::plan::{self, Choice, Listener, Split, host};
 use crate::tls::Facts;
@@ -24,7 +25,6 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// What rules have said of a request, for its log record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,7 +163,7 @@ pub(super) fn would(
 ) -> Result<(), Refused> {
     let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
     let (request, readings) = (&sent, &readings(chain, route.allowed, &sent));
-    let (route, clock) = (&route.name, clock());
+    let (route, clock) = (&route.name, wall::now());
     let asked = Asked { client, route, request, now, clock, tokens: &tokens, readings, answers: &[], dry: true };
     let mut from = 0;
     loop {
@@ -188,14 +188,9 @@ pub(super) fn would(
 /// The pool that a request is for, of those that its route's are divided among, without counting: where it goes by chance, the first.
 pub(super) fn choose(split: &Split, (route, client): (&str, IpAddr), sent: &Sent<'_>, who: &Who) -> (usize, Choice) {
     let (tokens, now) = (RefCell::new(Cache::new(0)), coarse_now());
-    let (clock, tokens, request) = (clock(), &tokens, sent);
+    let (clock, tokens, request) = (wall::now(), &tokens, sent);
     let asked = Asked { client, route, request, now, clock, tokens, readings: &[], answers: &[], dry: true };
     split.choose(&asked, who, || 0)
-}
-
-/// Seconds since 1970.
-pub(super) fn clock() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 impl Ruled {
@@ -253,7 +248,7 @@ impl<'a> Exchange<'a> {
         let sent = Sent { head: request, text: &self.text, normal: path, instead: None, listener, session, is_call };
         let route = self.connection.era.plan.routes.get(self.outcome.route).map_or("", |route| &route.name);
         let (client, now, clock, tokens) =
-            (self.outcome.client.ip(), coarse_now(), clock(), &self.connection.lane.tokens);
+            (self.outcome.client.ip(), coarse_now(), wall::now(), &self.connection.lane.tokens);
         let (request, readings, answers) = (&sent, &[][..], &[][..]);
         let asked = Asked { client, route, request, now, clock, tokens, readings, answers, dry: false };
         let (member, _) = split.choose(&asked, who, || fastrand::u64(..));
@@ -316,7 +311,7 @@ impl<'a> Exchange<'a> {
         let route = self.connection.era.plan.routes.get(self.outcome.route);
         let readings = &readings(chain, route.map_or(Forms::NONE, |route| route.allowed), &sent);
         let route = route.map_or("", |route| &route.name);
-        let (now, clock, tokens) = (coarse_now(), clock(), &self.connection.lane.tokens);
+        let (now, clock, tokens) = (coarse_now(), wall::now(), &self.connection.lane.tokens);
         let asked = Asked { client, route, request: &sent, now, clock, tokens, readings, answers, dry: false };
         let decided = chain.decide(from, &asked, who, |Note { rule, shadow, denial, unclear, awaits }| {
             let counts = counters.rule(rule);

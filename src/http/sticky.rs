@@ -10,10 +10,11 @@ use super::head::{Name, RequestHead, ResponseHead};
 use super::request;
 use crate::net::coarse_now;
 use crate::observe::reason::{CookieAsked, CookieSet, Cookies, Sticking};
+use crate::observe::wall;
 use crate::upstream::sticky::{By, Cookie, Dates, Mode, Noted, Read, Sticky, Under};
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What a request says of where its client belongs.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ impl Stuck {
         let set = Some(CookieSet::NotThere);
         let mut stuck =
             Self { owner: None, strict: false, how: Sticking::New, first: None, is_stale: false, key: None, set };
-        let now = if cookie.has_dates() { today() } else { 0 };
+        let now = if cookie.has_dates() { wall::now() } else { 0 };
         for value in named(head, text, &cookie.name) {
             let said = match cookie.mode {
                 Mode::Prefix => h1::split_prefix(value).map(|(said, _)| said),
@@ -134,7 +135,7 @@ impl Stuck {
             (true, false) => None,
         };
         let dates = (cookie.has_dates() && tells.is_some()).then(|| {
-            let last = today();
+            let last = wall::now();
             Dates { last, first: self.first.filter(|_| stays).unwrap_or(last) }
         });
         Marking { cookie, target, tells, dates, secure, done: Cell::new(CookieSet::NotThere) }
@@ -206,9 +207,4 @@ fn named<'a>(head: &'a RequestHead, text: &'a [u8], name: &'a str) -> impl Itera
     let fields = head.fields.iter().filter(|field| field.kind == Name::Cookie);
     let pairs = fields.flat_map(|field| cookies::pairs(field.value.of(text)));
     pairs.filter(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
-}
-
-/// Seconds since 1970.
-fn today() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }

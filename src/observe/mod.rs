@@ -21,5 +21,7 @@ pub mod reason;
 pub mod reloads;
 pub mod remark;
 pub mod scrape;
+pub mod status;
 pub mod tally;
 pub mod trace;
+pub mod wall;

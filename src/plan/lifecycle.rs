@@ -8,6 +8,7 @@ use crate::config::model::{AfterSunset, Deprecated};
 use crate::config::moment::Moment;
 use crate::config::template::Template;
 use crate::observe::reason::Reason;
+use crate::observe::status::reason_phrase;
 use serde_json::{Map, Value};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -192,7 +193,9 @@ pub(super) fn edits(of: &Deprecated) -> Vec<Edit> {
 fn answer(of: &Deprecated, status: u16, detail: &str) -> Answer {
     let mut problem = Map::new();
     let mut tell = |name: &str, value: Value| drop(problem.insert(name.to_owned(), value));
-    if let Some(title) = title(status) {
+    let title = reason_phrase(status);
+    // One without a name says itself what it is.
+    if !title.is_empty() {
         tell("title", title.into());
     }
     tell("status", status.into());
@@ -206,20 +209,6 @@ fn answer(of: &Deprecated, status: u16, detail: &str) -> Answer {
         }
     }
     Answer { status, problem: Value::Object(problem).to_string().into() }
-}
-
-/// What a status is called (RFC 9110 §15); `None`: it says itself what it is.
-fn title(status: u16) -> Option<&'static str> {
-    Some(match status {
-        403 => "Forbidden",
-        404 => "Not Found",
-        410 => "Gone",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -253,6 +242,10 @@ mod tests {
         let refused = of.refuses(|| 5_000, || 0.999).unwrap();
         assert_eq!((refused.status, refused.reason, refused.retry_after), (410, Reason::Sunset, 0));
         assert!(refused.problem.contains("\"title\":\"Gone\"") && refused.problem.contains("1970-01-01T01:23:20Z"));
+        let legal = Deprecated { after_sunset: AfterSunset::Status(451), ..deprecated(Some(5_000), Vec::new()) };
+        let legal = Lifecycle::compile(&legal);
+        let problem = legal.refuses(|| 5_000, || 0.0).unwrap().problem;
+        assert!(problem.contains("\"title\":\"Unavailable For Legal Reasons\""), "{problem}");
         let serves = Deprecated { after_sunset: AfterSunset::Serve, ..deprecated(Some(5_000), Vec::new()) };
         let of = Lifecycle::compile(&serves);
         assert_eq!(of.refuses(|| panic!("the clock is not asked"), || 0.0), None);

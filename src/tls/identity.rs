@@ -3,11 +3,11 @@
 //! Invariant: the text is printable ASCII without line ends, whatever the certificate holds, so that it can stand in a
 //! header.
 
+use crate::observe::wall;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::SystemTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -47,7 +47,7 @@ impl Identity {
     /// Reads a checked certificate.
     pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Box<Self>, Unfit> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Unfit::Malformed)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let now = wall::now();
         // One that ended before 1970 has ended.
         let until = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
         if now > until {

@@ -9,6 +9,7 @@ use super::files::{Fault, Place};
 use super::roots::{Authorities, Roots};
 use super::store::Expiry;
 use super::troubles::Troubles;
+use crate::observe::wall;
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
@@ -21,7 +22,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 /// How TLS is spoken with the targets of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl Outbound {
     /// Whether whoever runs the target at position `target` should be warned now: once a minute, whatever goes wrong.
     pub fn is_worth_a_warning(&self, target: usize) -> bool {
         let Some(last) = self.warned.get(target) else { return false };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let now = wall::now();
         let before = last.load(Ordering::Relaxed);
         now.saturating_sub(before) >= QUIET
             && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()

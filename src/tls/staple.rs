@@ -5,9 +5,9 @@
 //! not sent to any. One that was good stays in service until it ends, unless it is taken away or another one revokes it.
 
 use super::files::{self, Fault, Place, Stamp};
+use crate::observe::wall;
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use std::path::Path;
-use std::time::SystemTime;
 use x509_parser::asn1_rs::{Any, Class, GeneralizedTime, Oid, Tag, oid};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -196,6 +196,6 @@ impl<'a> Parts<'a> {
 }
 
 fn now() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = wall::now();
     i64::try_from(now).unwrap_or(i64::MAX)
 }

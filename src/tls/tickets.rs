@@ -5,6 +5,7 @@
 //! open name that resumed past another's policy); and not after its lifetime, whatever became of the keys.
 
 use super::files::{self, Fault, Place, Stamp};
+use crate::observe::wall;
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How tickets are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,7 +281,7 @@ impl ProducesTickets for Ticketer {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
         let mut sealed = Vec::with_capacity(TIME + plain.len());
-        sealed.extend_from_slice(&now().to_be_bytes());
+        sealed.extend_from_slice(&wall::now().to_be_bytes());
         sealed.extend_from_slice(plain);
         let tag =
             key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut sealed).ok()?;
@@ -296,7 +297,7 @@ impl ProducesTickets for Ticketer {
         let mut sealed = sealed.to_vec();
         let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(name), &mut sealed).ok()?;
         let (time, plain) = plain.split_first_chunk::<TIME>()?;
-        let age = now().saturating_sub(u64::from_be_bytes(*time));
+        let age = wall::now().saturating_sub(u64::from_be_bytes(*time));
         (age <= self.ring.lifetime.as_secs()).then(|| plain.to_vec())
     }
 }
@@ -314,10 +315,6 @@ impl KeyType for Length {
     fn len(&self) -> usize {
         self.0
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 fn fresh() -> Result<Secret, Fault> {

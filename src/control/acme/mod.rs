@@ -12,6 +12,7 @@ mod order;
 use super::present::Present;
 use crate::control::chain;
 use crate::observe::counters::CertificateFiles;
+use crate::observe::wall;
 use crate::tls::acme::{self, Answers, Backoff, Blame, Held, Spec};
 use futures_util::FutureExt;
 use order::Issued;
@@ -190,10 +191,10 @@ impl Keeper {
     fn tell_of(&self, new: &Held, due: SystemTime) {
         let counted = &self.counted;
         counted.issued.inc();
-        counted.last_issued.set(now());
+        counted.last_issued.set(wall::now());
         let (listener, names, ca) = (&self.spec.listener, &self.names, self.spec.authority());
         let hours = |seconds: u64| seconds / 3600;
-        let lasts = hours(u64::try_from(new.not_after).unwrap_or(0).saturating_sub(now()));
+        let lasts = hours(u64::try_from(new.not_after).unwrap_or(0).saturating_sub(wall::now()));
         let renewal = hours(due.duration_since(SystemTime::now()).unwrap_or_default().as_secs());
         tracing::info!(listener, names, ca, lasts_hours = lasts, renewal_in_hours = renewal, "certificate issued");
         self.look.notify_one();
@@ -202,10 +203,11 @@ impl Keeper {
     async fn tell_why(&self, failure: &Failure, wait: Duration, held: Option<&Held>) {
         let counted = &self.counted;
         counted.refused.inc();
-        counted.last_refused.set(now());
+        counted.last_refused.set(wall::now());
         let (listener, names, ca) = (&self.spec.listener, &self.names, self.spec.authority());
         let (what, retry_in) = (&failure.what, Duration::from_secs(wait.as_secs()));
-        let ends = held.map(|held| held.not_after).filter(|&ends| u64::try_from(ends).is_ok_and(|ends| ends > now()));
+        let ends =
+            held.map(|held| held.not_after).filter(|&ends| u64::try_from(ends).is_ok_and(|ends| ends > wall::now()));
         match ends {
             Some(_) => tracing::warn!(
                 listener,
@@ -249,10 +251,6 @@ async fn pause(until: SystemTime) {
     {
         tokio::time::sleep(left.min(NAP)).await;
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 impl Failure {

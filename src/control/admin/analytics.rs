@@ -7,7 +7,7 @@ use super::read::answer;
 use super::view::{Analytics, Sums, WantedSums};
 use crate::config::units::Span;
 use crate::control::analytics::{self, Question, Row};
-use crate::control::reload::now;
+use crate::observe::wall::now;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::read::answer;
 use super::token::Token;
 use super::view::{NewSession, Session};
-use crate::control::reload::now;
+use crate::observe::wall::now;
 use axum::Extension;
 use axum::http::header::{COOKIE, HOST, SET_COOKIE};
 use axum::http::uri::Authority;

@@ -13,10 +13,11 @@ use super::present::Shared;
 use crate::config::model;
 use crate::observe::analytics::{Key, OTHER, Series, Sheets, Sums};
 use crate::observe::counters::Analytics as Counts;
+use crate::observe::wall;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use store::{Failed, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -180,7 +181,7 @@ impl Keeper {
         }
         if self.rounds == 0 {
             let Some(store) = &mut self.store else { return Ok(()) };
-            if store.roll_up(now(), &settings.retention, settings.max_series)? {
+            if store.roll_up(wall::now(), &settings.retention, settings.max_series)? {
                 // There is more of it: it goes on in a second.
                 return Ok(());
             }
@@ -217,9 +218,4 @@ impl Keeper {
 /// What is asked for, of the database in a folder: `None` if it is more than `most` rows. May wait for the disk.
 pub(super) fn read(folder: &Path, question: &Question, most: usize) -> Result<Option<Vec<Row>>, String> {
     Store::open(folder)?.read(question, most)
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

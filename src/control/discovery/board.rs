@@ -3,9 +3,9 @@
 use super::found::{Answer, Found, Key};
 use super::pace::Heard;
 use crate::config::model::{Config, Target};
-use crate::control::reload::now;
 use crate::observe::counters::{Counter, Gauge};
 use crate::observe::discovery::Discovered;
+use crate::observe::wall::now;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! What is known of issuers, for the process that follows: it lets in whoever this one would, also while an issuer is away.
 
 use crate::control::handover::IssuerText;
-use crate::control::reload::now;
 use crate::gateway::issuer::{Issuer, Known, Place};
 use crate::gateway::jwt::Keys;
+use crate::observe::wall::now;
 use crate::plan::Plan;
 use std::sync::Arc;
 

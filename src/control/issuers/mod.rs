@@ -10,9 +10,9 @@ mod pace;
 
 pub(super) use legacy::{hand_over, inherit};
 
-use super::reload::now;
 use crate::gateway::issuer::{COOLDOWN, Fetched, Issuer, Known};
 use crate::observe::issuers::Asked;
+use crate::observe::wall::now;
 use crate::plan::Plan;
 use fetch::{Answer, Fetch};
 use futures_util::future::join_all;

@@ -3,6 +3,7 @@
 use super::key::LONGEST;
 use crate::gateway::Denial;
 use crate::observe::reason::Reason;
+use crate::observe::status::reason_phrase;
 
 /// Why a request is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,58 +29,38 @@ pub enum Refused {
 /// The refusal, with a document that says why.
 #[cold]
 pub fn refused(why: Refused) -> Denial {
-    let (status, title, word, detail, retry_after) = match why {
-        Refused::Missing => {
-            (400, "Bad Request", "idempotency-missing", "Requests here need an Idempotency-Key.".to_owned(), 0)
-        }
+    let (status, word, detail, retry_after) = match why {
+        Refused::Missing => (400, "idempotency-missing", "Requests here need an Idempotency-Key.".to_owned(), 0),
         Refused::Bad => {
             let what = format!("An Idempotency-Key is one string of 1 to {LONGEST} printable ASCII characters.");
-            (400, "Bad Request", "idempotency-bad-key", what, 0)
+            (400, "idempotency-bad-key", what, 0)
         }
         Refused::TooLarge => (
             413,
-            "Content Too Large",
             "idempotency-body-too-large",
             "The body is larger than is taken of a request with an Idempotency-Key.".to_owned(),
             0,
         ),
-        Refused::Conflict => (
-            409,
-            "Conflict",
-            "idempotency-conflict",
-            "A request with this Idempotency-Key is under way still.".to_owned(),
-            1,
-        ),
-        Refused::Mismatch => (
-            422,
-            "Unprocessable Content",
-            "idempotency-mismatch",
-            "This Idempotency-Key was used for another request.".to_owned(),
-            0,
-        ),
+        Refused::Conflict => {
+            (409, "idempotency-conflict", "A request with this Idempotency-Key is under way still.".to_owned(), 1)
+        }
+        Refused::Mismatch => {
+            (422, "idempotency-mismatch", "This Idempotency-Key was used for another request.".to_owned(), 0)
+        }
         Refused::Unkept => (
             409,
-            "Conflict",
             "idempotency-unkept",
             "The request with this Idempotency-Key was carried out, and its answer was not kept.".to_owned(),
             0,
         ),
-        Refused::Lost => (
-            503,
-            "Service Unavailable",
-            "idempotency-lost",
-            "The first request with this Idempotency-Key came to no answer.".to_owned(),
-            1,
-        ),
-        Refused::Full => (
-            503,
-            "Service Unavailable",
-            "idempotency-full",
-            "There is no room for another Idempotency-Key.".to_owned(),
-            1,
-        ),
+        Refused::Lost => {
+            (503, "idempotency-lost", "The first request with this Idempotency-Key came to no answer.".to_owned(), 1)
+        }
+        Refused::Full => (503, "idempotency-full", "There is no room for another Idempotency-Key.".to_owned(), 1),
     };
-    let problem = serde_json::json!({ "title": title, "status": status, "detail": detail, "reason": word }).to_string();
+    let problem =
+        serde_json::json!({ "title": reason_phrase(status), "status": status, "detail": detail, "reason": word })
+            .to_string();
     Denial { problem: Some(problem.into()), retry_after, ..Denial::new(status, Reason::Idempotency, word) }
 }
 
@@ -94,6 +75,7 @@ mod tests {
             assert_eq!(denial.status, status);
             let problem: serde_json::Value = serde_json::from_str(denial.problem.as_deref().unwrap()).unwrap();
             assert_eq!((&problem["status"], &problem["reason"]), (&status.into(), &denial.word.into()));
+            assert_eq!(problem["title"], reason_phrase(status));
         }
     }
 }

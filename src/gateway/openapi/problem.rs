@@ -4,6 +4,7 @@
 
 use crate::gateway::Denial;
 use crate::observe::reason::Reason;
+use crate::observe::status::reason_phrase;
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -37,15 +38,13 @@ impl Errors {
 /// A refusal with a document that says what is wrong.
 #[cold]
 pub(super) fn denial(status: u16, word: &'static str, detail: &str, errors: Errors) -> Denial {
-    let (title, reason) = match status {
-        404 => ("Not Found", Reason::OpenApi),
-        405 => ("Method Not Allowed", Reason::OpenApi),
-        413 => ("Content Too Large", Reason::BodyTooLarge),
-        415 => ("Unsupported Media Type", Reason::MediaType),
-        _ => ("Bad Request", Reason::OpenApi),
+    let reason = match status {
+        413 => Reason::BodyTooLarge,
+        415 => Reason::MediaType,
+        _ => Reason::OpenApi,
     };
     let mut problem = Map::new();
-    problem.insert("title".to_owned(), title.into());
+    problem.insert("title".to_owned(), reason_phrase(status).into());
     problem.insert("status".to_owned(), status.into());
     problem.insert("detail".to_owned(), detail.into());
     if !errors.is_empty() {

@@ -13,11 +13,12 @@ use super::answer::PATIENCE;
 use super::cached;
 use super::exchange::Exchange;
 use super::forward::Path;
-use super::h1::{self, Incoming};
+use super::h1::Incoming;
 use super::head::Method;
 use super::reply::{Reply, owes_body};
 use crate::net::{self, Either, Lease, race};
 use crate::observe::reason::{Gathered, Reason};
+use crate::observe::status::reason_phrase;
 use crate::plan::{Aggregate, Part};
 use merge::Piece;
 use part::{Lack, Question};
@@ -167,7 +168,7 @@ fn failed(exchange: &mut Exchange<'_>, part: &Part, lack: &Lack) -> Reply {
         Gathered::Good | Gathered::GivenUp => "it is missing",
     };
     let problem = serde_json::json!({
-        "title": h1::reason_phrase(lack.status),
+        "title": reason_phrase(lack.status),
         "status": lack.status,
         "detail": format!("Part `{}` of this answer is missing: {how}.", part.name),
         "part": part.name,

@@ -9,8 +9,8 @@
 use super::forwarding::{Forwarding, Kept};
 use super::framing::{Framing, content_length, members};
 use super::marking::{self, Marking};
-use super::reply::reason_phrase;
 use crate::http::head::{Field, Method, Name, RequestHead, ResponseHead, TargetForm, Version};
+use crate::observe::status::reason_phrase;
 use crate::upstream::sticky::Cookie;
 
 /// How a request is sent on.

@@ -80,7 +80,7 @@ pub use encode::{Backward, HostLine, Onward, Trace, encode_interim, encode_reque
 pub use forwarding::{Forwarding, Style};
 pub use framing::Framing;
 pub use marking::{Marking, split_prefix};
-pub use reply::{Asker, Reply, encode_error, encode_grpc_error, encode_reply, reason_phrase};
+pub use reply::{Asker, Reply, encode_error, encode_grpc_error, encode_reply};
 pub use request::{Incoming, Reject, parse_request};
 pub use response::{Answer, BadResponse, Question, parse_response};
 pub use scan::{Limits, MAX_FIELDS, Parsed, Scan};

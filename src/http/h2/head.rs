@@ -3,7 +3,8 @@
 //! What always holds: a field that could end its line, or that belongs to a connection, makes its message malformed before
 //! it is written; what else may be wrong with a request is for the parser of HTTP/1.1, as with its own clients.
 
-use crate::http::h1::{accept_value, reason_phrase};
+use crate::http::h1::accept_value;
+use crate::observe::status::reason_phrase;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::ops::Range;

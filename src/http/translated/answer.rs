@@ -2,9 +2,9 @@
 
 use super::text::{Answering, Head};
 use super::{Back, call, form, json, untranslated, web};
-use crate::http::h1::reason_phrase;
 use crate::http::head::{Method, Name};
 use crate::http::json::is_digest;
+use crate::observe::status::reason_phrase;
 use crate::tls::Convert;
 use std::io;
 

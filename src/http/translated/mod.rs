@@ -21,13 +21,14 @@ use super::buffer::{self, Held};
 use super::exchange::Exchange;
 use super::forward::Path;
 use super::grpc;
-use super::h1::{self, Framing, Incoming};
+use super::h1::{Framing, Incoming};
 use super::head::Method;
 use super::onward::{onward_path, stripped};
 use super::reply::Reply;
 use crate::gateway::Denial;
 use crate::net::{Lease, breathe};
 use crate::observe::reason::{Failure, Reason};
+use crate::observe::status::reason_phrase;
 use crate::plan::{self, StreamForm, Translation};
 use crate::tls::Convert;
 use crate::translate::{Asked, Binding, Frames, Services, Wrong, form as forms, push_frame, status, web as webs};
@@ -267,7 +268,7 @@ impl Refusal {
         let Self { status, word, what, allow, code } = self;
         let call = status::Status { code, message: what.clone(), details: Vec::new() };
         let problem = serde_json::json!({
-            "title": h1::reason_phrase(status),
+            "title": reason_phrase(status),
             "status": status,
             "detail": what,
             "code": status::name(code),

@@ -5,7 +5,8 @@ use super::probe::{self, Probe};
 use super::teller::Teller;
 use super::{Checker, Schedule, Wanted};
 use crate::observe::counters::{LastCheck, Peak};
-use std::time::{Duration, SystemTime};
+use crate::observe::wall;
+use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Who needs so much more than a check may take was not running meanwhile.
@@ -57,13 +58,8 @@ pub(super) async fn check(
 impl Wanted {
     /// Counts and shows what was found.
     fn note(&self, found: &Finding, took: Duration) {
-        let last = LastCheck {
-            outcome: found.outcome,
-            code: found.code,
-            words: found.to_string(),
-            took,
-            at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs()),
-        };
+        let last =
+            LastCheck { outcome: found.outcome, code: found.code, words: found.to_string(), took, at: wall::now() };
         self.of_pool.outcomes.checked(last.outcome);
         self.counters.note(last, self.beside);
         tracing::debug!(
