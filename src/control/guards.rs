@@ -59,7 +59,8 @@ pub(super) fn of_rules(plan: &Plan, now: Duration) -> Vec<RuleKeys> {
         RuleKeys { open, ..of(&kept.rule, kept.flight.table(), now) }
     });
     let rates = rates.chain(flights);
-    let quotas = plan.lasting.quotas().iter().map(|kept| of(&kept.rule, kept.quota.table(), today));
+    let quotas = plan.lasting.quotas().iter().chain(plan.lasting.shared_quotas());
+    let quotas = quotas.map(|kept| of(&kept.rule, kept.quota.table(), today));
     let nonces = plan.lasting.all_nonces().iter().map(|(rule, nonces)| of(rule, nonces.table(), today));
     rates.chain(quotas).chain(nonces).collect()
 }

@@ -32,8 +32,10 @@ struct Book {
     lapsed: bool,
     peers: Peers,
     low: HashSet<u64>,
-    /// Whether there was no room for the row of a key, which the log is told once in a period; and whether it was.
-    is_full: [bool; 2],
+    /// How often there was no room for the row of a key since metrics were told of it.
+    no_room: u64,
+    /// Whether the log was, in this period.
+    is_told: bool,
     /// The last call for what others do not need that was heard.
     cursor: u64,
     /// What the store had when it was reached; empty: it has begun anew.
@@ -119,12 +121,13 @@ async fn serve(link: Link, shared: Shared, asks: Arc<Mutex<mpsc::Receiver<onesho
                 true => book.end(&link, &name).await,
                 false => book.turn(&link, &name).await,
             };
-            if book.is_full == [true, false] {
+            let no_room = std::mem::take(&mut book.no_room);
+            shared.load().control.store.no_room.add(no_room);
+            if no_room > 0 && !std::mem::replace(&mut book.is_told, true) {
                 tracing::warn!(
                     rule,
                     "redis has no room for more keys of a quota in this period: of others each host lets in what it may by itself"
                 );
-                book.is_full[1] = true;
             }
             if let Err(Away(why)) = told {
                 tracing::debug!(rule, why, "what is shared of a quota is not told");
@@ -161,7 +164,8 @@ impl Book {
             lapsed: false,
             peers: Peers::default(),
             low: HashSet::new(),
-            is_full: [false; 2],
+            no_room: 0,
+            is_told: false,
             cursor: 0,
             epoch: String::new(),
             may_take: false,
@@ -185,7 +189,7 @@ impl Book {
         let (hosts, limit) = (u64::from(link.hosts()), self.quota.limit());
         if self.share.is_new(window) {
             self.share.begin(window);
-            (self.cursor, self.low, self.is_full) = (0, HashSet::new(), [false; 2]);
+            (self.cursor, self.low, self.is_told) = (0, HashSet::new(), false);
         }
         let is_late = self.reached.is_none_or(|at| at.elapsed() > patience(self.quota.calendar().period()));
         self.share.see_blindly(&self.quota, if is_late { stranger(limit, hosts) } else { blind(limit, hosts) }, now);
@@ -223,7 +227,7 @@ impl Book {
                 match answer.strip_prefix('~') {
                     None if answer == "!" => {
                         self.share.shut(&change);
-                        self.is_full[0] = true;
+                        self.no_room += 1;
                     }
                     None => self.share.written(&self.quota, change, now),
                     Some(row) => {
@@ -339,4 +343,22 @@ struct Asked<'a> {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::limits::several::Counts;
+    use crate::gateway::quota::{Calendar, Period};
+
+    #[test]
+    fn what_another_was_given_is_spent_no_more_once_this_one_goes_on() {
+        let noon = Duration::from_secs(1_795_867_200);
+        let quota = Quota::new(100, Calendar::new(Period::Day, None).unwrap(), 1000, None);
+        quota.set_blind(10);
+        assert!(quota.decide(7, noon).allowed);
+        Book::new(&quota).take_over(noon);
+        assert!(!quota.decide(7, noon).allowed, "others may have it by now");
+        assert_eq!(quota.look(8, noon).remaining, 10, "of a key that is new there is what all leave room for");
+    }
 }

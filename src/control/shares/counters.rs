@@ -162,3 +162,25 @@ impl Buckets for Counters {
         (asked, over)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{compile, succeed};
+
+    #[test]
+    fn a_plan_is_looked_through_once() {
+        let text = "[store.redis]\nurl = 'redis://h'\n[listeners.web]\nlisten = ['127.0.0.1:80']\npool = 'site'\n\
+                    [pools.site]\ntargets = ['127.0.0.1:2']\n\
+                    [routes.api]\npaths = ['/']\npool = 'site'\nrules = ['often']\n\
+                    [rules.often]\ntype = 'rate-limit'\nrate = '5/s'\nscope = 'cluster'\n";
+        let config = toml::from_str(text).unwrap();
+        let first = Arc::new(compile(&config, 1).unwrap());
+        let mut counters = Counters::default();
+        assert!(counters.follow(&first, None) && counters.is_any());
+        assert!(!counters.follow(&first, None));
+        let next = Arc::new(succeed(&config, &first).unwrap());
+        drop(first);
+        assert!(counters.follow(&next, None) && !counters.follow(&next, None) && counters.is_any());
+    }
+}

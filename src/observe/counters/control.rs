@@ -94,6 +94,8 @@ pub struct Store {
     pub latency: Gauge,
     /// Hosts that share, this one included.
     pub hosts: Gauge,
+    /// Times that it had no room for one more key of a quota.
+    pub no_room: Counter,
 }
 
 /// What became of changes of the files that the TLS of a listener or a pool is made from, and of what authorities were asked for.

@@ -21,5 +21,7 @@ impl Scrape<'_> {
         let help = "How long it took to be answered, all questions together.";
         let seconds = of.micros.get() as f64 / 1e6;
         page.counter("ringway_store_question_seconds_total", help).sample(&[], seconds);
+        let help = "Times that it had no room for one more key of a quota: each host admits its least of that.";
+        page.counter("ringway_store_no_room_total", help).sample(&[], of.no_room.get());
     }
 }

@@ -173,6 +173,9 @@ fn a_server_holds_no_more_keys_than_there_is_room_for_and_each_host_admits_its_l
     let strangers = ask_all(&hosts, "bob", 0, least * 95 / 100);
     assert!(strangers <= least, "{strangers}");
     eventually("the log says so", || hosts.iter().any(|host| host.log.contains(&["no room for more keys of a quota"])));
+    let no_room = |host: &&Proxy| host.metric("ringway_store_no_room_total", &[]) > 0.0;
+    assert!(hosts.iter().any(no_room));
+    assert!(one.metric("ringway_rule_keys", &[("rule", "daily")]) > 0.0, "{}", one.metrics());
     admitted = ask_all(&hosts, "ann", admitted, LIMIT * 95 / 100);
     assert!(admitted <= LIMIT, "{admitted} of {LIMIT}");
     let held: usize = redis(&server, &["HLEN", &rows]);
