@@ -68,6 +68,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_told_is_called_as_its_status_is() {
+        for (status, title) in [(404, "Not Found"), (405, "Method Not Allowed"), (415, "Unsupported Media Type")] {
+            let problem = denial(status, "x", "x", Errors::default()).problem.unwrap();
+            let problem: Value = serde_json::from_str(&problem).unwrap();
+            assert_eq!((&problem["title"], &problem["status"]), (&title.into(), &status.into()));
+        }
+    }
+
+    #[test]
     fn what_is_told_has_a_bound() {
         let mut errors = Errors::default();
         let name = "ü".repeat(100_000);
