@@ -87,7 +87,7 @@ fn keys_that_are_not_shared_and_rules_that_have_nothing_to_share_by_are_told_of(
     assert_eq!(
         told,
         [
-            "5:9 hosts have nothing through which they could share what they count; add [store.redis] with url = \"redis://127.0.0.1:6379\", or write scope = \"process\""
+            "5:9 hosts have nothing through which they could share what they know; add [store.redis] with url = \"redis://127.0.0.1:6379\", or write scope = \"process\""
         ]
     );
 }

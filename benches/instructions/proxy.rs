@@ -44,7 +44,7 @@ pub fn run(requests: usize, logs: bool, traces: bool) {
             0,
             counters.clone(),
             Arc::default(),
-            net::desk(1).0,
+            Desk { rules: net::desk(1).0, keys: net::desk(1).0 },
             log,
             (trace::queue().0, analytics::queue().0, hooks.queue()),
         ));

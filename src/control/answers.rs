@@ -5,8 +5,7 @@
 
 use super::passwords::Passwords;
 use crate::gateway::{Failure, Fetch, Fetched, Question, Said, What};
-use crate::lane::Desk;
-use crate::net::{self, Put};
+use crate::net::{self, Desk, Put};
 use crate::observe::counters::Passwords as Counts;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -47,7 +46,7 @@ enum Way {
 }
 
 /// Begins to answer on the calling thread's runtime, for as long as anybody may ask.
-pub(super) fn open(passwords: Arc<Counts>) -> Desk {
+pub(super) fn open(passwords: Arc<Counts>) -> Desk<Question, Result<Said, Failure>> {
     let (desk, questions) = net::desk(ROOM);
     tokio::spawn(serve(questions, Passwords::new(passwords)));
     desk

@@ -1,6 +1,5 @@
 //! The workers' lives: starting them, handing them plans, watching their pulse, standing in for those that stopped.
 
-use super::answers;
 use super::present::Present;
 use super::sockets::Sockets;
 use crate::lane::Desk;
@@ -101,12 +100,13 @@ impl Crew {
         backend: Backend,
         max_connections: usize,
         log: Option<LogTo>,
+        desk: Desk,
         (traces, sums, hooks): (trace::Queue, analytics::Queue, file::Queue),
     ) -> io::Result<Self> {
         let cores = net::allowed_cores();
         let counters = present.workers.iter().map(|worker| worker.worker.clone()).collect();
         let admission = Arc::new(Admission::new(counters, max_connections));
-        let (bans, desk, members) = (Arc::default(), answers::open(present.control.passwords.clone()), Vec::new());
+        let (bans, members) = (Arc::default(), Vec::new());
         let mut crew = Self {
             present,
             sockets,

@@ -1,6 +1,6 @@
 //! What metrics are told of rules that have requests with an Idempotency-Key carried out once.
 
-use crate::observe::scrape::IdempotentRule;
+use crate::observe::scrape::{IdempotentRule, SharedIdempotent};
 use crate::plan::{KeptKeys, Plan};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ pub(super) fn shown(plan: &Plan) -> Vec<IdempotentRule> {
     plan.lasting.all_keys().iter().map(of).collect()
 }
 
-fn of(KeptKeys { rule, keys, .. }: &KeptKeys) -> IdempotentRule {
+fn of(KeptKeys { rule, keys, terms, .. }: &KeptKeys) -> IdempotentRule {
     let figures = &keys.figures;
     let counts = |all: &[(&'static str, &AtomicU64)]| {
         all.iter().map(|(word, count)| (*word, count.load(Ordering::Relaxed))).collect()
@@ -34,6 +34,15 @@ fn of(KeptKeys { rule, keys, .. }: &KeptKeys) -> IdempotentRule {
             ("freed", &figures.freed),
         ]),
         evicted: counts(&[("answer", &figures.evicted_answers), ("key", &figures.evicted_keys)]),
+        shared: terms.shared.as_ref().map(|_| SharedIdempotent {
+            requests: counts(&[
+                ("claimed", &figures.claimed),
+                ("elsewhere", &figures.elsewhere),
+                ("alone", &figures.alone),
+                ("twice", &figures.twice),
+            ]),
+            untold: keys.untold(),
+        }),
         keys: keys.keys(),
         bytes: keys.bytes(),
     }

@@ -26,6 +26,7 @@ use super::signals::Signals;
 use super::sockets::{BindError, Bound};
 use super::staging::StagedReload;
 use super::store::Link;
+use super::store::idempotency::SharedKeys;
 use super::systemd::{self, Watchdog};
 use super::upgrade::{Origin, Risen, Rising};
 use super::{egress, limits};
@@ -69,6 +70,7 @@ pub(super) struct Control {
     pub(super) quotas: Quotas,
     /// What this host may admit of those that several share.
     pub(super) shared_quotas: SharedQuotas,
+    pub(super) shared_keys: SharedKeys,
     /// What is summed up of exchanges.
     pub(super) analytics: Analytics,
     /// Who gets records of exchanges.

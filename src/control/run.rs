@@ -27,14 +27,16 @@ use super::report::Report;
 use super::roster::Roster;
 use super::signals::Signals;
 use super::sockets::Sockets;
+use super::store::idempotency::SharedKeys;
 use super::store::{self, Link};
 use super::systemd::{self, Watchdog};
 use super::upgrade::Origin;
 use super::{
-    caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, mirrors, shares, shelves,
-    splits, sticky,
+    answers, caches, checks, consumers, egress, files, keep_up, limits, live, logs, maintenance, mirrors, shares,
+    shelves, splits, sticky,
 };
 use crate::config::Loaded;
+use crate::lane::Desk;
 use crate::net::{self, Slot};
 use crate::observe::{analytics, file, trace};
 use crate::plan::Plan;
@@ -127,6 +129,7 @@ async fn live(start: Start, inheritance: Option<Inheritance>) -> Result<(), Stri
     control.quotas.keep(true).await;
     control.shared_limits.leave().await;
     control.shared_quotas.leave().await;
+    control.shared_keys.leave().await;
     control.store.leave().await;
     control.analytics.keep().await;
     control.hooks.close().await;
@@ -196,10 +199,13 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     overrides.set_modes(&present.plan);
     issuers::inherit(&present.plan, &known_issuers);
     issuers::ask_first(&present.plan).await;
-    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, (queue, sums, records))
+    let (keys, claims) = net::desk(store::idempotency::ROOM);
+    let desk = Desk { rules: answers::open(present.control.passwords.clone()), keys };
+    let mut crew = Crew::start(present.clone(), sockets, backend, max_connections, log, desk, (queue, sums, records))
         .map_err(|error| format!("cannot start the workers: {error}"))?;
     let quotas = Quotas::serve(keeper, shared.clone());
     let shared_quotas = SharedQuotas::serve(store.clone(), shared.clone());
+    let shared_keys = SharedKeys::serve(store.clone(), shared.clone(), claims);
     let mut hooks = Hooks::serve(batches, present.control.analytics.clone());
     hooks.follow(present.plan.config.analytics.as_ref());
     let analytics = Analytics::serve(sheets, shared.clone());
@@ -255,6 +261,7 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
         traces,
         quotas,
         shared_quotas,
+        shared_keys,
         analytics,
         hooks,
         store,

@@ -2,7 +2,7 @@
 //! what to change where it is refused.
 
 use super::lifecycle;
-use crate::config::model::{RuleKind, RuleMode};
+use crate::config::model::{LimitScope, RuleKind, RuleMode};
 use crate::config::url::Url;
 use crate::http::dry::{Answer, Course, End, Question};
 use crate::observe::reason::Reason;
@@ -111,8 +111,9 @@ fn carried_out_once(question: &Question<'_>, course: &Course) -> Option<String> 
         let RuleKind::Idempotency(of) = &rule.kind else { return None };
         of.methods.iter().find(|known| known.as_bytes() == method)?;
         let (methods, header, ttl) = (of.methods.join(" and "), &of.header, of.ttl);
+        let over = if of.scope == LimitScope::Cluster { " over all hosts of [store.redis]" } else { "" };
         Some(format!(
-            "rule `{name}`: of {methods} with the same {header} one is carried out, and its answer given to all for {ttl}"
+            "rule `{name}`: of {methods} with the same {header} one is carried out{over}, and its answer given to all for {ttl}"
         ))
     })
 }

@@ -266,7 +266,7 @@ impl<'a> Exchange<'a> {
             if answers.len() == QUESTIONS {
                 return Some(Reply::denied(Denial::new(500, Reason::Unanswered, "too-many-questions")));
             }
-            let said = self.connection.lane.desk.ask(*question).await.unwrap_or(Err(Failure::Busy));
+            let said = self.connection.lane.desk.rules.ask(*question).await.unwrap_or(Err(Failure::Busy));
             answers.push(Answer { rule, said });
             match self.ask_rules(&chain, at, &answers) {
                 Judged::Passed => return None,

@@ -23,9 +23,10 @@ pub use gate::{Gate, Seat, Share, Visit, lot};
 pub use register::{AT_ONCE, Choice, Guest, GuestId, LOOKED_AT, Passed, Speech, Ticket, piece};
 pub use rooms::Sessions;
 
+use crate::gateway::idempotency::{Claimed, Claiming};
 use crate::gateway::jwt::Cache;
 use crate::gateway::{Failure, Question, Said};
-use crate::net::{self, Signal};
+use crate::net::{self, Caller, Signal};
 use crate::observe::access::{Format, Log, Policy, Settings};
 use crate::observe::analytics::{self, Book};
 use crate::observe::counters::{PoolSet, Shared, WorkerCounters, WorkerSet};
@@ -43,7 +44,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Where rules ask others, which the control thread does for them.
-pub type Desk = net::Desk<Question, Result<Said, Failure>>;
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// What rules ask.
+    pub rules: net::Desk<Question, Result<Said, Failure>>,
+    /// What is asked of other hosts about Idempotency-Keys.
+    pub keys: net::Desk<Claiming<Caller>, Claimed<Caller>>,
+}
 
 /// One worker's side of all plans.
 pub struct Lane {
@@ -67,7 +74,7 @@ pub struct Lane {
     cut: Cell<bool>,
     /// Who is refused.
     pub bans: Arc<Bans>,
-    /// Where rules ask others.
+    /// Where others are asked.
     pub desk: Desk,
     /// Tokens that rules have found to be signed well.
     pub tokens: RefCell<Cache>,

@@ -27,7 +27,7 @@ pub use caches::{Cache, DiskTier, Tier};
 pub use certificates::{Certificates, SecurePool};
 pub use datagrams::UdpListener;
 pub use guards::{Guard, RuleKeys, SharedKeys};
-pub use idempotency::IdempotentRule;
+pub use idempotency::{IdempotentRule, SharedIdempotent};
 pub use lifecycles::Lifecycle;
 pub use live::{LivePool, LiveTarget};
 pub use mirrors::{Compared, Mirror};

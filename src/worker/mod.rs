@@ -57,7 +57,7 @@ pub struct Orders {
     pub admission: Arc<Admission>,
     /// Who is refused.
     pub bans: Arc<Bans>,
-    /// Where rules ask others.
+    /// Where others are asked.
     pub desk: Desk,
     /// Where it logs requests.
     pub log: Option<Log>,

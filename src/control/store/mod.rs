@@ -1,7 +1,7 @@
 //! What several hosts share, through a server of Redis: the way there, and what is asked of it.
 //!
 //! What always holds:
-//! - Workers know nothing of it, and no request waits for it. Tasks of control ask; an answer has `store.redis.timeout`, and where the server is
+//! - Workers know nothing of it, and no request waits for it but the first with an Idempotency-Key that is known over all hosts. Tasks of control ask; an answer has `store.redis.timeout`, and where the server is
 //!   away whoever asks is told so at once and goes on with what it had.
 //! - There is one connection, on which questions follow each other without waiting for answers. It is opened anew, at growing intervals, for as long
 //!   as the configuration names the server. The log tells once of each change.
@@ -12,8 +12,10 @@
 pub(super) mod bans;
 mod call;
 mod dial;
+pub(super) mod idempotency;
 mod line;
 mod link;
+mod seal;
 mod standing;
 pub(super) mod tickets;
 

@@ -5,12 +5,10 @@
 //! server is away hosts go on with what they have. It keeps keys for as long as tickets are good, so that what is over cannot be read later by who
 //! finds out the secret.
 
+use super::seal::Seal;
 use super::{Away, Call, Link, Script};
 use crate::control::present::Shared;
-use crate::plan::Sharing;
 use crate::tls::{KeptRing, Ring};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -37,7 +35,7 @@ pub async fn share(link: Link, shared: Shared) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(sharing) = link.sharing().filter(|_| link.is_up()) else { continue };
-        let Some(seal) = Seal::of(&sharing) else { continue };
+        let Some(seal) = Seal::of(&sharing, "tickets") else { continue };
         let plan = shared.load().plan.clone();
         for ring in plan.rings.own() {
             match turn(&link, &seal, ring).await {
@@ -61,19 +59,19 @@ async fn turn(link: &Link, seal: &Seal, ring: &Ring) -> Result<(), Away> {
         link.ask::<(String, u64)>(Call::new(&SCRIPT).key(name.as_str()).arg(old).arg(new).arg(kept))
     };
     let (mut found, now) = ask("", "").await?;
-    let mut open = match found.is_empty() {
+    let mut opened = match found.is_empty() {
         true => None,
-        false => Some(seal.open(&name, &found)?),
+        false => Some(open(seal, &name, &found)?),
     };
     let age = |text: &Text| Duration::from_millis(now.saturating_sub(text.made));
-    if open.as_ref().is_none_or(|text| age(text) >= lifetime) {
-        let keys = ring.propose(open.as_ref().map(|text| &text.keys)).map_err(|fault| Away(fault.what))?;
-        let new = seal.close(&name, &Text { made: now, keys })?;
+    if opened.as_ref().is_none_or(|text| age(text) >= lifetime) {
+        let keys = ring.propose(opened.as_ref().map(|text| &text.keys)).map_err(|fault| Away(fault.what))?;
+        let new = close(seal, &name, &Text { made: now, keys })?;
         // Another host may have been faster: then its keys count.
         (found, _) = ask(&found, &new).await?;
-        open = Some(seal.open(&name, &found)?);
+        opened = Some(open(seal, &name, &found)?);
     }
-    let Some(text) = open else { return Ok(()) };
+    let Some(text) = opened else { return Ok(()) };
     match ring.share(&text.keys, age(&text)) {
         None => return Err(Away("they cannot be used".to_owned())),
         Some(false) => {}
@@ -82,37 +80,17 @@ async fn turn(link: &Link, seal: &Seal, ring: &Ring) -> Result<(), Away> {
     Ok(())
 }
 
-/// Seals and opens what stands in the server.
-struct Seal(LessSafeKey);
+/// What stands under a name, of what it says.
+fn close(seal: &Seal, name: &str, text: &Text) -> Result<String, Away> {
+    let sealed = serde_json::to_vec(text).ok().and_then(|bytes| seal.close(name, bytes));
+    Ok(STANDARD_NO_PAD.encode(sealed.ok_or_else(|| Away("they cannot be sealed".to_owned()))?))
+}
 
-impl Seal {
-    /// By the secret that hosts share; `None`: they share none.
-    fn of(sharing: &Sharing) -> Option<Self> {
-        Self::by(&sharing.key("tickets")?)
-    }
-
-    fn by(key: &[u8; 32]) -> Option<Self> {
-        Some(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?)))
-    }
-
-    fn close(&self, name: &str, text: &Text) -> Result<String, Away> {
-        let wrong = || Away("they cannot be sealed".to_owned());
-        let mut bytes = serde_json::to_vec(text).map_err(|_| wrong())?;
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).map_err(|_| wrong())?;
-        let sealed = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(sealed, Aad::from(name), &mut bytes).map_err(|_| wrong())?;
-        Ok(STANDARD_NO_PAD.encode([&nonce[..], &bytes].concat()))
-    }
-
-    fn open(&self, name: &str, text: &str) -> Result<Text, Away> {
-        let wrong = || Away("they are sealed with another secret".to_owned());
-        let mut bytes = STANDARD_NO_PAD.decode(text).map_err(|_| wrong())?;
-        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(wrong)?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.0.open_in_place(nonce, Aad::from(name), sealed).map_err(|_| wrong())?;
-        serde_json::from_slice(plain).map_err(|_| wrong())
-    }
+/// What it says, of what stands under a name.
+fn open(seal: &Seal, name: &str, text: &str) -> Result<Text, Away> {
+    let bytes = STANDARD_NO_PAD.decode(text).ok().and_then(|bytes| seal.open(name, &bytes));
+    let opened = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    opened.ok_or_else(|| Away("they are sealed with another secret".to_owned()))
 }
 
 #[cfg(test)]
@@ -129,11 +107,11 @@ mod tests {
         let spec = TicketSpec { lifetime: Duration::from_secs(60), keys_file: None };
         let ring = Rings::default().open(&spec).unwrap();
         let text = Text { made: 7, keys: ring.propose(None).unwrap() };
-        let sealed = seal(b'a').close("k", &text).unwrap();
-        assert_eq!(seal(b'a').open("k", &sealed).unwrap().made, 7);
-        assert!(seal(b'b').open("k", &sealed).is_err());
-        assert!(seal(b'a').open("l", &sealed).is_err());
-        assert_ne!(seal(b'a').close("k", &text).unwrap(), sealed, "no nonce comes twice");
-        assert_eq!(ring.share(&seal(b'a').open("k", &sealed).unwrap().keys, Duration::ZERO), Some(true));
+        let sealed = close(&seal(b'a'), "k", &text).unwrap();
+        assert_eq!(open(&seal(b'a'), "k", &sealed).unwrap().made, 7);
+        assert!(open(&seal(b'b'), "k", &sealed).is_err());
+        assert!(open(&seal(b'a'), "l", &sealed).is_err());
+        assert_ne!(close(&seal(b'a'), "k", &text).unwrap(), sealed, "no nonce comes twice");
+        assert_eq!(ring.share(&open(&seal(b'a'), "k", &sealed).unwrap().keys, Duration::ZERO), Some(true));
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{Kept, Unkept};
 use crate::net::{Call, Callers};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A request that is under way.
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Flight<W> {
     ended: OnceLock<Ended>,
     waiting: Mutex<Callers<W>>,
+    /// Whether it is carried out here.
+    is_here: AtomicBool,
 }
 
 /// How a request ended.
@@ -28,7 +31,7 @@ pub enum Ended {
 
 impl<W> Default for Flight<W> {
     fn default() -> Self {
-        Self { ended: OnceLock::new(), waiting: Mutex::default() }
+        Self { ended: OnceLock::new(), waiting: Mutex::default(), is_here: AtomicBool::new(false) }
     }
 }
 
@@ -47,6 +50,16 @@ impl<W: Call> Flight<W> {
         }
         waiting.push(who);
         true
+    }
+
+    /// Whether it is carried out here; else it is not known yet, or at another host.
+    pub(super) fn is_here(&self) -> bool {
+        self.is_here.load(Relaxed)
+    }
+
+    /// It is carried out here.
+    pub(super) fn begin(&self) {
+        self.is_here.store(true, Relaxed);
     }
 
     /// It has ended. A second end is none.

@@ -95,13 +95,7 @@ impl Told {
         let until = u64::try_from(self.until.as_nanos()).unwrap_or(u64::MAX);
         out.extend_from_slice(&until.to_le_bytes());
         match &self.what {
-            Ok(kept) => {
-                out.push(if kept.has_content { 1 } else { 0 });
-                for part in [&kept.head, &kept.body] {
-                    out.extend_from_slice(&(part.len() as u64).to_le_bytes());
-                    out.extend_from_slice(part);
-                }
-            }
+            Ok(kept) => kept.write(out),
             Err(Unkept::TooLarge) => out.push(2),
             Err(Unkept::Memory) => out.push(3),
             Err(Unkept::Elsewhere) => out.push(4),
@@ -113,18 +107,46 @@ impl Told {
         let scope = *rest.split_off(..32)?.first_chunk()?;
         let print = *rest.split_off(..32)?.first_chunk()?;
         let until = Duration::from_nanos(number(rest)?);
-        let what = match *rest.split_off_first()? {
-            kind @ (0 | 1) => {
-                let (head, body) = (part(rest)?, part(rest)?);
-                Ok(Arc::new(Kept { head, has_content: kind == 1, body }))
+        let what = match *rest.first()? {
+            0 | 1 => Ok(Arc::new(Kept::read(rest)?)),
+            kind => {
+                rest.split_off_first();
+                Err(unkept(kind)?)
             }
-            2 => Err(Unkept::TooLarge),
-            3 => Err(Unkept::Memory),
-            4 => Err(Unkept::Elsewhere),
-            5 => Err(Unkept::Broken),
-            _ => return None,
         };
         Some(Self { age: 0, scope, print, until, what })
+    }
+}
+
+fn unkept(kind: u8) -> Option<Unkept> {
+    Some(match kind {
+        2 => Unkept::TooLarge,
+        3 => Unkept::Memory,
+        4 => Unkept::Elsewhere,
+        5 => Unkept::Broken,
+        _ => return None,
+    })
+}
+
+impl Kept {
+    /// Writes it in a form of its own.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.has_content));
+        for part in [&self.head, &self.body] {
+            out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// Reads what was written so, and leaves what is behind it. `None`: it was not.
+    pub fn read(rest: &mut &[u8]) -> Option<Self> {
+        let has_content = match *rest.split_off_first()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let (head, body) = (part(rest)?, part(rest)?);
+        Some(Self { head, has_content, body })
     }
 }
 

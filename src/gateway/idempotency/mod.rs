@@ -14,13 +14,16 @@ mod shard;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tidings;
 
 pub use flight::{Ended, Flight};
 pub use problem::{Refused, refused};
 pub use rule::{Idempotency, Whose};
 pub use run::Run;
 pub use store::{Bounds, Claim, Figures, Seen, Store};
+pub use tidings::{News, Tiding};
 
+use crate::net::Call;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +47,32 @@ pub struct Terms {
     pub retry: bool,
     /// How much is known at most.
     pub bounds: Bounds,
+    /// The name of the rule, where its keys are those of all hosts.
+    pub shared: Option<Arc<str>>,
+}
+
+/// What is asked of other hosts before a request is carried out that is the first with its key here.
+#[derive(Debug)]
+pub struct Claiming<W: Call> {
+    /// How its rule deals with keys.
+    pub terms: Arc<Terms>,
+    /// The request.
+    pub run: Run<W>,
+}
+
+/// What is known of that.
+#[derive(Debug)]
+pub enum Claimed<W: Call> {
+    /// It is the first of all, or nobody can be asked: it is carried out.
+    Here(Run<W>),
+    /// It was carried out, as whoever waits for it has been told.
+    Known,
+    /// Another host carries it out, and whoever waits for it is told what comes of that.
+    Joined,
+    /// Its key is that of another request.
+    Mismatch,
+    /// There is no room for its key.
+    Full,
 }
 
 /// A request that names a key.
@@ -77,7 +106,7 @@ pub enum Unkept {
     TooLarge,
     /// There was no room for it, or it gave way to others.
     Memory,
-    /// It was under way in the process before.
+    /// It was under way in the process before, or at another host that is gone.
     Elsewhere,
     /// It had begun, and broke off.
     Broken,

@@ -1,16 +1,16 @@
 //! A request with a key that is carried out.
 //!
 //! What always holds: it is told once what came of it, be it that its task panics; what its answer took of the memory is given back or stays
-//! with the answer.
+//! with the answer. Where keys are those of all hosts, it is noted that they are to be told.
 
 use super::shard::What;
-use super::{Bounds, Ended, Flight, Kept, Print, Scope, Store, Unkept};
+use super::{Bounds, Ended, Flight, Kept, Print, Scope, Store, Terms, Unkept};
 use crate::net::Call;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// A request that is carried out. Dropped, it came to no answer, and its key is free again.
+/// A request that is carried out, or is about to be. Dropped, it came to no answer, and its key is free again.
 #[derive(Debug)]
 pub struct Run<W: Call> {
     store: Arc<Store<W>>,
@@ -20,6 +20,10 @@ pub struct Run<W: Call> {
     bounds: Bounds,
     charged: usize,
     is_over: bool,
+    /// Whether other hosts are to be told what it came to.
+    is_shared: bool,
+    /// Whether they may have been told that it is under way here.
+    is_claimed: bool,
 }
 
 impl<W: Call> Run<W> {
@@ -27,10 +31,36 @@ impl<W: Call> Run<W> {
         store: Arc<Store<W>>,
         (scope, print): (Scope, Print),
         flight: Arc<Flight<W>>,
-        bounds: Bounds,
+        terms: &Terms,
     ) -> Self {
-        store.figures.executed.fetch_add(1, Relaxed);
-        Self { store, scope, print, flight, bounds, charged: 0, is_over: false }
+        let (bounds, is_shared) = (terms.bounds, terms.shared.is_some());
+        Self { store, scope, print, flight, bounds, charged: 0, is_over: false, is_shared, is_claimed: false }
+    }
+
+    /// What its key is known by, and what tells it from others with that.
+    pub fn known_by(&self) -> (&Scope, &Print) {
+        (&self.scope, &self.print)
+    }
+
+    /// What is known of keys.
+    pub fn keys(&self) -> &Arc<Store<W>> {
+        &self.store
+    }
+
+    /// For those who wait for it.
+    pub fn flight(&self) -> &Arc<Flight<W>> {
+        &self.flight
+    }
+
+    /// It may be known to other hosts that it is under way here.
+    pub fn claimed(&mut self) {
+        self.is_claimed = true;
+    }
+
+    /// It is carried out here from now on.
+    pub fn begin(&self) {
+        self.flight.begin();
+        self.store.figures.executed.fetch_add(1, Relaxed);
     }
 
     /// Its answer takes so many bytes more. False: there is no room for them.
@@ -66,18 +96,41 @@ impl<W: Call> Run<W> {
         self.end(Ended::Answered(kept));
     }
 
+    /// Another host has carried it out, and this is known of it, until then.
+    pub fn adopt(mut self, known: Result<Arc<Kept>, Unkept>, until: Duration) {
+        self.is_shared = false;
+        match known {
+            Ok(kept) if self.grow(kept.weight()) => {
+                let charged = std::mem::take(&mut self.charged);
+                self.settle(What::Answer(kept, charged), until);
+            }
+            // Others have it still.
+            Ok(kept) => self.end(Ended::Answered(kept)),
+            Err(why) => self.settle(What::Unkept(why), until),
+        }
+    }
+
     fn settle(&mut self, what: What, until: Duration) {
         let ended = what.ended();
         self.is_over = true;
         // Before those who wait are told: who comes then finds it.
         self.store.settle(self.scope, self.print, until, what);
+        if self.is_shared {
+            self.store.note(self.scope, self.bounds);
+        }
         self.flight.end(ended);
         self.give_back();
     }
 
     fn end(&mut self, ended: Ended) {
         if !std::mem::replace(&mut self.is_over, true) {
+            if self.flight.is_here() {
+                self.store.figures.freed.fetch_add(1, Relaxed);
+            }
             self.store.free(&self.scope);
+            if self.is_shared && self.is_claimed {
+                self.store.note(self.scope, self.bounds);
+            }
             self.flight.end(ended);
             self.give_back();
         }

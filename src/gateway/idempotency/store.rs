@@ -8,6 +8,7 @@
 
 use super::run::Run;
 use super::shard::{Entry, Settled, Shard, State, What};
+use super::tidings::Noted;
 use super::{Flight, Kept, Print, Scope, Terms, Unkept};
 use crate::net::Call;
 use std::hash::{BuildHasher, RandomState};
@@ -24,6 +25,7 @@ pub struct Store<W> {
     keys: AtomicUsize,
     bytes: AtomicUsize,
     ages: AtomicU64,
+    noted: Mutex<Noted>,
     /// What was counted.
     pub figures: Figures,
 }
@@ -72,12 +74,20 @@ pub struct Figures {
     pub evicted_answers: AtomicU64,
     /// Keys that did.
     pub evicted_keys: AtomicU64,
+    /// Requests that all hosts have left to this one.
+    pub claimed: AtomicU64,
+    /// Requests that another host has carried out, or does.
+    pub elsewhere: AtomicU64,
+    /// Requests of which other hosts could not be asked.
+    pub alone: AtomicU64,
+    /// Requests that another host has carried out as well.
+    pub twice: AtomicU64,
 }
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Claim<W: Call> {
-    /// It is carried out, by whoever has this.
+    /// It is carried out, by whoever has this, unless another host does.
     Own(Run<W>),
     /// Another one is, whose answer it may wait for.
     Wait(Arc<Flight<W>>),
@@ -119,6 +129,7 @@ impl<W> Default for Store<W> {
             keys: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             ages: AtomicU64::new(0),
+            noted: Mutex::default(),
             figures: Figures::default(),
         }
     }
@@ -152,7 +163,7 @@ impl<W: Call> Store<W> {
                     let flight = Arc::new(Flight::default());
                     self.keys.fetch_add(1, Relaxed);
                     shard.keys.insert(scope, Entry { print, state: State::Running(flight.clone(), terms.ttl) });
-                    return Claim::Own(Run::new(self.clone(), (scope, print), flight, bounds));
+                    return Claim::Own(Run::new(self.clone(), (scope, print), flight, terms));
                 }
             }
             if !self.make_room(bounds, now) {
@@ -195,6 +206,10 @@ impl<W: Call> Store<W> {
 
     /// Takes so many bytes for an answer, for which older ones give way. False: there is no room.
     pub(super) fn charge(&self, bytes: usize, bounds: Bounds) -> bool {
+        if bytes > bounds.memory {
+            // For that nothing has to give way.
+            return false;
+        }
         self.bytes.fetch_add(bytes, Relaxed);
         for _ in 0..TURNS {
             if self.bytes() <= bounds.memory {
@@ -243,7 +258,16 @@ impl<W: Call> Store<W> {
     /// The key of a request that was under way is free again.
     pub(super) fn free(&self, scope: &Scope) {
         self.remove(&mut self.shard(scope), scope);
-        self.figures.freed.fetch_add(1, Relaxed);
+    }
+
+    /// Shows one key.
+    pub(super) fn look_at<T>(&self, scope: &Scope, see: impl FnOnce(Option<&Entry<W>>) -> T) -> T {
+        see(self.shard(scope).keys.get(scope))
+    }
+
+    /// Keys of which other hosts are to be told.
+    pub(super) fn noted(&self) -> impl DerefMut<Target = Noted> + use<'_, W> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_age(&self) -> u64 {

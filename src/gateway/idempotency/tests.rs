@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 const TERMS: Terms =
-    Terms { ttl: HOUR, wait: HOUR, max_body: 100, max_request_body: 100, retry: false, bounds: BOUNDS };
+    Terms { ttl: HOUR, wait: HOUR, max_body: 100, max_request_body: 100, retry: false, bounds: BOUNDS, shared: None };
 const HOUR: Duration = Duration::from_secs(3600);
 const NOW: Duration = Duration::from_secs(1_000_000);
 const BOUNDS: Bounds = Bounds { max_keys: 100, memory: 1000, forgets: true };
@@ -271,4 +271,69 @@ fn threads_that_race_for_a_key_carry_it_out_once() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(executed.load(Ordering::SeqCst), 1 + round % 2);
     }
+}
+
+#[test]
+fn other_hosts_are_told_how_a_key_stands_and_not_how_it_did() {
+    let store = store(BOUNDS);
+    let terms = Terms { shared: Some("once".into()), ..TERMS };
+    let own = |key| match store.0.claim(scope(key), [1; 32], &terms, NOW) {
+        Claim::Own(mut run) => {
+            run.claimed();
+            run.begin();
+            run
+        }
+        other => panic!("{other:?}"),
+    };
+    drop(own(0));
+    own(1).store(kept("one"), NOW + HOUR);
+    own(2).spend(Unkept::Broken, NOW + HOUR);
+    drop(own(3));
+    let running = own(3);
+    let news = |key, news| Tiding { scope: scope(key), news };
+    let expected = [
+        news(0, News::Free),
+        news(1, News::Done([1; 32], HOUR, Ok(kept("one")))),
+        news(2, News::Done([1; 32], HOUR, Err(Unkept::Broken))),
+        news(3, News::Running([1; 32], HOUR)),
+    ];
+    assert_eq!(store.tidings(2, 1000, NOW), expected[..2]);
+    assert_eq!(store.untold(), 2);
+    store.untell([scope(0), scope(1)].into_iter());
+    assert_eq!(store.tidings(9, 1, NOW), expected[..2], "no more than little more than so many bytes");
+    assert_eq!(store.tidings(9, 1000, NOW), expected[2..]);
+    assert_eq!(store.told(NOW).len(), 3);
+    drop(running);
+    assert_eq!(store.tidings(9, 1000, NOW), [news(3, News::Free)]);
+}
+
+#[test]
+fn of_what_other_hosts_have_carried_out_they_are_told_nothing() {
+    let store = store(BOUNDS);
+    let terms = Terms { shared: Some("once".into()), ..TERMS };
+    let own = |key| match store.0.claim(scope(key), [1; 32], &terms, NOW) {
+        Claim::Own(run) => run,
+        other => panic!("{other:?}"),
+    };
+    own(0).adopt(Ok(kept("zero")), NOW + HOUR);
+    own(1).adopt(Err(Unkept::Elsewhere), NOW + HOUR);
+    drop(own(2));
+    let large = own(3);
+    let flight = large.flight().clone();
+    large.adopt(Ok(kept(&"x".repeat(2000))), NOW + HOUR);
+    assert!(matches!(flight.ended(), Some(Ended::Answered(_))), "it is given, and not stored");
+    assert!(matches!(claim(&store, 0, NOW), Claim::Replay(_)));
+    assert!(matches!(claim(&store, 1, NOW), Claim::Unkept(_)));
+    assert_eq!((store.untold(), store.figures.freed.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[test]
+fn no_more_keys_wait_to_be_told_than_may_be_known() {
+    const MOST: usize = 100_000;
+    let store = store(Bounds { max_keys: MOST, ..BOUNDS });
+    for key in 0..MOST + 15 {
+        store.note(scope(key), store.1);
+    }
+    assert_eq!(store.untold(), MOST);
+    assert_eq!(store.tidings(1, 1, NOW)[0].scope, scope(15), "the oldest are left out");
 }

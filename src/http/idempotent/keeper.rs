@@ -420,6 +420,7 @@ mod tests {
         max_request_body: 10,
         retry: false,
         bounds: Bounds { max_keys: 10, memory: 10_000, forgets: true },
+        shared: None,
     };
 
     fn claim(keys: &Arc<Keys>) -> Claim<Caller> {

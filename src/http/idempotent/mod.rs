@@ -17,7 +17,9 @@ use super::h1::{Framing, Incoming};
 use super::intake;
 use super::reply::Reply;
 use super::seen::Seen;
-use crate::gateway::idempotency::{Claim, Ended, Figures, Flight, Kept, Keyed, Print, Refused, Seen as Shown, refused};
+use crate::gateway::idempotency::{
+    Claim, Claimed, Claiming, Ended, Figures, Flight, Kept, Keyed, Print, Refused, Run, Seen as Shown, refused,
+};
 use crate::net::{self, Caller, Either, Lease, breathe, call, coarse_now, race};
 use crate::observe::reason::{Failure, Reason};
 use crate::plan::{self, Keys};
@@ -157,8 +159,13 @@ impl Asked<'_, '_> {
         body: &mut Body,
     ) -> Result<(), Reply> {
         let Keyed { rule: place, scope, .. } = *self.keyed;
-        let why = match self.keys.claim(scope, self.print, &self.keyed.terms, coarse_now()) {
+        let claim = match self.keys.claim(scope, self.print, &self.keyed.terms, coarse_now()) {
+            Claim::Own(run) => self.agree(run).await,
+            claim => claim,
+        };
+        let why = match claim {
             Claim::Own(run) => {
+                run.begin();
                 self.exchange.count_body(place, true);
                 let keeper = Keeper::new(run, &self.keyed.terms, self.exchange.heads.request.method);
                 let errand = errand::Errand::new(self.exchange, (rule, path), (held, body.take_first()), &keeper);
@@ -184,6 +191,31 @@ impl Asked<'_, '_> {
             Claim::Full => Refused::Full,
         };
         Err(self.refuse(why))
+    }
+
+    /// Asks other hosts, where keys are those of all, whether it is carried out here.
+    async fn agree(&self, run: Run<Caller>) -> Claim<Caller> {
+        let terms = &self.keyed.terms;
+        if terms.shared.is_none() {
+            return Claim::Own(run);
+        }
+        let flight = run.flight().clone();
+        match self.exchange.connection.lane.desk.keys.ask(Claiming { terms: terms.clone(), run }).await {
+            Some(Claimed::Here(run)) => Claim::Own(run),
+            Some(Claimed::Known) => match flight.ended() {
+                Some(Ended::Answered(kept)) => Claim::Replay(kept.clone()),
+                Some(Ended::Unkept(why)) => Claim::Unkept(*why),
+                Some(Ended::Lost) | None => Claim::Wait(flight),
+            },
+            Some(Claimed::Joined) => Claim::Wait(flight),
+            Some(Claimed::Mismatch) => Claim::Mismatch,
+            Some(Claimed::Full) => Claim::Full,
+            // Too many are asking. The key is free again.
+            None => {
+                self.count(|figures| &figures.alone);
+                self.keys.claim(self.keyed.scope, self.print, terms, coarse_now())
+            }
+        }
     }
 
     async fn give(&mut self, kept: &Arc<Kept>, how: &'static str) -> Result<(), Reply> {

@@ -13,10 +13,21 @@ pub struct IdempotentRule {
     pub answers: Vec<(&'static str, u64)>,
     /// What gave way before its time.
     pub evicted: Vec<(&'static str, u64)>,
+    /// Of a rule whose keys are those of all hosts.
+    pub shared: Option<SharedIdempotent>,
     /// Keys that are known.
     pub keys: usize,
     /// Bytes that answers take.
     pub bytes: usize,
+}
+
+/// What hosts share of such a rule.
+#[derive(Clone, Debug, Default)]
+pub struct SharedIdempotent {
+    /// Requests that were the first with their keys here, by what other hosts knew of them.
+    pub requests: Vec<(&'static str, u64)>,
+    /// Keys that other hosts are still to be told of.
+    pub untold: usize,
 }
 
 impl Scrape<'_> {
@@ -53,6 +64,21 @@ impl Scrape<'_> {
                     family.sample(&[("rule", &of.rule), (label, value)], count);
                 }
             }
+        }
+        let shared = || self.idempotency.iter().filter_map(|of| Some((of, of.shared.as_ref()?)));
+        if shared().next().is_some() {
+            let mut family = page.counter(
+                "ringway_idempotency_shared_total",
+                "Requests with an Idempotency-Key that is known over all hosts, the first of it here, by what others know of it.",
+            );
+            for (of, shared) in shared() {
+                for (value, count) in &shared.requests {
+                    family.sample(&[("rule", &of.rule), ("result", value)], count);
+                }
+            }
+            let mut untold =
+                page.gauge("ringway_idempotency_untold", "Idempotency-Keys that other hosts are still to be told of.");
+            shared().for_each(|(of, shared)| untold.sample(&[("rule", &of.rule)], shared.untold));
         }
         let mut keys = page.gauge("ringway_idempotency_keys", "Idempotency-Keys that are known.");
         self.idempotency.iter().for_each(|of| keys.sample(&[("rule", &of.rule)], of.keys));

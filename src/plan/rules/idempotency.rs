@@ -2,7 +2,7 @@
 
 use super::limit_key::count_key;
 use super::{Compile, Does, Here};
-use crate::config::model::{self, WhenFull};
+use crate::config::model::{self, LimitScope, WhenFull};
 use crate::config::units::Size;
 use crate::gateway::idempotency::{Bounds, Idempotency, Store, Terms, Whose};
 use crate::net::Caller;
@@ -20,6 +20,8 @@ pub struct KeptKeys {
     pub index: usize,
     /// The keys.
     pub keys: Arc<Keys>,
+    /// How the rule deals with them.
+    pub terms: Arc<Terms>,
 }
 
 /// Bits of addresses that make a client, of IPv4 and of IPv6, where keys are told by that.
@@ -40,15 +42,17 @@ impl Compile for model::Idempotency {
         let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
         let forgets = self.when_full == WhenFull::Forget;
         let keys = here.before.and_then(|before| before.keys_named(here.name)).cloned().unwrap_or_default();
-        here.lasting.keys.push(KeptKeys { rule: here.name.to_owned(), index: here.index, keys });
-        let terms = Terms {
+        let terms = Arc::new(Terms {
             ttl: self.ttl.0,
             wait: self.wait.0,
             max_body: bytes(self.max_body),
             max_request_body: bytes(self.max_request_body),
             retry: self.retry,
             bounds: Bounds { max_keys: self.max_keys, memory: bytes(self.memory), forgets },
-        };
+            shared: (self.scope == LimitScope::Cluster).then(|| here.name.into()),
+        });
+        let kept = KeptKeys { rule: here.name.to_owned(), index: here.index, keys, terms: terms.clone() };
+        here.lasting.keys.push(kept);
         Does::asked(Idempotency {
             index: here.index,
             shadow: here.shadow,
@@ -56,7 +60,7 @@ impl Compile for model::Idempotency {
             header: self.header.as_str().into(),
             required: self.required,
             whose,
-            terms: Arc::new(terms),
+            terms,
         })
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 const HUGE: usize = 15 << 20;
 
 /// Whether a target's answers may come.
-type Gate = Arc<AtomicBool>;
+pub type Gate = Arc<AtomicBool>;
 
 /// A rule `once` of these keys.
 fn once(keys: &str) -> String {
@@ -28,7 +28,7 @@ fn start(target: &Target, rules: &str, keys: &str) -> Proxy {
 }
 
 /// Answers 201 with a number of its own to each request; what else it does depends on the path.
-fn counting(gate: &Gate) -> Target {
+pub fn counting(gate: &Gate) -> Target {
     let (gate, count) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     Target::with("a", move |peer| {
         while let Some(seen) = peer.request() {
@@ -53,6 +53,10 @@ fn counting(gate: &Gate) -> Target {
                     peer.reply(200, &[], &vec![b'x'; HUGE]);
                     continue;
                 }
+                "some" => {
+                    peer.reply(200, &[], &vec![b'x'; 900_000]);
+                    continue;
+                }
                 "chunked" => {
                     let _ = peer.try_send(
                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
@@ -72,31 +76,31 @@ fn counting(gate: &Gate) -> Target {
     })
 }
 
-fn open() -> Gate {
+pub fn open() -> Gate {
     Arc::new(AtomicBool::new(true))
 }
 
 /// A request with a body, and with this key.
-fn text(path: &str, key: &str, fields: &[&str], body: &str) -> String {
+pub fn text(path: &str, key: &str, fields: &[&str], body: &str) -> String {
     let (key, length) = (format!("Idempotency-Key: {key}"), format!("Content-Length: {}", body.len()));
     request("POST", path, &[&[key.as_str(), &length], fields].concat()) + body
 }
 
 #[track_caller]
-fn post(proxy: &Proxy, path: &str, key: &str, fields: &[&str], body: &str) -> Response {
+pub fn post(proxy: &Proxy, path: &str, key: &str, fields: &[&str], body: &str) -> Response {
     let mut client = proxy.client();
     client.send(text(path, key, fields, body));
     client.response()
 }
 
 #[track_caller]
-fn refused(response: &Response, status: u16, word: &str) {
+pub fn refused(response: &Response, status: u16, word: &str) {
     let problem: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     assert_eq!((response.status, &problem["reason"]), (status, &word.into()), "{}", response.text());
     assert_eq!(response.field("content-type").as_deref(), Some("application/problem+json"));
 }
 
-fn requests(proxy: &Proxy, result: &str) -> f64 {
+pub fn requests(proxy: &Proxy, result: &str) -> f64 {
     proxy.metric("ringway_idempotency_requests_total", &[("rule", "once"), ("result", result)])
 }
 
@@ -561,6 +565,13 @@ fn what_becomes_of_a_request_is_explained() {
     };
     let told = explain(&["-X", "POST", "-H", "Idempotency-Key: k"]);
     assert!(told.contains("rule `once`: of POST and PATCH with the same Idempotency-Key one is carried out"), "{told}");
+    let shared = folder.write(
+        "shared.toml",
+        &(text.replace("required", "scope = \"cluster\"\nrequired") + "[store.redis]\nurl = \"redis://127.0.0.1\"\n"),
+    );
+    let told =
+        ringway(&["explain", "-c", &shared, "http://127.0.0.1:8080/v1/x", "-X", "POST", "-H", "Idempotency-Key: k"]);
+    assert!(told.1.contains("is carried out over all hosts of"), "{told:?}");
     let told = explain(&["-X", "POST"]);
     assert!(told.contains("400") && told.contains("idempotency-missing"), "{told}");
 }

@@ -9,7 +9,7 @@ mod concurrency;
 mod cors;
 mod csrf;
 mod doors;
-mod idempotency;
+pub mod idempotency;
 mod identity;
 mod introspection;
 mod jwt;

@@ -2,6 +2,7 @@
 //! empty after a crash. Each host is a process.
 
 mod bans;
+mod idempotency;
 mod keys;
 mod limits;
 mod link;

@@ -1,5 +1,6 @@
 //! Rules of type idempotency.
 
+use super::LimitScope;
 use crate::config::formats::{HeaderName, Method};
 use crate::config::limit_key::LimitKey;
 use crate::config::units::{Size, Span};
@@ -34,6 +35,9 @@ pub struct Idempotency {
     #[serde(default = "ten_seconds")]
     #[schemars(extend("x-maximum" = "10m"))]
     pub wait: Span,
+    /// Who knows keys together: "process", all workers of this process; "cluster", all hosts that share through `[store.redis]`.
+    #[serde(default)]
+    pub scope: LimitScope,
     /// The largest content of an answer that is kept. Who sends again what got a larger one gets 409.
     #[serde(default = "quarter_mebibyte")]
     #[schemars(extend("x-minimum" = "1B", "x-maximum" = "16MiB"))]

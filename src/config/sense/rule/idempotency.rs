@@ -1,6 +1,7 @@
 //! What makes no sense of rules of type idempotency.
 
 use super::Sense;
+use super::scope::scope;
 use crate::config::model::{Idempotency, Route, RuleKind, RuleMode};
 use crate::config::sources::{Fault, KeyPath};
 
@@ -8,6 +9,7 @@ use crate::config::sources::{Fault, KeyPath};
 const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 
 pub(super) fn idempotency(sense: &mut Sense<'_>, of: &Idempotency, at: &KeyPath) {
+    scope(sense, of.scope, at);
     for (place, method) in of.methods.iter().enumerate().filter(|(_, method)| SAFE.contains(&method.as_str())) {
         sense.fault(
             Fault::new(at.child("methods").child(place), format!("{method} changes nothing, however often it is sent"))

@@ -1,4 +1,4 @@
-//! What makes no sense of rules that count over all hosts.
+//! What makes no sense of rules that hold for all hosts together.
 
 use super::Sense;
 use crate::config::model::LimitScope;
@@ -9,7 +9,7 @@ pub(super) fn scope(sense: &mut Sense<'_>, scope: LimitScope, at: &KeyPath) {
     let has_store = sense.config.store.redis.is_some() || sense.has(&KeyPath::from(["store"]), "redis");
     if scope == LimitScope::Cluster && !has_store {
         sense.fault(
-            Fault::new(at.child("scope"), "hosts have nothing through which they could share what they count")
+            Fault::new(at.child("scope"), "hosts have nothing through which they could share what they know")
                 .help("add [store.redis] with url = \"redis://127.0.0.1:6379\", or write scope = \"process\""),
         );
     }

@@ -1,0 +1,295 @@
+//! Requests with an Idempotency-Key that hosts know together: carried out once over all of them, and by each that is alone.
+
+use super::{is_away, is_up, know_each_other, redis, store};
+use crate::gateway::idempotency::{Gate, counting, open, post, refused, requests, text};
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::servers::Server;
+use crate::support::toml::http;
+use crate::support::{PATIENCE, Target, eventually};
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Instant;
+
+/// A host whose rule `once` has these keys, with more of the store.
+#[track_caller]
+fn host(target: &Target, server: &Server, keys: &str, more: &str) -> Proxy {
+    let setup = Setup::new("");
+    std::fs::write(setup.directory().join("shared"), "s".repeat(40)).unwrap();
+    let rule = format!(
+        "\n[routes.api]\npaths = [\"/v1/\"]\npool = \"site\"\nrules = [\"once\"]\n[rules.once]\ntype = \"idempotency\"\nscope = \"cluster\"\n{keys}\n"
+    );
+    setup.with(http(&[target]) + &rule + &store(server, more)).start()
+}
+
+#[track_caller]
+fn pair(target: &Target, server: &Server, keys: &str) -> (Proxy, Proxy) {
+    let (one, two) = (host(target, server, keys, ""), host(target, server, keys, ""));
+    know_each_other(&[&one, &two]);
+    (one, two)
+}
+
+fn shared(proxy: &Proxy, result: &str) -> f64 {
+    proxy.metric("ringway_idempotency_shared_total", &[("rule", "once"), ("result", result)])
+}
+
+/// Waits until a host has told all that it has to tell.
+#[track_caller]
+fn tells(proxy: &Proxy) {
+    eventually("all is told", || proxy.metric("ringway_idempotency_untold", &[("rule", "once")]) == 0.0);
+}
+
+fn keys(server: &Server) -> Vec<String> {
+    let all: Vec<String> = redis(server, &["KEYS", "ringway:once:once:*"]);
+    all.into_iter().filter(|key| key.len() > 60).collect()
+}
+
+#[test]
+fn what_one_host_has_carried_out_the_other_gives_again() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    let first = post(&one, "/v1/x", "k", &[], "body");
+    let again = post(&two, "/v1/x", "k", &[], "body");
+    assert_eq!((first.status, first.text()), (201, "number 1".to_owned()));
+    assert_eq!((again.status, again.text()), (201, "number 1".to_owned()));
+    assert_eq!(again.field("idempotency-replayed").as_deref(), Some("true"));
+    assert_eq!(again.field("location").as_deref(), Some("/v1/made"));
+    refused(&post(&two, "/v1/x", "k", &[], "other"), 422, "idempotency-mismatch");
+    assert_eq!(post(&two, "/v1/x", "l", &[], "body").text(), "number 2");
+    refused(&post(&one, "/v1/x", "l", &[], "other"), 422, "idempotency-mismatch");
+    assert_eq!(post(&one, "/v1/x", "l", &[], "body").text(), "number 2");
+    assert_eq!(target.requests(), 2);
+    assert_eq!([shared(&one, "claimed"), shared(&one, "alone"), shared(&one, "twice")], [1.0, 0.0, 0.0]);
+    assert_eq!([requests(&two, "executed"), shared(&two, "claimed")], [1.0, 1.0]);
+    // What is known of it here is asked of nobody any more.
+    let asked = shared(&two, "elsewhere");
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
+    assert_eq!(shared(&two, "elsewhere"), asked);
+}
+
+#[test]
+fn who_comes_to_another_host_meanwhile_waits_for_the_answer_of_the_first() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (one, two) = pair(&target, &server, "wait = \"60s\"");
+    let mut first = one.client();
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    let others: Vec<_> = (0..20)
+        .map(|number| {
+            let mut client = if number % 2 == 0 { &one } else { &two }.client();
+            client.send(text("/v1/held", "k", &[], "body"));
+            client
+        })
+        .collect();
+    eventually("they wait", || shared(&two, "elsewhere") >= 1.0);
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(first.response().text(), "number 1");
+    for mut client in others {
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text()), (201, "number 1".to_owned()));
+    }
+    assert_eq!((target.requests(), requests(&two, "executed")), (1, 0.0));
+}
+
+#[test]
+fn of_many_at_once_at_all_hosts_one_of_each_key_is_carried_out() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "wait = \"60s\"");
+    const KEYS: usize = 20;
+    let ask = |proxy: &Proxy| {
+        let mut client = proxy.client();
+        let one = |key| {
+            client.send(text("/v1/x", &format!("k{key}"), &[], "body"));
+            client.response().text()
+        };
+        (0..KEYS).map(one).collect::<Vec<_>>()
+    };
+    let (one, two) = (&one, &two);
+    let answers: Vec<Vec<String>> = thread::scope(|scope| {
+        let all: Vec<_> =
+            (0..8).map(|number| scope.spawn(move || ask(if number % 2 == 0 { one } else { two }))).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(target.requests(), KEYS);
+}
+
+#[test]
+fn what_came_to_no_answer_is_carried_out_by_whoever_gets_it_again() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    assert_eq!(post(&one, "/v1/fails", "k", &[], "body").status, 500);
+    tells(&one);
+    assert_eq!(post(&two, "/v1/fails", "k", &[], "body").text(), "number 2");
+    assert_eq!(post(&one, "/v1/fails", "k", &[], "body").text(), "number 2");
+    assert_eq!(target.requests(), 2);
+}
+
+#[test]
+fn without_the_server_each_host_goes_by_itself_and_tells_once_it_is_back() {
+    let (mut server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    assert_eq!(post(&one, "/v1/x", "before", &[], "body").text(), "number 1");
+    server.kill();
+    [&one, &two].into_iter().for_each(is_away);
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 2");
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 2", "it knows its own");
+    assert_eq!(post(&two, "/v1/x", "both", &[], "body").text(), "number 3");
+    assert_eq!(post(&one, "/v1/x", "both", &[], "body").text(), "number 4");
+    assert_eq!(shared(&one, "alone"), 2.0);
+    // It keeps nothing on a disk.
+    server.revive();
+    for proxy in [&one, &two] {
+        is_up(proxy);
+    }
+    eventually("what was carried out is known to the server", || keys(&server).len() == 3);
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 2");
+    assert_eq!(post(&two, "/v1/x", "before", &[], "body").text(), "number 1");
+    eventually("it is seen that one was carried out twice", || shared(&one, "twice") + shared(&two, "twice") == 1.0);
+    assert_eq!(target.requests(), 4);
+}
+
+#[test]
+fn a_server_that_is_emptied_is_told_again() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    tells(&one);
+    redis::<String>(&server, &["FLUSHALL"]);
+    eventually("it is told again", || keys(&server).len() == 1);
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn a_server_that_is_slow_holds_nobody_up_for_long() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    server.freeze();
+    for key in 0..20 {
+        let begun = Instant::now();
+        assert_eq!(post(&one, "/v1/x", &format!("k{key}"), &[], "body").status, 201);
+        assert!(begun.elapsed() < PATIENCE / 4, "a request waited");
+    }
+    server.thaw();
+    is_up(&one);
+    is_up(&two);
+    tells(&one);
+    assert_eq!(post(&two, "/v1/x", "k19", &[], "body").text(), "number 20");
+    assert_eq!(target.requests(), 20);
+}
+
+#[test]
+fn what_was_under_way_at_a_host_that_is_gone_is_not_carried_out_again() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (mut one, two) = pair(&target, &server, "wait = \"60s\"");
+    let mut first = one.client();
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    let mut second = two.client();
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    one.signal(libc::SIGKILL);
+    one.exit();
+    refused(&second.response(), 409, "idempotency-unkept");
+    refused(&post(&two, "/v1/held", "k", &[], "body"), 409, "idempotency-unkept");
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn a_host_that_ends_tells_what_it_has_carried_out_to_the_last() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (mut one, two) = pair(&target, &server, "wait = \"60s\"");
+    let mut first = one.client();
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    one.signal(libc::SIGTERM);
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(first.response().text(), "number 1");
+    one.exit();
+    assert_eq!(post(&two, "/v1/held", "k", &[], "body").text(), "number 1");
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn the_server_holds_no_more_than_rules_allow() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "max_keys = 3");
+    for key in 0..10 {
+        post(&one, "/v1/x", &format!("k{key}"), &[], "body");
+    }
+    tells(&one);
+    assert_eq!(keys(&server).len(), 3);
+    assert_eq!(post(&two, "/v1/x", "k9", &[], "body").text(), "number 10");
+    // The oldest were forgotten, at both.
+    assert_eq!(post(&two, "/v1/x", "k0", &[], "body").text(), "number 11");
+}
+
+#[test]
+fn answers_that_are_too_many_for_the_server_give_way_and_their_keys_stay_known() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "max_body = \"1MiB\"\nmemory = \"2MiB\"");
+    for key in 0..3 {
+        assert_eq!(post(&one, "/v1/some", &format!("k{key}"), &[], "body").body.len(), 900_000);
+        tells(&one);
+    }
+    assert_eq!(keys(&server).len(), 3);
+    let bytes: usize = redis(&server, &["GET", "ringway:once:once:bytes"]);
+    assert!(bytes <= 2 << 20, "{bytes}");
+    refused(&post(&two, "/v1/some", "k0", &[], "body"), 409, "idempotency-unkept");
+    assert_eq!(post(&two, "/v1/some", "k2", &[], "body").body.len(), 900_000);
+    assert_eq!(target.requests(), 3);
+}
+
+#[test]
+fn keys_that_are_too_many_are_refused_at_all_hosts_where_that_is_wanted() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "max_keys = 2\nwhen_full = \"refuse\"");
+    for key in ["a", "b"] {
+        assert_eq!(post(&one, "/v1/x", key, &[], "body").status, 201);
+    }
+    tells(&one);
+    refused(&post(&two, "/v1/x", "c", &[], "body"), 503, "idempotency-full");
+    assert_eq!(post(&two, "/v1/x", "b", &[], "body").text(), "number 2");
+    assert_eq!(target.requests(), 2);
+}
+
+#[test]
+fn with_a_secret_the_server_never_sees_answers() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let [one, two] = [0, 1].map(|_| host(&target, &server, "", "secret_file = \"shared\""));
+    know_each_other(&[&one, &two]);
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    tells(&one);
+    let all = keys(&server);
+    let [key] = &all[..] else { panic!("{all:?}") };
+    let kept: Vec<u8> = redis(&server, &["GET", key]);
+    assert!(kept.len() > 100 && !kept.windows(6).any(|part| part == b"number"), "{}", kept.escape_ascii());
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
+    // Without it nothing of that is given, and nothing is carried out again.
+    let stranger = host(&target, &server, "", "");
+    is_up(&stranger);
+    refused(&post(&stranger, "/v1/x", "k", &[], "body"), 409, "idempotency-unkept");
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn what_another_has_written_there_does_no_harm() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    tells(&one);
+    let key = keys(&server).remove(0);
+    let whole: Vec<u8> = redis(&server, &["GET", &key]);
+    let head = String::from_utf8_lossy(&whole[..1]).into_owned();
+    assert_eq!(head, "a");
+    for text in ["", "x", "a", "rrr"] {
+        redis::<String>(&server, &["SET", &key, text]);
+        let status = post(&two, "/v1/x", "k", &[], "body").status;
+        assert!([201, 409].contains(&status), "{text}: {status}");
+    }
+    assert_eq!(post(&two, "/v1/y", "k", &[], "body").status, 201);
+}
