@@ -4,7 +4,7 @@
 //! loop, `http::serve` its task. The worker's tick is left out, as its share would depend on how slow valgrind is.
 
 use crate::peers::TARGETS;
-use ringway::lane::{Lane, Visit};
+use ringway::lane::{Desk, Lane, Visit};
 use ringway::net::{self, Address, Backend, Listener, Signal};
 use ringway::observe::access::{Format, Log, Policy, Settings};
 use ringway::observe::counters::WorkerCounters;
