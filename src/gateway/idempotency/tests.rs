@@ -295,7 +295,7 @@ fn other_hosts_are_told_how_a_key_stands_and_not_how_it_did() {
         news(0, News::Free),
         news(1, News::Done([1; 32], HOUR, Ok(kept("one")))),
         news(2, News::Done([1; 32], HOUR, Err(Unkept::Broken))),
-        news(3, News::Running([1; 32], HOUR)),
+        news(3, News::Running([1; 32])),
     ];
     assert_eq!(store.tidings(2, 1000, NOW), expected[..2]);
     assert_eq!(store.untold(), 2);

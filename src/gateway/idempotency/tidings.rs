@@ -24,8 +24,8 @@ pub struct Tiding {
 pub enum News {
     /// It is free.
     Free,
-    /// Its request is carried out, and known for so long then.
-    Running(Print, Duration),
+    /// Its request is carried out.
+    Running(Print),
     /// That was carried out, which is known for so long.
     Done(Print, Duration, Result<Arc<Kept>, Unkept>),
 }
@@ -94,7 +94,7 @@ impl<W: Call> Store<W> {
         self.look_at(scope, |entry| {
             let Some(entry) = entry else { return Some(News::Free) };
             match &entry.state {
-                State::Running(flight, ttl) => flight.is_here().then_some(News::Running(entry.print, *ttl)),
+                State::Running(flight, _) => flight.is_here().then_some(News::Running(entry.print)),
                 State::Settled(Settled { until, what, .. }) => {
                     let left = until.checked_sub(now).filter(|left| !left.is_zero())?;
                     match what {

@@ -2,6 +2,7 @@
 
 use super::{is_away, is_up, know_each_other, redis, store};
 use crate::gateway::idempotency::{Gate, counting, open, post, refused, requests, text};
+use crate::reload::{reload, rewrite};
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::servers::Server;
 use crate::support::toml::http;
@@ -112,6 +113,58 @@ fn of_many_at_once_at_all_hosts_one_of_each_key_is_carried_out() {
     });
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(target.requests(), KEYS);
+}
+
+#[test]
+fn what_is_under_way_is_known_for_as_long_as_it_is() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (one, two) = pair(&target, &server, "ttl = \"1s\"");
+    let mut first = one.client();
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    let key = keys(&server).remove(0);
+    let left: i64 = redis(&server, &["PTTL", &key]);
+    assert!(left > 50_000, "{left}");
+    redis::<i64>(&server, &["DEL", &key]);
+    eventually("it is told again", || keys(&server) == [key.as_str()]);
+    let mut second = two.client();
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!([first.response().text(), second.response().text()], ["number 1", "number 1"]);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn keys_are_shared_from_the_reload_on_that_says_so() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let rule = "\n[routes.api]\npaths = [\"/v1/\"]\npool = \"site\"\nrules = [\"once\"]\n[rules.once]\ntype = \"idempotency\"\n";
+    let text = http(&[&target]) + &store(&server, "") + rule;
+    let [one, two] = [0, 1].map(|_| Setup::new(text.clone()).start());
+    know_each_other(&[&one, &two]);
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    assert_eq!(keys(&server).len(), 0);
+    for proxy in [&one, &two] {
+        rewrite(proxy, |text| format!("{text}scope = \"cluster\"\n"));
+        reload(proxy, "applied");
+    }
+    eventually("what was known before is told", || keys(&server).len() == 1);
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn a_server_that_takes_nothing_in_fails_no_request() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    redis::<String>(&server, &["CONFIG", "SET", "maxmemory", "1"]);
+    for proxy in [&one, &two] {
+        assert_eq!(post(proxy, "/v1/x", "k", &[], "body").status, 201);
+    }
+    redis::<String>(&server, &["CONFIG", "SET", "maxmemory", "0"]);
+    eventually("it is told later", || shared(&one, "twice") + shared(&two, "twice") == 1.0);
+    assert_eq!(target.requests(), 2);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //!   `store.redis.timeout`. Where the server is away each host goes by what it knows itself.
 //! - In the server a key says that a host carries its request out, or what came of that. Who is told that another does waits for what comes of it,
 //!   and carries nothing out; of a host that is gone nothing comes, and its request counts as carried out.
+//! - That a request is under way stands there for as long as it is, by being told again; of a host that is cut off for a minute and for the rule's `ttl` it
+//!   is forgotten.
 //! - What a host has carried out it tells afterwards, and again whenever the server comes back without it. What stands there is bounded by the
 //!   rule's `max_keys` and `memory`, by the server's own reckoning.
 
@@ -15,11 +17,11 @@ use super::seal::Seal;
 use super::{Away, Call, Link, Script};
 use crate::control::keep_up;
 use crate::control::present::Shared;
-use crate::gateway::idempotency::{Claimed, Claiming, News, Run, Scope, Terms, Tiding, Unkept};
+use crate::gateway::idempotency::{Bounds, Claimed, Claiming, News, Print, Run, Scope, Terms, Tiding, Unkept};
 use crate::net::{Caller, Put, coarse_now};
 use crate::plan::{KeptKeys, Keys};
 use redis::from_redis_value;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,8 +43,14 @@ const TOLD: usize = 256;
 const BYTES: usize = 1 << 20;
 /// The largest answer that is told.
 const LARGEST: usize = 1 << 20;
-/// How often that is done at a turn.
-const ROUNDS: usize = 16;
+/// How often that is done at a turn: between turns others ask.
+const ROUNDS: usize = 4;
+/// How long nothing is told to a server that refuses it.
+const REFUSED: Duration = Duration::from_secs(1);
+/// How long it is known at least that a request is under way.
+const UNDER_WAY: Duration = Duration::from_secs(60);
+/// How often that is told again.
+const AGAIN: Duration = Duration::from_secs(20);
 /// Requests of others that are looked after at a time.
 const LOOKED_AT: usize = 64;
 /// Keys that are looked for at a time once the server is back.
@@ -68,12 +76,18 @@ struct Incoming {
 struct Table {
     link: Link,
     shared: Shared,
+    /// Requests that this host carries out.
+    own: HashMap<(Arc<str>, Scope), (Arc<Keys>, Bounds)>,
+    /// When it is told again that they are under way.
+    again: Instant,
+    /// Until when nothing is told.
+    refused: Option<Instant>,
     /// Requests that other hosts carry out.
     joined: VecDeque<Joined>,
     /// Keys that may be unknown to the server.
     sought: VecDeque<(Arc<Keys>, Arc<Terms>, Scope)>,
-    /// How often the server had come when that was looked for last, and what it had then.
-    seen: (u64, String),
+    /// How often the server had come when that was looked for last, what it had then, and for which rules that was.
+    seen: (u64, String, Vec<Arc<str>>),
 }
 
 /// A request that another host carries out.
@@ -111,7 +125,16 @@ impl SharedKeys {
 async fn serve(link: Link, shared: Shared, incoming: Arc<Mutex<Incoming>>) {
     let mut incoming = incoming.lock().await;
     let Incoming { asks, ends } = &mut *incoming;
-    let mut table = Table { link, shared, joined: VecDeque::new(), sought: VecDeque::new(), seen: Default::default() };
+    let mut table = Table {
+        link,
+        shared,
+        own: HashMap::new(),
+        again: Instant::now(),
+        refused: None,
+        joined: VecDeque::new(),
+        sought: VecDeque::new(),
+        seen: Default::default(),
+    };
     let (mut asked, mut last) = (Vec::new(), Instant::now());
     loop {
         let pause = table.link.sharing().map_or(Duration::from_secs(1), |sharing| sharing.interval);
@@ -148,7 +171,7 @@ impl Table {
                 asking.answer(Claimed::Here(claiming.run));
                 continue;
             };
-            calls.push(names.claim(&self.link, claiming.run.known_by(), &claiming.terms, claiming.terms.ttl));
+            calls.push(names.claim(&self.link, claiming.run.known_by(), &claiming.terms));
             all.push((asking, claiming, names));
         }
         let is_up = self.link.is_up();
@@ -176,6 +199,7 @@ impl Table {
                 b"" => {
                     count(&figures.claimed);
                     claiming.run.claimed();
+                    self.owns(claiming.run.keys(), &claiming.terms, claiming.run.known_by().0);
                     Claimed::Here(claiming.run)
                 }
                 b"f" => Claimed::Full,
@@ -211,26 +235,31 @@ impl Table {
 
     /// Tells and hears what there is.
     async fn turn(&mut self) {
-        self.joined.retain(|joined| joined.until > Instant::now());
-        if !self.link.is_up() {
+        let now = Instant::now();
+        self.joined.retain(|joined| joined.until > now);
+        if !self.link.is_up() || self.refused.is_some_and(|until| until > now) {
             return;
         }
         let rules: Vec<_> = self.shared.load().plan.lasting.all_keys().to_vec();
         let told = async {
             self.seek(&rules).await?;
+            self.tell_again();
             for KeptKeys { keys, terms, .. } in &rules {
                 self.tell(keys, terms).await?;
             }
             self.look().await
         };
-        if let Err(Away(why)) = told.await {
+        let told = told.await;
+        self.refused = told.is_err().then(|| now + REFUSED);
+        if let Err(Away(why)) = told {
             tracing::debug!(why, "what is shared of idempotency keys is not told");
         }
     }
 
     /// Looks for what a server that has come back does not know.
     async fn seek(&mut self, rules: &[KeptKeys]) -> Result<(), Away> {
-        let seen = (self.link.comings(), self.link.standing().epoch.clone());
+        let shared = rules.iter().filter_map(|rule| rule.terms.shared.clone()).collect();
+        let seen = (self.link.comings(), self.link.standing().epoch.clone(), shared);
         if seen != self.seen {
             self.seen = seen;
             self.sought.clear();
@@ -264,6 +293,22 @@ impl Table {
         Ok(())
     }
 
+    /// That is carried out here.
+    fn owns(&mut self, keys: &Arc<Keys>, terms: &Terms, scope: &Scope) {
+        if let Some(rule) = &terms.shared {
+            self.own.insert((rule.clone(), *scope), (keys.clone(), terms.bounds));
+        }
+    }
+
+    /// Has it told again, of all that is under way, that it is; what is not any more is told of anyhow.
+    fn tell_again(&mut self) {
+        if self.again.elapsed() < AGAIN {
+            return;
+        }
+        self.again = Instant::now();
+        self.own.drain().for_each(|((_, scope), (keys, bounds))| keys.note(scope, bounds));
+    }
+
     /// Tells what became of requests.
     async fn tell(&mut self, keys: &Arc<Keys>, terms: &Arc<Terms>) -> Result<(), Away> {
         let Some(names) = Names::of(&self.link, terms) else { return Ok(()) };
@@ -284,6 +329,10 @@ impl Table {
             };
             let mut refused = None;
             for (tiding, answer) in tidings.iter().zip(answers) {
+                match &tiding.news {
+                    News::Running(_) => self.owns(keys, terms, &tiding.scope),
+                    News::Free | News::Done(..) => drop(self.own.remove(&(names.1.clone(), tiding.scope))),
+                }
                 match (&tiding.news, answer) {
                     (News::Done(..), Ok(redis::Value::Int(1))) => count(&keys.figures.twice),
                     (_, Ok(_)) => {}
@@ -360,14 +409,14 @@ impl Table {
 }
 
 /// What keys of a rule are called in the server.
-struct Names(String);
+struct Names(String, Arc<str>);
 
 impl Names {
     /// `None`: nothing of it is shared.
     fn of(link: &Link, terms: &Terms) -> Option<Self> {
-        let rule = terms.shared.as_deref()?;
+        let rule = terms.shared.as_ref()?;
         link.sharing()?;
-        Some(Self(link.key(&format!("once:{rule}:"))))
+        Some(Self(link.key(&format!("once:{rule}:")), rule.clone()))
     }
 
     fn key(&self, scope: &Scope) -> String {
@@ -378,15 +427,15 @@ impl Names {
         format!("{}{what}", self.0)
     }
 
-    fn claim(&self, link: &Link, (scope, print): (&Scope, &[u8; 32]), terms: &Terms, ttl: Duration) -> Call {
+    fn claim(&self, link: &Link, (scope, print): (&Scope, &Print), terms: &Terms) -> Call {
         let call = Call::new(&CLAIM).key(self.key(scope)).key(self.of_all("all")).arg(link.id()).arg(&print[..]);
-        call.arg(millis(ttl)).arg(terms.bounds.max_keys).arg(u8::from(!terms.bounds.forgets))
+        call.arg(millis(terms.ttl.max(UNDER_WAY))).arg(terms.bounds.max_keys).arg(u8::from(!terms.bounds.forgets))
     }
 
     fn tell(&self, link: &Link, tiding: &Tiding, terms: &Terms, seal: Option<&Seal>) -> Call {
         let (name, host) = (self.key(&tiding.scope), link.id());
         let (text, left) = match &tiding.news {
-            News::Running(print, left) => return self.claim(link, (&tiding.scope, print), terms, *left),
+            News::Running(print) => return self.claim(link, (&tiding.scope, print), terms),
             News::Free => (Vec::new(), Duration::ZERO),
             News::Done(print, left, known) => (words::write((&name, host), print, known, (seal, LARGEST)), *left),
         };
