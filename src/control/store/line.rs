@@ -28,6 +28,9 @@ impl Line {
 
     /// Asks. Fails if any answer does not come in time; what answers say may be an error, too.
     pub(super) async fn ask(&self, calls: &[Call]) -> Result<Vec<Value>, String> {
+        if let Some(why) = &*self.trouble.load() {
+            return Err((**why).clone());
+        }
         let limit = self.sharing.timeout;
         let asked = timeout(limit, self.ask_patiently(calls)).await;
         let answers = asked.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")));

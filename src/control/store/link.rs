@@ -36,7 +36,7 @@ static ANNOUNCE: Script = Script::new(include_str!("announce.lua"));
 /// How often it says so.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long nothing may be heard of a host before it counts as gone.
-pub(super) const GONE: Duration = Duration::from_secs(10);
+const GONE: Duration = Duration::from_secs(10);
 /// Between a connection that ended and the next, at first; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// At last.

@@ -18,7 +18,7 @@ impl Seal {
     }
 
     /// `None`: the system has no nonce for it.
-    pub(super) fn close(&self, name: &str, mut text: Vec<u8>) -> Option<Vec<u8>> {
+    pub(super) fn close(&self, name: &[u8], mut text: Vec<u8>) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
         let with = Nonce::assume_unique_for_key(nonce);
@@ -27,7 +27,7 @@ impl Seal {
     }
 
     /// `None`: it is sealed with another secret, under another name, or not whole.
-    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn open(&self, name: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut text = sealed.to_vec();
         let length = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(name), &mut text).ok()?.len();
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn what_is_sealed_is_opened_by_the_same_secret_under_the_same_name_alone() {
         let (one, other) = (Seal::by(&[1; 32]).unwrap(), Seal::by(&[2; 32]).unwrap());
-        let sealed = one.close("k", b"text".to_vec()).unwrap();
-        assert_eq!(one.open("k", &sealed).as_deref(), Some(&b"text"[..]));
-        assert_eq!(other.open("k", &sealed), None);
-        assert_eq!(one.open("l", &sealed), None);
-        assert_eq!(one.open("k", &sealed[..5]), None);
-        assert_ne!(one.close("k", b"text".to_vec()).unwrap(), sealed, "no nonce comes twice");
+        let sealed = one.close(b"k", b"text".to_vec()).unwrap();
+        assert_eq!(one.open(b"k", &sealed).as_deref(), Some(&b"text"[..]));
+        assert_eq!(other.open(b"k", &sealed), None);
+        assert_eq!(one.open(b"l", &sealed), None);
+        assert_eq!(one.open(b"k", &sealed[..5]), None);
+        assert_ne!(one.close(b"k", b"text".to_vec()).unwrap(), sealed, "no nonce comes twice");
     }
 }

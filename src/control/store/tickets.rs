@@ -82,13 +82,13 @@ async fn turn(link: &Link, seal: &Seal, ring: &Ring) -> Result<(), Away> {
 
 /// What stands under a name, of what it says.
 fn close(seal: &Seal, name: &str, text: &Text) -> Result<String, Away> {
-    let sealed = serde_json::to_vec(text).ok().and_then(|bytes| seal.close(name, bytes));
+    let sealed = serde_json::to_vec(text).ok().and_then(|bytes| seal.close(name.as_bytes(), bytes));
     Ok(STANDARD_NO_PAD.encode(sealed.ok_or_else(|| Away("they cannot be sealed".to_owned()))?))
 }
 
 /// What it says, of what stands under a name.
 fn open(seal: &Seal, name: &str, text: &str) -> Result<Text, Away> {
-    let bytes = STANDARD_NO_PAD.decode(text).ok().and_then(|bytes| seal.open(name, &bytes));
+    let bytes = STANDARD_NO_PAD.decode(text).ok().and_then(|bytes| seal.open(name.as_bytes(), &bytes));
     let opened = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     opened.ok_or_else(|| Away("they are sealed with another secret".to_owned()))
 }

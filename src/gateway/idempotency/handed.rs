@@ -68,9 +68,11 @@ impl<W: Call> Store<W> {
     }
 }
 
-fn told<W>(scope: Scope, entry: &Entry<W>, now: Duration) -> Option<Told> {
+fn told<W: Call>(scope: Scope, entry: &Entry<W>, now: Duration) -> Option<Told> {
     let print = entry.print;
     Some(match &entry.state {
+        // Another host carries it out, or may.
+        State::Running(flight, _) if !flight.is_here() => return None,
         State::Running(_, ttl) => {
             let until = now.saturating_add(*ttl);
             Told { age: u64::MAX, scope, print, until, what: Err(Unkept::Elsewhere) }

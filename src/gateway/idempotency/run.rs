@@ -96,6 +96,12 @@ impl<W: Call> Run<W> {
         self.end(Ended::Answered(kept));
     }
 
+    /// Nobody knows what comes of it, as the process ends: to other hosts it stays under way.
+    pub fn abandon(mut self) {
+        self.is_claimed = false;
+        self.end(Ended::Lost);
+    }
+
     /// Another host has carried it out, and this is known of it, until then.
     pub fn adopt(mut self, known: Result<Arc<Kept>, Unkept>, until: Duration) {
         self.is_shared = false;
@@ -116,7 +122,7 @@ impl<W: Call> Run<W> {
         // Before those who wait are told: who comes then finds it.
         self.store.settle(self.scope, self.print, until, what);
         if self.is_shared {
-            self.store.note(self.scope, self.bounds);
+            self.store.note_first(self.scope, self.bounds);
         }
         self.flight.end(ended);
         self.give_back();
@@ -129,7 +135,7 @@ impl<W: Call> Run<W> {
             }
             self.store.free(&self.scope);
             if self.is_shared && self.is_claimed {
-                self.store.note(self.scope, self.bounds);
+                self.store.note_first(self.scope, self.bounds);
             }
             self.flight.end(ended);
             self.give_back();

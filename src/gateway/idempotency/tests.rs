@@ -62,7 +62,10 @@ fn claim(store: &Keys, key: usize, now: Duration) -> Claim<Calls> {
 #[track_caller]
 fn own(store: &Keys, key: usize, now: Duration) -> Run<Calls> {
     match claim(store, key, now) {
-        Claim::Own(run) => run,
+        Claim::Own(run) => {
+            run.begin();
+            run
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -144,7 +147,9 @@ fn answers_give_way_and_their_keys_stay() {
     assert_eq!((replayed(&store, 1, NOW).len(), replayed(&store, 2, NOW).len()), (400, 400));
     assert_eq!((store.keys(), store.bytes()), (3, 800));
     let mut run = own(&store, 4, NOW);
-    assert!(!run.grow(1001), "more than there is room for at all");
+    assert!(!run.grow(1001), "more than there is room for at all, so that nothing gives way");
+    assert_eq!(store.figures.evicted_answers.load(Ordering::Relaxed), 1);
+    assert!(run.grow(900));
     assert_eq!(store.figures.evicted_answers.load(Ordering::Relaxed), 3);
     drop(run);
     assert_eq!((store.keys(), store.bytes()), (3, 0));
@@ -290,7 +295,7 @@ fn other_hosts_are_told_how_a_key_stands_and_not_how_it_did() {
     own(2).spend(Unkept::Broken, NOW + HOUR);
     drop(own(3));
     let running = own(3);
-    let news = |key, news| Tiding { scope: scope(key), news };
+    let news = |key, news| Tiding { scope: scope(key), news, is_first: true };
     let expected = [
         news(0, News::Free),
         news(1, News::Done([1; 32], HOUR, Ok(kept("one")))),
@@ -299,7 +304,7 @@ fn other_hosts_are_told_how_a_key_stands_and_not_how_it_did() {
     ];
     assert_eq!(store.tidings(2, 1000, NOW), expected[..2]);
     assert_eq!(store.untold(), 2);
-    store.untell([scope(0), scope(1)].into_iter());
+    store.untell(expected[..2].to_vec());
     assert_eq!(store.tidings(9, 1, NOW), expected[..2], "no more than little more than so many bytes");
     assert_eq!(store.tidings(9, 1000, NOW), expected[2..]);
     assert_eq!(store.told(NOW).len(), 3);
@@ -325,6 +330,26 @@ fn of_what_other_hosts_have_carried_out_they_are_told_nothing() {
     assert!(matches!(claim(&store, 0, NOW), Claim::Replay(_)));
     assert!(matches!(claim(&store, 1, NOW), Claim::Unkept(_)));
     assert_eq!((store.untold(), store.figures.freed.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(store.told(NOW), [scope(0)], "of what was under way there nobody knows more than others");
+    let waiting = own(4);
+    store.note(scope(4), store.1);
+    assert_eq!((store.tidings(9, 9, NOW).len(), store.untold()), (0, 1), "it is not known yet who carries it out");
+    let next = Arc::<Store<Calls>>::default();
+    assert_eq!(next.take_bytes(&store.to_bytes(NOW, 9), NOW), Some(2), "nor is it told to the next process");
+    drop(waiting);
+    assert_eq!(store.tidings(9, 9, NOW)[0].news, News::Free);
+}
+
+#[test]
+fn what_nobody_knows_the_end_of_stays_under_way_to_other_hosts() {
+    let store = store(BOUNDS);
+    let terms = Terms { shared: Some("once".into()), ..TERMS };
+    let Claim::Own(mut run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("it is the first") };
+    run.claimed();
+    run.begin();
+    run.abandon();
+    assert_eq!(store.untold(), 0);
+    assert!(matches!(claim(&store, 0, NOW), Claim::Own(_)), "here its key is free");
 }
 
 #[test]

@@ -42,7 +42,7 @@ struct Keeping(Rc<Keeper>);
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        self.0.over();
+        self.0.over(true);
     }
 }
 

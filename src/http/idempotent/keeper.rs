@@ -181,11 +181,12 @@ impl Keeper {
         let came_to = exchange.outcome.came_to();
         let (trace, sticky) = (std::mem::take(&mut exchange.heads.trace), exchange.heads.sticky);
         self.state.borrow_mut().fate = Some(Fate { came_to, trace, sticky });
-        self.over();
+        self.over(false);
     }
 
-    /// No more comes. What has not come to its end by now is no answer; where it had begun, its request was carried out.
-    pub(super) fn over(&self) {
+    /// No more comes. What has not come to its end by now is no answer; where it had begun, its request was carried out. `is_cut`: nor does anybody
+    /// know what the target makes of it.
+    pub(super) fn over(&self, is_cut: bool) {
         let (run, status) = {
             let mut state = self.state.borrow_mut();
             state.is_over = true;
@@ -193,6 +194,7 @@ impl Keeper {
         };
         match (run, status.is_some_and(|status| self.counts(status)) && !self.is_known_there) {
             (Some(run), true) => run.spend(Unkept::Broken, coarse_now().saturating_add(self.ttl)),
+            (Some(run), false) if is_cut => run.abandon(),
             // Its key is free again.
             (run, _) => drop(run),
         }
@@ -511,7 +513,7 @@ mod tests {
                 keeper.gets_ours();
             }
             push(&keeper, text).unwrap();
-            keeper.over();
+            keeper.over(false);
             assert!(matches!(claim(&keys), Claim::Own(_)), "{text}");
             assert_eq!(keys.bytes(), 0);
         }
@@ -521,7 +523,7 @@ mod tests {
     fn what_breaks_off_was_carried_out() {
         let (keeper, keys) = begun();
         push(&keeper, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").unwrap();
-        keeper.over();
+        keeper.over(false);
         assert!(matches!(claim(&keys), Claim::Unkept(Unkept::Broken)));
         assert_eq!((read(&keeper), keys.bytes()), ("head;ab;broken".to_owned(), 0));
     }
@@ -532,7 +534,7 @@ mod tests {
         let Claim::Own(run) = claim(&keys) else { panic!("it is the first") };
         let keeper = Keeper::new(run, &Terms { retry: true, ..TERMS }, Method::Post);
         push(&keeper, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").unwrap();
-        keeper.over();
+        keeper.over(false);
         assert!(matches!(claim(&keys), Claim::Own(_)));
     }
 

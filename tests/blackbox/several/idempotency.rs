@@ -14,12 +14,16 @@ use std::time::Instant;
 /// A host whose rule `once` has these keys, with more of the store.
 #[track_caller]
 fn host(target: &Target, server: &Server, keys: &str, more: &str) -> Proxy {
+    prepared(target, server, keys, more).start()
+}
+
+fn prepared(target: &Target, server: &Server, keys: &str, more: &str) -> Setup {
     let setup = Setup::new("");
     std::fs::write(setup.directory().join("shared"), "s".repeat(40)).unwrap();
     let rule = format!(
         "\n[routes.api]\npaths = [\"/v1/\"]\npool = \"site\"\nrules = [\"once\"]\n[rules.once]\ntype = \"idempotency\"\nscope = \"cluster\"\n{keys}\n"
     );
-    setup.with(http(&[target]) + &rule + &store(server, more)).start()
+    setup.with(http(&[target]) + &rule + &store(server, more))
 }
 
 #[track_caller]
@@ -33,10 +37,10 @@ fn shared(proxy: &Proxy, result: &str) -> f64 {
     proxy.metric("ringway_idempotency_shared_total", &[("rule", "once"), ("result", result)])
 }
 
-/// Waits until a host has told all that it has to tell.
+/// Waits until so many keys are known to the server as carried out.
 #[track_caller]
-fn tells(proxy: &Proxy) {
-    eventually("all is told", || proxy.metric("ringway_idempotency_untold", &[("rule", "once")]) == 0.0);
+fn are_told(server: &Server, count: usize) {
+    eventually("what was carried out is told", || redis::<usize>(server, &["ZCARD", "ringway:once:once:all"]) == count);
 }
 
 fn keys(server: &Server) -> Vec<String> {
@@ -155,6 +159,83 @@ fn keys_are_shared_from_the_reload_on_that_says_so() {
 }
 
 #[test]
+fn who_waits_is_given_the_answer_though_the_server_has_lost_all_meanwhile() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (one, two) = pair(&target, &server, "wait = \"60s\"");
+    let [mut first, mut second] = [&one, &two].map(Proxy::client);
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    redis::<String>(&server, &["FLUSHALL"]);
+    eventually("it is told again", || keys(&server).len() == 1);
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!([first.response().text(), second.response().text()], ["number 1", "number 1"]);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn what_is_under_way_when_its_rule_goes_is_told_all_the_same() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (one, two) = pair(&target, &server, "wait = \"60s\"");
+    let [mut first, mut second] = [&one, &two].map(Proxy::client);
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    rewrite(&one, |text| {
+        text.replace("rules = [\"once\"]", "rules = []")
+            .replace("type = \"idempotency\"", "type = \"idempotency\"\nmode = \"off\"")
+    });
+    reload(&one, "applied");
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!([first.response().text(), second.response().text()], ["number 1", "number 1"]);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn what_a_host_that_ends_has_no_time_for_is_not_carried_out_again() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let mut one = prepared(&target, &server, "", "").runtime("shutdown_timeout = \"200ms\"").start();
+    let two = host(&target, &server, "wait = \"60s\"", "");
+    know_each_other(&[&one, &two]);
+    let [mut first, mut second] = [&one, &two].map(Proxy::client);
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    one.signal(libc::SIGTERM);
+    one.exit();
+    refused(&second.response(), 409, "idempotency-unkept");
+    gate.store(true, Ordering::Relaxed);
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn who_comes_after_an_upgrade_is_given_what_another_host_has_carried_out() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (one, mut two) = pair(&target, &server, "wait = \"60s\"");
+    let [mut first, mut second] = [&one, &two].map(Proxy::client);
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    second.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits", || shared(&two, "elsewhere") == 1.0);
+    two.upgrade();
+    let mut third = two.client();
+    third.send(text("/v1/held", "k", &[], "body"));
+    eventually("it waits as well", || shared(&two, "elsewhere") == 1.0);
+    gate.store(true, Ordering::Relaxed);
+    for mut client in [first, second, third] {
+        assert_eq!(client.response().text(), "number 1");
+    }
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
 fn a_server_that_takes_nothing_in_fails_no_request() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
@@ -172,7 +253,8 @@ fn what_came_to_no_answer_is_carried_out_by_whoever_gets_it_again() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
     assert_eq!(post(&one, "/v1/fails", "k", &[], "body").status, 500);
-    tells(&one);
+    let key = keys(&server).remove(0);
+    eventually("it is free", || redis::<String>(&server, &["GETRANGE", &key, "0", "0"]) != "r");
     assert_eq!(post(&two, "/v1/fails", "k", &[], "body").text(), "number 2");
     assert_eq!(post(&one, "/v1/fails", "k", &[], "body").text(), "number 2");
     assert_eq!(target.requests(), 2);
@@ -195,7 +277,7 @@ fn without_the_server_each_host_goes_by_itself_and_tells_once_it_is_back() {
     for proxy in [&one, &two] {
         is_up(proxy);
     }
-    eventually("what was carried out is known to the server", || keys(&server).len() == 3);
+    are_told(&server, 3);
     assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 2");
     assert_eq!(post(&two, "/v1/x", "before", &[], "body").text(), "number 1");
     eventually("it is seen that one was carried out twice", || shared(&one, "twice") + shared(&two, "twice") == 1.0);
@@ -207,9 +289,9 @@ fn a_server_that_is_emptied_is_told_again() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
-    tells(&one);
+    are_told(&server, 1);
     redis::<String>(&server, &["FLUSHALL"]);
-    eventually("it is told again", || keys(&server).len() == 1);
+    are_told(&server, 1);
     assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
     assert_eq!(target.requests(), 1);
 }
@@ -227,7 +309,7 @@ fn a_server_that_is_slow_holds_nobody_up_for_long() {
     server.thaw();
     is_up(&one);
     is_up(&two);
-    tells(&one);
+    are_told(&server, 20);
     assert_eq!(post(&two, "/v1/x", "k19", &[], "body").text(), "number 20");
     assert_eq!(target.requests(), 20);
 }
@@ -274,8 +356,8 @@ fn the_server_holds_no_more_than_rules_allow() {
     for key in 0..10 {
         post(&one, "/v1/x", &format!("k{key}"), &[], "body");
     }
-    tells(&one);
-    assert_eq!(keys(&server).len(), 3);
+    eventually("others are forgotten", || keys(&server).len() == 3);
+    are_told(&server, 3);
     assert_eq!(post(&two, "/v1/x", "k9", &[], "body").text(), "number 10");
     // The oldest were forgotten, at both.
     assert_eq!(post(&two, "/v1/x", "k0", &[], "body").text(), "number 11");
@@ -287,7 +369,7 @@ fn answers_that_are_too_many_for_the_server_give_way_and_their_keys_stay_known()
     let (one, two) = pair(&target, &server, "max_body = \"1MiB\"\nmemory = \"2MiB\"");
     for key in 0..3 {
         assert_eq!(post(&one, "/v1/some", &format!("k{key}"), &[], "body").body.len(), 900_000);
-        tells(&one);
+        are_told(&server, key + 1);
     }
     assert_eq!(keys(&server).len(), 3);
     let bytes: usize = redis(&server, &["GET", "ringway:once:once:bytes"]);
@@ -304,7 +386,7 @@ fn keys_that_are_too_many_are_refused_at_all_hosts_where_that_is_wanted() {
     for key in ["a", "b"] {
         assert_eq!(post(&one, "/v1/x", key, &[], "body").status, 201);
     }
-    tells(&one);
+    are_told(&server, 2);
     refused(&post(&two, "/v1/x", "c", &[], "body"), 503, "idempotency-full");
     assert_eq!(post(&two, "/v1/x", "b", &[], "body").text(), "number 2");
     assert_eq!(target.requests(), 2);
@@ -316,7 +398,7 @@ fn with_a_secret_the_server_never_sees_answers() {
     let [one, two] = [0, 1].map(|_| host(&target, &server, "", "secret_file = \"shared\""));
     know_each_other(&[&one, &two]);
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
-    tells(&one);
+    are_told(&server, 1);
     let all = keys(&server);
     let [key] = &all[..] else { panic!("{all:?}") };
     let kept: Vec<u8> = redis(&server, &["GET", key]);
@@ -334,15 +416,26 @@ fn what_another_has_written_there_does_no_harm() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
-    tells(&one);
+    are_told(&server, 1);
     let key = keys(&server).remove(0);
     let whole: Vec<u8> = redis(&server, &["GET", &key]);
-    let head = String::from_utf8_lossy(&whole[..1]).into_owned();
-    assert_eq!(head, "a");
-    for text in ["", "x", "a", "rrr"] {
+    let torn = &String::from_utf8_lossy(&whole[..1]);
+    for (number, text) in ["", "x", torn, &"r".repeat(48), &"u".repeat(49)].into_iter().enumerate() {
         redis::<String>(&server, &["SET", &key, text]);
-        let status = post(&two, "/v1/x", "k", &[], "body").status;
-        assert!([201, 409].contains(&status), "{text}: {status}");
+        let late = host(&target, &server, "", "");
+        is_up(&late);
+        let status = post(&late, "/v1/x", "k", &[], "body").status;
+        assert!([409, 422].contains(&status), "{number}: {status}");
     }
-    assert_eq!(post(&two, "/v1/y", "k", &[], "body").status, 201);
+    assert_eq!(target.requests(), 1);
+    // A key of another type: nobody can be asked.
+    redis::<i64>(&server, &["DEL", &key]);
+    redis::<i64>(&server, &["LPUSH", &key, "x"]);
+    let late = host(&target, &server, "", "");
+    is_up(&late);
+    assert_eq!(post(&late, "/v1/x", "k", &[], "body").status, 201);
+    // Others are told and asked all the same.
+    assert_eq!(post(&late, "/v1/x", "l", &[], "body").text(), "number 3");
+    eventually("it is told", || keys(&server).len() == 2);
+    assert_eq!(post(&two, "/v1/x", "l", &[], "body").text(), "number 3");
 }

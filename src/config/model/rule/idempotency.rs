@@ -35,7 +35,7 @@ pub struct Idempotency {
     #[serde(default = "ten_seconds")]
     #[schemars(extend("x-maximum" = "10m"))]
     pub wait: Span,
-    /// Who knows keys together: "process", all workers of this process; "cluster", all hosts that share through `[store.redis]`.
+    /// Who knows keys together.
     #[serde(default)]
     pub scope: LimitScope,
     /// The largest content of an answer that is kept. Who sends again what got a larger one gets 409.

@@ -20,7 +20,7 @@ pub struct Quota {
     /// What requests are counted by.
     #[serde(default = "client_ip")]
     pub key: LimitKey,
-    /// Who counts together.
+    /// Who counts together: over all hosts the limit is one, of which each has a part that goes to where requests come, so that none waits for the server.
     #[serde(default)]
     pub scope: LimitScope,
     /// Which clients, and how many.

@@ -20,7 +20,7 @@ pub struct RateLimit {
     /// How they are counted.
     #[serde(default)]
     pub algorithm: LimitAlgorithm,
-    /// Who counts together.
+    /// Who counts together: over all hosts the limit is one, of which each has a part that goes to where requests come, so that none waits for the server.
     #[serde(default)]
     pub scope: LimitScope,
     /// Which clients, and how many.
@@ -42,15 +42,14 @@ pub enum LimitAlgorithm {
     SlidingWindow,
 }
 
-/// Who counts together.
+/// Who keeps together to what a rule says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitScope {
     /// All workers of this process.
     #[default]
     Process,
-    /// All hosts that share through `[store.redis]`: the limit is one for all of them. Each has a part of it, which goes to where requests come,
-    /// so that none waits for the server.
+    /// All hosts that share through `[store.redis]`.
     Cluster,
 }
 
