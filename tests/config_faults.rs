@@ -366,7 +366,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
         (
             "[routes.a]\npool = 'site'\nheaders = { 'x y' = 'a', x-b = 3 }",
             &[
-                r#"3:13 `x y` is not a header's name: a blank cannot be in it; write "x-tenant""#,
+                r#"3:13 `x y` is not a header's name: a blank cannot be in it; write "x-y""#,
                 r#"3:32 `x-b` must be true or false or a string, not a number"#,
             ],
         ),

@@ -5,6 +5,7 @@
 mod config_folder;
 
 use config_folder::{Folder, REST, brief, load};
+use ringway::plan;
 
 fn told(keys: &str) -> Vec<String> {
     brief(&Folder::with(&[("ring.toml", &format!("[store.redis]\n{keys}\n{REST}"))]).faults())
@@ -13,7 +14,7 @@ fn told(keys: &str) -> Vec<String> {
 #[test]
 fn each_fault_is_told_where_it_is_and_shows_no_password() {
     let url = "url = 'redis://h'\n";
-    let cases: [(&str, &[&str]); 11] = [
+    let cases: [(&str, &[&str]); 12] = [
         (
             "hosts = 2",
             &[
@@ -30,6 +31,12 @@ fn each_fault_is_told_where_it_is_and_shows_no_password() {
             "url = 'redis://:secret@h:x'",
             &[
                 "2:7 `url` is not the URL of a server of Redis: its port must be 1 to 65535; write \"redis://127.0.0.1:6379\"",
+            ],
+        ),
+        (
+            "url = 'redis://h:6379?db=1'",
+            &[
+                "2:7 `url` is not the URL of a server of Redis: a query follows its host; write the number of the database behind the host: \"redis://127.0.0.1:6379/1\"",
             ],
         ),
         (
@@ -116,4 +123,21 @@ fn a_limit_that_hosts_share_needs_a_store() {
     let faults = |text: &str| Folder::with(&[("ring.toml", text)]).faults();
     let bad = faults(&format!("[store.redis]\nurl = 'h'\n{rule}{REST}"));
     assert!(!bad.contains("nothing through which"), "the fault of the store says it all: {bad}");
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_told_how_to_make() {
+    let loaded = load(&format!("[store.redis]\nurl = 'redis://h'\nsecret_file = 'none'\n{REST}"));
+    let faults = plan::compile(&loaded.config, 1).err().unwrap_or_default();
+    let told = loaded.sources.report(&faults).to_string();
+    assert!(told.contains("cannot be read") && told.contains("help: make it by: openssl rand -hex 32"), "{told}");
+}
+
+#[test]
+fn a_url_without_a_password_is_shown_where_it_is_wrong() {
+    let drawn = |url: &str| Folder::with(&[("ring.toml", &format!("[store.redis]\nurl = '{url}'\n{REST}"))]).faults();
+    let open = drawn("redis://127.0.0.1:6379?db=1");
+    assert!(open.contains("2 | url = 'redis://127.0.0.1:6379?db=1'"), "{open}");
+    let hidden = drawn("redis://:hunter2@127.0.0.1:6379?db=1");
+    assert!(hidden.contains("2 | url = ****") && !hidden.contains("hunter2"), "{hidden}");
 }

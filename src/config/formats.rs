@@ -184,7 +184,10 @@ formats! {
         |text, _| patterns::request_target(text);
     "method" ["string"] mark Method, "a method", "write \"GET\"", |text, _| patterns::method(text);
     "header-name" ["string"] mark HeaderName, "a header's name", "write \"x-tenant\"",
-        |text, _| patterns::header_name(text);
+        |text, _| patterns::header_name(text).map_err(|invalid| match text.split_whitespace().collect::<Vec<_>>().join("-") {
+            name if name != text && patterns::header_name(&name).is_ok() => invalid.help(format!("write \"{name}\"")),
+            _ => invalid,
+        });
     "origin" ["string"] mark Origin, "an origin",
         "write \"https://app.example.com\", \"https://*.example.com\", or \"*\" for all", |text, _| patterns::origin(text);
     "edited-header" ["string"] mark EditedHeader, "a header that can be edited", "write \"x-tenant\"",
@@ -232,6 +235,9 @@ formats! {
     "limit-key" ["string"] type LimitKey, "what requests are counted by",
         "write \"client-ip\", \"consumer\", \"route\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"claim:NAME\", or a template",
         |text, _| text.parse::<LimitKey>().map(|k| k.to_string()), words &limit_key::WORDS;
+    "split-key" ["string"] mark SplitKey, "what requests stay with a pool by",
+        "write \"client-ip\", \"consumer\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"claim:NAME\", or a template",
+        |text, _| limit_key::split_key(text), words &["client-ip", "consumer"];
     "request-rate" ["string"] type RequestRate, "a rate of requests", "write \"100/s\", \"6000/m\", \"1000/h\" or \"10000/d\"",
         |text, _| text.parse::<RequestRate>().map(|r| r.to_string());
     "byte-rate" ["string"] type ByteRate, "a rate of bytes", "write \"1MB/s\" or \"512KiB/s\"",

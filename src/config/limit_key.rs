@@ -3,6 +3,7 @@
 use super::patterns;
 use super::template::{Field, Piece, Template};
 use super::units::{Invalid, text_form};
+use super::walk::nearest;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,8 +66,28 @@ impl FromStr for LimitKey {
             Some(("cookie", name)) => patterns::header_name(name).map(|_| Self::Cookie(name.into())),
             Some(("query", name)) => Ok(Self::Query(name.into())),
             Some(("claim", name)) => Ok(Self::Claim(name.into())),
-            Some(_) => Err(Invalid::new("there is no such key")),
+            Some((kind, name)) => Err(unknown(kind, name, &NAMED)),
         }
+    }
+}
+
+/// The keys that have a name behind a colon.
+const NAMED: [&str; 4] = ["header", "cookie", "query", "claim"];
+
+/// What is wrong with a key of no kind that there is.
+pub(super) fn unknown(kind: &str, name: &str, kinds: &[&str]) -> Invalid {
+    let invalid = Invalid::new("there is no such key");
+    match nearest(kind, kinds) {
+        Some(near) => invalid.help(format!("did you mean \"{near}:{name}\"?")),
+        None => invalid,
+    }
+}
+
+/// What requests stay with a pool of a split by. That they are of one route they all have in common.
+pub(super) fn split_key(text: &str) -> Result<String, Invalid> {
+    match text.parse()? {
+        LimitKey::Route => Err(Invalid::new("all requests of a route have that in common")),
+        key => Ok(key.to_string()),
     }
 }
 
@@ -138,6 +159,14 @@ mod tests {
         {
             assert_eq!(text.parse::<LimitKey>().unwrap().needs_identity(), identity, "{text}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_kind_of_key_is_told_which_is_meant() {
+        let help = |text: &str| text.parse::<LimitKey>().unwrap_err().help;
+        assert_eq!(help("cookies:user").as_deref(), Some("did you mean \"cookie:user\"?"));
+        assert_eq!(help("body:x"), None);
+        assert!(split_key("route").is_err() && split_key("{route} {client.ip}").is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What always holds: a masked text is as long as it was, byte for byte, so that what is underlined in it stays where it is. It is the text
 //! that is looked at, for it may be no TOML at all.
 
+use super::redis_url;
 use std::borrow::Cow;
 
 /// The bytes of `text` from `begin` to `end`, which are whole lines; of those that may have secrets in them no value is shown.
@@ -33,8 +34,20 @@ fn header(line: &str) -> Option<&str> {
 fn is_secret(table: &str, line: &str) -> bool {
     let about = |word: &str| table.contains(word) || line.contains(word);
     (about("consumers") && !line.contains("consumers_file"))
-        || (about("redis") && line.contains("url"))
+        || (about("redis") && line.contains("url") && !is_open(line))
         || (about("headers") && (about("tracing") || about("health") || about("hooks")))
+}
+
+/// Whether a line has nothing but the URL of a server of Redis, and that no password.
+fn is_open(line: &str) -> bool {
+    let Some((before, rest)) = line.split_once("url") else { return false };
+    let before: String = before.split_whitespace().collect();
+    let value = rest.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
+    let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else { return false };
+    let (text, behind) = value.split_at(quoted(value, quote));
+    let Some(text) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) else { return false };
+    let behind = behind.trim();
+    matches!(&*before, "" | "redis={" | "redis.") && (behind.is_empty() || behind == "}") && redis_url::is_open(text)
 }
 
 /// Adds a line without its values. Names of keys are shown, and so are commas, brackets and braces.
@@ -111,6 +124,11 @@ mod tests {
         check("[store.redis]\nurl = 'redis://:p@h'\nhosts = 2\n", "url", "url = **************");
         check("[store.redis]\nurl = 'redis://:p@h'\nhosts = 2\n", "hosts", "hosts = 2");
         check("[store]\nredis = { url = 'redis://:p@h' }\n", "redis", "redis = { url = ************** }");
+        check("[store.redis]\nurl = 'redis://h:1' # p\n", "url", "url = ************* # p");
+        check("[store.redis]\nurl = 'redis://h', p = 'x'\n", "url", "url = ***********, p = ***");
+        check("[store.redis]\nurl = redis://:p@h\n", "url", "url = ************");
+        let open = "url = 'redis://127.0.0.1:6379?db=1'";
+        check(&format!("[store.redis]\n{open}\n"), "url", open);
     }
 
     #[test]

@@ -79,6 +79,12 @@ impl FromStr for RedisUrl {
             Some((user, password)) => (decoded(user)?, decoded(password)?),
             None => (None, None),
         };
+        if let Some((_, query)) = place.split_once('?') {
+            let number = query.strip_prefix("db=").and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
+            return Err(Invalid::new("a query follows its host").help(format!(
+                "write the number of the database behind the host: \"redis://127.0.0.1:6379/{number}\""
+            )));
+        }
         let (host, port) = match place.rsplit_once(':') {
             Some((host, port)) if !place.ends_with(']') => match port.parse::<u16>() {
                 Ok(port) if port > 0 => (host, port),
@@ -148,6 +154,21 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
+/// Whether what was written for one can have no password in it, be it a URL or not.
+pub(super) fn is_open(text: &str) -> bool {
+    let place = ["redis://", "rediss://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some(place) = place else { return text.starts_with("unix:/") && !text.contains('@') };
+    let (authority, rest) = place.split_at(place.find(['/', '?']).unwrap_or(place.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let is_number = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = ["/", "?db=", "/?db="].iter().find_map(|lead| rest.strip_prefix(lead).filter(|rest| is_number(rest)));
+    let is_host = patterns::host_name(host).is_ok();
+    is_host && is_number(port) && (rest.is_empty() || number.is_some())
+}
+
 /// The text of a URL, with a relative path made relative to `folder`. It has the password that was written.
 pub(super) fn based_on(text: &str, folder: &Path) -> Result<String, Invalid> {
     match text.parse::<RedisUrl>()?.place {
@@ -181,12 +202,33 @@ mod tests {
             ("127.0.0.1:6379", "it begins with none of `redis://`, `rediss://` and `unix:`"),
             ("redis://", "it is empty"),
             ("redis://h:0", "its port must be 1 to 65535"),
+            ("redis://h:1?db=1", "a query follows its host"),
             ("redis://h/x", "what follows the host must be the number of a database"),
             ("redis://a%4@h", "it is not percent-encoded well"),
             ("redis://a b@h", "it has a blank or a control character"),
             ("unix:", "it is empty"),
         ] {
             assert_eq!(text.parse::<RedisUrl>().unwrap_err().what, what, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_a_password_in_it_is_not_open() {
+        for text in
+            ["redis://h", "redis://127.0.0.1:6379?db=1", "rediss://[::1]:1/3", "redis://h:99999", "unix:/r.sock?db=x"]
+        {
+            assert!(is_open(text), "{text}");
+        }
+        for text in [
+            "hunter2",
+            "redis://:p@h",
+            "redis://u:hunter2",
+            "redis://u:123456",
+            "redis://h/hunter2",
+            "redis://h?p=x",
+            "unix:p@h",
+        ] {
+            assert!(!is_open(text), "{text}");
         }
     }
 

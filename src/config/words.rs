@@ -1,5 +1,6 @@
 //! Text forms of the model's small choices: `header:x-user`, `"~regex"`, `200-399`.
 
+use super::limit_key::unknown;
 use super::model::{Address, AfterSunset, CaSource, HashKey, HostPolicy, RetryOn, SniPolicy, Track, ValueMatch};
 use super::patterns;
 use super::units::{Invalid, text_form};
@@ -130,7 +131,7 @@ impl FromStr for HashKey {
             Some(("header", name)) => patterns::header_name(name).map(Self::Header),
             Some(("cookie", name)) => patterns::header_name(name).map(|_| Self::Cookie(name.into())),
             Some(("query", name)) => Ok(Self::Query(name.into())),
-            Some(_) => Err(Invalid::new("there is no such key")),
+            Some((kind, name)) => Err(unknown(kind, name, &["header", "cookie", "query"])),
         }
     }
 }

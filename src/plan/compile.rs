@@ -141,7 +141,7 @@ fn build(config: &Config, workers: usize, before: Before<'_>, rings: Rings, file
     for (index, (name, listener)) in config.listeners.iter().enumerate() {
         match listener::compile(index, name, listener, &context, &mut shared) {
             Ok(listener) => listeners.push(Arc::new(listener)),
-            Err(found) => faults.extend(found),
+            Err(found) => faults.extend(found.into_iter().map(|fault| unfolded.as_written(written, fault))),
         }
     }
     if !faults.is_empty() {

@@ -90,10 +90,11 @@ fn password(store: &RedisStore, files: &Files) -> Result<Option<String>, Fault> 
         return Ok(store.url.password.clone());
     }
     let at = key_path(&["store", "redis", "password_file"]);
-    let text = files.content(&at).map_err(|why| Fault::new(at.clone(), why))?;
-    let text = std::str::from_utf8(text).map_err(|_| Fault::new(at.clone(), "the file is no text"))?;
+    let help = "write the password into it, and nothing else";
+    let text = files.content(&at).map_err(|why| Fault::new(at.clone(), why).help(help))?;
+    let text = std::str::from_utf8(text).map_err(|_| Fault::new(at.clone(), "the file is no text").help(help))?;
     match text.trim_end_matches(['\n', '\r']) {
-        "" => Err(Fault::new(at, "the file is empty").help("write the password into it, and nothing else")),
+        "" => Err(Fault::new(at, "the file is empty").help(help)),
         text => Ok(Some(text.to_owned())),
     }
 }
@@ -104,8 +105,9 @@ fn secret(store: &RedisStore, files: &Files) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     let at = key_path(&["store", "redis", "secret_file"]);
-    let text = files.content(&at).map_err(|why| Fault::new(at.clone(), why))?;
-    let text = std::str::from_utf8(text).map_err(|_| Fault::new(at.clone(), "the file is no text"))?;
+    let help = "make it by: openssl rand -hex 32, and give all hosts the same";
+    let text = files.content(&at).map_err(|why| Fault::new(at.clone(), why).help(help))?;
+    let text = std::str::from_utf8(text).map_err(|_| Fault::new(at.clone(), "the file is no text").help(help))?;
     let text = text.trim_end_matches(['\n', '\r']);
     match text.len() {
         SHORTEST.. => Ok(Some(text.to_owned())),

@@ -5,7 +5,7 @@ use super::{
     ResponseEdits, Retry, Rewrite, RouteCache, RouteLimits, SecurityHeaders, SplitPool,
 };
 use crate::config::formats::{
-    AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath,
+    AlpnProtocol, HostName, HostPattern, MediaType, Method, Name, Network, PathPattern, PlainPath, SplitKey,
 };
 use crate::config::limit_key::LimitKey;
 use ipnet::IpNet;
@@ -82,6 +82,7 @@ pub struct Route {
     pub split: Vec<SplitPool>,
     /// What stays with one pool of `split`: "client-ip", "consumer", "header:NAME", "cookie:NAME", "query:NAME", "claim:NAME", or a
     /// template. What lacks it goes by the client's address. Absent: each request goes by chance.
+    #[schemars(with = "Option<SplitKey>")]
     pub split_by: Option<LimitKey>,
     /// One answer that is put together of what several pools say.
     pub aggregate: Option<Aggregate>,

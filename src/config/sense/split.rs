@@ -30,7 +30,8 @@ pub(super) fn check(sense: &mut Sense<'_>, route: &Route, at: &KeyPath) {
         }
         let Some(rollback) = &part.rollback else { continue };
         let place = place.child("rollback");
-        if rollback.errors.is_none() && rollback.latency.is_none() && sense.is_complete(place.clone()) {
+        let sound = sense.is_sound(&place, "errors") && sense.is_sound(&place, "latency");
+        if rollback.errors.is_none() && rollback.latency.is_none() && sound && sense.is_complete(place.clone()) {
             sense.fault(
                 Fault::new(place.clone(), "nothing is judged by which the pool would be taken back")
                     .help("set `errors`, as \"5%\", or `latency`, as \"500ms\", or both"),

@@ -3,6 +3,7 @@
 use super::{Sense, starts_with};
 use crate::config::model::{Config, Route, RuleKind};
 use crate::config::sources::{Fault, KeyPath};
+use crate::config::walk::{choice, nearest};
 use std::collections::BTreeSet;
 
 /// Looks at all stages.
@@ -18,6 +19,7 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             let here = at.child("pools").child(from);
             sense.dangling(&here, "pool", "pools", from);
             sense.dangling(&here, "pool", "pools", to);
+            unused(sense, name, from, here);
         }
         if !used.contains(name) && sense.is_complete([]) {
             sense.findings.warnings.push(
@@ -26,6 +28,31 @@ pub(super) fn all(sense: &mut Sense<'_>) {
             );
         }
     }
+}
+
+/// Warns of a pool that is replaced at a stage whose routes have no such pool: they would go on to the pools that they name.
+fn unused(sense: &mut Sense<'_>, stage: &str, pool: &String, here: KeyPath) {
+    let config = sense.config;
+    if !sense.is_complete([]) || !sense.outcome.is_sound(&KeyPath::from(["routes"])) || !config.pools.contains_key(pool)
+    {
+        return;
+    }
+    let served = config.routes.values().filter(|route| route.stages.iter().any(|name| name == stage));
+    let watched = |route: &'_ Route| route.respond.iter().flat_map(|of| of.fail_if_down.clone()).collect::<Vec<_>>();
+    let named: BTreeSet<String> = served.flat_map(|route| route.pools().cloned().chain(watched(route))).collect();
+    // That nothing is served as the stage is told by itself.
+    if named.is_empty() || named.contains(pool) {
+        return;
+    }
+    let names: Vec<&str> = named.iter().map(String::as_str).collect();
+    let help = nearest(pool, &names).map(|near| format!("did you mean `{near}`?"));
+    sense.findings.warnings.push(
+        Fault::new(
+            here,
+            format!("no route that is served as stage `{stage}` has pool `{pool}`, so that this replaces nothing"),
+        )
+        .help(help.unwrap_or_else(|| choice("pool that they have", &names))),
+    );
 }
 
 /// Looks at the route at `at`.

@@ -3,9 +3,9 @@
 //! What always holds: such a route is what it was made of says, but for what a stage or an operation says otherwise, and has a name of its own.
 
 use super::Apis;
-use crate::config::Fault;
 use crate::config::model::{Config, Deprecated, DeprecatedOperations, Respond, Route};
 use crate::config::template::Template;
+use crate::config::{Fault, KeyPath};
 use crate::gateway::openapi::{Api, Operation, portal};
 use crate::plan::compile::fault;
 use std::borrow::Cow;
@@ -66,6 +66,44 @@ impl<'c> Unfolded<'c> {
     /// What a route was made of: a name of the configuration.
     pub(in crate::plan) fn origin<'a>(&'a self, name: &'a str) -> &'a str {
         self.origins.get(name).map_or(name, String::as_str)
+    }
+
+    /// A fault of two routes that tie, told of the routes as they are written, where one or both were made of others.
+    pub(in crate::plan) fn as_written(&self, written: &Config, mut fault: Fault) -> Fault {
+        let Some((also, label)) = fault.also.take() else { return fault };
+        for name in [&also, &fault.at].into_iter().filter_map(|at| at.keys().get(1)) {
+            let origin = self.origin(name);
+            fault.help = fault.help.map(|help| help.replace(&format!("{name:?}"), &format!("{origin:?}")));
+        }
+        let (first, one) = self.place(written, &also);
+        let (second, other) = self.place(written, &fault.at);
+        if first.keys().get(1) == second.keys().get(1)
+            && let (Some(one), Some(other)) = (one, other)
+            && one != other
+        {
+            let help = format!("tell stages `{one}` and `{other}` apart by their `hosts`, `listeners` or `prefix`");
+            fault.help = Some(help);
+        }
+        fault.also = (first != second).then_some((first, label));
+        Fault { at: second, ..fault }
+    }
+
+    /// Where what a route was made of is written, and the stage that it is served as.
+    fn place<'a>(&self, written: &'a Config, at: &KeyPath) -> (KeyPath, Option<&'a str>) {
+        let [_, name] = at.keys() else { return (at.clone(), None) };
+        let origin = self.origin(name);
+        let here = KeyPath::from(["routes", origin]);
+        let stages = written.routes.get(origin).map(|route| &route.stages[..]).unwrap_or_default();
+        let rest = name.strip_prefix(origin).and_then(|rest| rest.strip_prefix('@'));
+        let is_it = |stage: &String| {
+            let end = rest.and_then(|rest| rest.strip_prefix(stage.as_str()));
+            end.is_some_and(|end| end.is_empty() || end.starts_with('.'))
+        };
+        let longest = stages.iter().enumerate().filter(|(_, stage)| is_it(stage)).max_by_key(|(_, stage)| stage.len());
+        match longest {
+            Some((index, stage)) => (here.child("stages").child(index), Some(stage)),
+            None => (here, None),
+        }
     }
 
     /// The routes that were made.
