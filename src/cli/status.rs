@@ -3,7 +3,7 @@
 use super::ask::{Asked, Line, Trouble};
 use super::table::{Cell, Table, Tone, colour, span, tinted};
 use crate::control::admin::view::{self, Page};
-use crate::control::overrides::{Row, State, Until};
+use crate::control::overrides::{Row, SplitRow, State, Until};
 use crate::observe::wall;
 use clap::Args;
 use serde_json::{Value, json};
@@ -28,17 +28,19 @@ pub fn status(arguments: &Arguments) -> Result<ExitCode, Trouble> {
     let line = arguments.asked.line()?;
     let text = if arguments.json {
         let get = |path: &str| line.get::<Value>(path);
+        let overrides = get("/v1/overrides")?;
         let all = json!({
             "status": get("/v1/status")?,
             "listeners": get("/v1/listeners")?["items"],
             "pools": get("/v1/pools")?["items"],
             "caches": get("/v1/caches")?["items"],
-            "overrides": get("/v1/overrides")?["items"],
+            "overrides": overrides["items"],
+            "overridden_splits": overrides["splits"],
         });
         format!("{all:#}\n")
     } else if arguments.diff {
         let overrides: view::Overrides = line.get("/v1/overrides")?;
-        differences(&overrides.items, colour(&io::stdout()))
+        differences(&overrides, colour(&io::stdout()))
     } else {
         let status: view::Status = line.get("/v1/status")?;
         let colour = colour(&io::stdout());
@@ -94,7 +96,7 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
     if let Some(store) = &status.store {
         let tone = if store.state == "up" { Tone::Good } else { Tone::Bad };
         let (state, since) = (tinted(&store.state, tone, colour), span(wall::now().saturating_sub(store.since)));
-        let seen = format!("{} of {} hosts", store.hosts.len(), store.expected);
+        let seen = hosts(store);
         let trouble = store.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble}"));
         text += &format!("store {}  {state} for {since}  {seen}{trouble}\n", store.place);
     }
@@ -115,6 +117,25 @@ fn page(status: &view::Status, listeners: &[view::Listener], pools: &[view::Pool
     }
     format!("{text}\n{}\n{}{}", table.text(colour), targets(pools, colour), sources(pools, colour))
 }
+
+/// The hosts that share, as far as that is known.
+fn hosts(store: &view::Store) -> String {
+    let names = store.hosts.iter().take(HOSTS).map(|host| match host.id == store.id {
+        true => format!("{} {} (this one)", host.name, host.id),
+        false => format!("{} {}", host.name, host.id),
+    });
+    let mut names: Vec<String> = names.collect();
+    if store.hosts.len() > HOSTS {
+        names.push("…".to_owned());
+    }
+    // What was heard last may be long ago.
+    let last = if store.state == "up" { "" } else { " when it was up" };
+    let count = format!("{} of {} hosts{last}", store.hosts.len(), store.expected);
+    if names.is_empty() { count } else { format!("{count}: {}", names.join(", ")) }
+}
+
+/// Hosts that are named, of those that share.
+const HOSTS: usize = 8;
 
 /// Where targets are found, a row for each pool that looks for them; nothing where none does.
 pub fn sources(pools: &[view::Pool], colour: bool) -> String {
@@ -241,12 +262,13 @@ fn check_of(target: &view::Target) -> Cell {
 }
 
 /// What is overridden, as the differences of two files are shown.
-fn differences(rows: &[Row], colour: bool) -> String {
-    if rows.is_empty() {
-        return "nothing is overridden: targets are as the configuration has them\n".to_owned();
+fn differences(all: &view::Overrides, colour: bool) -> String {
+    if all.items.is_empty() && all.splits.is_empty() {
+        return "nothing is overridden: targets and splits are as the configuration has them\n".to_owned();
     }
+    let idle = || tinted("  (without effect)", Tone::Warn, colour);
     let mut text = String::new();
-    for Row { pool, target, what, from, to, until, effect } in rows {
+    for Row { pool, target, what, from, to, until, effect } in &all.items {
         let sign = match (what.as_str(), to.as_str()) {
             ("presence", "removed") => "-",
             ("presence", _) => "+",
@@ -254,8 +276,14 @@ fn differences(rows: &[Row], colour: bool) -> String {
         };
         let from = from.as_ref().map(|from| format!("{from} → ")).unwrap_or_default();
         let until = if *until == Until::Restart { ", until the next start" } else { "" };
-        let effect = if *effect { String::new() } else { tinted("  (without effect)", Tone::Warn, colour) };
+        let effect = if *effect { String::new() } else { idle() };
         text += &format!("{sign} {pool} {target} {what}: {from}{to}{until}{effect}\n");
+    }
+    for SplitRow { route, pool, from, to } in &all.splits {
+        text += &match from {
+            Some(from) => format!("~ route {route} split {pool} weight: {from} → {to}\n"),
+            None => format!("~ route {route} split {pool} weight: {to}{}\n", idle()),
+        };
     }
     text
 }
@@ -399,7 +427,12 @@ static  disk    1.4 MiB of 20 GiB  12       3
 ~ api 10.0.0.1:81 state: ready → drain
 ~ api 10.0.0.1:81 weight: 5, until the next start  (without effect)
 - api 10.0.0.1:81 presence: weight 1 → removed
+~ route all split b weight: 30 → 0
+~ route gone split b weight: 5  (without effect)
 ";
-        assert_eq!(differences(&rows, false), expected);
+        let split = |route: &str, from, to| SplitRow { route: route.into(), pool: "b".into(), from, to };
+        let splits = vec![split("all", Some(30), 0), split("gone", None, 5)];
+        let all = view::Overrides { revision: 1, items: rows.into(), splits };
+        assert_eq!(differences(&all, false), expected);
     }
 }

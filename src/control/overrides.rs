@@ -8,7 +8,7 @@
 
 mod splits;
 
-pub use splits::{HEAVIEST, Splits};
+pub use splits::{HEAVIEST, SplitRow, Splits};
 
 use crate::config::diff::Change;
 use crate::config::model::{self, Address, Config};

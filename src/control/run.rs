@@ -197,6 +197,10 @@ async fn begin(start: Start, inheritance: Option<Inheritance>, asking: Commands)
     let mut traces = Traces::new(spans, present.control.spans.clone());
     traces.follow(traces.prepare(None, &present.plan)?);
     overrides.set_modes(&present.plan);
+    if !overrides.is_empty() {
+        let (targets, splits) = (overrides.len(), overrides.splits().len());
+        tracing::info!(targets, splits, "what was overridden before is so still: `ringway status --diff` shows it");
+    }
     issuers::inherit(&present.plan, &known_issuers);
     issuers::ask_first(&present.plan).await;
     let (keys, claims) = net::desk(store::idempotency::ROOM);

@@ -115,7 +115,12 @@ fn a_canary_that_fails_one_request_in_twenty_is_taken_back_within_its_window_and
     let state = proxy.config_file().with_file_name("state").join("overrides.toml");
     let kept = std::fs::read_to_string(state).unwrap();
     assert!(kept.contains("[[split]]") && kept.contains("b = 0"), "{kept}");
+    let diff = desk.runs(&["status", "--diff"]);
+    assert!(diff.contains("~ route all split b weight: 1 → 0"), "{diff}");
+    let status = desk.runs(&["status"]);
+    assert!(status.contains("overrides 1"), "{status}");
     desk.runs(&["split", "reset", "all"]);
+    assert!(desk.runs(&["status", "--diff"]).starts_with("nothing is overridden"));
     eventually("it is tried again", || share(proxy, 20, "bad") > 0);
 }
 

@@ -174,7 +174,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         .query::<view::Part>()
         .answer::<view::Page<view::Cache>>(),
     operation!(get "/v1/caches/{cache}", caches::cache, "A cache.").answer::<view::Cache>(),
-    operation!(get "/v1/overrides", read::overrides, "What operators have changed of targets.")
+    operation!(get "/v1/overrides", read::overrides, "What operators have changed of targets and splits.")
         .answer::<view::Overrides>()
         .tags(Tags::Shown),
     operation!(get "/v1/reloads", read::reloads, "The last reloads and changes, the newest first.")

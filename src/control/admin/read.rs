@@ -80,7 +80,7 @@ pub(super) fn status_of(report: &Report, present: &Present) -> view::Status {
         plan: present.number,
         workers: present.workers.len(),
         connections: show::connections(report, present),
-        overrides: report.overrides().len(),
+        overrides: report.overrides().len() + report.overrides().splits().len(),
         bans: report.bans().len(),
         log_level: log::filter(),
         analytics: present.plan.config.analytics.is_some(),
@@ -171,7 +171,8 @@ pub(super) async fn overrides(State(desk): From) -> Answer {
     let mut written = desk.report.loaded().config.clone();
     desk.report.board().lay_over(&mut written);
     let items = overrides.rows(&written, &present.plan.config);
-    answer(200, Some(&tag), &view::Overrides { revision: overrides.revision, items })
+    let splits = overrides.splits().rows(&present.plan);
+    answer(200, Some(&tag), &view::Overrides { revision: overrides.revision, items, splits })
 }
 
 pub(super) async fn reloads(State(desk): From) -> Answer {

@@ -18,7 +18,7 @@ mod target;
 mod traffic;
 
 use crate::config::diff::Change;
-use crate::control::overrides::{Row, Until};
+use crate::control::overrides::{Row, SplitRow, Until};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -67,7 +67,7 @@ pub struct Status {
     pub workers: usize,
     /// Client connections.
     pub connections: Used,
-    /// Targets that operators have overridden.
+    /// Targets that operators have overridden, and weights of splits that are set.
     pub overrides: usize,
     /// Bans.
     pub bans: usize,
@@ -298,8 +298,11 @@ pub struct Ban {
 pub struct Overrides {
     /// One more with each change, within a process.
     pub revision: u64,
-    /// What is overridden, in the order of pools and targets.
+    /// What is overridden of targets, in the order of pools and targets.
     pub items: Vec<Row>,
+    /// Weights of splits that are set, by operators or because a pool was taken back.
+    #[serde(default)]
+    pub splits: Vec<SplitRow>,
 }
 
 /// What a change came to.

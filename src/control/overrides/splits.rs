@@ -2,12 +2,27 @@
 
 use crate::config::diff::Change;
 use crate::plan::Plan;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weights by route and pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Splits(BTreeMap<String, BTreeMap<String, u32>>);
+
+/// The weight of a pool of a route that is set, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SplitRow {
+    /// The route's name.
+    pub route: String,
+    /// The pool's name.
+    pub pool: String,
+    /// Its weight by the configuration's files; absent: they do not have it there, so that what is set has no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<u32>,
+    /// Its weight in force.
+    pub to: u32,
+}
 
 /// Those of one route, as text.
 #[derive(Serialize, Deserialize)]
@@ -95,6 +110,22 @@ impl Splits {
             weights: weights.clone(),
         };
         self.0.iter().map(row).collect()
+    }
+
+    /// All that is set, in the order of routes and pools, beside what `plan` has without it.
+    pub fn rows(&self, plan: &Plan) -> Vec<SplitRow> {
+        let from = |route: &String, pool: &String| {
+            let split = plan.routes.iter().find(|known| known.name == *route)?.split()?;
+            split.shared.parts().iter().find(|part| part.pool == *pool).map(|part| part.written)
+        };
+        let of = |(route, weights): (&String, &BTreeMap<String, u32>)| {
+            let row = |(pool, &to): (&String, &u32)| {
+                let from = from(route, pool);
+                SplitRow { route: route.clone(), pool: pool.clone(), from, to }
+            };
+            weights.iter().map(row).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
     }
 
     /// Reads what [`Self::to_text`] has made. Fails with what is wrong with it.

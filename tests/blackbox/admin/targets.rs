@@ -159,6 +159,7 @@ fn overrides_outlive_a_reload_a_restart_and_an_upgrade_as_far_as_they_are_to() {
     assert_eq!(desk.operator.get("/v1/bans")["items"][0]["reason"], "probes");
     assert_eq!(who(&desk.proxy), ["b"]);
     let next = again(&desk);
+    next.proxy.log.wait(&["what was overridden before is so still", "targets=1"]);
     assert_eq!(shown(&next), ("drain".into(), 1.into()), "a restart");
     assert_eq!(who(&next.proxy), ["b"], "from the first request on");
     next.operator.told("DELETE", "/v1/overrides", "", 200);

@@ -27,6 +27,12 @@ fn hosts_hear_of_each_other_and_of_who_leaves() {
     assert_eq!(one.metric("ringway_store_failures_total", &[]), 0.0);
     assert!(one.metric("ringway_store_calls_total", &[]) > 0.0);
     one.log.wait(&["redis is there"]);
+    let (_, shown, _) = ringway(&["status", "--admin", &one.admin()]);
+    let (name, id) = (first["hosts"][0]["name"].as_str().unwrap(), |told: &serde_json::Value| {
+        told["id"].as_str().unwrap().to_owned()
+    });
+    assert!(shown.contains("2 of 2 hosts: "), "{shown}");
+    assert!(shown.contains(&format!("{name} {} (this one)", id(&first))) && shown.contains(&id(&second)), "{shown}");
     two.signal(libc::SIGTERM);
     two.exit();
     know_each_other(&[&one]);
@@ -57,6 +63,8 @@ fn no_request_fails_or_waits_while_the_server_is_killed_and_frozen_and_it_is_tol
     server.kill();
     is_away(&proxy);
     assert_eq!(proxy.metric("ringway_store_up", &[]), 0.0);
+    let (_, shown, _) = ringway(&["status", "--admin", &proxy.admin()]);
+    assert!(shown.contains("hosts when it was up"), "{shown}");
     let headline = proxy.ask_admin("GET", "/v1/headline").text();
     assert!(headline.contains("Redis is away"), "{headline}");
     load.more(100);
