@@ -237,6 +237,16 @@ fn answered(question: &Question<'_>, course: &Course, answer: &Answer, notes: &m
             let name = route.map_or("", |route| &route.name);
             notes.push(format!("route `{name}` is in maintenance; clients of its `allow` see nothing of that"));
         }
+        Reason::BodyTooLarge | Reason::Idempotency if course.denied_by().is_some() => {
+            let name = course.denied_by().and_then(|rule| plan.shape.rules.get(rule));
+            let is_long = reason == Reason::BodyTooLarge || word == "idempotency-body-too-large";
+            name.iter().for_each(|name| {
+                notes.push(match is_long {
+                    true => format!("the body is longer than rule `{name}` takes"),
+                    false => format!("rule `{name}` refuses it"),
+                });
+            });
+        }
         Reason::BodyTooLarge => {
             let own = course.route.and_then(|route| plan.written(&plan.routes[route].name));
             notes.push(match own.filter(|route| route.limits.request_body.is_some()) {

@@ -16,7 +16,7 @@ use super::files;
 use super::forward::Path;
 use super::grpc;
 use super::h1::{self, Framing, Incoming, Limits, Parsed, Reject, Scan};
-use super::head::{Method, TargetForm};
+use super::head::{Method, RequestHead, TargetForm};
 use super::intake;
 use super::onward::{Leaving, onward_path, stripped};
 use super::outcome::RequestId;
@@ -28,7 +28,9 @@ use super::trace;
 use super::translated::{Chosen, Sought, choose};
 use super::tries::is_repeatable;
 use crate::compress::Choice as Coding;
-use crate::gateway::Note;
+use crate::config::model::{RuleKind, RuleMode};
+use crate::gateway::idempotency::{self, Refused};
+use crate::gateway::{Denial, Note};
 use crate::net::{Lease, Peer};
 use crate::observe::access::Tls;
 use crate::observe::reason::{Reason, Sticking};
@@ -71,7 +73,7 @@ pub struct Course {
     pub reading: Option<Reading>,
     /// The route's position in the plan, if one takes it.
     pub route: Option<usize>,
-    /// What rules say of it, in the order in which they are asked: the last one may refuse it.
+    /// What rules say of it, in the order in which they are asked: one may refuse it, by its head the last, by its body any.
     pub rules: Vec<Judgement>,
     /// What the consumer is called that it comes from, or who is none, whom their token is about.
     pub consumer: Option<String>,
@@ -108,7 +110,7 @@ pub enum Says {
 impl Course {
     /// The rule that refuses it, by its position in the plan's shape.
     pub fn denied_by(&self) -> Option<usize> {
-        self.rules.last().filter(|last| last.verdict == Says::Refuses).map(|last| last.rule)
+        self.rules.iter().rev().find(|last| last.verdict == Says::Refuses).map(|last| last.rule)
     }
 }
 
@@ -265,11 +267,20 @@ pub fn run(question: &Question<'_>) -> Course {
         let sent = Sent { head: request, text, normal: path, instead: None, listener, session, is_call };
         rules::would(rules, (route, client.ip()), sent, who, |judgement| said.push(judgement)).err()
     });
+    let length = match incoming.framing {
+        Framing::Length(length) if matches!(decision, Decision::Forward(..)) => length,
+        _ => 0,
+    };
+    let refused = refused.map(|refused| refused.denial).or_else(|| {
+        let is_call = question.multiplexed && grpc::asks(&heads.request, text);
+        let mut judged = said.iter_mut().filter(|_| length > 0 && !is_call);
+        judged.find_map(|judgement| too_long(plan, judgement, &heads.request, text, length))
+    });
     let consumer = heads.who.name().map(str::to_owned);
     let mut chosen = None;
     let end = match decision {
         Decision::Preflight(reply, ..) => End::Answer(answer(question, &heads, &reply)),
-        _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused.denial))),
+        _ if let Some(refused) = refused => End::Answer(answer(question, &heads, &Reply::denied(refused))),
         Decision::Reply(reply) => End::Answer(answer(question, &heads, &reply)),
         Decision::Forward(rule, path) => {
             let member = rule.split.as_ref().and_then(|split| {
@@ -287,6 +298,23 @@ pub fn run(question: &Question<'_>) -> Course {
     };
     let reading = read(question, &mut heads, client, &incoming, &end);
     Course { reading: Some(reading), route, rules: said, consumer, chosen, end }
+}
+
+/// Refuses by a rule of type idempotency what names a key and has a longer body than the rule takes, as a process does once it reads that.
+fn too_long(plan: &Plan, judgement: &mut Judgement, request: &RequestHead, text: &[u8], length: u64) -> Option<Denial> {
+    let rule = plan.config.rules.values().nth(judgement.rule)?;
+    let RuleKind::Idempotency(of) = &rule.kind else { return None };
+    let method = request.method_text.of(text);
+    let is_for = of.methods.iter().any(|of| of.as_bytes() == method);
+    let names_key = request.values(text, of.header.as_bytes()).next().is_some();
+    if judgement.verdict != Says::Passes || !is_for || !names_key || length <= of.max_request_body.0 {
+        return None;
+    }
+    let denial = idempotency::refused(Refused::TooLarge);
+    let is_shadow = rule.mode == RuleMode::Shadow;
+    judgement.verdict = if is_shadow { Says::WouldRefuse } else { Says::Refuses };
+    judgement.word = denial.word;
+    (!is_shadow).then_some(denial)
 }
 
 /// What a handshake would have agreed on; of it the name is known alone.

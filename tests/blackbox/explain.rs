@@ -455,6 +455,27 @@ fn what_a_head_lacks_or_has_too_much_of_is_told_with_its_status() {
         let told = told(&config, &[arguments, &["http://site.test:1/"]].concat());
         assert_eq!((&told["status"], &told["reason"]), (&json!(status), &json!(reason)), "{told:#}");
     }
+    let keyed = "[routes.pay]\npaths = [\"/pay/\"]\npool = \"site\"\nrules = [\"small\", \"once\"]\n\
+                 [rules.small]\ntype = \"request-size\"\nmax = \"4KiB\"\n\
+                 [rules.once]\ntype = \"idempotency\"\nmax_request_body = \"1KiB\"\n";
+    let config_of_keys = http(&["127.0.0.1:9"]) + keyed;
+    for (lines, status) in [
+        (&["-H", "Idempotency-Key: \"k\"", "-H", "Content-Length: 2000"][..], Some(413)),
+        (&["-H", "Idempotency-Key: \"k\"", "-H", "Content-Length: 1024"], None),
+        (&["-H", "Content-Length: 2000"], None),
+    ] {
+        let told = told(&config_of_keys, &[&["-X", "POST"], lines, &["http://site.test:1/pay/"]].concat());
+        assert_eq!(told["status"], json!(status), "{told:#}");
+        if status.is_some() {
+            assert_eq!(
+                (&told["word"], &told["rules"][1]["verdict"]),
+                (&json!("idempotency-body-too-large"), &json!("refuses"))
+            );
+            assert!(told["notes"].to_string().contains("the body is longer than rule `once` takes"), "{told:#}");
+        }
+    }
+    let long = told(&config_of_keys, &["-H", "Content-Length: 5000", "http://site.test:1/pay/"]);
+    assert!(long["notes"].to_string().contains("the body is longer than rule `small` takes"), "{long:#}");
     let routed = config.replace("pool = \"site\"\n", "") + "[routes.x]\npaths = [\"/x/\"]\npool = \"site\"\n";
     let call = told(&routed, &["--http2", "-H", "content-type: application/grpc", "http://site.test:1/"]);
     assert_eq!((&call["status"], &call["grpc_status"]), (&json!(404), &json!(12)), "{call:#}");
