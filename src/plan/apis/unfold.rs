@@ -91,6 +91,9 @@ impl<'c> Unfolded<'c> {
     /// Where what a route was made of is written, and the stage that it is served as.
     fn place<'a>(&self, written: &'a Config, at: &KeyPath) -> (KeyPath, Option<&'a str>) {
         let [_, name] = at.keys() else { return (at.clone(), None) };
+        if !at.is_within(&KeyPath::from(["routes"])) {
+            return (at.clone(), None);
+        }
         let origin = self.origin(name);
         let here = KeyPath::from(["routes", origin]);
         let stages = written.routes.get(origin).map(|route| &route.stages[..]).unwrap_or_default();
