@@ -25,6 +25,7 @@ fn of(KeptKeys { rule, keys, terms, .. }: &KeptKeys) -> IdempotentRule {
             ("unkept", &figures.unkept),
             ("lost", &figures.lost),
             ("full", &figures.full),
+            ("away", &figures.away),
         ]),
         answers: counts(&[
             ("stored", &figures.stored),

@@ -197,8 +197,13 @@ impl Outcome {
 
     /// The answer is one that another request was given; `how` says how that came.
     pub(super) fn given_again(&mut self, how: &'static str) {
-        self.shared = how;
+        self.shares(how);
         self.end("", Cause::Local, Phase::Request);
+    }
+
+    /// How the request came to be carried out, or not to be, by its Idempotency-Key.
+    pub(super) fn shares(&mut self, how: &'static str) {
+        self.shared = how;
     }
 
     /// The id that ties a reply to its line in the log.

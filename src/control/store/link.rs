@@ -10,7 +10,7 @@ use crate::plan::Sharing;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use redis::{FromRedisValue, Value, from_redis_value};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -28,10 +28,20 @@ struct Inner {
     counts: Arc<Counts>,
     /// How often a server has begun to answer.
     comings: AtomicU64,
+    /// Since when more hosts share than there are to be.
+    crowded: ArcSwapOption<Instant>,
+    /// Whether the log was told of it.
+    warned: AtomicBool,
+    /// When it was found last that a server has lost something.
+    lost: ArcSwapOption<Instant>,
+    /// When this host was heard of last by the server, by its clock.
+    heard: AtomicU64,
 }
 
 /// Says that this host is there.
 static ANNOUNCE: Script = Script::new(include_str!("announce.lua"));
+/// Tells whether the server throws away what it has no room for, and how, if it may be asked.
+static POLICY: Script = Script::new(include_str!("policy.lua"));
 
 /// How often it says so.
 const BEAT: Duration = Duration::from_secs(1);
@@ -39,6 +49,10 @@ const BEAT: Duration = Duration::from_secs(1);
 const GONE: Duration = Duration::from_secs(10);
 /// Between a connection that ended and the next, at first; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long there may be more hosts than there are to be: one that gives way to the next process, or was killed, is heard of for some time.
+const LEAVING: Duration = Duration::from_secs(15);
+/// How long hosts take to put back what a server has lost: they see it at their next beat, or when they have come back to it.
+const PUT_BACK: Duration = Duration::from_secs(3);
 /// At last.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a connection must have held for the next to be opened soon.
@@ -56,6 +70,10 @@ impl Link {
             standing: ArcSwap::default(),
             counts,
             comings: AtomicU64::new(0),
+            crowded: ArcSwapOption::empty(),
+            warned: AtomicBool::new(false),
+            lost: ArcSwapOption::empty(),
+            heard: AtomicU64::new(0),
         }))
     }
 
@@ -87,6 +105,11 @@ impl Link {
     /// How often a server has begun to answer: with each time it may have become another, or one that has forgotten the last things told.
     pub fn comings(&self) -> u64 {
         self.0.comings.load(Ordering::Relaxed)
+    }
+
+    /// For how long what is there may not be all that hosts have told, as it was lost of late and they put it back; `None`: it is all.
+    pub fn is_incomplete(&self) -> Option<Duration> {
+        PUT_BACK.checked_sub(self.0.lost.load().as_ref()?.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// How it stands.
@@ -220,6 +243,7 @@ impl Link {
                 return why;
             }
             if self.0.line.load().is_none() {
+                self.look_at_policy(&line).await;
                 self.0.comings.fetch_add(1, Ordering::Relaxed);
                 self.0.line.store(Some(line.clone()));
                 self.is_back();
@@ -231,6 +255,18 @@ impl Link {
         }
     }
 
+    /// A server that throws away what hosts have told does so unseen.
+    async fn look_at_policy(&self, line: &Line) {
+        let answer = self.ask_by(line, &[Call::new(&POLICY)]).await.ok().and_then(|answers| answers.into_iter().next());
+        let policy = answer.and_then(Result::ok).and_then(|answer| from_redis_value::<String>(answer).ok());
+        if let Some(policy) = policy.filter(|policy| !policy.is_empty()) {
+            tracing::warn!(
+                policy,
+                "redis throws away what hosts share where it is full: set its maxmemory-policy to noeviction"
+            );
+        }
+    }
+
     /// Says that this host is there, or leaves, and learns who else is.
     async fn announce(&self, line: &Line, leaves: bool) -> Result<(), Away> {
         let own = &self.0.own;
@@ -238,18 +274,32 @@ impl Link {
         let call = call.arg(GONE.as_millis() as u64).arg(format!("{:016x}", fastrand::u64(..))).arg(u8::from(leaves));
         let answer = self.ask_by(line, &[call]).await?.into_iter().next();
         let answer = answer.unwrap_or_else(|| Err(Away("no answer".to_owned())))?;
-        let (epoch, hosts): (String, Vec<String>) =
+        let (epoch, hosts, heard, time): (String, Vec<String>, f64, u64) =
             from_redis_value(answer).map_err(|error| Away(format!("what it says makes no sense: {error}")))?;
         let hosts: Vec<Host> = hosts.iter().filter_map(|text| Host::parse(text)).collect();
         let before = self.standing();
         let most = line.sharing.hosts as usize;
-        if hosts.len() > most && before.hosts.len() <= most {
+        let is_more = hosts.len() > most;
+        let crowded = self.0.crowded.load().as_ref().map(|since| since.elapsed() > LEAVING);
+        match (is_more, crowded) {
+            (false, _) => self.0.crowded.store(None),
+            (true, None) => self.0.crowded.store(Some(Arc::new(Instant::now()))),
+            _ => {}
+        }
+        let warned = self.0.warned.load(Ordering::Relaxed);
+        self.0.warned.store(is_more && (warned || crowded == Some(true)), Ordering::Relaxed);
+        if is_more && crowded == Some(true) && !warned {
             tracing::warn!(
                 hosts = hosts.len(),
                 "more hosts share than `store.redis.hosts` says: while Redis is away they would take more than there is"
             );
         }
-        if !before.epoch.is_empty() && before.epoch != epoch {
+        let last = self.0.heard.swap(time, Ordering::Relaxed);
+        // Who was not heard of for long is forgotten there.
+        let is_forgotten = heard < 0.0 && time.saturating_sub(last) > GONE.as_millis() as u64;
+        let is_former = last > 0 && heard < last as f64 && !is_forgotten && !leaves;
+        if !before.epoch.is_empty() && (before.epoch != epoch || is_former) {
+            self.0.lost.store(Some(Arc::new(Instant::now())));
             tracing::warn!("redis has lost what hosts had shared: they put back what they know");
         }
         self.0.counts.hosts.set(hosts.len() as u64);

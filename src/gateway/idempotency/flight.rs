@@ -53,7 +53,7 @@ impl<W: Call> Flight<W> {
     }
 
     /// Whether it is carried out here; else it is not known yet, or at another host.
-    pub(super) fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         self.is_here.load(Relaxed)
     }
 

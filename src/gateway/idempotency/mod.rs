@@ -49,6 +49,8 @@ pub struct Terms {
     pub bounds: Bounds,
     /// The name of the rule, where its keys are those of all hosts.
     pub shared: Option<Arc<str>>,
+    /// Whether a request is carried out though no other host can be asked.
+    pub is_alone: bool,
 }
 
 /// What is asked of other hosts before a request is carried out that is the first with its key here.
@@ -63,8 +65,10 @@ pub struct Claiming<W: Call> {
 /// What is known of that.
 #[derive(Debug)]
 pub enum Claimed<W: Call> {
-    /// It is the first of all, or nobody can be asked: it is carried out.
+    /// It is the first of all, and carried out.
     Here(Run<W>),
+    /// It is carried out, and nobody could be asked.
+    Alone(Run<W>),
     /// It was carried out, as whoever waits for it has been told.
     Known,
     /// Another host carries it out, and whoever waits for it is told what comes of that.
@@ -73,6 +77,8 @@ pub enum Claimed<W: Call> {
     Mismatch,
     /// There is no room for its key.
     Full,
+    /// Nobody can be asked, and that is wanted.
+    Away,
 }
 
 /// A request that names a key.

@@ -24,6 +24,8 @@ pub enum Refused {
     Lost,
     /// There is no room for another key.
     Full,
+    /// Other hosts cannot be asked, and without them nothing is carried out.
+    Away,
 }
 
 /// The refusal, with a document that says why.
@@ -55,6 +57,9 @@ pub fn refused(why: Refused) -> Denial {
         ),
         Refused::Lost => {
             (503, "idempotency-lost", "The first request with this Idempotency-Key came to no answer.".to_owned(), 1)
+        }
+        Refused::Away => {
+            (503, "idempotency-away", "Whether this was carried out before cannot be found out now.".to_owned(), 1)
         }
         Refused::Full => (503, "idempotency-full", "There is no room for another Idempotency-Key.".to_owned(), 1),
     };

@@ -24,6 +24,8 @@ pub struct Run<W: Call> {
     is_shared: bool,
     /// Whether they may have been told that it is under way here.
     is_claimed: bool,
+    /// Until when it is known that another process or host had it under way: unless others know what came of that, it is not carried out.
+    doubt: Option<Duration>,
 }
 
 impl<W: Call> Run<W> {
@@ -34,7 +36,31 @@ impl<W: Call> Run<W> {
         terms: &Terms,
     ) -> Self {
         let (bounds, is_shared) = (terms.bounds, terms.shared.is_some());
-        Self { store, scope, print, flight, bounds, charged: 0, is_over: false, is_shared, is_claimed: false }
+        Self {
+            store,
+            scope,
+            print,
+            flight,
+            bounds,
+            charged: 0,
+            is_over: false,
+            is_shared,
+            is_claimed: false,
+            doubt: None,
+        }
+    }
+
+    pub(super) fn doubtful(mut self, until: Option<Duration>) -> Self {
+        self.doubt = until;
+        self
+    }
+
+    /// Nobody knows what came of it at another process or host. If it was under way there it counts as carried out, and others are told so; else it
+    /// is still to be.
+    pub fn resolve(self) -> Option<Self> {
+        let Some(until) = self.doubt else { return Some(self) };
+        self.spend(Unkept::Broken, until);
+        None
     }
 
     /// What its key is known by, and what tells it from others with that.
@@ -129,7 +155,16 @@ impl<W: Call> Run<W> {
     }
 
     fn end(&mut self, ended: Ended) {
-        if !std::mem::replace(&mut self.is_over, true) {
+        if self.is_over {
+            return;
+        }
+        if let (Some(until), Ended::Lost) = (self.doubt, &ended) {
+            // It is known as well as before.
+            self.is_shared &= self.is_claimed;
+            return self.settle(What::Unkept(Unkept::Elsewhere), until);
+        }
+        self.is_over = true;
+        {
             if self.flight.is_here() {
                 self.store.figures.freed.fetch_add(1, Relaxed);
             }

@@ -60,6 +60,8 @@ pub struct Figures {
     pub lost: AtomicU64,
     /// Requests for whose keys there was no room.
     pub full: AtomicU64,
+    /// Requests of which other hosts could not be asked, and that were refused for it.
+    pub away: AtomicU64,
     /// Answers that were stored.
     pub stored: AtomicU64,
     /// Keys that became free again, as their requests came to no answer that counts.
@@ -99,6 +101,8 @@ pub enum Claim<W: Call> {
     Mismatch,
     /// There is no room for its key.
     Full,
+    /// Other hosts cannot be asked.
+    Away,
 }
 
 /// What would become of a request in shadow mode.
@@ -154,6 +158,14 @@ impl<W: Call> Store<W> {
             {
                 let mut shard = self.shard(&scope);
                 match shard.keys.get(&scope) {
+                    Some(entry) if terms.shared.is_some() && entry.is_doubtful(print, now) => {
+                        // Others may know by now.
+                        let flight = Arc::new(Flight::default());
+                        let before =
+                            shard.keys.insert(scope, Entry { print, state: State::Running(flight.clone(), terms.ttl) });
+                        let doubt = before.and_then(|entry| entry.until());
+                        return Claim::Own(Run::new(self.clone(), (scope, print), flight, terms).doubtful(doubt));
+                    }
                     Some(entry) if entry.counts(now) => return entry.claim(print),
                     // What has had its time makes room for itself.
                     Some(_) => self.remove(&mut shard, &scope),
@@ -345,6 +357,20 @@ impl<W: Call> Entry<W> {
         match &self.state {
             State::Running(..) => true,
             State::Settled(settled) => settled.until > now,
+        }
+    }
+
+    /// Whether it is known of it only that another process or host had it under way.
+    fn is_doubtful(&self, print: Print, now: Duration) -> bool {
+        let is_elsewhere = matches!(self.state, State::Settled(Settled { what: What::Unkept(Unkept::Elsewhere), .. }));
+        is_elsewhere && self.is_due(now) && self.print == print
+    }
+
+    /// Until when it is known, if its request was carried out.
+    fn until(&self) -> Option<Duration> {
+        match &self.state {
+            State::Running(..) => None,
+            State::Settled(settled) => Some(settled.until),
         }
     }
 

@@ -7,8 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-const TERMS: Terms =
-    Terms { ttl: HOUR, wait: HOUR, max_body: 100, max_request_body: 100, retry: false, bounds: BOUNDS, shared: None };
+const TERMS: Terms = Terms {
+    ttl: HOUR,
+    wait: HOUR,
+    max_body: 100,
+    max_request_body: 100,
+    retry: false,
+    bounds: BOUNDS,
+    shared: None,
+    is_alone: true,
+};
 const HOUR: Duration = Duration::from_secs(3600);
 const NOW: Duration = Duration::from_secs(1_000_000);
 const BOUNDS: Bounds = Bounds { max_keys: 100, memory: 1000, forgets: true };
@@ -338,6 +346,32 @@ fn of_what_other_hosts_have_carried_out_they_are_told_nothing() {
     assert_eq!(next.take_bytes(&store.to_bytes(NOW, 9), NOW), Some(2), "nor is it told to the next process");
     drop(waiting);
     assert_eq!(store.tidings(9, 9, NOW)[0].news, News::Free);
+}
+
+#[test]
+fn what_was_under_way_elsewhere_is_asked_for_again_and_else_counts_as_carried_out() {
+    let store = store(BOUNDS);
+    let terms = Terms { shared: Some("once".into()), ..TERMS };
+    let ask = || match store.0.claim(scope(0), [1; 32], &terms, NOW) {
+        Claim::Own(run) => run,
+        other => panic!("{other:?}"),
+    };
+    ask().adopt(Err(Unkept::Elsewhere), NOW + HOUR);
+    assert!(matches!(claim(&store, 0, NOW), Claim::Unkept(_)), "where nobody can be asked");
+    assert!(matches!(store.0.claim(scope(0), [2; 32], &terms, NOW), Claim::Mismatch));
+    // Who asks may leave.
+    drop(ask());
+    assert!(matches!(claim(&store, 0, NOW), Claim::Unkept(_)));
+    ask().adopt(Ok(kept("now it is known")), NOW + HOUR);
+    assert!(matches!(claim(&store, 0, NOW), Claim::Replay(_)));
+    let store = self::store(BOUNDS);
+    let Claim::Own(run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("it is the first") };
+    run.adopt(Err(Unkept::Elsewhere), NOW + HOUR);
+    let Claim::Own(run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("others may know") };
+    assert!(run.resolve().is_none());
+    assert!(matches!(store.0.claim(scope(0), [1; 32], &terms, NOW), Claim::Unkept(Unkept::Broken)));
+    assert_eq!(store.tidings(9, 9, NOW)[0].news, News::Done([1; 32], HOUR, Err(Unkept::Broken)));
+    assert_eq!(store.keys(), 1);
 }
 
 #[test]

@@ -423,6 +423,7 @@ mod tests {
         retry: false,
         bounds: Bounds { max_keys: 10, memory: 10_000, forgets: true },
         shared: None,
+        is_alone: true,
     };
 
     fn claim(keys: &Arc<Keys>) -> Claim<Caller> {

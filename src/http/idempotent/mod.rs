@@ -35,6 +35,10 @@ const PIECE: usize = 64 << 10;
 const REPLAYED: &str = "replayed";
 /// And of one that got the answer of another that it waited for.
 const COLLAPSED: &str = "collapsed";
+/// And of one that was carried out though other hosts could not be asked.
+const ALONE: &str = "alone";
+/// How often a request is carried out or waits again whose key became free at another host.
+const AGAIN: u32 = 2;
 
 /// Serves a request that names a key. Returns what was received beyond it if the client's connection goes on.
 pub(super) async fn serve(
@@ -159,42 +163,51 @@ impl Asked<'_, '_> {
         body: &mut Body,
     ) -> Result<(), Reply> {
         let Keyed { rule: place, scope, .. } = *self.keyed;
-        let claim = match self.keys.claim(scope, self.print, &self.keyed.terms, coarse_now()) {
-            Claim::Own(run) => self.agree(run).await,
-            claim => claim,
-        };
-        let why = match claim {
-            Claim::Own(run) => {
-                run.begin();
-                self.exchange.count_body(place, true);
-                let keeper = Keeper::new(run, &self.keyed.terms, self.exchange.heads.request.method);
-                let errand = errand::Errand::new(self.exchange, (rule, path), (held, body.take_first()), &keeper);
-                errand.leave(self.keyed.terms.retry);
-                follow::follow(self.exchange, keeper).await;
-                return Ok(());
-            }
-            Claim::Replay(kept) => {
-                self.count(|figures| &figures.replayed);
-                return self.give(&kept, REPLAYED).await;
-            }
-            Claim::Wait(flight) => match self.wait(&flight).await? {
-                None => return Ok(()),
-                Some(Ended::Answered(kept)) => {
-                    self.count(|figures| &figures.collapsed);
-                    return self.give(&kept, COLLAPSED).await;
+        let mut turns = 0;
+        let why = loop {
+            let claim = match self.keys.claim(scope, self.print, &self.keyed.terms, coarse_now()) {
+                Claim::Own(run) => self.agree(run).await,
+                claim => claim,
+            };
+            break match claim {
+                Claim::Own(run) => {
+                    run.begin();
+                    self.exchange.count_body(place, true);
+                    let keeper = Keeper::new(run, &self.keyed.terms, self.exchange.heads.request.method);
+                    let errand = errand::Errand::new(self.exchange, (rule, path), (held, body.take_first()), &keeper);
+                    errand.leave(self.keyed.terms.retry);
+                    follow::follow(self.exchange, keeper).await;
+                    return Ok(());
                 }
-                Some(Ended::Unkept(_)) => Refused::Unkept,
-                Some(Ended::Lost) => Refused::Lost,
-            },
-            Claim::Unkept(_) => Refused::Unkept,
-            Claim::Mismatch => Refused::Mismatch,
-            Claim::Full => Refused::Full,
+                Claim::Replay(kept) => {
+                    self.count(|figures| &figures.replayed);
+                    return self.give(&kept, REPLAYED).await;
+                }
+                Claim::Wait(flight) => match self.wait(&flight).await? {
+                    None => return Ok(()),
+                    Some(Ended::Answered(kept)) => {
+                        self.count(|figures| &figures.collapsed);
+                        return self.give(&kept, COLLAPSED).await;
+                    }
+                    Some(Ended::Unkept(_)) => Refused::Unkept,
+                    // At another host its key became free, and what that has answered is not known here.
+                    Some(Ended::Lost) if !flight.is_here() && turns < AGAIN => {
+                        turns += 1;
+                        continue;
+                    }
+                    Some(Ended::Lost) => Refused::Lost,
+                },
+                Claim::Unkept(_) => Refused::Unkept,
+                Claim::Mismatch => Refused::Mismatch,
+                Claim::Full => Refused::Full,
+                Claim::Away => Refused::Away,
+            };
         };
         Err(self.refuse(why))
     }
 
     /// Asks other hosts, where keys are those of all, whether it is carried out here.
-    async fn agree(&self, run: Run<Caller>) -> Claim<Caller> {
+    async fn agree(&mut self, run: Run<Caller>) -> Claim<Caller> {
         let terms = &self.keyed.terms;
         if terms.shared.is_none() {
             return Claim::Own(run);
@@ -202,6 +215,10 @@ impl Asked<'_, '_> {
         let flight = run.flight().clone();
         match self.exchange.connection.lane.desk.keys.ask(Claiming { terms: terms.clone(), run }).await {
             Some(Claimed::Here(run)) => Claim::Own(run),
+            Some(Claimed::Alone(run)) => {
+                self.exchange.outcome.shares(ALONE);
+                Claim::Own(run)
+            }
             Some(Claimed::Known) => match flight.ended() {
                 Some(Ended::Answered(kept)) => Claim::Replay(kept.clone()),
                 Some(Ended::Unkept(why)) => Claim::Unkept(*why),
@@ -209,9 +226,9 @@ impl Asked<'_, '_> {
             },
             Some(Claimed::Joined) => Claim::Wait(flight),
             Some(Claimed::Mismatch) => Claim::Mismatch,
-            Some(Claimed::Full) => Claim::Full,
-            // Too many are asking. The key is free again.
-            None => Claim::Full,
+            Some(Claimed::Away) => Claim::Away,
+            // Too many are asking, or have asked before: the key is free again.
+            Some(Claimed::Full) | None => Claim::Full,
         }
     }
 
@@ -273,6 +290,7 @@ impl Asked<'_, '_> {
             Refused::Mismatch => &figures.mismatches,
             Refused::Lost => &figures.lost,
             Refused::Full => &figures.full,
+            Refused::Away => &figures.away,
             // The others have no key that was looked for.
             Refused::Unkept | Refused::Missing | Refused::Bad | Refused::TooLarge => &figures.unkept,
         });

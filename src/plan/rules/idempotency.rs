@@ -2,7 +2,7 @@
 
 use super::limit_key::count_key;
 use super::{Compile, Does, Here};
-use crate::config::model::{self, LimitScope, WhenFull};
+use crate::config::model::{self, LimitScope, WhenAway, WhenFull};
 use crate::config::units::Size;
 use crate::gateway::idempotency::{Bounds, Idempotency, Store, Terms, Whose};
 use crate::net::Caller;
@@ -49,6 +49,7 @@ impl Compile for model::Idempotency {
             max_request_body: bytes(self.max_request_body),
             retry: self.retry,
             bounds: Bounds { max_keys: self.max_keys, memory: bytes(self.memory), forgets },
+            is_alone: self.when_away == WhenAway::LetIn,
             shared: (self.scope == LimitScope::Cluster).then(|| here.name.into()),
         });
         let kept = KeptKeys { rule: here.name.to_owned(), index: here.index, keys, terms: terms.clone() };

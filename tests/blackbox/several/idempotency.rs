@@ -23,7 +23,7 @@ fn prepared(target: &Target, server: &Server, keys: &str, more: &str) -> Setup {
     let rule = format!(
         "\n[routes.api]\npaths = [\"/v1/\"]\npool = \"site\"\nrules = [\"once\"]\n[rules.once]\ntype = \"idempotency\"\nscope = \"cluster\"\n{keys}\n"
     );
-    setup.with(http(&[target]) + &rule + &store(server, more))
+    setup.with(http(&[target]) + &rule + &store(server, more) + "[access_log]\npath = \"stdout\"\n")
 }
 
 #[track_caller]
@@ -236,6 +236,26 @@ fn who_comes_after_an_upgrade_is_given_what_another_host_has_carried_out() {
 }
 
 #[test]
+fn what_is_under_way_in_the_process_before_is_given_by_the_next_one() {
+    let (server, gate) = (Server::redis(&[]), Gate::default());
+    let target = counting(&gate);
+    let (mut one, two) = pair(&target, &server, "wait = \"60s\"");
+    let mut first = one.client();
+    first.send(text("/v1/held", "k", &[], "body"));
+    target.wait_for(1);
+    one.upgrade();
+    let [mut second, mut third] = [&one, &two].map(Proxy::client);
+    second.send(text("/v1/held", "k", &[], "body"));
+    third.send(text("/v1/held", "k", &[], "body"));
+    eventually("they wait", || [&one, &two].iter().all(|proxy| shared(proxy, "elsewhere") == 1.0));
+    gate.store(true, Ordering::Relaxed);
+    for mut client in [first, second, third] {
+        assert_eq!(client.response().text(), "number 1");
+    }
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
 fn a_server_that_takes_nothing_in_fails_no_request() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
@@ -253,8 +273,7 @@ fn what_came_to_no_answer_is_carried_out_by_whoever_gets_it_again() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
     assert_eq!(post(&one, "/v1/fails", "k", &[], "body").status, 500);
-    let key = keys(&server).remove(0);
-    eventually("it is free", || redis::<String>(&server, &["GETRANGE", &key, "0", "0"]) != "r");
+    // Be it that the other is not told yet.
     assert_eq!(post(&two, "/v1/fails", "k", &[], "body").text(), "number 2");
     assert_eq!(post(&one, "/v1/fails", "k", &[], "body").text(), "number 2");
     assert_eq!(target.requests(), 2);
@@ -269,6 +288,7 @@ fn without_the_server_each_host_goes_by_itself_and_tells_once_it_is_back() {
     [&one, &two].into_iter().for_each(is_away);
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 2");
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 2", "it knows its own");
+    one.out.wait(&["\"idempotency\":\"alone\"", "\"status\":201"]);
     assert_eq!(post(&two, "/v1/x", "both", &[], "body").text(), "number 3");
     assert_eq!(post(&one, "/v1/x", "both", &[], "body").text(), "number 4");
     assert_eq!(shared(&one, "alone"), 2.0);
@@ -277,23 +297,69 @@ fn without_the_server_each_host_goes_by_itself_and_tells_once_it_is_back() {
     for proxy in [&one, &two] {
         is_up(proxy);
     }
-    are_told(&server, 3);
     assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 2");
     assert_eq!(post(&two, "/v1/x", "before", &[], "body").text(), "number 1");
     eventually("it is seen that one was carried out twice", || shared(&one, "twice") + shared(&two, "twice") == 1.0);
+    let told = [&one, &two].map(|proxy| proxy.log.count(&["was carried out here and at another host"]));
+    assert_eq!(told.iter().sum::<usize>(), 1, "{told:?}");
     assert_eq!(target.requests(), 4);
 }
 
 #[test]
-fn a_server_that_is_emptied_is_told_again() {
+fn nobody_believes_a_server_that_is_emptied_before_it_is_told_again() {
     let (server, target) = (Server::redis(&[]), counting(&open()));
     let (one, two) = pair(&target, &server, "");
     assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
     are_told(&server, 1);
     redis::<String>(&server, &["FLUSHALL"]);
-    are_told(&server, 1);
     assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
     assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn nobody_believes_a_server_that_comes_back_from_a_former_state_before_it_is_told_again() {
+    let (mut server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "");
+    assert_eq!(redis::<String>(&server, &["SAVE"]), "OK");
+    let beats = || redis::<Vec<(String, f64)>>(&server, &["ZRANGE", "ringway:hosts", "0", "-1", "WITHSCORES"]);
+    let before = beats();
+    eventually("both are heard of again", || beats().iter().all(|beat| !before.contains(beat)));
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    are_told(&server, 1);
+    server.kill();
+    server.revive();
+    two.log.wait(&["redis is back"]);
+    assert_eq!(post(&two, "/v1/x", "k", &[], "body").text(), "number 1");
+    assert_eq!(target.requests(), 1);
+}
+
+#[test]
+fn without_the_server_what_is_new_is_refused_where_that_is_wanted() {
+    let (mut server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "when_away = \"refuse\"");
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1");
+    server.kill();
+    is_away(&one);
+    refused(&post(&one, "/v1/x", "l", &[], "body"), 503, "idempotency-away");
+    assert_eq!(post(&one, "/v1/x", "k", &[], "body").text(), "number 1", "what it knows it gives");
+    assert_eq!(one.client().post("/v1/x", b"body").text(), "number 2", "without a key nothing is asked");
+    assert_eq!(requests(&one, "away"), 1.0);
+    server.revive();
+    is_up(&one);
+    is_up(&two);
+    assert_eq!(post(&one, "/v1/x", "l", &[], "body").text(), "number 3");
+    assert_eq!(post(&two, "/v1/x", "l", &[], "body").text(), "number 3");
+}
+
+#[test]
+fn a_server_that_throws_away_what_it_has_no_room_for_is_warned_of() {
+    let target = counting(&open());
+    for (policy, is_told) in [("allkeys-lru", true), ("noeviction", false)] {
+        let server = Server::redis(&["--maxmemory", "100mb", "--maxmemory-policy", policy]);
+        let proxy = host(&target, &server, "", "");
+        is_up(&proxy);
+        assert_eq!(proxy.log.contains(&["set its maxmemory-policy to noeviction"]), is_told, "{policy}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rules of type idempotency.
 
-use super::LimitScope;
+use super::{LimitScope, WhenAway};
 use crate::config::formats::{HeaderName, Method};
 use crate::config::limit_key::LimitKey;
 use crate::config::units::{Size, Span};
@@ -57,6 +57,9 @@ pub struct Idempotency {
     /// What becomes of a request whose key is one too many.
     #[serde(default)]
     pub when_full: WhenFull,
+    /// What becomes of a request with `scope = "cluster"` whose key is new to its host while the others cannot be asked.
+    #[serde(default = "let_in")]
+    pub when_away: WhenAway,
     /// Whether the target honours keys itself, so that a request with one may be sent to it again as if its method were idempotent.
     #[serde(default)]
     pub retry: bool,
@@ -79,6 +82,10 @@ fn post_and_patch() -> Vec<String> {
 
 fn idempotency_key() -> String {
     "Idempotency-Key".to_owned()
+}
+
+fn let_in() -> WhenAway {
+    WhenAway::LetIn
 }
 
 fn one_day() -> Span {

@@ -8,16 +8,32 @@ use crate::gateway::idempotency::{Claimed, Claiming, Unkept};
 use crate::net::Caller;
 use redis::from_redis_value;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::time::sleep;
 
 /// Requests that are asked for together.
 const TOGETHER: usize = 256;
 /// Questions that are on their way at a time, each for so many.
 const AT_ONCE: usize = 16;
 
+/// How long it is asked again where the server has lost what it had.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How often it is looked whether the first server has answered.
+const SOON: Duration = Duration::from_millis(10);
+
 /// What the server says.
 type Said = (i64, Vec<u8>, i64);
+/// That it is carried out here.
+const HERE: i64 = 0;
+/// That there is no room.
+const FULL: i64 = 1;
+/// That something is known of it.
+const KNOWN: i64 = 2;
+/// That what was known is lost.
+const LOST: i64 = 3;
 
 /// Asks for whoever wants to know, for as long as anybody may.
 pub(super) async fn serve(link: Link, board: Arc<Board>, asks: Arc<Mutex<mpsc::Receiver<Asking>>>) {
@@ -37,52 +53,94 @@ pub(super) async fn serve(link: Link, board: Arc<Board>, asks: Arc<Mutex<mpsc::R
     }
 }
 
+/// Asks, and again where the server has lost of late what others have told it, until they have put that back.
 async fn claim(link: &Link, board: &Board, asked: Vec<Asking>) {
+    let begun = Instant::now();
+    let mut open: Vec<Open> = asked.into_iter().filter_map(Open::of).collect();
+    // A process that has just begun has not heard of the server yet.
+    while link.standing().up.is_none() && link.sharing().is_some() && begun.elapsed() < PATIENCE {
+        sleep(SOON).await;
+    }
+    loop {
+        let is_last = begun.elapsed() >= PATIENCE;
+        if let Some(left) = link.is_incomplete().filter(|_| link.is_up() && !is_last) {
+            sleep(left).await;
+        }
+        open = ask(link, board, open, is_last).await;
+        if open.is_empty() {
+            return;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Asks once. Returns of whom the server cannot tell now; `is_last`: that is as good as no answer.
+async fn ask(link: &Link, board: &Board, open: Vec<Open>, is_last: bool) -> Vec<Open> {
     let (mut all, mut calls) = (Vec::new(), Vec::new());
-    for mut asking in asked {
-        // Who has left leaves the key free.
-        let Some(claiming) = asking.take().filter(|_| asking.is_wanted()) else { continue };
-        let Some(names) = Names::of(link, &claiming.terms) else {
-            asking.answer(Claimed::Here(claiming.run));
-            continue;
-        };
-        calls.push(names.claim(claiming.run.known_by(), &claiming.terms));
-        all.push((asking, claiming, names));
+    for Open { asking, claiming } in open {
+        match Names::of(link, &claiming.terms) {
+            Some(names) => {
+                calls.push(names.claim(claiming.run.known_by(), &claiming.terms));
+                all.push((asking, claiming, names));
+            }
+            None => asking.answer(Claimed::Here(claiming.run)),
+        }
     }
     let was_up = link.is_up();
     let answers = match link.ask_all(&calls).await {
         Ok(answers) => answers,
         Err(away) => calls.iter().map(|_| Err(away.clone())).collect(),
     };
-    let seal = seal(link);
+    let (seal, mut again) = (seal(link), Vec::new());
     for ((asking, mut claiming, names), answer) in all.into_iter().zip(answers) {
         let figures = &claiming.run.keys().figures;
         let said = answer.and_then(|answer| from_redis_value::<Said>(answer).map_err(|why| Away(why.to_string())));
         let claimed = match said {
-            Ok((0, ..)) => {
+            Ok((LOST, ..)) if !is_last => {
+                again.push(Open { asking, claiming });
+                continue;
+            }
+            Ok((HERE, ..)) => {
                 count(&figures.claimed);
                 claiming.run.claimed();
                 board.owns(claiming.run.keys(), &claiming.terms, claiming.run.known_by().0);
-                Claimed::Here(claiming.run)
+                claiming.run.resolve().map_or(Claimed::Known, Claimed::Here)
             }
-            Ok((1, ..)) => Claimed::Full,
-            Ok((_, text, millis)) => {
+            Ok((FULL, ..)) => Claimed::Full,
+            Ok((KNOWN, text, millis)) => {
                 count(&figures.elsewhere);
                 let word = words::read(&text, &names.key(claiming.run.known_by().0), seal.as_ref());
                 join(board, claiming, word, millis)
             }
-            Err(Away(why)) => {
-                tracing::trace!(why, "nobody is asked for an idempotency key");
+            Ok(_) | Err(_) => {
                 count(&figures.alone);
                 board.knows(claiming.run.keys(), &claiming.terms);
                 // It may stand there although no answer has come.
                 if was_up {
                     claiming.run.claimed();
                 }
-                Claimed::Here(claiming.run)
+                match claiming.terms.is_alone {
+                    true => claiming.run.resolve().map_or(Claimed::Known, Claimed::Alone),
+                    false => Claimed::Away,
+                }
             }
         };
         asking.answer(claimed);
+    }
+    again
+}
+
+/// Whether a request is carried out here, which is not known yet.
+struct Open {
+    asking: Asking,
+    claiming: Claiming<Caller>,
+}
+
+impl Open {
+    /// `None`: who has asked has left, which leaves the key free.
+    fn of(mut asking: Asking) -> Option<Self> {
+        let claiming = asking.take().filter(|_| asking.is_wanted())?;
+        Some(Self { asking, claiming })
     }
 }
 

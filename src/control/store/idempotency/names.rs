@@ -21,6 +21,7 @@ pub(super) struct Names {
     pub(super) rule: Arc<str>,
     prefix: String,
     host: String,
+    epoch: [String; 2],
 }
 
 impl Names {
@@ -28,7 +29,8 @@ impl Names {
     pub(super) fn of(link: &Link, terms: &Terms) -> Option<Self> {
         let rule = terms.shared.clone()?;
         link.sharing()?;
-        Some(Self { prefix: link.key(&format!("once:{rule}:")), host: link.id().to_owned(), rule })
+        let epoch = [link.key("epoch"), link.standing().epoch.clone()];
+        Some(Self { prefix: link.key(&format!("once:{rule}:")), host: link.id().to_owned(), epoch, rule })
     }
 
     /// That of one key.
@@ -42,9 +44,11 @@ impl Names {
 
     /// Asks whether a request is carried out by this host.
     pub(super) fn claim(&self, (scope, print): (&Scope, &Print), terms: &Terms) -> Call {
-        let call = Call::new(&CLAIM).key(self.key(scope)).key(self.of_all("all")).arg(&self.host).arg(&print[..]);
+        let [name, epoch] = &self.epoch;
+        let call = Call::new(&CLAIM).key(self.key(scope)).key(self.of_all("all")).key(name.as_str());
+        let call = call.arg(&self.host).arg(&print[..]);
         let call = call.arg(millis(terms.ttl.max(UNDER_WAY))).arg(terms.bounds.max_keys);
-        call.arg(u8::from(!terms.bounds.forgets))
+        call.arg(u8::from(!terms.bounds.forgets)).arg(epoch)
     }
 
     /// Tells how a key stands. An answer that is larger than `most` is left out.

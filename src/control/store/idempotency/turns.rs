@@ -216,7 +216,15 @@ impl Teller {
                         refused = Err(away);
                         continue;
                     }
-                    Ok(redis::Value::Int(1)) if tiding.is_first => count(&keys.figures.twice),
+                    Ok(redis::Value::Int(1)) if tiding.is_first => {
+                        count(&keys.figures.twice);
+                        let (rule, key) = (&*names.rule, names.key(&tiding.scope));
+                        tracing::warn!(
+                            rule,
+                            key,
+                            "a request with an Idempotency-Key was carried out here and at another host"
+                        );
+                    }
                     Ok(_) => {}
                 }
                 match tiding.news {
