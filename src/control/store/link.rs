@@ -295,12 +295,15 @@ impl Link {
             );
         }
         let last = self.0.heard.swap(time, Ordering::Relaxed);
-        // Who was not heard of for long is forgotten there.
-        let is_forgotten = heard < 0.0 && time.saturating_sub(last) > GONE.as_millis() as u64;
-        let is_former = last > 0 && heard < last as f64 && !is_forgotten && !leaves;
+        // Who was not heard of for long is forgotten there, be it that the server is in a former state.
+        let (is_forgotten, is_former) = (heard < 0.0, last > 0 && heard < last as f64 && !leaves);
         if !before.epoch.is_empty() && (before.epoch != epoch || is_former) {
             self.0.lost.store(Some(Arc::new(Instant::now())));
-            tracing::warn!("redis has lost what hosts had shared: they put back what they know");
+            // As good as another one.
+            self.0.comings.fetch_add(1, Ordering::Relaxed);
+            if before.epoch != epoch || !is_forgotten {
+                tracing::warn!("redis has lost what hosts had shared: they put back what they know");
+            }
         }
         self.0.counts.hosts.set(hosts.len() as u64);
         let latency = self.0.counts.latency.get();

@@ -122,10 +122,23 @@ impl<W: Call> Run<W> {
         self.end(Ended::Answered(kept));
     }
 
-    /// Nobody knows what comes of it, as the process ends: to other hosts it stays under way.
-    pub fn abandon(mut self) {
-        self.is_claimed = false;
-        self.end(Ended::Lost);
+    /// Nobody knows what comes of it, as the process ends. To other hosts it stays under way, and here it counts as that until then; where there are no
+    /// others its key is free.
+    pub fn abandon(mut self, until: Duration) {
+        match std::mem::take(&mut self.is_shared) {
+            true => self.settle(What::Unkept(Unkept::Elsewhere), until),
+            false => self.end(Ended::Lost),
+        }
+    }
+
+    /// Whether another process or host had it under way, and it is not known what came of that.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// There it came to no answer.
+    pub fn freed(&mut self) {
+        self.doubt = None;
     }
 
     /// Another host has carried it out, and this is known of it, until then.
@@ -160,21 +173,20 @@ impl<W: Call> Run<W> {
         }
         if let (Some(until), Ended::Lost) = (self.doubt, &ended) {
             // It is known as well as before.
-            self.is_shared &= self.is_claimed;
+            self.is_shared = false;
             return self.settle(What::Unkept(Unkept::Elsewhere), until);
         }
         self.is_over = true;
-        {
-            if self.flight.is_here() {
-                self.store.figures.freed.fetch_add(1, Relaxed);
-            }
-            self.store.free(&self.scope);
-            if self.is_shared && self.is_claimed {
-                self.store.note_first(self.scope, self.bounds);
-            }
-            self.flight.end(ended);
-            self.give_back();
+        if self.flight.is_here() {
+            self.store.figures.freed.fetch_add(1, Relaxed);
         }
+        self.store.free(&self.scope);
+        // It may have been told again since that it is under way.
+        if self.is_shared && (self.is_claimed || self.flight.is_here()) {
+            self.store.note_first(self.scope, self.bounds);
+        }
+        self.flight.end(ended);
+        self.give_back();
     }
 
     fn give_back(&mut self) {

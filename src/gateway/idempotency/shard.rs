@@ -64,6 +64,19 @@ impl<W> Shard<W> {
             self.heavy.push_back((settled.age, scope));
         }
         self.keys.insert(scope, Entry { print, state: State::Settled(settled) });
+        self.compact();
+    }
+
+    /// Drops those that are passed over, once they are as many as the others: a key may be settled again and again.
+    fn compact(&mut self) {
+        const FEW: usize = 64;
+        if self.settled.len() > 2 * self.keys.len() + FEW {
+            let (settled, heavy) = (std::mem::take(&mut self.settled), std::mem::take(&mut self.heavy));
+            self.settled = settled.into_iter().filter(|(age, scope)| self.find(*age, scope).is_some()).collect();
+            let has_answer = |settled: &mut Settled| matches!(settled.what, What::Answer(..));
+            self.heavy =
+                heavy.into_iter().filter(|(age, scope)| self.find(*age, scope).is_some_and(has_answer)).collect();
+        }
     }
 
     /// The oldest that is settled: its age, and until when it is known.
@@ -152,5 +165,17 @@ mod tests {
             }
         }
         assert_eq!((shard.keys.len(), shard.settled.len(), shard.heavy.len()), (10, 10, 10));
+    }
+
+    #[test]
+    fn a_key_that_is_settled_again_and_again_takes_no_room() {
+        let mut shard = Shard::<()>::default();
+        let settled = |age| Settled { until: Duration::MAX, age, what: What::Unkept(Unkept::Elsewhere) };
+        shard.settle([1; 32], [0; 32], settled(0));
+        (1..10_000).for_each(|age| shard.settle([2; 32], [0; 32], settled(age)));
+        assert!(shard.settled.len() < 100, "{}", shard.settled.len());
+        assert_eq!(shard.oldest(), Some((0, Duration::MAX)));
+        assert!(shard.forget(0).is_some());
+        assert_eq!(shard.oldest(), Some((9999, Duration::MAX)));
     }
 }

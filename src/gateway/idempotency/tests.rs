@@ -372,6 +372,14 @@ fn what_was_under_way_elsewhere_is_asked_for_again_and_else_counts_as_carried_ou
     assert!(matches!(store.0.claim(scope(0), [1; 32], &terms, NOW), Claim::Unkept(Unkept::Broken)));
     assert_eq!(store.tidings(9, 9, NOW)[0].news, News::Done([1; 32], HOUR, Err(Unkept::Broken)));
     assert_eq!(store.keys(), 1);
+    // Unless it is known that it came to no answer.
+    let store = self::store(BOUNDS);
+    let Claim::Own(run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("it is the first") };
+    run.adopt(Err(Unkept::Elsewhere), NOW + HOUR);
+    let Claim::Own(mut run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("others may know") };
+    run.freed();
+    assert!(run.resolve().is_some());
+    assert_eq!(store.keys(), 0);
 }
 
 #[test]
@@ -381,9 +389,12 @@ fn what_nobody_knows_the_end_of_stays_under_way_to_other_hosts() {
     let Claim::Own(mut run) = store.0.claim(scope(0), [1; 32], &terms, NOW) else { panic!("it is the first") };
     run.claimed();
     run.begin();
-    run.abandon();
-    assert_eq!(store.untold(), 0);
-    assert!(matches!(claim(&store, 0, NOW), Claim::Own(_)), "here its key is free");
+    run.abandon(NOW + HOUR);
+    store.note(scope(0), store.1);
+    assert_eq!(store.tidings(9, 9, NOW), [], "be it that they would be told again that it is");
+    assert!(matches!(claim(&store, 0, NOW), Claim::Unkept(Unkept::Elsewhere)));
+    own(&store, 1, NOW).abandon(NOW + HOUR);
+    assert!(matches!(claim(&store, 1, NOW), Claim::Own(_)), "where there are no others its key is free");
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Keeper {
         };
         match (run, status.is_some_and(|status| self.counts(status)) && !self.is_known_there) {
             (Some(run), true) => run.spend(Unkept::Broken, coarse_now().saturating_add(self.ttl)),
-            (Some(run), false) if is_cut => run.abandon(),
+            (Some(run), false) if is_cut => run.abandon(coarse_now().saturating_add(self.ttl)),
             // Its key is free again.
             (run, _) => drop(run),
         }

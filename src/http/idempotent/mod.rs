@@ -27,6 +27,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 pub(super) use keeper::Keeper;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Bytes that are hashed before others have their turn.
 const PIECE: usize = 64 << 10;
@@ -163,7 +164,7 @@ impl Asked<'_, '_> {
         body: &mut Body,
     ) -> Result<(), Reply> {
         let Keyed { rule: place, scope, .. } = *self.keyed;
-        let mut turns = 0;
+        let (mut turns, begun) = (0, coarse_now());
         let why = loop {
             let claim = match self.keys.claim(scope, self.print, &self.keyed.terms, coarse_now()) {
                 Claim::Own(run) => self.agree(run).await,
@@ -183,7 +184,7 @@ impl Asked<'_, '_> {
                     self.count(|figures| &figures.replayed);
                     return self.give(&kept, REPLAYED).await;
                 }
-                Claim::Wait(flight) => match self.wait(&flight).await? {
+                Claim::Wait(flight) => match self.wait(&flight, begun).await? {
                     None => return Ok(()),
                     Some(Ended::Answered(kept)) => {
                         self.count(|figures| &figures.collapsed);
@@ -242,11 +243,11 @@ impl Asked<'_, '_> {
     ///
     /// # Errors
     /// It has not, in that time.
-    async fn wait(&mut self, flight: &Flight<Caller>) -> Result<Option<Ended>, Reply> {
+    async fn wait(&mut self, flight: &Flight<Caller>, begun: Duration) -> Result<Option<Ended>, Reply> {
         if let Some(ended) = flight.ended() {
             return Ok(Some(ended.clone()));
         }
-        let limit = self.keyed.terms.wait;
+        let limit = self.keyed.terms.wait.saturating_sub(coarse_now().saturating_sub(begun));
         if limit.is_zero() {
             return Err(self.refuse(Refused::Conflict));
         }

@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::words::{self, Word};
-use super::{Asking, Board, Joined, count, left, lock, seal, until};
+use super::{Asking, Board, Joined, count, is_there, left, lock, seal, until};
 use crate::control::store::{Away, Link};
 use crate::gateway::idempotency::{Claimed, Claiming, Unkept};
 use crate::net::Caller;
@@ -57,8 +57,9 @@ pub(super) async fn serve(link: Link, board: Arc<Board>, asks: Arc<Mutex<mpsc::R
 async fn claim(link: &Link, board: &Board, asked: Vec<Asking>) {
     let begun = Instant::now();
     let mut open: Vec<Open> = asked.into_iter().filter_map(Open::of).collect();
-    // A process that has just begun has not heard of the server yet.
-    while link.standing().up.is_none() && link.sharing().is_some() && begun.elapsed() < PATIENCE {
+    // Who has just begun, or goes by another configuration, has not reached the server yet.
+    let is_dialling = || !link.is_up() && link.standing().up != Some(false) && link.sharing().is_some();
+    while is_dialling() && begun.elapsed() < PATIENCE {
         sleep(SOON).await;
     }
     loop {
@@ -100,8 +101,11 @@ async fn ask(link: &Link, board: &Board, open: Vec<Open>, is_last: bool) -> Vec<
                 again.push(Open { asking, claiming });
                 continue;
             }
-            Ok((HERE, ..)) => {
-                count(&figures.claimed);
+            Ok((HERE, before, _)) => {
+                if before == b"f" {
+                    claiming.run.freed();
+                }
+                count(&claiming.run.keys().figures.claimed);
                 claiming.run.claimed();
                 board.owns(claiming.run.keys(), &claiming.terms, claiming.run.known_by().0);
                 claiming.run.resolve().map_or(Claimed::Known, Claimed::Here)
@@ -110,18 +114,25 @@ async fn ask(link: &Link, board: &Board, open: Vec<Open>, is_last: bool) -> Vec<
             Ok((KNOWN, text, millis)) => {
                 count(&figures.elsewhere);
                 let word = words::read(&text, &names.key(claiming.run.known_by().0), seal.as_ref());
-                join(board, claiming, word, millis)
+                join((link, board), claiming, word, millis)
             }
             Ok(_) | Err(_) => {
                 count(&figures.alone);
-                board.knows(claiming.run.keys(), &claiming.terms);
-                // It may stand there although no answer has come.
-                if was_up {
-                    claiming.run.claimed();
-                }
-                match claiming.terms.is_alone {
-                    true => claiming.run.resolve().map_or(Claimed::Known, Claimed::Alone),
-                    false => Claimed::Away,
+                match (claiming.run.is_doubtful(), claiming.terms.is_alone) {
+                    // As much is known of it as before.
+                    (true, _) => {
+                        drop(claiming.run);
+                        Claimed::Known
+                    }
+                    (false, true) => {
+                        // It may stand there although no answer has come, and is told once it can be.
+                        if was_up {
+                            claiming.run.claimed();
+                        }
+                        board.owns(claiming.run.keys(), &claiming.terms, claiming.run.known_by().0);
+                        Claimed::Alone(claiming.run)
+                    }
+                    (false, false) => Claimed::Away,
                 }
             }
         };
@@ -145,9 +156,19 @@ impl Open {
 }
 
 /// Another host knows the key.
-fn join(board: &Board, Claiming { terms, run }: Claiming<Caller>, word: Option<Word>, millis: i64) -> Claimed<Caller> {
+fn join(
+    (link, board): (&Link, &Board),
+    Claiming { terms, run }: Claiming<Caller>,
+    word: Option<Word>,
+    millis: i64,
+) -> Claimed<Caller> {
     match word {
         Some(Word::Running(print, _) | Word::Done(print, _)) if print != *run.known_by().1 => Claimed::Mismatch,
+        // That it is gone has been waited for before.
+        Some(Word::Running(_, host)) if run.is_doubtful() && !is_there(link, &host) => {
+            run.adopt(Err(Unkept::Elsewhere), until(millis, &terms));
+            Claimed::Known
+        }
         Some(Word::Running(..)) => {
             let until = Instant::now() + left(millis, &terms);
             lock(&board.joined).push_back(Joined { terms, run, until, gone: None });

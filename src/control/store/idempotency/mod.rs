@@ -134,6 +134,11 @@ fn until(millis: i64, terms: &Terms) -> Duration {
     coarse_now().saturating_add(left(millis, terms))
 }
 
+/// Whether a host is heard of.
+fn is_there(link: &Link, id: &str) -> bool {
+    link.standing().hosts.iter().any(|host| host.id == id)
+}
+
 fn seal(link: &Link) -> Option<Seal> {
     Seal::of(&*link.sharing()?, "idempotency")
 }

@@ -26,6 +26,7 @@ local function forget(old)
   lighten(old)
 end
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 32)) do forget(old) end
+if is_better then forget(ARGV[4] .. ' ' .. #value) end
 local member = ARGV[4] .. ' ' .. #ARGV[2]
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[2], now + ARGV[3], member)

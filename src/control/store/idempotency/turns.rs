@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::words::{self, Word};
-use super::{Board, Joined, count, lock, seal, until};
+use super::{Board, Joined, LAST, count, is_there, left, lock, seal, until};
 use crate::control::present::Shared;
 use crate::control::store::{Away, Call, Link, Script};
 use crate::gateway::idempotency::{News, Scope, Terms, Unkept};
@@ -29,6 +29,8 @@ const REFUSED: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(20);
 /// Requests of others that are looked after at a time.
 const LOOKED_AT: usize = 64;
+/// Between turns of who ends.
+const SOON: Duration = Duration::from_millis(10);
 /// How long nothing may be known of a request, or of who carries it out, before it counts: a server that was away has to be told again first.
 const GONE: Duration = Duration::from_secs(4);
 /// Keys that are looked for at a time once the server is back.
@@ -87,7 +89,10 @@ pub(super) async fn serve(
         };
         teller.turn().await;
         if let Some(done) = done {
-            while teller.has_more() {
+            let ends = Instant::now() + LAST;
+            while teller.has_more() && Instant::now() < ends {
+                // What is noted of those that are not known to be carried out here waits for them.
+                tokio::time::sleep(SOON).await;
                 teller.turn().await;
             }
             let _ = done.send(());
@@ -98,14 +103,18 @@ pub(super) async fn serve(
 impl Teller {
     /// Whether there is more to tell, and somebody to be told.
     fn has_more(&self) -> bool {
-        let has_some = lock(&self.board.stores).iter().any(|(keys, _)| keys.untold() > 0);
+        let stores = lock(&self.board.stores).clone();
+        let has_some = stores.iter().any(|(keys, _)| keys.untold() > 0);
         has_some && self.link.is_up() && self.refused.is_none()
     }
 
     /// Tells and hears what there is.
     async fn turn(&mut self) {
         let now = Instant::now();
-        lock(&self.board.joined).retain(|joined| joined.until > now);
+        let joined = std::mem::take(&mut *lock(&self.board.joined));
+        let (joined, over): (VecDeque<_>, VecDeque<_>) = joined.into_iter().partition(|joined| joined.until > now);
+        *lock(&self.board.joined) = joined;
+        drop(over);
         let rules: Vec<KeptKeys> = self.shared.load().plan.lasting.all_keys().to_vec();
         let rules: Vec<_> = rules.into_iter().filter(|rule| rule.terms.shared.is_some()).collect();
         rules.iter().for_each(|rule| self.board.knows(&rule.keys, &rule.terms));
@@ -129,11 +138,12 @@ impl Teller {
             tracing::debug!(why, "what is shared of idempotency keys is not heard");
         }
         // Those of plans that are gone, once all of them is told.
-        let own = lock(&self.board.own);
-        lock(&self.board.stores).retain(|(keys, _)| {
-            let is_here = rules.iter().any(|rule| Arc::ptr_eq(&rule.keys, keys));
-            is_here || keys.untold() > 0 || own.values().any(|(own, _)| Arc::ptr_eq(own, keys))
+        let mut stores = std::mem::take(&mut *lock(&self.board.stores));
+        stores.retain(|(keys, _)| {
+            let is_own = || lock(&self.board.own).values().any(|(own, _)| Arc::ptr_eq(own, keys));
+            rules.iter().any(|rule| Arc::ptr_eq(&rule.keys, keys)) || keys.untold() > 0 || is_own()
         });
+        *lock(&self.board.stores) = stores;
     }
 
     /// Has it told again, of all that is under way, that it is; what is not any more is told of anyhow.
@@ -266,16 +276,19 @@ impl Teller {
                     return other.and(Err(Away("not as many answers as keys".to_owned())));
                 }
             };
-            let hosts = self.link.standing();
-            for ((joined, name), (kind, text, millis)) in some.into_iter().zip(names).zip(answers) {
+            for ((mut joined, name), (kind, text, millis)) in some.into_iter().zip(names).zip(answers) {
                 match (kind, words::read(&text, &name, seal.as_ref())) {
                     // The server has lost it, or it came to no answer some time ago.
                     (0, _) => self.is_gone(joined, None),
                     (1, _) => lock(&self.board.joined).push_back(joined),
                     // Whoever waits for it may send it again.
-                    (_, Some(Word::Free)) => drop(joined),
-                    (_, Some(Word::Running(_, host))) if hosts.hosts.iter().any(|other| other.id == host) => {
-                        lock(&self.board.joined).push_back(Joined { gone: None, ..joined });
+                    (_, Some(Word::Free)) => {
+                        joined.run.freed();
+                        drop(joined);
+                    }
+                    (_, Some(Word::Running(_, host))) if is_there(&self.link, &host) => {
+                        let until = Instant::now() + left(millis, &joined.terms);
+                        lock(&self.board.joined).push_back(Joined { gone: None, until, ..joined });
                     }
                     (_, Some(Word::Running(..))) => self.is_gone(joined, Some(millis)),
                     (_, Some(Word::Done(print, known))) if print == *joined.run.known_by().1 => {
