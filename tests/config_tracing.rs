@@ -25,7 +25,7 @@ fn values_that_cannot_be_are_told_with_what_could() {
                 "2:8 '0s' is out of range for `slow`; it may be 1ms to 24h",
                 r#"3:9 'nobody' is no value of `trust`; write "proxies", "all" or "none""#,
                 "4:16 ' ' is not a text: it is empty; write one line of text",
-                r#"5:13 `a b` is not a header's name: a blank cannot be in it; write "x-tenant""#,
+                r#"5:13 `a b` is not a header's name: a blank cannot be in it; write "a-b""#,
             ],
         ),
         ("sample = '101%'", &[r#"2:10 '101%' is not a share: it is more than 100%; a share is a percentage: "20%""#]),
