@@ -41,7 +41,7 @@ mod shares {
             (UNIT, true)
         }
 
-        pub fn is_short(&self, _key: u64) {}
+        pub fn note_short(&self, _key: u64) {}
     }
 }
 
