@@ -357,7 +357,8 @@ fn a_server_that_throws_away_what_it_has_no_room_for_is_warned_of() {
     for (policy, is_told) in [("allkeys-lru", true), ("noeviction", false)] {
         let server = Server::redis(&["--maxmemory", "100mb", "--maxmemory-policy", policy]);
         let proxy = host(&target, &server, "", "");
-        is_up(&proxy);
+        // It is told before.
+        proxy.log.wait(&["redis is there"]);
         assert_eq!(proxy.log.contains(&["set its maxmemory-policy to noeviction"]), is_told, "{policy}");
     }
 }
