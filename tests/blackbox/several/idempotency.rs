@@ -352,6 +352,21 @@ fn without_the_server_what_is_new_is_refused_where_that_is_wanted() {
 }
 
 #[test]
+fn what_was_refused_as_the_server_said_nothing_is_free_at_all_hosts() {
+    let (server, target) = (Server::redis(&[]), counting(&open()));
+    let (one, two) = pair(&target, &server, "when_away = \"refuse\"\nwait = \"0s\"");
+    // By then the server knows the question by its name.
+    assert_eq!(post(&one, "/v1/x", "first", &[], "body").status, 201);
+    server.freeze();
+    refused(&post(&one, "/v1/x", "k", &[], "body"), 503, "idempotency-away");
+    server.thaw();
+    is_up(&one);
+    is_up(&two);
+    eventually("another host carries it out", || post(&two, "/v1/x", "k", &[], "body").status == 201);
+    assert_eq!(target.requests(), 2);
+}
+
+#[test]
 fn a_server_that_throws_away_what_it_has_no_room_for_is_warned_of() {
     let target = counting(&open());
     for (policy, is_told) in [("allkeys-lru", true), ("noeviction", false)] {

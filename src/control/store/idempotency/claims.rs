@@ -118,6 +118,10 @@ async fn ask(link: &Link, board: &Board, open: Vec<Open>, is_last: bool) -> Vec<
             }
             Ok(_) | Err(_) => {
                 count(&figures.alone);
+                // It may stand there although no answer has come, and is told once it can be.
+                if was_up {
+                    claiming.run.claimed();
+                }
                 match (claiming.run.is_doubtful(), claiming.terms.is_alone) {
                     // As much is known of it as before.
                     (true, _) => {
@@ -125,14 +129,13 @@ async fn ask(link: &Link, board: &Board, open: Vec<Open>, is_last: bool) -> Vec<
                         Claimed::Known
                     }
                     (false, true) => {
-                        // It may stand there although no answer has come, and is told once it can be.
-                        if was_up {
-                            claiming.run.claimed();
-                        }
                         board.owns(claiming.run.keys(), &claiming.terms, claiming.run.known_by().0);
                         Claimed::Alone(claiming.run)
                     }
-                    (false, false) => Claimed::Away,
+                    (false, false) => {
+                        board.knows(claiming.run.keys(), &claiming.terms);
+                        Claimed::Away
+                    }
                 }
             }
         };
